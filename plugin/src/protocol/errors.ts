@@ -1,0 +1,84 @@
+/**
+ * The one error type of the product. Every refusal carries a stable code, a sentence for people and, where one
+ * object or field is at fault, its name; doors translate the code to their own status and never invent messages.
+ */
+
+/** Every code a client can meet, with the HTTP status it is answered with. */
+export const ERROR_STATUS = {
+  invalid_request: 400,
+  unauthorized: 401,
+  forbidden: 403,
+  not_found: 404,
+  method_not_allowed: 405,
+  /** The decision named a digest that is not the hunk's: `details.hunk` is the hunk as it is now. */
+  stale_hunk: 409,
+  /** The suggestion is finalized or discarded. */
+  suggestion_closed: 409,
+  /** The same request id came with another body. */
+  request_reused: 409,
+  /** Nothing to do: nothing accepted to finalize, nothing to undo. */
+  nothing_to_do: 409,
+  /** The edited diff does not fit its place. */
+  invalid_modification: 400,
+  /** Accepted work and the shared branch touch the same lines: `details.files`. */
+  merge_conflict: 409,
+  /** The shared branch moved while it was being pushed to. */
+  push_rejected: 409,
+  /** The change cannot be reviewed as it is (conflicted, divergent, immutable, empty, merge). */
+  unpublishable: 409,
+  payload_too_large: 413,
+  unsupported_media_type: 415,
+  rate_limited: 429,
+  jj_error: 500,
+  git_error: 500,
+  internal: 500,
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_STATUS;
+
+/** What a client receives: `{"error": {"code", "message", "details"?}}`. */
+export interface ErrorBody {
+  error: { code: ErrorCode; message: string; details?: Record<string, unknown> };
+}
+
+export class ReviewError extends Error {
+  readonly code: ErrorCode;
+  readonly details: Record<string, unknown> | undefined;
+
+  /**
+   * @param code stable code, see {@link ERROR_STATUS}
+   * @param message one sentence: what is wrong and what was expected; never holds a secret
+   * @param options `details` for programs, `cause` for the log
+   */
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { details?: Record<string, unknown>; cause?: unknown } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = "ReviewError";
+    this.code = code;
+    this.details = options.details;
+  }
+
+  get status(): number {
+    return ERROR_STATUS[this.code];
+  }
+
+  toBody(): ErrorBody {
+    return {
+      error: {
+        code: this.code,
+        message: this.message,
+        ...(this.details === undefined ? {} : { details: this.details }),
+      },
+    };
+  }
+}
+
+/** Any thrown value as a ReviewError; what was not foreseen becomes `internal` with its cause kept for the log. */
+export function toReviewError(thrown: unknown): ReviewError {
+  if (thrown instanceof ReviewError) return thrown;
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return new ReviewError("internal", `Unexpected failure: ${message}`, { cause: thrown });
+}

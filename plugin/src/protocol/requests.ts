@@ -1,0 +1,220 @@
+/**
+ * What clients may ask, as one schema per use case. REST bodies use these directly; WebSocket commands are the
+ * same requests in the camelCase the protocol gave them (see commands.ts). No rule lives here beyond shape.
+ */
+import { z } from "zod";
+import { Comment, Digest, HunkId, SuggestionId } from "./model.ts";
+
+export const RequestId = z
+  .string()
+  .min(1)
+  .max(128)
+  .describe(
+    "Makes the request idempotent: the same id and body get the same answer, another body is refused",
+  );
+
+export const DecisionAction = z.enum(["accept", "reject", "modify"]);
+export type DecisionAction = z.infer<typeof DecisionAction>;
+
+export const LineRange = z
+  .object({
+    old: z
+      .tuple([z.int().min(0), z.int().min(0)])
+      .describe("[first, count] of the hunk's removed lines, 0-based"),
+    new: z
+      .tuple([z.int().min(0), z.int().min(0)])
+      .describe("[first, count] of the hunk's added lines, 0-based"),
+  })
+  .describe("A part of a hunk: the hunk splits there and the parts are decided apart");
+
+const decisionFields = {
+  hunk_id: HunkId,
+  action: DecisionAction,
+  modified_diff: z.string().optional().describe("Required when action is modify: the edited unified diff"),
+  comment: Comment.optional(),
+  digest: Digest.optional().describe("Digest of the hunk text the decision was made on; a mismatch is 409"),
+  lines: LineRange.optional(),
+};
+
+const needsModifiedDiff = <T extends { action: DecisionAction; modified_diff?: string | undefined }>(
+  value: T,
+) => value.action !== "modify" || value.modified_diff !== undefined;
+const modifiedDiffIssue = {
+  path: ["modified_diff"],
+  message: "expected the edited unified diff when action is modify",
+};
+
+export const HunkDecision = z.strictObject(decisionFields).refine(needsModifiedDiff, modifiedDiffIssue);
+export type HunkDecision = z.infer<typeof HunkDecision>;
+
+/** `POST /feedback`: one hunk. */
+export const FeedbackRequest = z
+  .strictObject({ suggestion_id: SuggestionId, ...decisionFields, request_id: RequestId.optional() })
+  .refine(needsModifiedDiff, modifiedDiffIssue);
+export type FeedbackRequest = z.infer<typeof FeedbackRequest>;
+
+/** `POST /feedback/batch`: many hunks decided as one: listed, or all that are still pending, or those of a file. */
+export const BatchRequest = z
+  .strictObject({
+    suggestion_id: SuggestionId,
+    decisions: z.array(HunkDecision).min(1).max(50_000).optional(),
+    scope: z
+      .strictObject({
+        action: z.enum(["accept", "reject"]),
+        file: z.string().optional().describe("Only hunks of this file"),
+        include: z.enum(["remaining", "all"]).default("remaining"),
+        comment: Comment.optional(),
+        revision: z
+          .int()
+          .optional()
+          .describe("Refused with 409 when a newer revision was published meanwhile"),
+      })
+      .optional(),
+    request_id: RequestId.optional(),
+  })
+  .refine((value) => (value.decisions === undefined) !== (value.scope === undefined), {
+    path: ["decisions"],
+    message: "expected either decisions or scope",
+  });
+export type BatchRequest = z.infer<typeof BatchRequest>;
+
+/** `POST /undo` and `POST /redo`: a hunk's last decision, or without hunk_id the last decision (batch) of the suggestion. */
+export const UndoRequest = z.strictObject({
+  suggestion_id: SuggestionId,
+  hunk_id: HunkId.optional(),
+  request_id: RequestId.optional(),
+});
+export type UndoRequest = z.infer<typeof UndoRequest>;
+
+export const CommentRequest = z.strictObject({
+  suggestion_id: SuggestionId,
+  hunk_id: HunkId,
+  comment: Comment.min(1),
+  request_id: RequestId.optional(),
+});
+export type CommentRequest = z.infer<typeof CommentRequest>;
+
+export const CompleteRequest = z.strictObject({
+  suggestion_id: SuggestionId,
+  action: z.enum(["finalize", "discard"]),
+  description: z
+    .string()
+    .min(1)
+    .max(65_536)
+    .optional()
+    .describe("Commit message; the suggestion's description if left out"),
+  request_id: RequestId.optional(),
+});
+export type CompleteRequest = z.infer<typeof CompleteRequest>;
+
+export const PublishRequest = z.strictObject({
+  description: z.string().min(1).max(65_536).describe("Human-readable description of the changes"),
+  change_id: z
+    .string()
+    .regex(
+      /^([k-z]{4,64}|[0-9a-f]{7,64}|@-?)$/,
+      "expected a jj change id (letters k-z), a commit id, @ or @-",
+    )
+    .optional()
+    .describe("jj change id; the working copy's change if left out"),
+  project: z
+    .string()
+    .optional()
+    .describe("Absolute path of the agent's repository; needed only when the server has several"),
+  request_id: RequestId.optional(),
+});
+export type PublishRequest = z.infer<typeof PublishRequest>;
+
+export const StatusRequest = z.strictObject({
+  message: z.string().min(1).max(4096).describe("One-line status message"),
+  status: z.enum(["working", "testing", "ready", "applying", "applied", "partial"]).default("working"),
+  suggestion_id: SuggestionId.optional(),
+  project: z.string().optional(),
+});
+export type StatusRequest = z.input<typeof StatusRequest>;
+
+export const ReviseRequest = z.strictObject({
+  suggestion_id: SuggestionId,
+  comment: Comment.optional().describe("What the agent should do about the rejections"),
+  request_id: RequestId.optional(),
+});
+export type ReviseRequest = z.infer<typeof ReviseRequest>;
+
+export const RebaseRequest = z.strictObject({
+  suggestion_id: SuggestionId,
+  request_id: RequestId.optional(),
+});
+export type RebaseRequest = z.infer<typeof RebaseRequest>;
+
+export const VerifyRequest = z.strictObject({ suggestion_id: SuggestionId });
+export type VerifyRequest = z.infer<typeof VerifyRequest>;
+
+export const SettleRequest = z.strictObject({ project: z.string().optional() });
+export type SettleRequest = z.infer<typeof SettleRequest>;
+
+export const AskRequest = z.strictObject({
+  text: z.string().min(1).max(262_144).describe("The prompt"),
+  project: z.string().optional(),
+  session_id: z
+    .string()
+    .optional()
+    .describe("Session to go on with; the last one of this project if left out"),
+  attachments: z
+    .array(
+      z.strictObject({
+        file: z.string(),
+        text: z.string().max(524_288).optional(),
+        first_line: z.int().min(1).optional(),
+        last_line: z.int().min(1).optional(),
+      }),
+    )
+    .max(64)
+    .optional(),
+});
+export type AskRequest = z.infer<typeof AskRequest>;
+
+export const AbortRequest = z.strictObject({
+  project: z.string().optional(),
+  session_id: z.string().optional(),
+});
+export type AbortRequest = z.infer<typeof AbortRequest>;
+
+const count = (max: number, fallback: number) => z.coerce.number().int().min(1).max(max).default(fallback);
+const offset = z.coerce.number().int().min(0).default(0);
+
+export const ListQuery = z.strictObject({
+  status: z.enum(["open", "finalized", "discarded", "all"]).default("open"),
+  project: z.string().optional(),
+  limit: count(500, 100),
+  offset,
+});
+export type ListQuery = z.infer<typeof ListQuery>;
+
+export const HunksQuery = z.strictObject({
+  limit: count(1000, 200).describe("Hunks at most; a page also ends before 900 kB"),
+  offset,
+  file: z.string().optional(),
+  state: z.enum(["pending", "accepted", "modified", "rejected"]).optional(),
+});
+export type HunksQuery = z.infer<typeof HunksQuery>;
+
+export const EventsQuery = z.strictObject({
+  since: z.coerce.number().int().min(0).default(0).describe("Events after this sequence number"),
+  limit: count(1000, 500),
+  project: z.string().optional(),
+});
+export type EventsQuery = z.infer<typeof EventsQuery>;
+
+/** One side of a file, as bytes; how a client gets binary hunks, the base it maps on, or a body over a page. */
+export const ContentQuery = z.strictObject({
+  file: z.string(),
+  side: z.enum(["base", "proposed", "accepted", "sandbox"]),
+  offset,
+  limit: count(524_288, 524_288).describe("Bytes at most"),
+});
+export type ContentQuery = z.infer<typeof ContentQuery>;
+
+export const PatchQuery = z.strictObject({
+  part: z.enum(["accepted", "pending", "all"]).default("accepted"),
+});
+export type PatchQuery = z.infer<typeof PatchQuery>;
