@@ -26,12 +26,18 @@ export const ERROR_STATUS = {
   push_rejected: 409,
   /** The change cannot be reviewed as it is (conflicted, divergent, immutable, empty, merge). */
   unpublishable: 409,
+  /** The request's body did not arrive in time. */
+  request_timeout: 408,
   payload_too_large: 413,
   unsupported_media_type: 415,
+  /** `GET /ws` without a WebSocket handshake. */
+  upgrade_required: 426,
   rate_limited: 429,
   jj_error: 500,
   git_error: 500,
   internal: 500,
+  /** The server is stopping, or its port belongs to another process. */
+  unavailable: 503,
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_STATUS;

@@ -1,0 +1,159 @@
+--- What this developer's Neovim has put into the worktree: for each suggestion and file, which hunks' text is in.
+--- Kept in an append-only file below stdpath("state"), so that a hunk can be taken out again after a restart, and so
+--- that two Neovims on one worktree agree.
+local M = {}
+
+local uv = vim.uv
+
+---@class SuggestionReview.Applied
+---@field root string
+---@field path string the log
+---@field size integer how much of the log has been read
+---@field suggestions table<string, table<string, table<string, SuggestionReview.Replacement>>>
+---@field version table<string, integer> counts changes per suggestion and file
+local Applied = {}
+Applied.__index = Applied
+
+---@type table<string, SuggestionReview.Applied>
+local open = {}
+
+---@return string
+local function directory()
+  return vim.fn.stdpath("state") .. "/suggestion-review/applied"
+end
+
+local function file_key(suggestion_id, file)
+  return suggestion_id .. "\0" .. file
+end
+
+---@param worktree string absolute path of the worktree's root
+---@return SuggestionReview.Applied
+function M.open(worktree)
+  local self = open[worktree]
+  if not self then
+    self = setmetatable({
+      root = worktree,
+      path = ("%s/%s.jsonl"):format(directory(), vim.fn.sha256(worktree):sub(1, 24)),
+      size = 0,
+      suggestions = {},
+      version = {},
+    }, Applied)
+    open[worktree] = self
+  end
+  self:refresh()
+  return self
+end
+
+---@param entry table
+function Applied:_take(entry)
+  local files = self.suggestions[entry.suggestion]
+  if not files then
+    files = {}
+    self.suggestions[entry.suggestion] = files
+  end
+  local file = vim.base64.decode(entry.file)
+  files[file] = files[file] or {}
+  if entry.put then
+    local put = entry.put
+    put.lines = vim.tbl_map(vim.base64.decode, put.lines)
+    files[file][put.key] = put
+  elseif entry.out then
+    files[file][entry.out] = nil
+  end
+  local key = file_key(entry.suggestion, file)
+  self.version[key] = (self.version[key] or 0) + 1
+end
+
+--- Reads what was appended since, by this Neovim or another.
+function Applied:refresh()
+  local stat = uv.fs_stat(self.path)
+  if not stat or stat.size <= self.size then
+    return
+  end
+  local fd = uv.fs_open(self.path, "r", 0)
+  if not fd then
+    return
+  end
+  local text = uv.fs_read(fd, stat.size - self.size, self.size) or ""
+  uv.fs_close(fd)
+  for line in text:gmatch("([^\n]*)\n") do
+    self.size = self.size + #line + 1
+    local ok, entry = pcall(vim.json.decode, line, { luanil = { object = true, array = true } })
+    if ok and type(entry) == "table" and type(entry.suggestion) == "string" and type(entry.file) == "string" then
+      pcall(self._take, self, entry)
+    end
+  end
+end
+
+---@param entries table[]
+function Applied:_append(entries)
+  if #entries == 0 then
+    return
+  end
+  vim.fn.mkdir(directory(), "p", 448)
+  local lines = {}
+  for i, entry in ipairs(entries) do
+    lines[i] = vim.json.encode(entry) .. "\n"
+  end
+  local fd, message = uv.fs_open(self.path, "a", 384)
+  if not fd then
+    error(("suggestion-review: cannot write %s: %s"):format(self.path, message), 0)
+  end
+  uv.fs_write(fd, table.concat(lines))
+  uv.fs_close(fd)
+  self:refresh()
+end
+
+--- What is applied in one file, in order.
+---@param suggestion_id string
+---@param file string raw bytes
+---@return SuggestionReview.Replacement[]
+function Applied:of_file(suggestion_id, file)
+  local files = self.suggestions[suggestion_id]
+  return vim.tbl_values(files and files[file] or {})
+end
+
+---@param suggestion_id string
+---@param file string
+---@param key string
+---@return SuggestionReview.Replacement|nil
+function Applied:get(suggestion_id, file, key)
+  local files = self.suggestions[suggestion_id]
+  return files and files[file] and files[file][key]
+end
+
+---@param suggestion_id string
+---@param file string
+---@return integer
+function Applied:version_of(suggestion_id, file)
+  return self.version[file_key(suggestion_id, file)] or 0
+end
+
+--- Notes that `put` went in and `out` (keys) came out.
+---@param suggestion_id string
+---@param file string raw bytes
+---@param put SuggestionReview.Replacement[]
+---@param out string[]
+function Applied:record(suggestion_id, file, put, out)
+  local entries = {}
+  local encoded_file = vim.base64.encode(file)
+  for _, key in ipairs(out) do
+    entries[#entries + 1] = { suggestion = suggestion_id, file = encoded_file, out = key }
+  end
+  for _, replacement in ipairs(put) do
+    local copy = vim.deepcopy(replacement)
+    copy.lines = vim.tbl_map(vim.base64.encode, copy.lines)
+    if #copy.lines == 0 then
+      copy.lines = vim.empty_dict() --[[@as any]]
+    end
+    entries[#entries + 1] = { suggestion = suggestion_id, file = encoded_file, put = copy }
+  end
+  self:_append(entries)
+end
+
+--- Forgets what is only in memory; for tests.
+function M.reset()
+  open = {}
+end
+
+return M

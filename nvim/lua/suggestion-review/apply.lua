@@ -1,0 +1,820 @@
+--- Brings the developer's decisions into the developer's files: plans first (what would happen to each hunk), then
+--- carries out the plan. Applies only what was decided in this developer's Neovim, only text that fits its digest,
+--- only inside the worktree, and nothing where the developer's own edits are in the way.
+local diff = require("suggestion-review.diff")
+local digest = require("suggestion-review.digest")
+local mapping = require("suggestion-review.mapping")
+local form = require("suggestion-review.form")
+local worktree = require("suggestion-review.worktree")
+local carrier = require("suggestion-review.carrier")
+local fileop = require("suggestion-review.fileop")
+local applied = require("suggestion-review.applied")
+local base_of = require("suggestion-review.base")
+
+local M = {}
+
+--- What a hunk is to be in the worktree.
+---@class (exact) SuggestionReview.Want
+---@field hunk SuggestionReview.Hunk
+---@field state SuggestionReview.HunkState
+---@field modified_diff? string
+
+---@class SuggestionReview.PlanItem
+---@field hunk SuggestionReview.Hunk
+---@field want SuggestionReview.Want
+---@field status SuggestionReview.Outcome
+---@field reason? string
+---@field placed? SuggestionReview.Placed
+---@field plan? SuggestionReview.FilePlan
+
+---@class SuggestionReview.FilePlan
+---@field file string raw bytes
+---@field items SuggestionReview.PlanItem[]
+---@field run? fun(): boolean, string|nil
+---@field carrier? SuggestionReview.Carrier
+
+---@class SuggestionReview.Place where a suggestion's hunks go
+---@field suggestion SuggestionReview.Suggestion
+---@field root string|nil the worktree
+---@field in_place boolean the agent works in this very worktree: nothing to apply, only to reload
+---@field applied SuggestionReview.Applied|nil
+
+--- Kinds that change a file's existence, name or nature rather than lines of it.
+local WHOLE = { binary = true, symlink = true, type = true }
+local LATER = {
+  submodule = "a submodule is brought over when the suggestion is adopted",
+  swap = "a file that takes a directory's place is brought over when the suggestion is adopted",
+}
+
+---@param suggestion SuggestionReview.Suggestion
+---@param directory? string
+---@return SuggestionReview.Place
+function M.place(suggestion, directory)
+  local config = require("suggestion-review.config")
+  local root
+  for _, server in ipairs(config.servers()) do
+    if server.name == suggestion.server and server.root then
+      root = vim.uv.fs_realpath(server.root)
+    end
+  end
+  root = root or worktree.root_of(directory or vim.fn.getcwd())
+  local project = vim.uv.fs_realpath(suggestion.project or "")
+  return {
+    suggestion = suggestion,
+    root = root,
+    in_place = root ~= nil and project == root,
+    applied = root and applied.open(root) or nil,
+  }
+end
+
+---@param kind string
+local function creates(kind)
+  return kind == "create"
+end
+
+--- The replacement a decision stands for.
+---@param want SuggestionReview.Want
+---@return SuggestionReview.Replacement|nil
+---@return string|nil reason
+---@return SuggestionReview.HunkText|nil
+local function replacement_of(want)
+  local hunk = want.hunk
+  if digest.of(hunk) ~= hunk.digest then
+    return nil, "what the server sent is not what its digest names; nothing was applied"
+  end
+  local text, reason = diff.text_of(hunk)
+  if not text then
+    return nil, reason
+  end
+  local replacement = {
+    key = hunk.id,
+    at = diff.zero_based(hunk.old_start, hunk.old_count),
+    count = #text.old,
+    lines = text.new,
+    order = hunk.new_start,
+    digest = hunk.digest,
+    kind = hunk.kind,
+    decided = want.state,
+  }
+  if hunk.kind == "create" or hunk.kind == "delete" then
+    replacement.at = 0
+  end
+  if want.state == "modified" then
+    local edited = want.modified_diff or ""
+    if hunk.encoding == "latin1" then
+      edited = diff.latin1_to_bytes(edited) or ""
+    end
+    local parsed, parse_reason = diff.parse(edited)
+    if not parsed then
+      return nil, "the modification is not a diff: " .. parse_reason
+    end
+    local own = diff.sides(parsed)
+    replacement.at = diff.zero_based(parsed.old_start, parsed.old_count) + #own.before
+    replacement.count = #own.old
+    replacement.lines = own.new
+  end
+  return replacement, nil, text
+end
+
+--- Texts known to be as expected: by buffer, the tick at which that held and for what.
+---@type table<integer, { tick: integer, key: string }>
+local in_step = {}
+
+---@param lines string[]
+---@param shape SuggestionReview.Form
+---@param first boolean
+---@return string[]|nil
+---@return string|nil reason
+local function decode_lines(lines, shape, first)
+  if shape.eol == "unix" and (shape.encoding == "" or shape.encoding == "utf-8") and not (first and shape.bom) then
+    return lines
+  end
+  local text, reason = form.decode(table.concat(lines), shape, first)
+  return text and diff.split_lines(text), reason
+end
+
+--- The base as the carrier would show it. A repository that keeps LF under a worktree of CR LF is met half-way.
+---@param base SuggestionReview.Base
+---@param shape SuggestionReview.Form
+---@return string[]|nil
+---@return SuggestionReview.Form|string shape that hunks are read with, or why not
+local function decode_base(base, shape)
+  local id = ("%s %s %s"):format(shape.eol, shape.encoding, tostring(shape.bom))
+  local known = base.decoded[id]
+  if known then
+    return known, base.decoded[id .. " form"] or shape
+  end
+  local lines, reason = decode_lines(base.lines, shape, true)
+  local used = shape
+  if not lines and shape.eol == "dos" and not base.bytes:find("\r", 1, true) then
+    used = { eol = "unix", encoding = shape.encoding, bom = shape.bom }
+    lines, reason = decode_lines(base.lines, used, true)
+  end
+  if not lines then
+    return nil, reason or "its base cannot be read like the buffer"
+  end
+  base.decoded[id] = lines
+  if used ~= shape then
+    base.decoded[id .. " form"] = used
+  end
+  return lines, used
+end
+
+---@param replacement SuggestionReview.Replacement
+---@param shape SuggestionReview.Form
+---@return SuggestionReview.Replacement|nil
+---@return string|nil reason
+local function decode_replacement(replacement, shape)
+  local lines, reason = decode_lines(replacement.lines, shape, replacement.at == 0)
+  if not lines then
+    return nil, reason
+  elseif lines == replacement.lines then
+    return replacement
+  end
+  local copy = vim.tbl_extend("force", replacement, {})
+  copy.lines = lines
+  return copy
+end
+
+--- Whether the file exists where exactly `list` is applied.
+---@param base SuggestionReview.Base
+---@param list SuggestionReview.Replacement[]
+local function exists_with(base, list)
+  local exists = base.exists
+  for _, replacement in ipairs(list) do
+    if creates(replacement.kind) then
+      exists = true
+    elseif replacement.kind == "delete" and replacement.decided ~= "modified" then
+      exists = false
+    end
+  end
+  return exists
+end
+
+---@param items SuggestionReview.PlanItem[]
+---@param status SuggestionReview.Outcome
+---@param reason? string
+local function all(items, status, reason)
+  for _, item in ipairs(items) do
+    item.status, item.reason = status, reason
+  end
+end
+
+---@param place SuggestionReview.Place
+---@param file string
+---@param list SuggestionReview.Replacement[]
+---@return SuggestionReview.Replacement[] lines only
+local function line_replacements(place, file, list)
+  return vim.tbl_filter(function(replacement)
+    return replacement.kind == nil
+      or replacement.kind == "text"
+      or replacement.kind == "create"
+      or replacement.kind == "delete"
+  end, list)
+end
+
+--- The path a file has in the worktree now: its old one until its renaming was applied.
+---@param place SuggestionReview.Place
+---@param file string raw bytes
+---@param old string|nil
+---@param renaming boolean|nil the state after this plan, if it decides that
+---@return string
+local function path_now(place, file, old, renaming)
+  if not old or old == file then
+    return file
+  end
+  if renaming == nil then
+    for _, replacement in ipairs(place.applied:of_file(place.suggestion.id, file)) do
+      if replacement.kind == "rename" then
+        return file
+      end
+    end
+    -- Renamed by the developer's own hand.
+    if not vim.uv.fs_lstat(place.root .. "/" .. old) and vim.uv.fs_lstat(place.root .. "/" .. file) then
+      return file
+    end
+    return old
+  end
+  return renaming and file or old
+end
+
+---@param place SuggestionReview.Place
+---@param plan SuggestionReview.FilePlan
+---@param base SuggestionReview.Base
+local function plan_lines(place, plan, base, relative)
+  local id = place.suggestion.id
+  local items = plan.items
+  local path, reason = worktree.resolve(place.root, relative)
+  if not path then
+    return all(items, "refused", reason)
+  end
+  local now = line_replacements(place, plan.file, place.applied:of_file(id, plan.file))
+  local remove, add = {}, {}
+  for _, item in ipairs(items) do
+    if item.want.state == "accepted" or item.want.state == "modified" then
+      local replacement, why, text = replacement_of(item.want)
+      if not replacement or not text then
+        item.status, item.reason = "refused", why
+      elseif not base_of.fits(base, item.hunk, text) then
+        item.status, item.reason = "refused", "its base lines are not those of the base commit"
+      else
+        add[#add + 1] = replacement
+      end
+    else
+      remove[item.hunk.id] = true
+    end
+  end
+
+  local stat = vim.uv.fs_lstat(path)
+  local _, after = mapping.changes({}, now, remove, add)
+  local expected_exists, wanted_exists = exists_with(base, now), exists_with(base, after)
+  if expected_exists ~= wanted_exists then
+    local expected = table.concat(mapping.compose(base.lines, now))
+    local wanted = table.concat(mapping.compose(base.lines, after))
+    local load = stat ~= nil and worktree.buffer_of(path) ~= nil
+    local carried, why = carrier.open(path, load)
+    if not carried then
+      return all(items, "refused", why)
+    end
+    local function bytes_now()
+      local text = carrier.text(carried)
+      return carried.buf and form.encode(text, carried.form, true) or text
+    end
+    local mode
+    for _, item in ipairs(items) do
+      mode = item.hunk.new_mode or item.hunk.old_mode
+    end
+    local function note()
+      place.applied:record(id, plan.file, add, vim.tbl_keys(remove))
+    end
+    if wanted_exists then
+      if not carried.exists then
+        all(items, "clean")
+        plan.run = function()
+          local ok, create_reason = fileop.create(path, wanted, mode)
+          if ok then
+            note()
+          end
+          return ok, create_reason
+        end
+      elseif bytes_now() == wanted then
+        all(items, "already")
+        plan.run = function()
+          note()
+          return true
+        end
+      else
+        all(items, "conflict", "a file of that name is here already")
+      end
+    elseif not carried.exists then
+      all(items, "already")
+      plan.run = function()
+        note()
+        return true
+      end
+    elseif bytes_now() == expected and not (carried.buf and vim.bo[carried.buf].modified) then
+      all(items, "clean")
+      plan.run = function()
+        local ok, remove_reason = fileop.remove(place.root, path)
+        if ok then
+          note()
+        end
+        return ok, remove_reason
+      end
+    else
+      all(items, "conflict", "you have changed this file")
+    end
+    if items[1].status == "conflict" then
+      local ours = diff.split_lines(carrier.text(carried))
+      for _, item in ipairs(items) do
+        item.placed = {
+          status = "conflict",
+          from = 0,
+          to = #ours,
+          lines = wanted_exists and mapping.compose(base.lines, after) or {},
+          ours = ours,
+          theirs = wanted_exists and mapping.compose(base.lines, after) or {},
+          base = diff.split_lines(expected),
+          base_from = 0,
+          base_to = #base.lines,
+        }
+      end
+      plan.carrier = carried
+    end
+    return
+  end
+  if not wanted_exists then
+    all(items, "already")
+    plan.run = function()
+      place.applied:record(id, plan.file, add, vim.tbl_keys(remove))
+      return true
+    end
+    return
+  end
+
+  local write = require("suggestion-review.config").get().write_on_accept
+  local carried, why = carrier.open(path, not write)
+  if not carried then
+    return all(items, "refused", why)
+  elseif not carried.exists and not carried.buf then
+    return all(items, "refused", "there is no such file in this worktree")
+  end
+  plan.carrier = carried
+
+  local base_lines, shape = decode_base(base, carried.form)
+  if not base_lines then
+    return all(items, "refused", shape --[[@as string]])
+  end
+  ---@cast shape SuggestionReview.Form
+  local function decode_all(list, fail)
+    local out = {}
+    for _, replacement in ipairs(list) do
+      local decoded, decode_reason = decode_replacement(replacement, shape)
+      if decoded then
+        out[#out + 1] = decoded
+      elseif fail then
+        fail(replacement, decode_reason)
+      else
+        return nil, decode_reason
+      end
+    end
+    return out
+  end
+  local expected_list, expected_reason = decode_all(now)
+  if not expected_list then
+    return all(items, "refused", expected_reason)
+  end
+  local adding = decode_all(add, function(replacement, decode_reason)
+    for _, item in ipairs(items) do
+      if item.hunk.id == replacement.key then
+        item.status, item.reason = "refused", decode_reason
+      end
+    end
+  end)
+  ---@cast adding SuggestionReview.Replacement[]
+
+  local changes, _, displaced = mapping.changes(base_lines, expected_list, remove, adding)
+  local step_key = ("%s\0%s\0%s\0%d"):format(
+    id,
+    place.suggestion.base_commit,
+    plan.file,
+    place.applied:version_of(id, plan.file)
+  )
+  local buf = carried.buf
+  local known = buf and in_step[buf]
+  local placed, total
+  local tick = carrier.tick(carried)
+  if known and known.tick == tick and known.key == step_key then
+    placed = mapping.place(changes, nil, nil)
+    total = vim.api.nvim_buf_line_count(buf --[[@as integer]])
+  else
+    local expected = mapping.compose(base_lines, expected_list)
+    local expected_text, actual_text = table.concat(expected), carrier.text(carried)
+    if expected_text == actual_text then
+      placed = mapping.place(changes, nil, nil)
+      total = #expected
+      if buf then
+        in_step[buf] = { tick = tick, key = step_key }
+        known = in_step[buf]
+      end
+    else
+      local actual = diff.split_lines(actual_text)
+      total = #actual
+      placed = mapping.place(changes, expected, actual, diff.ranges_of_text(expected_text, actual_text))
+      known = nil
+    end
+  end
+
+  local by_key = {}
+  for _, one in ipairs(placed) do
+    for _, key in ipairs(one.change.keys) do
+      by_key[key] = one
+    end
+  end
+  for _, item in ipairs(items) do
+    if not item.status then
+      local one = by_key[item.hunk.id]
+      item.placed = one
+      item.status = one and one.status or "already"
+      if item.status == "conflict" then
+        item.reason = "your own edits touch the same lines"
+      end
+    end
+  end
+
+  plan.run = function()
+    local edits, put, out = {}, {}, {}
+    local settled = {}
+    for _, one in ipairs(placed) do
+      if one.status == "clean" then
+        edits[#edits + 1] = { from = one.from, to = one.to, old = one.change.old, lines = one.lines }
+      end
+      if one.status ~= "conflict" then
+        for _, key in ipairs(one.change.keys) do
+          settled[key] = true
+        end
+      end
+    end
+    for _, replacement in ipairs(add) do
+      local item_done = settled[replacement.key] or not by_key[replacement.key]
+      for _, item in ipairs(items) do
+        if item.hunk.id == replacement.key and item.status == "refused" then
+          item_done = false
+        end
+      end
+      if item_done then
+        put[#put + 1] = replacement
+      end
+    end
+    for key in pairs(remove) do
+      if settled[key] or not by_key[key] then
+        out[#out + 1] = key
+      end
+    end
+    for _, key in ipairs(displaced) do
+      if settled[key] then
+        out[#out + 1] = key
+      end
+    end
+    if buf and carrier.tick(carried) ~= tick then
+      return false, "the buffer changed meanwhile"
+    end
+    local save = buf and write and not vim.bo[buf].modified and vim.bo[buf].buftype == ""
+    if #edits > 0 then
+      local ok, apply_reason = carrier.apply(carried, edits, total)
+      if not ok then
+        return false, apply_reason
+      end
+    end
+    place.applied:record(id, plan.file, put, out)
+    local save_reason
+    if save and #edits > 0 then
+      local saved
+      saved, save_reason = carrier.save(carried)
+      if saved then
+        save_reason = nil
+      end
+    end
+    if buf and vim.api.nvim_buf_is_valid(buf) then
+      -- Still as expected, unless it was not before or a formatter had its say while it was saved.
+      local tick_now = vim.api.nvim_buf_get_changedtick(buf)
+      local untouched = known ~= nil and (not save or #edits == 0)
+      in_step[buf] = untouched
+          and {
+            tick = tick_now,
+            key = ("%s\0%s\0%s\0%d"):format(
+              id,
+              place.suggestion.base_commit,
+              plan.file,
+              place.applied:version_of(id, plan.file)
+            ),
+          }
+        or nil
+    end
+    if save_reason then
+      return true, "applied, but not saved: " .. save_reason
+    end
+    return true
+  end
+end
+
+---@param place SuggestionReview.Place
+---@param item SuggestionReview.PlanItem
+---@param callback fun(run: (fun(): boolean, string|nil)|nil)
+local function plan_whole(place, item, callback)
+  local hunk = item.hunk
+  local file = digest.path(hunk)
+  local into = item.want.state == "accepted" or item.want.state == "modified"
+  local function note()
+    if into then
+      place.applied:record(place.suggestion.id, file, {
+        { key = hunk.id, at = 0, count = 0, lines = {}, order = 0, digest = hunk.digest, kind = hunk.kind, decided = "accepted" },
+      }, {})
+    else
+      place.applied:record(place.suggestion.id, file, {}, { hunk.id })
+    end
+    return true
+  end
+  local function finish(status, reason, run)
+    item.status, item.reason = status, reason
+    if status == "already" then
+      callback(note)
+    elseif status == "clean" then
+      callback(function()
+        local ok, why = run()
+        if ok then
+          note()
+        end
+        return ok, why
+      end)
+    else
+      callback(nil)
+    end
+  end
+  if LATER[hunk.kind] then
+    return finish("deferred", LATER[hunk.kind])
+  end
+  local was = place.applied:get(place.suggestion.id, file, hunk.id)
+  if not into and not was then
+    return finish("already")
+  end
+  if hunk.kind == "rename" then
+    if digest.of(hunk) ~= hunk.digest then
+      return finish("refused", "the renaming is not what its digest names")
+    end
+    local old, old_reason = worktree.resolve(place.root, hunk.old_file)
+    local new, new_reason = worktree.resolve(place.root, file)
+    if not old or not new then
+      return finish("refused", old_reason or new_reason)
+    end
+    local from, to = into and old or new, into and new or old
+    local status, reason = fileop.rename_state(from, to)
+    return finish(status, reason, function()
+      return fileop.rename(place.root, from, to)
+    end)
+  end
+  local path, reason = worktree.resolve(place.root, path_now(place, file, hunk.old_file))
+  if not path then
+    return finish("refused", reason)
+  end
+  if hunk.kind == "mode" then
+    if digest.of(hunk) ~= hunk.digest then
+      return finish("refused", "the mode is not what its digest names")
+    end
+    local from, to = hunk.old_mode, hunk.new_mode
+    if not into then
+      from, to = to, from
+    end
+    local status, mode_reason = fileop.mode_state(path, from --[[@as string]], to --[[@as string]])
+    return finish(status, mode_reason, function()
+      return fileop.change_mode(path, to --[[@as string]])
+    end)
+  end
+  fileop.fetch_sides(place.suggestion, hunk, place.root, function(sides, sides_reason)
+    if not sides then
+      return finish("refused", sides_reason)
+    end
+    local from, to = sides.from, sides.to
+    if not into then
+      from, to = to, from
+    end
+    local status, whole_reason = fileop.whole_state(place.root, path, from, to)
+    return finish(status, whole_reason, function()
+      return fileop.replace(place.root, path, to)
+    end)
+  end)
+end
+
+---@param hunk SuggestionReview.Hunk
+local function is_whole(hunk)
+  return WHOLE[hunk.kind] or LATER[hunk.kind] or hunk.kind == "rename" or hunk.kind == "mode" or hunk.encoding == "binary"
+end
+
+--- Works out what bringing `wants` into the worktree would do, changing nothing.
+---@param place SuggestionReview.Place
+---@param wants SuggestionReview.Want[]
+---@param callback fun(plans: SuggestionReview.FilePlan[], items: SuggestionReview.PlanItem[])
+function M.plan(place, wants, callback)
+  local files, order = {}, {}
+  local items = {}
+  for i, want in ipairs(wants) do
+    local file = digest.path(want.hunk)
+    if not files[file] then
+      files[file] = {}
+      order[#order + 1] = file
+    end
+    items[i] = { hunk = want.hunk, want = want }
+    table.insert(files[file], items[i])
+  end
+  if place.in_place or not place.root then
+    all(
+      items,
+      place.in_place and "already" or "refused",
+      not place.in_place and "this Neovim is not in a checkout (set server.root, or :cd there)" or nil
+    )
+    return callback({}, items)
+  end
+  place.applied:refresh()
+  local plans = {}
+  local next_file
+
+  ---@param file string
+  ---@param text_items SuggestionReview.PlanItem[]
+  ---@param renaming boolean|nil
+  local function plan_text(file, text_items, renaming)
+    if #text_items == 0 then
+      return next_file()
+    end
+    local hunk = text_items[1].hunk
+    base_of.get(place.suggestion, hunk, place.root, function(base, reason)
+      if not base then
+        all(text_items, "refused", reason)
+        return next_file()
+      end
+      local plan = { file = file, items = text_items }
+      local relative = path_now(place, file, hunk.kind ~= "create" and hunk.old_file or nil, nil)
+      if renaming ~= nil then
+        -- The file is not renamed yet: planned where it is, carried out where it will be.
+        plan.run = function()
+          local later = { file = file, items = text_items }
+          for _, item in ipairs(text_items) do
+            item.status, item.reason, item.placed = nil, nil, nil
+          end
+          plan_lines(place, later, base, path_now(place, file, hunk.old_file, renaming))
+          return later.run and later.run() or true
+        end
+        local probe = { file = file, items = text_items }
+        plan_lines(place, probe, base, relative)
+      else
+        plan_lines(place, plan, base, relative)
+      end
+      plans[#plans + 1] = plan
+      next_file()
+    end)
+  end
+
+  local at = 0
+  function next_file()
+    at = at + 1
+    local file = order[at]
+    if not file then
+      return callback(plans, items)
+    end
+    local whole, text_items = {}, {}
+    for _, item in ipairs(files[file]) do
+      table.insert(is_whole(item.hunk) and whole or text_items, item)
+    end
+    local index, renaming = 0, nil
+    local function next_whole()
+      index = index + 1
+      local item = whole[index]
+      if not item then
+        return plan_text(file, text_items, renaming)
+      end
+      plan_whole(place, item, function(run)
+        plans[#plans + 1] = { file = file, items = { item }, run = run }
+        if item.hunk.kind == "rename" and item.status == "clean" then
+          renaming = item.want.state == "accepted"
+        end
+        next_whole()
+      end)
+    end
+    next_whole()
+  end
+  next_file()
+end
+
+--- Carries out plans. Each file succeeds or fails on its own; a failure leaves that file as it was.
+---@param plans SuggestionReview.FilePlan[]
+---@return { plan: SuggestionReview.FilePlan, reason: string }[] problems
+function M.run(plans)
+  local problems = {}
+  for _, plan in ipairs(plans) do
+    if plan.run then
+      local ok, done, reason = pcall(plan.run)
+      if not ok or not done then
+        local text = tostring(ok and reason or done)
+        for _, item in ipairs(plan.items) do
+          if item.status == "clean" then
+            item.status, item.reason = "refused", text
+          end
+        end
+        problems[#problems + 1] = { plan = plan, reason = text }
+      elseif reason then
+        problems[#problems + 1] = { plan = plan, reason = reason }
+      end
+    end
+  end
+  return problems
+end
+
+--- Whether a hunk's change is in the worktree by our hand.
+---@param place SuggestionReview.Place
+---@param hunk SuggestionReview.Hunk
+---@return boolean
+function M.is_applied(place, hunk)
+  if place.in_place then
+    return hunk.state ~= "rejected"
+  end
+  return place.applied ~= nil
+    and place.applied:get(place.suggestion.id, digest.path(hunk), hunk.id) ~= nil
+end
+
+--- Reloads what the agent changed under our buffers (one worktree for both).
+---@param place SuggestionReview.Place
+function M.reload(place)
+  if not place.in_place then
+    return
+  end
+  for _, file in ipairs(place.suggestion.files or {}) do
+    local buf = worktree.buffer_of(place.root .. "/" .. file)
+    if buf and vim.api.nvim_buf_is_loaded(buf) and not vim.bo[buf].modified then
+      vim.bo[buf].autoread = true
+      pcall(vim.cmd --[[@as function]], "silent! checktime " .. buf)
+      pcall(vim.cmd --[[@as function]], ("silent! set autoread< "):format())
+    end
+  end
+end
+
+--- After a new revision: what is applied under ids that now name something else is filed under its new id, by digest.
+---@param place SuggestionReview.Place
+---@param hunks SuggestionReview.Hunk[]
+function M.rekey(place, hunks)
+  if not place.applied then
+    return
+  end
+  local by_file = {}
+  for _, hunk in ipairs(hunks) do
+    local file = digest.path(hunk)
+    by_file[file] = by_file[file] or {}
+    table.insert(by_file[file], hunk)
+  end
+  local id = place.suggestion.id
+  for file, list in pairs(by_file) do
+    local now = place.applied:of_file(id, file)
+    local current, free = {}, {}
+    for _, hunk in ipairs(list) do
+      current[hunk.id] = hunk.digest
+    end
+    local stale = vim.tbl_filter(function(replacement)
+      return current[replacement.key] ~= replacement.digest and not replacement.key:match("^stale ")
+    end, now)
+    if #stale > 0 then
+      for _, hunk in ipairs(list) do
+        local held = place.applied:get(id, file, hunk.id)
+        if not held or held.digest ~= hunk.digest then
+          free[#free + 1] = hunk
+        end
+      end
+      table.sort(stale, function(a, b)
+        return a.at < b.at
+      end)
+      local put, out = {}, {}
+      for _, replacement in ipairs(stale) do
+        out[#out + 1] = replacement.key
+        local copy = vim.deepcopy(replacement)
+        copy.key = ("stale %s %d"):format(replacement.digest or "", replacement.at)
+        for index, hunk in ipairs(free) do
+          if hunk.digest == replacement.digest then
+            copy.key = hunk.id
+            if replacement.decided ~= "modified" then
+              copy.at = diff.zero_based(hunk.old_start, hunk.old_count)
+              copy.order = hunk.new_start
+            end
+            table.remove(free, index)
+            break
+          end
+        end
+        put[#put + 1] = copy
+      end
+      place.applied:record(id, file, put, out)
+    end
+  end
+end
+
+--- Forgets which buffers are in step; for tests.
+function M.reset()
+  in_step = {}
+end
+
+return M

@@ -1,0 +1,139 @@
+--- Asking the agent: a prompt with the current file or selection goes to the sandbox's session; how its turn goes comes
+--- back as events.
+
+local M = {}
+
+---@class SuggestionReview.AskOpts
+---@field first_line? integer attach these lines of the current buffer
+---@field last_line? integer
+---@field without_file? boolean attach nothing
+---@field server? string
+---@field session_id? string a session to go on with
+
+--- Sessions asked from here, so that the end of their turn is told.
+---@type table<string, true>
+local asked = {}
+---@type string?
+local last_session, last_server
+
+--- Largest file that goes along as a whole; larger ones are only named.
+local MAX_ATTACHED = 256 * 1024
+
+---@param event SuggestionReview.Event
+---@return boolean
+function M.is_ours(event)
+  return event.session_id ~= nil and asked[event.session_id] == true
+end
+
+--- Path as the agent knows it: below the checkout's root.
+---@param buf integer
+---@return string?
+local function relative_name(buf)
+  local name = vim.api.nvim_buf_get_name(buf)
+  if name == "" or vim.bo[buf].buftype ~= "" then return nil end
+  name = vim.fs.normalize(vim.uv.fs_realpath(name) or name)
+  local root = vim.fs.root(name, { ".jj", ".git" })
+  root = root and vim.fs.normalize(vim.uv.fs_realpath(root) or root)
+  if root and vim.startswith(name, root .. "/") then return name:sub(#root + 2) end
+  return name
+end
+
+--- What goes along with the prompt: selected lines with their text, else the file, as it is in the buffer now.
+---@param buf integer
+---@param opts SuggestionReview.AskOpts
+---@return table[]
+function M.attachments(buf, opts)
+  if opts.without_file then return {} end
+  local file = relative_name(buf)
+  if not file then return {} end
+  local count = vim.api.nvim_buf_line_count(buf)
+  if opts.first_line then
+    local first = math.max(1, math.min(opts.first_line, count))
+    local last = math.max(first, math.min(opts.last_line or first, count))
+    local text = table.concat(vim.api.nvim_buf_get_lines(buf, first - 1, last, false), "\n")
+    if #text > MAX_ATTACHED then text = nil end
+    return { { file = file, text = text, first_line = first, last_line = last } }
+  end
+  -- The agent has the file as it was committed; only what it cannot see is worth sending.
+  if not vim.bo[buf].modified then return { { file = file } } end
+  local text = table.concat(vim.api.nvim_buf_get_lines(buf, 0, -1, false), "\n")
+  return { { file = file, text = #text <= MAX_ATTACHED and text or nil } }
+end
+
+--- The project to ask about: the one of the suggestion at hand or of the checkout; nil lets a server that has only one
+--- decide.
+---@param server string
+---@return string?
+local function project_of(server)
+  local root = vim.fs.root(0, { ".jj", ".git" }) or vim.fs.root(vim.fn.getcwd(), { ".jj", ".git" })
+  local projects = {}
+  for _, suggestion in ipairs(require("suggestion-review.store").list({ all = true, server = server })) do
+    projects[suggestion.project] = true
+    if root and suggestion.project == vim.uv.fs_realpath(root) then return suggestion.project end
+  end
+  local names = vim.tbl_keys(projects)
+  return #names == 1 and names[1] or nil
+end
+
+---@param text string
+---@param attachments table[]
+---@param opts SuggestionReview.AskOpts
+local function send(text, attachments, opts)
+  local client = require("suggestion-review.client")
+  local notify = require("suggestion-review.notify")
+  local target = client.get(opts.server)
+  local server = target and target.server.name
+  client.request({
+    type = "ask",
+    request = {
+      text = text,
+      attachments = #attachments > 0 and attachments or nil,
+      session_id = opts.session_id,
+      project = server and project_of(server),
+    },
+  }, function(err, data)
+    if err then return notify.error("Not asked: " .. err.message) end
+    asked[data.session_id] = true
+    last_session, last_server = data.session_id, server
+    local with = ""
+    local first = attachments[1]
+    if first and first.first_line then
+      with = (" about %s, lines %d to %d"):format(first.file, first.first_line, first.last_line)
+    elseif first then
+      with = " about " .. first.file
+    end
+    notify.info(("Asked%s; :Suggest abort stops it"):format(with))
+  end, server)
+end
+
+--- Asks the agent. Without `text` the prompt is asked for.
+---@param text? string
+---@param opts? SuggestionReview.AskOpts
+function M.ask(text, opts)
+  opts = opts or {}
+  local attachments = M.attachments(vim.api.nvim_get_current_buf(), opts)
+  local state = require("suggestion-review.client").state(opts.server)
+  if state.state ~= "connected" then
+    return require("suggestion-review.notify").error("Not asked: " .. state.message)
+  end
+  if text and text:find("%S") then return send(text, attachments, opts) end
+  local about = attachments[1] and (" about " .. attachments[1].file) or ""
+  vim.ui.input({ prompt = ("Ask the agent%s: "):format(about) }, function(input)
+    if input and input:find("%S") then send(input, attachments, opts) end
+  end)
+end
+
+--- Stops the agent's turn: the one asked for last, else whatever the server's project does.
+function M.abort()
+  local client = require("suggestion-review.client")
+  local notify = require("suggestion-review.notify")
+  local target = client.get(last_server)
+  local request = { session_id = last_session, project = not last_session and target and project_of(target.server.name) or nil }
+  if next(request) == nil then request = vim.empty_dict() end
+  client.request({ type = "abort", request = request }, function(err, data)
+    if err then return notify.error("Not stopped: " .. err.message) end
+    notify.info(data.aborted and "The agent was stopped" or "The agent was not working")
+  end, target and target.server.name)
+end
+
+return M

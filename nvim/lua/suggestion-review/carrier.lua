@@ -1,0 +1,291 @@
+--- The thing that carries a file's text: a loaded buffer, or the file on disk when no buffer has it. Reads it as
+--- lines, applies edits in one step (one undo step in a buffer) and saves, losing nothing on the way.
+local diff = require("suggestion-review.diff")
+local form = require("suggestion-review.form")
+local worktree = require("suggestion-review.worktree")
+
+local M = {}
+
+---@class (exact) SuggestionReview.Edit lines [from, to) become `lines`
+---@field from integer
+---@field to integer
+---@field old string[]
+---@field lines string[]
+
+---@class SuggestionReview.Carrier
+---@field path string absolute
+---@field buf integer|nil
+---@field form SuggestionReview.Form
+---@field stat uv.fs_stat.result|nil disk: the file as it was read
+---@field bytes string|nil disk: its content
+---@field exists boolean
+
+---@param buf integer
+---@return string|nil reason why its text may not be changed
+local function locked(buf)
+  if not vim.bo[buf].modifiable then
+    return "its buffer is not modifiable"
+  elseif vim.bo[buf].readonly then
+    return "its buffer is read-only"
+  end
+end
+
+--- Takes in what another program wrote, where the buffer has nothing of its own to lose.
+---@param buf integer
+local function refresh(buf)
+  if vim.bo[buf].modified then
+    return
+  end
+  local autoread = vim.api.nvim_get_option_value("autoread", { buf = buf })
+  vim.bo[buf].autoread = true
+  pcall(vim.cmd --[[@as function]], "silent! checktime " .. buf)
+  if vim.api.nvim_buf_is_valid(buf) then
+    vim.bo[buf].autoread = autoread
+  end
+end
+
+---@param path string absolute
+---@param load boolean load a buffer for it if none is
+---@return SuggestionReview.Carrier|nil
+---@return string|nil reason
+function M.open(path, load)
+  local buf = worktree.buffer_of(path)
+  if buf and not vim.api.nvim_buf_is_loaded(buf) and not load then
+    buf = nil
+  end
+  local stat = vim.uv.fs_lstat(path)
+  if stat and stat.type ~= "file" then
+    return nil, ("is a %s here"):format(stat.type == "link" and "symbolic link" or stat.type)
+  end
+  if not buf and load and stat then
+    buf = vim.fn.bufadd(path)
+    vim.bo[buf].buflisted = true
+  end
+  if buf then
+    if not vim.api.nvim_buf_is_loaded(buf) then
+      local ok, message = pcall(vim.fn.bufload, buf)
+      if not ok then
+        return nil, "could not be loaded: " .. tostring(message)
+      end
+    end
+    refresh(buf)
+    local reason = locked(buf)
+    if reason then
+      return nil, reason
+    end
+    return { path = path, buf = buf, form = form.of_buffer(buf), exists = stat ~= nil or vim.bo[buf].modified }
+  end
+  local none = { eol = "unix", encoding = "", bom = false }
+  if not stat then
+    return { path = path, form = none, exists = false, bytes = "" }
+  end
+  local bytes, message = worktree.read(path)
+  if not bytes then
+    return nil, message
+  end
+  if bytes:find("\r\n", 1, true) and bytes:gsub("\r\n", "\n"):gsub("\n", "\r\n") == bytes then
+    none.eol = "dos"
+  end
+  return { path = path, form = none, exists = true, bytes = bytes, stat = stat }
+end
+
+--- The text now, with "\n" ends. For a file on disk whose ends are CR LF only, `as_unix` hides them.
+---@param carrier SuggestionReview.Carrier
+---@return string
+function M.text(carrier)
+  if carrier.buf then
+    return form.buffer_text(carrier.buf)
+  end
+  if carrier.form.eol == "dos" then
+    return (carrier.bytes:gsub("\r\n", "\n"))
+  end
+  return carrier.bytes --[[@as string]]
+end
+
+--- Something that is the same only while nobody changed the text.
+---@param carrier SuggestionReview.Carrier
+function M.tick(carrier)
+  return carrier.buf and vim.api.nvim_buf_get_changedtick(carrier.buf) or nil
+end
+
+---@param line string
+local function bare(line)
+  return line:sub(-1) == "\n" and line:sub(1, -2) or line
+end
+
+---@param lines string[]
+---@param from integer
+---@param to integer
+local function bare_slice(lines, from, to)
+  local out = {}
+  for i = from, to do
+    out[#out + 1] = bare(lines[i])
+  end
+  return out
+end
+
+--- Replaces the part of one line that differs.
+---@param buf integer
+---@param row integer
+---@param old string
+---@param new string
+local function edit_line(buf, row, old, new)
+  local head = 0
+  local limit = math.min(#old, #new)
+  while head < limit and old:byte(head + 1) == new:byte(head + 1) do
+    head = head + 1
+  end
+  local tail = 0
+  while tail < limit - head and old:byte(#old - tail) == new:byte(#new - tail) do
+    tail = tail + 1
+  end
+  vim.api.nvim_buf_set_text(buf, row, head, row, #old - tail, { new:sub(head + 1, #new - tail) })
+end
+
+--- Lines above this are replaced as a block instead of being matched line by line.
+local MAX_MATCHED = 400
+
+--- One edit as the smallest set of changes, so that marks, folds and cursors on lines that stay survive.
+---@param buf integer
+---@param edit SuggestionReview.Edit
+local function edit_buffer(buf, edit)
+  local old, new = edit.old, edit.lines
+  local empty = vim.api.nvim_buf_line_count(buf) == 1 and #edit.old == edit.to - edit.from and edit.to == 0
+  if empty and #new > 0 and vim.api.nvim_buf_get_lines(buf, 0, 1, false)[1] == "" then
+    -- A buffer without text still has one line, which is no line of the file.
+    if #form.buffer_text(buf) == 0 then
+      vim.api.nvim_buf_set_lines(buf, 0, -1, false, bare_slice(new, 1, #new))
+      return
+    end
+  end
+  local ranges
+  if #old == 0 or #new == 0 or #old + #new > MAX_MATCHED then
+    ranges = { { 0, #old, 0, #new } }
+    local head = 0
+    while head < #old and head < #new and bare(old[head + 1]) == bare(new[head + 1]) do
+      head = head + 1
+    end
+    local tail = 0
+    while tail < #old - head and tail < #new - head and bare(old[#old - tail]) == bare(new[#new - tail]) do
+      tail = tail + 1
+    end
+    ranges = { { head, #old - tail, head, #new - tail } }
+  else
+    local a, b = bare_slice(old, 1, #old), bare_slice(new, 1, #new)
+    ranges = diff.ranges_of_text(
+      table.concat(a, "\n") .. "\n",
+      table.concat(b, "\n") .. "\n",
+      { linematch = #old + #new <= 60 and 60 or nil }
+    )
+  end
+  for i = #ranges, 1, -1 do
+    local a_from, a_to, b_from, b_to = unpack(ranges[i])
+    local row = edit.from + a_from
+    local common = math.min(a_to - a_from, b_to - b_from)
+    if a_to - a_from ~= b_to - b_from then
+      vim.api.nvim_buf_set_lines(
+        buf,
+        row + common,
+        edit.from + a_to,
+        true,
+        bare_slice(new, b_from + common + 1, b_to)
+      )
+    end
+    for k = common, 1, -1 do
+      edit_line(buf, row + k - 1, bare(old[a_from + k]), bare(new[b_from + k]))
+    end
+  end
+end
+
+---@param lines string[]
+local function ends_without_newline(lines)
+  return #lines > 0 and lines[#lines]:sub(-1) ~= "\n"
+end
+
+--- Runs `body` as the buffer's own step: one entry in its undo list, whatever mode the user is in.
+---@param buf integer
+---@param body fun()
+local function as_one_step(buf, body)
+  -- Text typed before this moment keeps an undo step of its own.
+  if vim.api.nvim_get_current_buf() == buf and vim.api.nvim_get_mode().mode:sub(1, 1) == "i" then
+    vim.api.nvim_buf_call(buf, function()
+      local levels = vim.bo[buf].undolevels
+      vim.bo[buf].undolevels = levels
+    end)
+  end
+  body()
+end
+
+--- Applies edits (ascending, apart from each other).
+---@param carrier SuggestionReview.Carrier
+---@param edits SuggestionReview.Edit[]
+---@param total integer lines there are now
+---@return boolean ok
+---@return string|nil reason
+function M.apply(carrier, edits, total)
+  if carrier.buf then
+    local buf = carrier.buf
+    as_one_step(buf, function()
+      for i = #edits, 1, -1 do
+        edit_buffer(buf, edits[i])
+      end
+      local last = edits[#edits]
+      if last and last.to == total then
+        -- The final newline is an option of the buffer, not text.
+        local without
+        if #last.lines > 0 then
+          without = ends_without_newline(last.lines)
+        elseif last.from > 0 and ends_without_newline(last.old) then
+          without = false
+        end
+        if without ~= nil and vim.bo[buf].eol == without then
+          vim.bo[buf].eol = not without
+        end
+      end
+    end)
+    return true
+  end
+  local lines = diff.split_lines(M.text(carrier))
+  local out, line = {}, 0
+  for _, edit in ipairs(edits) do
+    vim.list_extend(out, lines, line + 1, edit.from)
+    vim.list_extend(out, edit.lines)
+    line = edit.to
+  end
+  vim.list_extend(out, lines, line + 1, #lines)
+  local bytes = table.concat(out)
+  if carrier.form.eol == "dos" then
+    bytes = bytes:gsub("\n", "\r\n")
+  end
+  local ok, reason = worktree.write(carrier.path, bytes, { expect = carrier.stat })
+  if ok then
+    carrier.bytes, carrier.stat = bytes, vim.uv.fs_lstat(carrier.path)
+  end
+  return ok, reason
+end
+
+--- Saves a buffer that had nothing unsaved before. The user's own write autocommands run.
+---@param carrier SuggestionReview.Carrier
+---@return boolean ok
+---@return string|nil reason
+function M.save(carrier)
+  local buf = carrier.buf
+  if not buf then
+    return true
+  end
+  local fixeol = vim.bo[buf].fixeol
+  local ok, message = pcall(vim.api.nvim_buf_call, buf, function()
+    -- Saving must not add a newline that nobody decided on.
+    vim.bo[buf].fixeol = false
+    vim.cmd("silent keepalt keepjumps lockmarks write")
+  end)
+  if vim.api.nvim_buf_is_valid(buf) then
+    vim.bo[buf].fixeol = fixeol
+  end
+  if not ok then
+    return false, (tostring(message):gsub("^.-Vim%(write%):", ""))
+  end
+  return true
+end
+
+return M

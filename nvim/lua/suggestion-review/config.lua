@@ -1,0 +1,319 @@
+--- Settings: defaults, `vim.g.suggestion_review`, then `setup()`. A setting that is not known or of the wrong type is
+--- reported by name and left at its default; nothing else breaks over it.
+
+local M = {}
+
+---@type SuggestionReview.Config
+local defaults = {
+  server = {
+    name = nil,
+    host = "localhost",
+    port = 4097,
+    token_file = nil, -- default: see M.default_token_file()
+    root = nil, -- default: found by the suggestion's base commit
+  },
+  servers = {},
+  auto_connect = true,
+  write_on_accept = true,
+  adopt_on_finalize = "ask", -- "ask" | "never"
+  request_timeout = 30000,
+  ui = {
+    style = "floating",
+    position = "right",
+    width = 0.4,
+    height = 0.8,
+    layout = "unified",
+    border = nil, -- default: 'winborder', or "rounded"
+    context = 3,
+    word_diff = true,
+    treesitter = true,
+    file_panel = true,
+  },
+  keymaps = {
+    open_review = "<leader>sr",
+    accept = "a",
+    reject = "r",
+    modify = "m",
+    next_hunk = "n",
+    prev_hunk = "p",
+    complete = "<CR>",
+    discard = "<Esc>",
+  },
+  global_keymaps = {
+    next_hunk = "<leader>sn",
+    prev_hunk = "<leader>sp",
+    accept = "<leader>sa",
+    reject = "<leader>sx",
+    modify = "<leader>sm",
+    accept_all = "<leader>sA",
+    reject_all = "<leader>sX",
+    discard = "<leader>sd",
+    complete = "<leader>sc",
+  },
+  notifications = {
+    on_ready = true,
+    on_error = true,
+    on_status = false,
+  },
+  log_level = "warn",
+}
+
+---@param ... any
+local function one_of(...)
+  local allowed = { ... }
+  local words = {}
+  for index, value in ipairs(allowed) do
+    words[index] = vim.inspect(value)
+  end
+  return {
+    check = function(value)
+      return vim.list_contains(allowed, value)
+    end,
+    expected = "one of " .. table.concat(words, ", "),
+  }
+end
+
+local port = {
+  check = function(value)
+    return type(value) == "number" and value % 1 == 0 and value >= 1 and value <= 65535
+  end,
+  expected = "a port from 1 to 65535",
+}
+local fraction = {
+  check = function(value)
+    return type(value) == "number" and value > 0
+  end,
+  expected = "a number above 0 (up to 1: a share of the editor, above: cells)",
+}
+local count = {
+  check = function(value)
+    return type(value) == "number" and value % 1 == 0 and value >= 0
+  end,
+  expected = "a whole number, 0 or more",
+}
+local key = {
+  check = function(value)
+    return value == false or (type(value) == "string" and value ~= "")
+  end,
+  expected = "a key sequence, or false for none",
+}
+
+local server = { name = "string", host = "string", port = port, token_file = "string", root = "string" }
+
+--- Shape of the settings: a type name, a check, a nested shape, or `each` for lists and free keys.
+local schema = {
+  server = server,
+  servers = { each = server },
+  auto_connect = "boolean",
+  write_on_accept = "boolean",
+  adopt_on_finalize = one_of("ask", "never"),
+  request_timeout = count,
+  ui = {
+    style = one_of("floating", "telescope", "picker", "inline"),
+    position = one_of("right", "left", "top", "bottom", "center"),
+    width = fraction,
+    height = fraction,
+    layout = one_of("unified", "side-by-side"),
+    border = { "string", "table" },
+    context = count,
+    word_diff = "boolean",
+    treesitter = "boolean",
+    file_panel = "boolean",
+  },
+  keymaps = { each = key, keys = "keymaps" },
+  global_keymaps = { each = key, keys = "global_keymaps", off = true },
+  notifications = { on_ready = "boolean", on_error = "boolean", on_status = "boolean" },
+  log_level = one_of("error", "warn", "info", "debug"),
+}
+
+---@type SuggestionReview.Config?
+local merged
+---@type string[]
+local problems = {}
+---@type table?
+local from_setup
+
+---@param name string
+---@param value any
+---@param rule any
+---@return string? problem
+local function check_value(name, value, rule)
+  local ok, message
+  if type(rule) == "table" and rule.check then
+    ok, message = pcall(vim.validate, name, value, rule.check, rule.expected)
+  else
+    ok, message = pcall(vim.validate, name, value, rule)
+  end
+  if ok then return nil end
+  return (tostring(message):gsub("^.-: ", "", message:match("^[^:]+:%d+: ") and 1 or 0))
+end
+
+---@param known string[]
+---@param word string
+---@return string?
+local function nearest(known, word)
+  local match = vim.fn.matchfuzzy(known, word)[1]
+  if match then return match end
+  for _, candidate in ipairs(known) do
+    if candidate:sub(1, 3) == word:sub(1, 3) then return candidate end
+  end
+end
+
+--- Names of keys: those with a default here, and for the review's own all that it knows.
+---@param group "keymaps"|"global_keymaps"
+---@return string[]
+local function key_names(group)
+  local names = vim.tbl_keys(defaults[group])
+  if group == "keymaps" then vim.list_extend(names, require("suggestion-review.ui.keys").names()) end
+  return names
+end
+
+---@param group "keymaps"|"global_keymaps"
+---@param name any
+local function is_key(group, name)
+  return defaults[group][name] ~= nil or vim.list_contains(key_names(group), name)
+end
+
+--- Copies `given` over `into` where `shape` allows it; what it does not allow goes to `problems`.
+---@param into table
+---@param given table
+---@param shape table
+---@param path string
+local function merge(into, given, shape, path)
+  for name, value in pairs(given) do
+    local full = path == "" and tostring(name) or ("%s.%s"):format(path, tostring(name))
+    local rule = shape.each or shape[name]
+    if shape.keys and not is_key(shape.keys, name) then rule = nil end
+    if rule == nil then
+      local known = shape.keys and key_names(shape.keys) or vim.tbl_keys(shape)
+      local close = type(name) == "string" and nearest(known, name)
+      problems[#problems + 1] = ("%s is not a setting%s"):format(
+        full,
+        close and (" (did you mean %s?)"):format(path == "" and close or path .. "." .. close) or ""
+      )
+    elseif type(rule) == "table" and not rule.check and not vim.islist(rule) then
+      if rule.off and value == false then
+        into[name] = false
+      elseif type(value) ~= "table" then
+        problems[#problems + 1] = ("%s: expected table, got %s"):format(full, type(value))
+      else
+        if type(into[name]) ~= "table" then into[name] = {} end
+        merge(into[name], value, rule, full)
+      end
+    else
+      local problem = check_value(full, value, rule)
+      if problem then
+        problems[#problems + 1] = problem
+      else
+        into[name] = value
+      end
+    end
+  end
+end
+
+---@return SuggestionReview.Config
+local function build()
+  problems = {}
+  local config = vim.deepcopy(defaults)
+  local global = vim.g.suggestion_review
+  if global ~= nil and type(global) ~= "table" then
+    problems[#problems + 1] = ("vim.g.suggestion_review: expected table, got %s"):format(type(global))
+    global = nil
+  end
+  -- opencode.nvim takes its options from this variable; the part meant for us is welcome there too.
+  local opencode = vim.g.opencode_opts
+  if type(opencode) == "table" and type(opencode.suggestion_review) == "table" then
+    merge(config, opencode.suggestion_review, schema, "")
+  end
+  if global then merge(config, global, schema, "") end
+  if from_setup then merge(config, from_setup, schema, "") end
+  if #problems > 0 then
+    local text = "suggestion-review: " .. table.concat(problems, "\n  ")
+    vim.schedule(function()
+      vim.notify(text, vim.log.levels.ERROR, { title = "suggestion-review" })
+    end)
+  end
+  return config
+end
+
+--- The settings in force.
+---@return SuggestionReview.Config
+function M.get()
+  if not merged then merged = build() end
+  return merged
+end
+
+--- Merges `opts` over `vim.g.suggestion_review` and the defaults. Calling it again replaces the earlier `opts`.
+---@param opts? table
+function M.setup(opts)
+  vim.validate("opts", opts, "table", true)
+  from_setup = opts and vim.deepcopy(opts) or nil
+  merged = build()
+end
+
+--- What was wrong with the settings, one sentence each.
+---@return string[]
+function M.problems()
+  M.get()
+  return problems
+end
+
+--- The defaults, as a fresh copy.
+---@return SuggestionReview.Config
+function M.defaults()
+  return vim.deepcopy(defaults)
+end
+
+---@param variable string
+---@param fallback string below the home directory
+local function xdg(variable, fallback)
+  local given = vim.env[variable]
+  return given and given ~= "" and given or (vim.env.HOME or "") .. fallback
+end
+
+--- Where the token of a server is looked for when no `token_file` is set: $SUGGESTION_MANAGER_TOKEN_FILE, the
+--- developer's own place, then the state directory of a server that this same user runs.
+---@return string
+function M.default_token_file()
+  local given = vim.env.SUGGESTION_MANAGER_TOKEN_FILE
+  if given and given ~= "" then return vim.fs.abspath(given) end
+  local own = xdg("XDG_CONFIG_HOME", "/.config") .. "/suggestion-manager/token"
+  if vim.uv.fs_stat(own) then return own end
+  local state = vim.env.SUGGESTION_MANAGER_STATE
+  if not state or state == "" then state = xdg("XDG_STATE_HOME", "/.local/state") .. "/suggestion-manager" end
+  return vim.uv.fs_stat(state .. "/token") and state .. "/token" or own
+end
+
+---@class SuggestionReview.Server a server's settings with nothing left open
+---@field name string
+---@field host string
+---@field port integer
+---@field token_file string
+---@field root? string
+
+--- The servers to talk to, the first being the one used when nothing else says which.
+---@return SuggestionReview.Server[]
+function M.servers()
+  local config = M.get()
+  local list = #config.servers > 0 and config.servers or { config.server }
+  local servers, names = {}, {}
+  for index, given in ipairs(list) do
+    local host = given.host or config.server.host
+    local number = given.port or config.server.port
+    local name = given.name or ("%s:%d"):format(host, number)
+    if names[name] then name = ("%s#%d"):format(name, index) end
+    names[name] = true
+    local token_file = given.token_file or config.server.token_file
+    local root = given.root or config.server.root
+    servers[index] = {
+      name = name,
+      host = host,
+      port = number,
+      token_file = token_file and vim.fs.abspath(vim.fs.normalize(token_file)) or M.default_token_file(),
+      root = root and vim.fs.abspath(vim.fs.normalize(root)) or nil,
+    }
+  end
+  return servers
+end
+
+return M

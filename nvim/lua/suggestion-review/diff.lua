@@ -1,0 +1,425 @@
+--- Hunks as text: reading a unified diff by its counts, writing a modification as a diff again, and the word-level
+--- differences inside one hunk.
+--- Pure: knows no buffer, no file and no socket. Lines keep their terminators, so that joining them gives the bytes.
+local M = {}
+
+---@class (exact) SuggestionReview.DiffLine
+---@field kind " "|"-"|"+"
+---@field text string  raw bytes, with the terminating "\n" unless the file ends without one
+
+---@class (exact) SuggestionReview.ParsedHunk
+---@field old_start integer  as in the header, context included
+---@field old_count integer
+---@field new_start integer
+---@field new_count integer
+---@field section string     text after the second @@
+---@field lines SuggestionReview.DiffLine[]
+
+---@class (exact) SuggestionReview.HunkText
+---@field before string[]    context lines above the change
+---@field old string[]       base lines the hunk replaces
+---@field new string[]       lines it puts there
+---@field after string[]     context lines below
+---@field parsed SuggestionReview.ParsedHunk|nil  nil for file-level operations that have no text
+
+--- Kinds whose diff is text; the rest describe a file-level operation in prose.
+local TEXT_KINDS = { text = true, create = true, delete = true }
+
+--- `bytes` split after each "\n".
+---@param bytes string
+---@return string[]
+function M.split_lines(bytes)
+  local lines, from, n = {}, 1, 0
+  while true do
+    local at = bytes:find("\n", from, true)
+    if not at then
+      break
+    end
+    n = n + 1
+    lines[n] = bytes:sub(from, at)
+    from = at + 1
+  end
+  if from <= #bytes then
+    lines[n + 1] = bytes:sub(from)
+  end
+  return lines
+end
+
+--- A string of code points below 256 (how `latin1` hunks travel in JSON) as the bytes they stand for.
+---@param text string
+---@return string|nil bytes  nil when a code point does not fit a byte
+function M.latin1_to_bytes(text)
+  if not text:find("[\128-\255]") then
+    return text
+  end
+  local bad = false
+  local bytes = text:gsub("[\192-\255][\128-\191]*", function(sequence)
+    local lead, trail = sequence:byte(1, 2)
+    if #sequence ~= 2 or lead > 0xc3 then
+      bad = true
+      return nil
+    end
+    return string.char((lead - 0xc0) * 64 + (trail - 0x80))
+  end)
+  if bad then
+    return nil
+  end
+  return bytes
+end
+
+---@param bytes string
+---@return string
+function M.bytes_to_latin1(bytes)
+  return (bytes:gsub("[\128-\255]", function(char)
+    local b = char:byte()
+    return string.char(0xc0 + math.floor(b / 64), 0x80 + b % 64)
+  end))
+end
+
+local HEADER = "^@@ %-(%d+),?(%d*) %+(%d+),?(%d*) @@ ?(.*)$"
+
+--- Parses one hunk by the counts of its header; a line that looks like a header inside it is content.
+---@param diff string
+---@return SuggestionReview.ParsedHunk|nil
+---@return string|nil reason
+function M.parse(diff)
+  local head, rest = diff:match("^([^\n]*)\n?(.*)$")
+  local a, b, c, d, section = (head:gsub("\r$", "")):match(HEADER)
+  if not a then
+    return nil, "expected a hunk header such as @@ -1,3 +1,4 @@"
+  end
+  local function count(text)
+    return text == "" and 1 or tonumber(text) --[[@as integer]]
+  end
+  local parsed = {
+    old_start = tonumber(a),
+    old_count = count(b),
+    new_start = tonumber(c),
+    new_count = count(d),
+    section = section,
+    lines = {},
+  }
+  local old_left, new_left = parsed.old_count, parsed.new_count
+  local lines, n = parsed.lines, 0
+  local source = M.split_lines(rest)
+  local i = 1
+  while i <= #source do
+    local line = source[i]
+    local mark = line:sub(1, 1)
+    if mark == "\\" and n > 0 then
+      lines[n].text = lines[n].text:gsub("\n$", "")
+      i = i + 1
+    elseif old_left == 0 and new_left == 0 then
+      return nil, ("the hunk has more lines than its header says (line %d)"):format(i + 1)
+    else
+      -- An editor may have stripped the blank that marks an empty context line.
+      if mark == "\n" then
+        mark, line = " ", " \n"
+      end
+      if mark ~= " " and mark ~= "-" and mark ~= "+" then
+        return nil, ("line %d starts with neither blank, + nor -"):format(i + 1)
+      end
+      if mark ~= "+" then
+        old_left = old_left - 1
+      end
+      if mark ~= "-" then
+        new_left = new_left - 1
+      end
+      if old_left < 0 or new_left < 0 then
+        return nil, ("the hunk has more lines than its header says (line %d)"):format(i + 1)
+      end
+      n = n + 1
+      local text = line:sub(2)
+      if text:sub(-1) ~= "\n" then
+        text = text .. "\n"
+      end
+      lines[n] = { kind = mark, text = text }
+      i = i + 1
+    end
+  end
+  if old_left ~= 0 or new_left ~= 0 then
+    return nil, "the hunk has fewer lines than its header says"
+  end
+  return parsed
+end
+
+--- The sides of a hunk, its context apart.
+---@param parsed SuggestionReview.ParsedHunk
+---@return SuggestionReview.HunkText
+function M.sides(parsed)
+  local first, last
+  for i, line in ipairs(parsed.lines) do
+    if line.kind ~= " " then
+      first = first or i
+      last = i
+    end
+  end
+  local text = { before = {}, old = {}, new = {}, after = {}, parsed = parsed }
+  first = first or #parsed.lines + 1
+  last = last or #parsed.lines
+  for i, line in ipairs(parsed.lines) do
+    if i < first then
+      table.insert(text.before, line.text)
+    elseif i > last then
+      table.insert(text.after, line.text)
+    else
+      if line.kind ~= "+" then
+        table.insert(text.old, line.text)
+      end
+      if line.kind ~= "-" then
+        table.insert(text.new, line.text)
+      end
+    end
+  end
+  return text
+end
+
+--- Whether the hunk's `diff` is a unified diff of lines.
+---@param hunk SuggestionReview.Hunk
+---@return boolean
+function M.has_text(hunk)
+  return TEXT_KINDS[hunk.kind] == true and hunk.encoding ~= "binary"
+end
+
+--- The hunk's text as bytes. File-level operations without text give empty sides.
+---@param hunk SuggestionReview.Hunk
+---@return SuggestionReview.HunkText|nil
+---@return string|nil reason
+function M.text_of(hunk)
+  if not M.has_text(hunk) or hunk.diff == "" then
+    if hunk.diff_omitted then
+      return nil, "the server left this hunk's text out for its size"
+    end
+    return { before = {}, old = {}, new = {}, after = {} }
+  end
+  local diff = hunk.diff
+  if hunk.encoding == "latin1" then
+    local bytes = M.latin1_to_bytes(diff)
+    if not bytes then
+      return nil, "the hunk is marked latin1 but holds other characters"
+    end
+    diff = bytes
+  end
+  if diff:sub(1, 3) ~= "@@ " then
+    if hunk.kind ~= "text" then
+      return { before = {}, old = {}, new = {}, after = {} } -- an empty file made or removed: prose
+    end
+    return nil, "the hunk has no header"
+  end
+  local parsed, reason = M.parse(diff)
+  if not parsed then
+    return nil, reason
+  end
+  return M.sides(parsed)
+end
+
+local function header_range(from, count)
+  local start = count == 0 and from or from + 1
+  return count == 1 and tostring(start) or ("%d,%d"):format(start, count)
+end
+
+---@param out string[]
+---@param mark string
+---@param lines string[]
+local function put(out, mark, lines)
+  for _, line in ipairs(lines) do
+    if line:sub(-1) == "\n" then
+      out[#out + 1] = mark .. line
+    else
+      out[#out + 1] = mark .. line .. "\n\\ No newline at end of file\n"
+    end
+  end
+end
+
+--- A unified diff of one block.
+---@param old_from integer  0-based base line of the first context line
+---@param new_from integer
+---@param before string[]
+---@param old string[]
+---@param new string[]
+---@param after string[]
+---@return string
+function M.format(old_from, new_from, before, old, new, after)
+  local context = #before + #after
+  local out = {
+    ("@@ -%s +%s @@\n"):format(
+      header_range(old_from, #old + context),
+      header_range(new_from, #new + context)
+    ),
+  }
+  put(out, " ", before)
+  put(out, "-", old)
+  put(out, "+", new)
+  put(out, " ", after)
+  return table.concat(out)
+end
+
+--- First base line of the run, 0-based; for an insertion the line it goes in front of.
+---@param start integer as the protocol counts
+---@param count integer
+---@return integer
+function M.zero_based(start, count)
+  return count == 0 and start or start - 1
+end
+
+--- The unified diff that turns the hunk's base lines (context included) into `edited`: a modification as the server
+--- reads it. Lines that are the same at both ends become context, so the change may grow into the context or shrink.
+---@param hunk SuggestionReview.Hunk
+---@param text SuggestionReview.HunkText
+---@param edited string[] the whole block as the developer wants it, context included
+---@return string|nil diff  nil when `edited` is the base itself
+function M.format_modification(hunk, text, edited)
+  local base = {}
+  vim.list_extend(base, text.before)
+  vim.list_extend(base, text.old)
+  vim.list_extend(base, text.after)
+  local head = 0
+  while head < #base and head < #edited and base[head + 1] == edited[head + 1] do
+    head = head + 1
+  end
+  local tail = 0
+  while tail < #base - head and tail < #edited - head and base[#base - tail] == edited[#edited - tail] do
+    tail = tail + 1
+  end
+  if head + tail == #base and #base == #edited then
+    return nil
+  end
+  local first = math.max(0, head - math.max(3, #text.before))
+  local last = math.min(#base, #base - tail + math.max(3, #text.after))
+  local from = M.zero_based(hunk.old_start, hunk.old_count) - #text.before + first
+  local new_from = M.zero_based(hunk.new_start, hunk.new_count) - #text.before + first
+  local diff = M.format(
+    from,
+    math.max(0, new_from),
+    vim.list_slice(base, first + 1, head),
+    vim.list_slice(base, head + 1, #base - tail),
+    vim.list_slice(edited, head + 1, #edited - tail),
+    vim.list_slice(base, #base - tail + 1, last)
+  )
+  return hunk.encoding == "latin1" and M.bytes_to_latin1(diff) or diff
+end
+
+local text_diff = vim.text and vim.text.diff or vim.diff
+
+--- Differences between two line lists as 0-based half-open ranges.
+---@param a string[]
+---@param b string[]
+---@param opts? table
+---@return { [1]: integer, [2]: integer, [3]: integer, [4]: integer }[] from_a, to_a, from_b, to_b
+function M.ranges(a, b, opts)
+  return M.ranges_of_text(table.concat(a), table.concat(b), opts)
+end
+
+---@param a string
+---@param b string
+---@param opts? table
+function M.ranges_of_text(a, b, opts)
+  local options = { result_type = "indices" }
+  for key, value in pairs(opts or {}) do
+    options[key] = value
+  end
+  local found = text_diff(a, b, options) --[[@as integer[][] ]]
+  for _, range in ipairs(found) do
+    local a_start, a_count, b_start, b_count = range[1], range[2], range[3], range[4]
+    range[1] = a_count == 0 and a_start or a_start - 1
+    range[2] = range[1] + a_count
+    range[3] = b_count == 0 and b_start or b_start - 1
+    range[4] = range[3] + b_count
+  end
+  return found
+end
+
+--- Lines above this are compared as whole lines only: word marks on them cost more than they tell.
+local MAX_WORD_LINE = 2000
+local MAX_WORD_LINES = 400
+
+---@param line string
+---@return string[] tokens
+---@return integer[] starts  byte offset of each token, 0-based, with the end as the last one
+local function tokens_of(line)
+  local tokens, starts, at = {}, {}, 1
+  while at <= #line do
+    local _, last = line:find("^[%w_\128-\255]+", at)
+    if not last then
+      _, last = line:find("^[ \t]+", at)
+    end
+    last = last or at
+    tokens[#tokens + 1] = line:sub(at, last)
+    starts[#starts + 1] = at - 1
+    at = last + 1
+  end
+  starts[#starts + 1] = #line
+  return tokens, starts
+end
+
+--- Byte spans (0-based, half-open) that differ between two lines, word by word. Returns empty spans when the lines
+--- have too little in common for the marks to help.
+---@param old string
+---@param new string
+---@return integer[][] old_spans
+---@return integer[][] new_spans
+function M.words(old, new)
+  old, new = old:gsub("\n$", ""), new:gsub("\n$", "")
+  if old == new or #old > MAX_WORD_LINE or #new > MAX_WORD_LINE then
+    return {}, {}
+  end
+  local a, a_starts = tokens_of(old)
+  local b, b_starts = tokens_of(new)
+  if #a == 0 or #b == 0 then
+    return {}, {}
+  end
+  local spans = { {}, {} }
+  local same = #old
+  for _, range in ipairs(M.ranges_of_text(table.concat(a, "\n") .. "\n", table.concat(b, "\n") .. "\n")) do
+    if range[2] > range[1] then
+      local from, to = a_starts[range[1] + 1], a_starts[range[2] + 1]
+      spans[1][#spans[1] + 1] = { from, to }
+      same = same - (to - from)
+    end
+    if range[4] > range[3] then
+      spans[2][#spans[2] + 1] = { b_starts[range[3] + 1], b_starts[range[4] + 1] }
+    end
+  end
+  if same * 4 < math.min(#old, #new) then
+    return {}, {}
+  end
+  return spans[1], spans[2]
+end
+
+---@class (exact) SuggestionReview.Pair
+---@field old integer 1-based index into the removed lines
+---@field new integer 1-based index into the added lines
+
+--- Which removed line became which added line, by `linematch` within this hunk alone.
+---@param old string[]
+---@param new string[]
+---@return SuggestionReview.Pair[]
+function M.pairs_of(old, new)
+  if #old == 0 or #new == 0 or #old > MAX_WORD_LINES or #new > MAX_WORD_LINES then
+    return {}
+  end
+  local found = {}
+  local a, b = 1, 1
+  local linematch = #old + #new <= 60 and 60 or nil
+  local ranges = M.ranges(old, new, { linematch = linematch })
+  local function equal_until(a_end)
+    while a <= a_end do
+      found[#found + 1] = { old = a, new = b }
+      a, b = a + 1, b + 1
+    end
+  end
+  for _, range in ipairs(ranges) do
+    equal_until(range[1])
+    local count = range[2] - range[1]
+    if count == range[4] - range[3] then
+      for i = 1, count do
+        found[#found + 1] = { old = range[1] + i, new = range[3] + i }
+      end
+    end
+    a, b = range[2] + 1, range[4] + 1
+  end
+  equal_until(#old)
+  return found
+end
+
+return M

@@ -1,0 +1,70 @@
+--- The digest names the exact text a decision is made on. The definition is the server's
+--- (`plugin/src/diff/digest.ts`); it is computed here again from what is shown, so that a digest vouches for the text.
+
+local M = {}
+
+---@param bytes string
+---@return string lower-case hex
+local function sha256(bytes)
+  -- The built-in is faster, but takes no NUL before Neovim 0.12 and cannot be called from a uv callback.
+  if bytes:find("\0", 1, true) or vim.in_fast_event() then return require("suggestion-review.sha256").hex(bytes) end
+  return vim.fn.sha256(bytes)
+end
+
+---@param kind SuggestionReview.HunkKind
+---@param path string raw bytes
+---@param old string
+---@param new string
+---@return string
+function M.compute(kind, path, old, new)
+  return sha256(("hunk v1\n%s\n%d:%s\n%d:%s\n%d:%s"):format(kind, #path, path, #old, old, #new, new))
+end
+
+--- One side of a hunk that has no lines.
+---@param mode? string
+---@param oid? string
+---@return string
+function M.side(mode, oid)
+  if not mode or not oid then return "" end
+  return mode .. " " .. oid
+end
+
+--- Raw bytes of the hunk's path.
+---@param hunk SuggestionReview.Hunk
+---@return string
+function M.path(hunk)
+  return hunk.file_b64 and vim.base64.decode(hunk.file_b64) or hunk.file
+end
+
+--- Digest of the hunk as its own fields state it, or nil where those do not hold its content (binary files, links,
+--- submodules, swaps, and text left out for its size).
+---@param hunk SuggestionReview.Hunk
+---@return string?
+function M.of(hunk)
+  if hunk.diff_omitted then return nil end
+  local path = M.path(hunk)
+  if hunk.kind == "mode" then return M.compute("mode", path, hunk.old_mode or "", hunk.new_mode or "") end
+  if hunk.kind == "rename" then
+    -- A previous path that is not UTF-8 travels quoted, without its bytes.
+    if not hunk.old_file or hunk.old_file:sub(1, 1) == '"' then return nil end
+    return M.compute("rename", path, hunk.old_file, path)
+  end
+  if hunk.encoding == "binary" then return nil end
+  if hunk.kind ~= "text" and hunk.kind ~= "create" and hunk.kind ~= "delete" then return nil end
+  local text = require("suggestion-review.diff").text_of(hunk)
+  if not text then return "" end -- not a diff at all: no digest fits it
+  local old, new = table.concat(text.old), table.concat(text.new)
+  if hunk.kind == "create" then new = (hunk.new_mode or "") .. "\n" .. new end
+  if hunk.kind == "delete" then old = (hunk.old_mode or "") .. "\n" .. old end
+  return M.compute(hunk.kind, path, old, new)
+end
+
+--- Whether the hunk's digest can be the digest of what it shows.
+---@param hunk SuggestionReview.Hunk
+---@return boolean
+function M.fits(hunk)
+  local own = M.of(hunk)
+  return own == nil or own == hunk.digest
+end
+
+return M

@@ -1,0 +1,344 @@
+--- What the developer says: decisions, undo, comments, completion. Each request names the digest of what was on the
+--- screen and a request id, so that it can neither hit other text nor count twice, and is on disk before it is sent.
+
+local M = {}
+
+---@alias SuggestionReview.Callback fun(err?: SuggestionReview.Error, data?: table)
+
+local OUTCOME = { accept = "accepted", reject = "rejected", modify = "modified" }
+
+---@type table<string, true>
+local in_flight = {}
+
+---@return string 32 hex digits
+local function new_id()
+  return require("suggestion-review.sha256").to_hex(assert(vim.uv.random(16)))
+end
+
+--- Request ids whose answers are still to come.
+---@return table<string, true>
+function M.in_flight()
+  return in_flight
+end
+
+---@param callback SuggestionReview.Callback?
+---@param code string
+---@param message string
+---@param details? table
+local function refuse(callback, code, message, details)
+  vim.schedule(function()
+    local err = { code = code, message = message, details = details }
+    if callback then callback(err) end
+  end)
+end
+
+---@param id string
+---@param callback SuggestionReview.Callback?
+---@return SuggestionReview.Suggestion?
+local function open_suggestion(id, callback)
+  local suggestion = require("suggestion-review.store").get(id)
+  if not suggestion then
+    refuse(callback, "not_found", "This suggestion is not known here; :Suggest list shows those that are")
+    return nil
+  end
+  if suggestion.state ~= "open" then
+    refuse(callback, "suggestion_closed", ("This suggestion is already %s"):format(suggestion.state))
+    return nil
+  end
+  local state = require("suggestion-review.client").state(suggestion.server)
+  if state.state ~= "connected" then
+    refuse(
+      callback,
+      "disconnected",
+      ("Not connected to %s, so nothing was decided; what is shown stays readable. %s"):format(
+        suggestion.server,
+        state.message or ""
+      )
+    )
+    return nil
+  end
+  return suggestion
+end
+
+--- Sends a decision that is on disk already, and closes its record by the answer.
+---@param suggestion SuggestionReview.Suggestion
+---@param request_id string
+---@param command table
+---@param callback SuggestionReview.Callback?
+local function send(suggestion, request_id, command, callback)
+  local decisions = require("suggestion-review.decisions")
+  local store = require("suggestion-review.store")
+  in_flight[request_id] = true
+  require("suggestion-review.client").request(command, function(err, data)
+    in_flight[request_id] = nil
+    if err then
+      -- Without an answer it is open whether the decision arrived: left to the next load of the suggestion.
+      if err.code ~= "disconnected" and err.code ~= "timeout" then
+        decisions.void(suggestion.id, request_id, err.message)
+      end
+      if err.code == "stale_hunk" and err.details and err.details.hunk then
+        store.merge(suggestion.id, { err.details.hunk })
+      end
+      if callback then callback(err) end
+      return
+    end
+    decisions.confirm(suggestion.id, request_id)
+    store.merge(suggestion.id, data.hunks or {})
+    if callback then callback(nil, data) end
+  end, suggestion.server)
+end
+
+--- Decides one hunk.
+---@param suggestion_id string
+---@param hunk SuggestionReview.Hunk as it is shown
+---@param action SuggestionReview.Action
+---@param opts? SuggestionReview.DecideOpts
+---@param callback? SuggestionReview.Callback
+function M.decide(suggestion_id, hunk, action, opts, callback)
+  vim.validate("suggestion_id", suggestion_id, "string")
+  vim.validate("hunk", hunk, "table")
+  vim.validate("action", action, function(value)
+    return OUTCOME[value] ~= nil
+  end, "accept, reject or modify")
+  opts = opts or {}
+  local suggestion = open_suggestion(suggestion_id, callback)
+  if not suggestion then return end
+  if action == "modify" and not opts.modified_diff then
+    return refuse(callback, "invalid_request", "A modification needs the edited diff")
+  end
+  if not require("suggestion-review.digest").fits(hunk) then
+    return refuse(
+      callback,
+      "local",
+      ("The server's digest of %s does not fit the text it sent; nothing was decided"):format(hunk.file)
+    )
+  end
+  local request_id = new_id()
+  local item = { hunk = hunk, state = OUTCOME[action], modified_diff = opts.modified_diff, lines = opts.lines }
+  local digest, hunk_id = hunk.digest, hunk.id
+  in_flight[request_id] = true
+  require("suggestion-review.decisions").intend(suggestion, request_id, { item }, function(err)
+    if err then
+      in_flight[request_id] = nil
+      return refuse(callback, "local", "The decision could not be kept on disk, so it was not sent: " .. err)
+    end
+    send(suggestion, request_id, {
+      type = "feedback",
+      suggestionId = suggestion_id,
+      hunkId = hunk_id,
+      action = action,
+      digest = digest,
+      comment = opts.comment,
+      modifiedDiff = opts.modified_diff,
+      lines = opts.lines,
+      requestId = request_id,
+    }, callback)
+  end)
+end
+
+--- Hunks a scope means, as they are known here.
+---@param hunks SuggestionReview.Hunk[]
+---@param scope SuggestionReview.Scope
+---@return SuggestionReview.Hunk[]
+local function in_scope(hunks, scope)
+  return vim.tbl_filter(function(hunk)
+    return (not scope.file or hunk.file == scope.file) and (scope.include == "all" or hunk.state == "pending")
+  end, hunks)
+end
+
+--- Decides many hunks as one decision: `opts.decisions` lists them, `opts.scope` names all, the remaining or those of
+--- a file. A scope holds for the revision shown here and is refused when a newer one was published meanwhile.
+---@param suggestion_id string
+---@param opts SuggestionReview.BatchOpts
+---@param callback? SuggestionReview.Callback
+function M.batch(suggestion_id, opts, callback)
+  vim.validate("suggestion_id", suggestion_id, "string")
+  vim.validate("opts", opts, "table")
+  local suggestion = open_suggestion(suggestion_id, callback)
+  if not suggestion then return end
+  local store = require("suggestion-review.store")
+  if not suggestion.hunks then
+    store.fetch(suggestion_id, function(err)
+      if err then return callback and callback(err) end
+      M.batch(suggestion_id, opts, callback)
+    end)
+    return
+  end
+  local fits = require("suggestion-review.digest").fits
+  local request = { suggestion_id = suggestion_id }
+  local items = {}
+  if opts.scope then
+    local scope = opts.scope
+    for i, hunk in ipairs(in_scope(suggestion.hunks, scope)) do
+      items[i] = { hunk = hunk, state = OUTCOME[scope.action] }
+    end
+    request.scope = {
+      action = scope.action,
+      file = scope.file,
+      include = scope.include,
+      comment = scope.comment,
+      revision = suggestion.revision,
+    }
+  else
+    request.decisions = {}
+    for i, decision in ipairs(opts.decisions or {}) do
+      items[i] = {
+        hunk = decision.hunk,
+        state = OUTCOME[decision.action],
+        modified_diff = decision.modified_diff,
+      }
+      request.decisions[i] = {
+        hunk_id = decision.hunk.id,
+        action = decision.action,
+        digest = decision.hunk.digest,
+        comment = decision.comment,
+        modified_diff = decision.modified_diff,
+      }
+    end
+  end
+  if #items == 0 then return refuse(callback, "nothing_to_do", "There is no hunk left to decide") end
+  for _, item in ipairs(items) do
+    if not fits(item.hunk) then
+      return refuse(
+        callback,
+        "local",
+        ("The server's digest of %s does not fit the text it sent; nothing was decided"):format(item.hunk.file)
+      )
+    end
+  end
+  local request_id = new_id()
+  request.request_id = request_id
+  in_flight[request_id] = true
+  require("suggestion-review.decisions").intend(suggestion, request_id, items, function(err)
+    if err then
+      in_flight[request_id] = nil
+      return refuse(callback, "local", "The decisions could not be kept on disk, so they were not sent: " .. err)
+    end
+    send(suggestion, request_id, { type = "batch", request = request }, callback)
+  end)
+end
+
+---@param direction "undo"|"redo"
+---@param suggestion_id string
+---@param opts? { hunk_id?: string }
+---@param callback? SuggestionReview.Callback
+local function step(direction, suggestion_id, opts, callback)
+  local suggestion = open_suggestion(suggestion_id, callback)
+  if not suggestion then return end
+  local store = require("suggestion-review.store")
+  require("suggestion-review.client").request({
+    type = direction,
+    request = { suggestion_id = suggestion_id, hunk_id = opts and opts.hunk_id, request_id = new_id() },
+  }, function(err, data)
+    if err then return callback and callback(err) end
+    store.merge(suggestion_id, data.hunks or {})
+    local hunks = data.hunks or {}
+    -- An answer names 200 hunks at most; for more, the events have brought the rest.
+    if data.changed and data.changed > #hunks and suggestion.hunks then hunks = suggestion.hunks end
+    require("suggestion-review.decisions").follow(suggestion, hunks, function()
+      if callback then callback(nil, data) end
+    end)
+  end, suggestion.server)
+end
+
+--- Takes back the last decision (or batch) of the suggestion, or of one hunk.
+---@param suggestion_id string
+---@param opts? { hunk_id?: string }
+---@param callback? SuggestionReview.Callback
+function M.undo(suggestion_id, opts, callback)
+  step("undo", suggestion_id, opts, callback)
+end
+
+--- Brings back what was undone last.
+---@param suggestion_id string
+---@param opts? { hunk_id?: string }
+---@param callback? SuggestionReview.Callback
+function M.redo(suggestion_id, opts, callback)
+  step("redo", suggestion_id, opts, callback)
+end
+
+--- Adds a comment to a hunk, deciding nothing.
+---@param suggestion_id string
+---@param hunk SuggestionReview.Hunk
+---@param text string
+---@param callback? SuggestionReview.Callback
+function M.comment(suggestion_id, hunk, text, callback)
+  vim.validate("text", text, "string")
+  local suggestion = open_suggestion(suggestion_id, callback)
+  if not suggestion then return end
+  require("suggestion-review.client").request({
+    type = "comment",
+    request = { suggestion_id = suggestion_id, hunk_id = hunk.id, comment = text, request_id = new_id() },
+  }, function(err, data)
+    if not err then require("suggestion-review.store").merge(suggestion_id, data.hunks or {}) end
+    if callback then callback(err, data) end
+  end, suggestion.server)
+end
+
+--- Finalizes or discards the suggestion.
+---@param suggestion_id string
+---@param action "finalize"|"discard"
+---@param opts? { description?: string }
+---@param callback? SuggestionReview.Callback data is a SuggestionReview.CompleteResult
+function M.complete(suggestion_id, action, opts, callback)
+  vim.validate("action", action, function(value)
+    return value == "finalize" or value == "discard"
+  end, "finalize or discard")
+  local suggestion = open_suggestion(suggestion_id, callback)
+  if not suggestion then return end
+  if action == "finalize" then require("suggestion-review.adopt").expect(suggestion_id) end
+  require("suggestion-review.client").request({
+    type = "complete",
+    suggestionId = suggestion_id,
+    action = action,
+    description = opts and opts.description,
+    requestId = new_id(),
+  }, function(err, data)
+    if callback then callback(err, data) end
+  end, suggestion.server, { timeout = 300000 })
+end
+
+--- Sends the rejections to the agent and lets it work on them.
+---@param suggestion_id string
+---@param opts? { comment?: string }
+---@param callback? SuggestionReview.Callback
+function M.revise(suggestion_id, opts, callback)
+  local suggestion = open_suggestion(suggestion_id, callback)
+  if not suggestion then return end
+  require("suggestion-review.client").request({
+    type = "revise",
+    request = { suggestion_id = suggestion_id, comment = opts and opts.comment, request_id = new_id() },
+  }, function(err, data)
+    if callback then callback(err, data) end
+  end, suggestion.server)
+end
+
+--- Makes the suggestion anew on the shared branch as it is now.
+---@param suggestion_id string
+---@param callback? SuggestionReview.Callback
+function M.rebase(suggestion_id, callback)
+  local suggestion = open_suggestion(suggestion_id, callback)
+  if not suggestion then return end
+  require("suggestion-review.client").request({
+    type = "rebase",
+    request = { suggestion_id = suggestion_id, request_id = new_id() },
+  }, function(err, data)
+    if callback then callback(err, data) end
+  end, suggestion.server, { timeout = 120000 })
+end
+
+--- Runs the server's check on the tree that finalize would push.
+---@param suggestion_id string
+---@param callback? SuggestionReview.Callback
+function M.verify(suggestion_id, callback)
+  local suggestion = open_suggestion(suggestion_id, callback)
+  if not suggestion then return end
+  require("suggestion-review.client").request({
+    type = "verify",
+    request = { suggestion_id = suggestion_id },
+  }, function(err, data)
+    if callback then callback(err, data) end
+  end, suggestion.server, { timeout = 24 * 3600 * 1000 })
+end
+
+return M

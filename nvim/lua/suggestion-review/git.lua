@@ -1,0 +1,156 @@
+--- Runs git (and jj) inside a task, never through a shell, never asking anything on the terminal. Knows commands, not
+--- suggestions.
+
+local task = require("suggestion-review.task")
+
+local M = {}
+
+---@class SuggestionReview.GitOpts
+---@field cwd string
+---@field env? table<string, string>
+---@field stdin? string
+---@field ok? table<integer, true> exit codes that are answers (default: 0)
+---@field timeout? integer ms (120,000)
+
+---@class SuggestionReview.GitResult
+---@field code integer
+---@field stdout string
+---@field stderr string
+
+local ENV = { GIT_TERMINAL_PROMPT = "0", GIT_ASKPASS = "true", SSH_ASKPASS = "true", LC_ALL = "C" }
+
+--- Variables that would point git at another repository than the one it is run in, as hooks and editors started
+--- from git have them.
+local FOREIGN = {
+  "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+  "GIT_COMMON_DIR", "GIT_PREFIX", "GIT_NAMESPACE",
+  -- These would write the token, which travels in a header, to a terminal or a file.
+  "GIT_CURL_VERBOSE", "GIT_TRACE", "GIT_TRACE_CURL", "GIT_TRACE_PACKET", "GIT_TRACE2", "GIT_TRACE2_EVENT", "GIT_TRACE2_PERF",
+} -- stylua: ignore
+
+--- Runs a command to its end. Raises `{ message }` when it cannot be started or its exit code is not among `opts.ok`.
+---@param command string[]
+---@param opts SuggestionReview.GitOpts
+---@return SuggestionReview.GitResult
+function M.command(command, opts)
+  local env = vim.fn.environ()
+  for _, name in ipairs(FOREIGN) do
+    env[name] = nil
+  end
+  env = vim.tbl_extend("force", env, ENV, opts.env or {})
+  local result = task.await(function(callback)
+    local ok, message = pcall(vim.system, command, {
+      cwd = opts.cwd,
+      env = env,
+      clear_env = true,
+      stdin = opts.stdin,
+      text = false,
+      timeout = opts.timeout or 120000,
+    }, callback)
+    if not ok then callback({ code = -1, stdout = "", stderr = tostring(message) }) end
+  end)
+  result.stdout, result.stderr = result.stdout or "", result.stderr or ""
+  if result.code == 0 or (opts.ok and opts.ok[result.code]) then return result end
+  local said = vim.trim(result.stderr ~= "" and result.stderr or result.stdout)
+  error({
+    message = ("%s %s: %s"):format(command[1], command[2] or "", said ~= "" and said or ("exit code " .. result.code)),
+    code = result.code,
+    stderr = result.stderr,
+  }, 0)
+end
+
+--- git with `args` in `opts.cwd`.
+---@param args string[]
+---@param opts SuggestionReview.GitOpts
+---@return SuggestionReview.GitResult
+function M.run(args, opts)
+  return M.command(vim.list_extend({ "git" }, args), opts)
+end
+
+--- Standard output without its last line end.
+---@param args string[]
+---@param opts SuggestionReview.GitOpts
+---@return string
+function M.line(args, opts)
+  return (M.run(args, opts).stdout:gsub("\n$", ""))
+end
+
+---@param text string
+---@return string[]
+function M.split_nul(text)
+  local fields, from = {}, 1
+  while true do
+    local at = text:find("\0", from, true)
+    if not at then break end
+    fields[#fields + 1] = text:sub(from, at - 1)
+    from = at + 1
+  end
+  return fields
+end
+
+---@class SuggestionReview.TreeEntry
+---@field mode string
+---@field oid string
+
+--- Entries of `tree` at `paths`, by path; what is not there is missing from the answer.
+---@param tree string
+---@param paths string[]
+---@param opts SuggestionReview.GitOpts
+---@return table<string, SuggestionReview.TreeEntry>
+function M.entries(tree, paths, opts)
+  local found = {}
+  for from = 1, #paths, 200 do
+    local args = { "--literal-pathspecs", "ls-tree", "-z", "--full-tree", tree, "--" }
+    vim.list_extend(args, paths, from, math.min(from + 199, #paths))
+    for _, record in ipairs(M.split_nul(M.run(args, opts).stdout)) do
+      local mode, kind, oid, path = record:match("^(%d+) (%a+) (%x+)\t(.*)$")
+      if mode and kind ~= "tree" then found[path] = { mode = mode, oid = oid } end
+    end
+  end
+  return found
+end
+
+---@class SuggestionReview.TreeChange
+---@field path string
+---@field old? SuggestionReview.TreeEntry
+---@field new? SuggestionReview.TreeEntry
+
+--- What differs between two trees, path by path, renames taken apart.
+---@param from string
+---@param to string
+---@param opts SuggestionReview.GitOpts
+---@return SuggestionReview.TreeChange[]
+function M.changes(from, to, opts)
+  local args = { "diff-tree", "-r", "-z", "--raw", "--no-renames", "--full-index", from, to }
+  local fields = M.split_nul(M.run(args, opts).stdout)
+  local changes = {}
+  for i = 1, #fields, 2 do
+    local old_mode, new_mode, old_oid, new_oid = fields[i]:match("^:(%d+) (%d+) (%x+) (%x+) %a")
+    if not old_mode then error({ message = "git diff-tree printed something unknown: " .. fields[i] }, 0) end
+    changes[#changes + 1] = {
+      path = fields[i + 1],
+      old = old_mode ~= "000000" and { mode = old_mode, oid = old_oid } or nil,
+      new = new_mode ~= "000000" and { mode = new_mode, oid = new_oid } or nil,
+    }
+  end
+  return changes
+end
+
+--- Bytes of a blob.
+---@param oid string
+---@param opts SuggestionReview.GitOpts
+---@return string
+function M.blob(oid, opts)
+  return M.run({ "cat-file", "blob", oid }, opts).stdout
+end
+
+--- Version of git as numbers, or nil.
+---@param text string output of `git version`
+---@return integer? major
+---@return integer? minor
+function M.parse_version(text)
+  local major, minor = text:match("git version (%d+)%.(%d+)")
+  return tonumber(major), tonumber(minor)
+end
+
+return M

@@ -1,0 +1,144 @@
+--- A small HTTP/1.1 GET on `vim.uv`, for the health check: status, headers and a bounded body, one connection each.
+
+local M = {}
+
+---@class SuggestionReview.HttpResponse
+---@field status integer
+---@field headers table<string, string> names in lower case
+---@field body string
+
+local MAX_HEAD = 64 * 1024
+
+--- Decodes a body sent in chunks (RFC 9112 §7.1) as far as it has come.
+---@param text string
+---@return string? body nil while it is incomplete
+---@return string? err
+local function dechunk(text)
+  local parts, at = {}, 1
+  while true do
+    local line_end = text:find("\r\n", at, true)
+    if not line_end then return nil end
+    local size = tonumber(text:sub(at, line_end - 1):match("^%x+"), 16)
+    if not size then return nil, "malformed chunk" end
+    if size == 0 then return table.concat(parts) end
+    if #text < line_end + 1 + size + 2 then return nil end
+    parts[#parts + 1] = text:sub(line_end + 2, line_end + 1 + size)
+    at = line_end + 2 + size + 2
+  end
+end
+
+--- Splits a response head. Shared with the WebSocket handshake.
+---@param head string up to the blank line
+---@return integer? status
+---@return table<string, string> headers
+function M.parse_head(head)
+  local status = tonumber(head:match("^HTTP/1%.[01] (%d%d%d)"))
+  local headers = {}
+  for line in head:gmatch("\r\n([^\r\n]+)") do
+    local name, value = line:match("^([%w!#$%%&'*+.^_`|~-]+):%s*(.-)%s*$")
+    if name then
+      name = name:lower()
+      headers[name] = headers[name] and (headers[name] .. ", " .. value) or value
+    end
+  end
+  return status, headers
+end
+
+---@class SuggestionReview.HttpRequest
+---@field host string
+---@field port integer
+---@field path string
+---@field headers? table<string, string>
+---@field timeout? integer ms (5,000)
+---@field max_body? integer bytes (1 MB)
+---@field keep? boolean leave the connection open for another exchange
+
+--- One GET on an open connection; calls back exactly once, outside the main loop's safe context. After an answer that
+--- was complete, `kept` says whether the connection may be used again.
+---@param socket uv.uv_tcp_t
+---@param request SuggestionReview.HttpRequest
+---@param callback fun(err?: string, response?: SuggestionReview.HttpResponse, kept?: boolean)
+function M.exchange(socket, request, callback)
+  local tcp = require("suggestion-review.tcp")
+  local timeout, max_body = request.timeout or 5000, request.max_body or 1024 * 1024
+  local finished, deadline = false, nil
+
+  local function finish(err, response, kept)
+    if finished then return end
+    finished = true
+    tcp.stop_timer(deadline)
+    if not socket:is_closing() then socket:read_stop() end
+    callback(err, response, kept)
+  end
+
+  local lines = {
+    ("GET %s HTTP/1.1"):format(request.path),
+    "Host: " .. tcp.authority(request.host, request.port),
+    "Accept: application/json",
+  }
+  if not request.keep then lines[#lines + 1] = "Connection: close" end
+  for name, value in pairs(request.headers or {}) do
+    if (name .. value):find("[\r\n%z]") then return finish("a header holds a line break") end
+    lines[#lines + 1] = ("%s: %s"):format(name, value)
+  end
+  local ok, message = socket:write(table.concat(lines, "\r\n") .. "\r\n\r\n")
+  if not ok then return finish(message) end
+
+  local text = ""
+  local status, headers, body_at
+  local function look(ended)
+    if not body_at then
+      local _, stop = text:find("\r\n\r\n", 1, true)
+      if not stop then
+        if #text > MAX_HEAD then return finish("the answer's head is too long") end
+        if ended then finish("the connection was closed before an answer came") end
+        return
+      end
+      status, headers = M.parse_head(text:sub(1, stop))
+      if not status then return finish("the answer is not HTTP") end
+      body_at = stop + 1
+    end
+    if #text - body_at > max_body + 4096 then return finish("the answer is too long") end
+    local kept = not ended and not (headers.connection or ""):lower():find("close", 1, true)
+    local length = tonumber(headers["content-length"])
+    if (headers["transfer-encoding"] or ""):lower():find("chunked", 1, true) then
+      local body, broken = dechunk(text:sub(body_at))
+      if body then return finish(nil, { status = status, headers = headers, body = body }, kept) end
+      if broken or ended then finish(broken or "the answer ended early") end
+    elseif length then
+      if length > max_body then return finish("the answer is too long") end
+      if #text - body_at + 1 >= length then
+        local body = text:sub(body_at, body_at + length - 1)
+        return finish(nil, { status = status, headers = headers, body = body }, kept)
+      end
+      if ended then finish("the answer ended early") end
+    elseif ended then
+      finish(nil, { status = status, headers = headers, body = text:sub(body_at) }, false)
+    end
+  end
+  deadline = tcp.timer(timeout, function()
+    finish("ETIMEDOUT: no answer within " .. timeout .. " ms")
+  end)
+  socket:read_start(function(err, data)
+    if finished then return end
+    if err then return finish(err) end
+    -- The answers read here are small; `max_body` bounds what this adds up to.
+    if data then text = text .. data end
+    look(data == nil)
+  end)
+end
+
+--- One GET on a connection of its own.
+---@param request SuggestionReview.HttpRequest
+---@param callback fun(err?: string, response?: SuggestionReview.HttpResponse)
+function M.get(request, callback)
+  require("suggestion-review.tcp").connect(request.host, request.port, request.timeout or 5000, function(err, socket)
+    if err then return callback(err) end
+    M.exchange(socket, request, function(failed, response)
+      if not socket:is_closing() then socket:close() end
+      callback(failed, response)
+    end)
+  end)
+end
+
+return M

@@ -1,0 +1,109 @@
+--- Public functions. Each loads what it needs when it is called; none of them needs `setup()` first.
+
+local M = {}
+
+--- Merges `opts` over `vim.g.suggestion_review` and the defaults; see |suggestion-review-config|.
+---@param opts? table
+function M.setup(opts)
+  require("suggestion-review.config").setup(opts)
+  require("suggestion-review.log").reload()
+  if vim.v.vim_did_enter == 1 and #vim.api.nvim_list_uis() > 0 then M.auto_connect() end
+end
+
+--- Connects unless settings or the lack of a token speak against it; says nothing in the latter case.
+function M.auto_connect()
+  local config = require("suggestion-review.config")
+  if not config.get().auto_connect then return end
+  for _, server in ipairs(config.servers()) do
+    if vim.uv.fs_stat(server.token_file) then require("suggestion-review.client").start(server.name) end
+  end
+end
+
+--- The connection is made on first use, so that a review can be asked for right after start.
+---@param then_ fun()
+local function connected(then_)
+  local client = require("suggestion-review.client")
+  if not client.get() then client.start() end
+  local function ready()
+    for _, one in ipairs(client.all()) do
+      if one.state == "connecting" then return false end
+    end
+    return true
+  end
+  if ready() then return then_() end
+  local store = require("suggestion-review.store")
+  local stop
+  stop = store.subscribe(function(event)
+    if (event.type == "store.reset" or event.type == "client.state") and ready() then
+      -- The list follows the connection; a state that is not "connected" will bring none.
+      if event.type == "client.state" and event.state == "connected" then return end
+      stop()
+      then_()
+    end
+  end)
+end
+
+--- Opens the review of a suggestion, of the only open one, or asks which.
+---@param id? string
+function M.open(id)
+  connected(function()
+    require("suggestion-review.review").open(id)
+  end)
+end
+
+--- Functions of the review that are passed on as they are.
+for _, name in ipairs({
+  "close", "next", "prev", "next_file", "prev_file", "accept", "reject", "modify", "accept_all", "reject_all",
+  "accept_file", "reject_file", "undo", "redo", "comment", "complete", "discard", "set_style", "is_open",
+}) do -- stylua: ignore
+  M[name] = function(...)
+    return require("suggestion-review.review")[name](...)
+  end
+end
+
+--- Sends the rejections of the suggestion under review to the agent and lets it work.
+---@param comment? string
+function M.revise(comment)
+  require("suggestion-review.command").revise(comment)
+end
+
+--- Asks the agent for a change; see |:Suggest-ask|.
+---@param text? string asked for when left out
+---@param opts? SuggestionReview.AskOpts
+function M.ask(text, opts)
+  require("suggestion-review.ask").ask(text, opts)
+end
+
+--- Stops the agent's turn.
+function M.abort()
+  require("suggestion-review.ask").abort()
+end
+
+--- Brings a finalized suggestion into the checkout, after showing how; see |suggestion-review-adopt|.
+---@param id? string
+function M.adopt(id)
+  require("suggestion-review.adopt").open(id)
+end
+
+--- Open suggestions.
+---@return SuggestionReview.Suggestion[]
+function M.list()
+  return require("suggestion-review.store").list()
+end
+
+--- A short text for the statusline, "" when there is nothing to say; see |suggestion-review-statusline|.
+---@return string
+function M.statusline()
+  if not package.loaded["suggestion-review.client"] then return "" end
+  return require("suggestion-review.statusline").text()
+end
+
+function M.connect(name)
+  require("suggestion-review.client").start(name)
+end
+
+function M.disconnect(name)
+  require("suggestion-review.client").stop(name)
+end
+
+return M

@@ -1,0 +1,180 @@
+--- Tells the user and other plugins what happened: `vim.notify` as the settings allow, `User` autocommands always.
+
+local M = {}
+
+local TITLE = { title = "suggestion-review" }
+
+---@param message string
+---@param level integer
+local function say(message, level)
+  vim.schedule(function()
+    vim.notify(message, level, TITLE)
+  end)
+end
+
+---@param message string
+function M.info(message)
+  say(message, vim.log.levels.INFO)
+end
+
+---@param message string
+function M.warn(message)
+  say(message, vim.log.levels.WARN)
+end
+
+---@param message string
+function M.error(message)
+  say(message, vim.log.levels.ERROR)
+end
+
+--- An error inside this plugin: short for the user, whole in the log.
+---@param traceback string
+function M.failure(traceback)
+  local first = traceback:match("^[^\n]*")
+  M.error(("Something went wrong in suggestion-review: %s (see :Suggest log)"):format(first))
+end
+
+--- A connection that will not come about by itself, said once per cause.
+---@param server string
+---@param message string
+function M.connection_problem(server, message)
+  M.problems = M.problems or {}
+  if M.problems[server] == message then return end
+  M.problems[server] = message
+  if require("suggestion-review.config").get().notifications.on_error then M.warn(message) end
+end
+
+---@param count integer
+---@param noun string
+local function counted(count, noun)
+  return ("%d %s%s"):format(count, noun, count == 1 and "" or "s")
+end
+
+--- The notification the design asks for: "Suggestion ready: <description> (5 hunks in 3 files)".
+---@param suggestion SuggestionReview.Summary
+---@return string
+function M.ready_text(suggestion)
+  local title = vim.split(suggestion.description, "\n", { plain = true })[1]
+  local text = ("Suggestion ready: %s (%s in %s)"):format(
+    title,
+    counted(suggestion.hunk_count, "hunk"),
+    counted(#suggestion.files, "file")
+  )
+  local left = suggestion.hunk_count - suggestion.reviewed_count
+  if suggestion.revision > 1 then
+    text = text .. (", revision %d, %d to decide"):format(suggestion.revision, left)
+  end
+  return text
+end
+
+--- `User` autocommand patterns, by event type. Each gets `data.event` and, where there is one, `data.suggestion`.
+local PATTERNS = {
+  ["suggestion.ready"] = "SuggestionReady",
+  ["suggestion.error"] = "SuggestionError",
+  ["suggestion.status"] = "SuggestionStatus",
+  ["suggestion.hunk_applied"] = "SuggestionHunkApplied",
+  ["suggestion.hunk_reset"] = "SuggestionHunkReset",
+  ["suggestion.comment"] = "SuggestionComment",
+  ["suggestion.completed"] = "SuggestionCompleted",
+  ["suggestion.base_moved"] = "SuggestionBaseMoved",
+  ["suggestion.verified"] = "SuggestionVerified",
+  ["agent.turn"] = "SuggestionAgentTurn",
+  ["client.state"] = "SuggestionConnection",
+}
+M.patterns = PATTERNS
+
+---@param event SuggestionReview.Event
+local function fire(event)
+  local pattern = PATTERNS[event.type]
+  if not pattern then return end
+  local id = event.suggestion_id or (event.suggestion and event.suggestion.id)
+  vim.api.nvim_exec_autocmds("User", {
+    pattern = pattern,
+    modeline = false,
+    data = { event = event, suggestion = id and require("suggestion-review.store").get(id) or nil },
+  })
+end
+
+---@type table<string, fun(event: SuggestionReview.Event, settings: table)>
+local tell = {}
+
+tell["suggestion.ready"] = function(event, settings)
+  if not settings.on_ready then return end
+  local suggestion = require("suggestion-review.store").get(event.suggestion.id)
+  -- Replayed after a reconnect, it may be settled by now.
+  if not suggestion or suggestion.state ~= "open" or suggestion.revision ~= event.suggestion.revision then return end
+  local key = require("suggestion-review.config").get().keymaps.open_review
+  M.info(M.ready_text(suggestion) .. (key and (" — %s to review"):format(key) or " — :Suggest review"))
+end
+
+tell["suggestion.error"] = function(event, settings)
+  if not settings.on_error then return end
+  M.error(("%s (%s)"):format(event.message, event.code))
+end
+
+tell["suggestion.status"] = function(event, settings)
+  if settings.on_status and not event.replayed then M.info(event.message) end
+end
+
+tell["agent.turn"] = function(event, settings)
+  if event.replayed or event.state == "busy" then return end
+  local asked = require("suggestion-review.ask").is_ours(event)
+  if event.state == "error" and settings.on_error then
+    M.error("The agent stopped: " .. event.message)
+  elseif event.state == "idle" and (asked or settings.on_status) then
+    M.info("The agent is done" .. (event.message ~= "" and ": " .. event.message or ""))
+  end
+end
+
+tell["suggestion.verified"] = function(event, settings)
+  if event.ok or not settings.on_error then return end
+  M.warn(("The check of the accepted work failed%s"):format(
+    event.exit_code and (" with exit code %d"):format(event.exit_code) or ""
+  ))
+end
+
+tell["suggestion.base_moved"] = function(event, settings)
+  if settings.on_status then M.info(("%s has moved on since this suggestion was made"):format(event.branch)) end
+end
+
+tell["suggestion.completed"] = function(event, settings)
+  if event.action == "finalized" then require("suggestion-review.adopt").offer(event.suggestion_id) end
+  if settings.on_status and event.action == "discarded" then M.info("The suggestion was discarded") end
+end
+
+local listed = {}
+
+--- Suggestions that were waiting when this Neovim came, as one notification.
+---@param server string
+local function greet(server)
+  if listed[server] then return end
+  listed[server] = true
+  local open = require("suggestion-review.store").list({ server = server })
+  if #open == 0 or not require("suggestion-review.config").get().notifications.on_ready then return end
+  if #open == 1 then
+    return M.info(M.ready_text(open[1]))
+  end
+  M.info(("%d suggestions wait for review; the newest: %s"):format(
+    #open,
+    vim.split(open[#open].description, "\n", { plain = true })[1]
+  ))
+end
+
+local attached = false
+
+--- Starts listening to the store; once is enough.
+function M.attach()
+  if attached then return end
+  attached = true
+  require("suggestion-review.store").subscribe(function(event)
+    if event.type == "store.reset" then return greet(event.server) end
+    if event.type == "client.state" and event.state == "connected" and M.problems then
+      M.problems[event.server] = nil
+    end
+    local handler = tell[event.type]
+    if handler then handler(event, require("suggestion-review.config").get().notifications) end
+    fire(event)
+  end)
+end
+
+return M

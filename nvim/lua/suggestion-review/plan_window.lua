@@ -1,0 +1,55 @@
+--- A floating window with the plan of an adoption: read it, then carry it out or leave it.
+
+local M = {}
+
+---@param plan SuggestionReview.AdoptPlan
+---@return integer window
+function M.show(plan)
+  local adopt = require("suggestion-review.adopt")
+  local lines = adopt.describe(plan)
+  local can_run = not plan.refusal and not plan.done
+  local buf = vim.api.nvim_create_buf(false, true)
+  vim.api.nvim_buf_set_lines(buf, 0, -1, false, lines)
+  vim.bo[buf].modifiable = false
+  vim.bo[buf].bufhidden = "wipe"
+  local widest = 40
+  for _, line in ipairs(lines) do
+    widest = math.max(widest, vim.fn.strdisplaywidth(line))
+  end
+  local width = math.min(widest + 2, math.max(20, vim.o.columns - 8))
+  local height = math.min(#lines, math.max(5, vim.o.lines - 6))
+  local window = vim.api.nvim_open_win(buf, true, {
+    relative = "editor",
+    row = math.floor((vim.o.lines - height) / 2) - 1,
+    col = math.floor((vim.o.columns - width) / 2),
+    width = width,
+    height = height,
+    style = "minimal",
+    border = vim.o.winborder ~= "" and vim.o.winborder or "rounded",
+    title = can_run and " Adopt this commit? " or " Adopt ",
+    title_pos = "center",
+    footer = can_run and " <CR> do it   q leave it " or " q close ",
+    footer_pos = "right",
+  })
+  vim.wo[window].wrap = false
+  vim.bo[buf].filetype = "suggestion-plan"
+  if plan.verdict.diff ~= "" then pcall(vim.treesitter.start, buf, "diff") end
+
+  local function close()
+    if vim.api.nvim_win_is_valid(window) then vim.api.nvim_win_close(window, true) end
+  end
+  for _, key in ipairs({ "q", "<Esc>", "n" }) do
+    vim.keymap.set("n", key, close, { buffer = buf, nowait = true, desc = "Leave everything as it is" })
+  end
+  if can_run then
+    for _, key in ipairs({ "<CR>", "y" }) do
+      vim.keymap.set("n", key, function()
+        close()
+        adopt.run(plan)
+      end, { buffer = buf, nowait = true, desc = "Carry the plan out" })
+    end
+  end
+  return window
+end
+
+return M

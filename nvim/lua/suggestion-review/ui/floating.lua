@@ -1,0 +1,768 @@
+--- The floating review: one file at a time with all its hunks, unified or side by side, with a list of files beside it.
+local render = require("suggestion-review.ui.render")
+local rows_of = require("suggestion-review.ui.rows")
+local text_of = require("suggestion-review.ui.text")
+local keys = require("suggestion-review.ui.keys")
+
+local M = {}
+
+---@class SuggestionReview.Floating
+---@field session table
+---@field bufs integer[]  one, or two side by side (base left)
+---@field wins integer[]
+---@field panel { buf: integer, win: integer }|nil
+---@field panel_wanted boolean|nil
+---@field file integer|nil the file whose rows are shown
+---@field rows (SuggestionReview.Row|false)[]
+---@field header_row table<integer, integer>
+---@field group integer
+---@field origin integer the window the review was opened from
+
+---@type SuggestionReview.Floating|nil
+local current
+
+local MIN_WIDTH, MIN_SIDE_BY_SIDE = 84, 150
+local PANEL_WIDTH = 30
+
+---@param value number
+---@param total integer
+local function share(value, total)
+  return math.floor(value <= 1 and value * total or value)
+end
+
+---@return { row: integer, col: integer, width: integer, height: integer } outer measures, border included
+local function area(layout)
+  local ui = require("suggestion-review.config").get().ui
+  local columns, lines = vim.o.columns, vim.o.lines - vim.o.cmdheight
+  local wanted = share(ui.width, columns)
+  local least = layout == "side-by-side" and MIN_SIDE_BY_SIDE or MIN_WIDTH
+  local width = math.min(columns, math.max(wanted, least))
+  local height = math.max(8, math.min(lines, share(ui.height, lines)))
+  local position = ui.position
+  if position == "right" or position == "left" then
+    height = lines
+  elseif position == "top" or position == "bottom" then
+    width = columns
+    height = math.max(8, math.min(lines, share(math.min(ui.height, 0.6), lines)))
+  end
+  local row, col = math.floor((lines - height) / 2), math.floor((columns - width) / 2)
+  if position == "right" then
+    col = columns - width
+  elseif position == "left" then
+    col = 0
+  elseif position == "top" then
+    row = 0
+  elseif position == "bottom" then
+    row = lines - height
+  end
+  return { row = row, col = col, width = width, height = height }
+end
+
+local function border()
+  local set = require("suggestion-review.config").get().ui.border
+  if set then
+    return set
+  end
+  local ok, winborder = pcall(function()
+    return vim.o.winborder
+  end)
+  return ok and winborder ~= "" and winborder ~= "none" and not winborder:find(",") and winborder or "rounded"
+end
+
+---@param name string
+local function scratch(name)
+  local buf = vim.api.nvim_create_buf(false, true)
+  vim.bo[buf].bufhidden = "wipe"
+  vim.bo[buf].modeline = false
+  vim.bo[buf].undolevels = -1
+  vim.bo[buf].modifiable = false
+  vim.bo[buf].filetype = "suggestion-review"
+  pcall(vim.api.nvim_buf_set_name, buf, ("suggestion-review://%s/%d"):format(name, buf))
+  return buf
+end
+
+--- Hints that fit the width, the most needed first.
+---@param width integer
+local function footer(width)
+  local hints = {
+    { "accept", "accept" },
+    { "reject", "reject" },
+    { "modify", "modify" },
+    { "next_hunk", "next" },
+    { "undo", "undo" },
+    { "help", "help" },
+    { "close", "close" },
+    { "complete", "finish" },
+  }
+  local chunks, used = {}, 2
+  for _, hint in ipairs(hints) do
+    local key = keys.key(hint[1])
+    if key then
+      local size = vim.api.nvim_strwidth(key) + #hint[2] + 3
+      if used + size > width then
+        break
+      end
+      used = used + size
+      chunks[#chunks + 1] = { " " .. key, "SuggestionReviewKey" }
+      chunks[#chunks + 1] = { " " .. hint[2] .. " ", "SuggestionReviewHint" }
+    end
+  end
+  return chunks
+end
+
+---@param session table
+---@param width integer
+local function title(session, width)
+  local suggestion = session.suggestion()
+  local stale = suggestion.state ~= "open" and (" · " .. suggestion.state) or ""
+  local counts = (" %d/%d decided%s "):format(session.decided, #session.hunks, stale)
+  local description =
+    text_of.fit(text_of.first_line(suggestion.description), width - vim.api.nvim_strwidth(counts) - 6)
+  return {
+    { " " .. description .. " ", "SuggestionReviewTitle" },
+    { counts, "SuggestionReviewCount" },
+  }
+end
+
+--- Dots, one per hunk of the file, or numbers when there are many.
+---@param session table
+---@param file table
+---@param room integer
+---@return string for the winbar
+local function progress(session, file, room)
+  local count = file.last - file.first + 1
+  if count > room then
+    return ("%%#SuggestionReviewCount#%d/%d"):format(file.decided, count)
+  end
+  local out, group = {}, nil
+  for index = file.first, file.last do
+    local state = text_of.STATE[session.hunks[index].state]
+    if state.group ~= group then
+      group = state.group
+      out[#out + 1] = ("%%#%s#"):format(group)
+    end
+    out[#out + 1] = index == session.index and "◆" or state.icon
+  end
+  return table.concat(out)
+end
+
+--- 'winbar' of the review: where one is, in the suggestion and in the file.
+---@param float SuggestionReview.Floating
+---@param side "both"|"old"|"new"
+---@param width integer
+local function winbar(float, side, width)
+  local session = float.session
+  local file = session.files[float.file]
+  local where = ("%d/%d"):format(session.index, #session.hunks)
+  local counts = ("+%d -%d"):format(file.added, file.removed)
+  if side == "old" then
+    return (" %%#SuggestionReviewHint#base of %%#SuggestionReviewFile#%s"):format(
+      text_of.status(text_of.fit(file.old_display or file.display, width - 12, true))
+    )
+  end
+  local dots = math.max(0, math.min(20, width - 40))
+  local name = text_of.fit(file.display, math.max(10, width - #where - #counts - 10 - math.min(dots, file.last - file.first + 1)), true)
+  return (" %%#SuggestionReviewCount#%s  %%#SuggestionReviewFile#%s  %s%%=%%#SuggestionReviewAddSign#+%d %%#SuggestionReviewDeleteSign#-%d "):format(
+    where,
+    text_of.status(name),
+    progress(session, file, dots),
+    file.added,
+    file.removed
+  )
+end
+
+---@param win integer
+local function window_options(win)
+  local wo = vim.wo[win]
+  wo.number, wo.relativenumber = false, false
+  wo.signcolumn, wo.foldcolumn = "no", "0"
+  wo.statuscolumn = render.COLUMN
+  wo.wrap, wo.list, wo.spell = false, false, false
+  wo.foldenable = false
+  wo.cursorline = true
+  wo.cursorlineopt = "line"
+  wo.colorcolumn = ""
+  wo.sidescrolloff = 4
+  wo.scrolloff = 3
+  wo.winfixbuf = true
+  wo.winhighlight =
+    "Normal:SuggestionReviewNormal,FloatBorder:SuggestionReviewBorder,CursorLine:Visual,WinBar:SuggestionReviewNormal,WinBarNC:SuggestionReviewNormal"
+end
+
+---@param float SuggestionReview.Floating
+local function is_valid(float)
+  return float.wins[1] ~= nil and vim.api.nvim_win_is_valid(float.wins[1])
+end
+
+---@param float SuggestionReview.Floating
+local function draw_bars(float)
+  if not is_valid(float) or not float.file then
+    return
+  end
+  local session = float.session
+  for i, win in ipairs(float.wins) do
+    if vim.api.nvim_win_is_valid(win) then
+      local width = vim.api.nvim_win_get_width(win)
+      local side = #float.wins == 1 and "both" or (i == 1 and "old" or "new")
+      local bar = winbar(float, side, width)
+      if vim.wo[win].winbar ~= bar then
+        vim.wo[win].winbar = bar
+      end
+      local config = { title_pos = "left", footer_pos = "center" }
+      if i == 1 then
+        config.title = title(session, width)
+      end
+      if i == #float.wins then
+        config.footer = footer(width)
+      end
+      vim.api.nvim_win_set_config(win, config)
+    end
+  end
+end
+
+--- The list of files with their progress.
+---@param float SuggestionReview.Floating
+local function draw_panel(float)
+  local panel = float.panel
+  if not panel or not vim.api.nvim_win_is_valid(panel.win) then
+    return
+  end
+  local session = float.session
+  local width = vim.api.nvim_win_get_width(panel.win)
+  local lines, marks = {}, {}
+  for i, file in ipairs(session.files) do
+    local count = file.last - file.first + 1
+    local done = file.decided == count
+    local counter = (" %d/%d "):format(file.decided, count)
+    local icon = done and "✔" or (file.decided > 0 and "◐" or "○")
+    local name = text_of.fit(file.display, width - #counter - 4, true)
+    local left = ("%s%s %s"):format(i == float.file and "▌" or " ", icon, name)
+    lines[i] = left .. (" "):rep(math.max(0, width - vim.api.nvim_strwidth(left) - #counter)) .. counter
+    marks[i] = { done = done, left = #left, icon = #(i == float.file and "▌" or " "), size = #icon }
+  end
+  vim.bo[panel.buf].modifiable = true
+  vim.api.nvim_buf_set_lines(panel.buf, 0, -1, false, lines)
+  vim.bo[panel.buf].modifiable = false
+  vim.api.nvim_buf_clear_namespace(panel.buf, float.panel_ns, 0, -1)
+  for i, mark in ipairs(marks) do
+    local group = mark.done and "SuggestionReviewAccepted" or "SuggestionReviewPending"
+    vim.api.nvim_buf_set_extmark(panel.buf, float.panel_ns, i - 1, 0, { end_col = mark.icon + mark.size, hl_group = group })
+    vim.api.nvim_buf_set_extmark(panel.buf, float.panel_ns, i - 1, mark.icon + mark.size, {
+      end_col = mark.left,
+      hl_group = i == float.file and "SuggestionReviewCurrent" or "SuggestionReviewFile",
+    })
+    vim.api.nvim_buf_set_extmark(panel.buf, float.panel_ns, i - 1, mark.left, {
+      end_col = #lines[i],
+      hl_group = "SuggestionReviewCount",
+    })
+  end
+  if float.file then
+    pcall(vim.api.nvim_win_set_cursor, panel.win, { float.file, 0 })
+  end
+end
+
+---@param float SuggestionReview.Floating
+local function layout(float)
+  return float.session.layout
+end
+
+--- Places the windows for the screen as it is.
+---@param float SuggestionReview.Floating
+local function arrange(float)
+  local place = area(layout(float))
+  local frame = border()
+  local edge = frame == "none" and 0 or 1
+  local width = place.width - 2 * edge
+  local height = place.height - 2 * edge
+  local col = place.col
+  if float.panel then
+    local panel_width = math.min(PANEL_WIDTH, math.floor(place.width / 3))
+    vim.api.nvim_win_set_config(float.panel.win, {
+      relative = "editor",
+      row = place.row,
+      col = col,
+      width = panel_width,
+      height = height,
+    })
+    col = col + panel_width + 2 * edge
+    width = width - panel_width - 2 * edge
+  end
+  local each = #float.wins == 1 and width or math.floor((width - 2 * edge) / 2)
+  for _, win in ipairs(float.wins) do
+    vim.api.nvim_win_set_config(win, {
+      relative = "editor",
+      row = place.row,
+      col = col,
+      width = math.max(10, each),
+      height = height,
+    })
+    col = col + each + 2 * edge
+  end
+end
+
+---@param float SuggestionReview.Floating
+local function open_panel(float)
+  local buf = scratch("files")
+  local win = vim.api.nvim_open_win(buf, false, {
+    relative = "editor",
+    row = 0,
+    col = 0,
+    width = PANEL_WIDTH,
+    height = 5,
+    style = "minimal",
+    border = border(),
+    title = { { " Files ", "SuggestionReviewTitle" } },
+    zindex = 45,
+  })
+  vim.wo[win].winhighlight = "Normal:SuggestionReviewNormal,FloatBorder:SuggestionReviewBorder,CursorLine:Visual"
+  vim.wo[win].cursorline = true
+  vim.wo[win].winfixbuf = true
+  float.panel = { buf = buf, win = win }
+  float.panel_ns = vim.api.nvim_create_namespace("suggestion-review.panel")
+  keys.map(buf, { complete = true, discard = true, toggle_gap = true })
+  local function pick()
+    local file = float.session.files[vim.api.nvim_win_get_cursor(win)[1]]
+    vim.api.nvim_set_current_win(float.wins[#float.wins])
+    require("suggestion-review.review").go(file.first)
+  end
+  vim.keymap.set("n", "<CR>", pick, { buffer = buf, nowait = true, desc = "Review: show this file" })
+  vim.keymap.set("n", "<LeftRelease>", pick, { buffer = buf, nowait = true })
+  vim.keymap.set("n", "<Esc>", function()
+    vim.api.nvim_set_current_win(float.wins[#float.wins])
+  end, { buffer = buf, nowait = true, desc = "Review: back to the hunks" })
+end
+
+---@param float SuggestionReview.Floating
+local function close_panel(float)
+  local panel = float.panel
+  float.panel = nil
+  if panel and vim.api.nvim_win_is_valid(panel.win) then
+    vim.api.nvim_win_close(panel.win, true)
+  end
+end
+
+--- The row of the cursor in the shown file.
+---@param float SuggestionReview.Floating
+local function row_at_cursor(float)
+  local win = vim.api.nvim_get_current_win()
+  if not vim.list_contains(float.wins, win) then
+    win = float.wins[#float.wins]
+  end
+  return vim.api.nvim_win_get_cursor(win)[1], win
+end
+
+--- The hunk a row belongs to; between two hunks, the nearer above.
+---@param float SuggestionReview.Floating
+---@param line integer
+local function hunk_at(float, line)
+  for i = line, 1, -1 do
+    local row = float.rows[i]
+    local hunk = row and row.hunk
+    if hunk then
+      return hunk
+    end
+  end
+  local file = float.session.files[float.file]
+  return file and file.first
+end
+
+---@param float SuggestionReview.Floating
+local function on_cursor(float)
+  if not float.file then
+    return
+  end
+  local line = row_at_cursor(float)
+  local hunk = hunk_at(float, line)
+  if hunk and hunk ~= float.session.index then
+    float.session.index = hunk
+    draw_bars(float)
+    for _, buf in ipairs(float.bufs) do
+      render.redraw(buf)
+    end
+  end
+end
+
+---@param float SuggestionReview.Floating
+local function open_windows(float)
+  local session = float.session
+  local side_by_side = layout(float) == "side-by-side"
+  local current_win = vim.api.nvim_get_current_win()
+  for i = 1, side_by_side and 2 or 1 do
+    local buf = scratch(session.id)
+    local enter = i == (side_by_side and 2 or 1)
+    local win = vim.api.nvim_open_win(buf, enter, {
+      relative = "editor",
+      row = 0,
+      col = 0,
+      width = 20,
+      height = 5,
+      border = border(),
+      title = " ",
+      footer = " ",
+      zindex = 45,
+    })
+    float.bufs[i], float.wins[i] = buf, win
+    window_options(win)
+    if side_by_side then
+      vim.wo[win].scrollbind, vim.wo[win].cursorbind = true, true
+    end
+    keys.map(buf)
+    vim.api.nvim_create_autocmd("CursorMoved", {
+      group = float.group,
+      buffer = buf,
+      callback = function()
+        on_cursor(float)
+      end,
+    })
+  end
+  if not vim.api.nvim_win_is_valid(current_win) then
+    vim.api.nvim_set_current_win(float.wins[#float.wins])
+  end
+end
+
+---@param float SuggestionReview.Floating
+local function close_windows(float)
+  local wins = float.wins
+  float.wins, float.bufs = {}, {}
+  for _, win in ipairs(wins) do
+    if vim.api.nvim_win_is_valid(win) then
+      local buf = vim.api.nvim_win_get_buf(win)
+      render.forget(buf)
+      vim.api.nvim_win_close(win, true)
+    end
+  end
+end
+
+--- Builds and shows the rows of a file.
+---@param float SuggestionReview.Floating
+---@param index integer
+local function show_file(float, index)
+  local session = float.session
+  local file = session.files[index]
+  float.file = index
+  local rows, header_row = rows_of.build({
+    hunks = session.hunks,
+    first = file.first,
+    last = file.last,
+    base = session.base_lines(file),
+    expanded = file.expanded,
+    notes = session.notes,
+  })
+  local config = require("suggestion-review.config").get().ui
+  local function view(buf, list, side)
+    render.show({
+      buf = buf,
+      rows = list,
+      side = side,
+      file = file.file,
+      session = session,
+      number_width = 3,
+      word_diff = config.word_diff,
+      treesitter = config.treesitter,
+    })
+  end
+  if #float.bufs == 1 then
+    float.rows, float.header_row = rows, header_row
+    view(float.bufs[1], rows, "both")
+  else
+    local left, right = {}, {}
+    float.header_row = {}
+    for i, pair in ipairs(rows_of.pair_up(rows)) do
+      left[i], right[i] = pair.left or false, pair.right or false
+      local row = pair.left or pair.right
+      if row and row.kind == "header" then
+        float.header_row[row.hunk] = i
+      end
+    end
+    -- Fillers belong to the hunk beside them.
+    float.rows = {}
+    for i = 1, #left do
+      float.rows[i] = right[i] or left[i]
+    end
+    view(float.bufs[1], left, "old")
+    view(float.bufs[2], right, "new")
+  end
+end
+
+--- Brings a hunk into view with its header and as much of it as fits.
+---@param float SuggestionReview.Floating
+---@param index integer
+---@param keep_cursor? boolean stay where the cursor is when that is inside the hunk
+local function show_hunk(float, index, keep_cursor)
+  local row = float.header_row[index]
+  if not row then
+    return
+  end
+  local win = float.wins[#float.wins]
+  if keep_cursor then
+    local line = vim.api.nvim_win_get_cursor(win)[1]
+    if line <= #float.rows and hunk_at(float, line) == index then
+      return
+    end
+  end
+  local last = row
+  while float.rows[last + 1] and float.rows[last + 1].hunk == index do
+    last = last + 1
+  end
+  -- The first line that changes, so that "." and a selection start in the right place.
+  local target = row
+  for i = row, last do
+    local kind = float.rows[i] and float.rows[i].kind
+    if kind == "old" or kind == "new" then
+      target = i
+      break
+    end
+  end
+  vim.api.nvim_win_call(win, function()
+    local height = vim.api.nvim_win_get_height(win) - 1
+    local view = vim.fn.winsaveview()
+    local top, bottom = view.topline, view.topline + height - 1
+    vim.api.nvim_win_set_cursor(win, { target, 0 })
+    if row < top + 1 or last > bottom - 1 then
+      local size = last - row + 1
+      local new_top = size >= height - 2 and row or row - math.floor((height - size) / 3)
+      vim.fn.winrestview({ topline = math.max(1, new_top), lnum = target, col = 0, leftcol = 0 })
+    end
+  end)
+end
+
+--- Opens the review of a session in floating windows.
+---@param session table
+function M.open(session)
+  M.close()
+  local float = {
+    session = session,
+    bufs = {},
+    wins = {},
+    rows = {},
+    header_row = {},
+    group = vim.api.nvim_create_augroup("suggestion-review.floating", {}),
+    origin = vim.api.nvim_get_current_win(),
+  }
+  current = float
+  open_windows(float)
+  local config = require("suggestion-review.config").get().ui
+  local room = area(layout(float)).width - PANEL_WIDTH
+  local wide = room >= (layout(float) == "side-by-side" and MIN_SIDE_BY_SIDE - 20 or MIN_WIDTH)
+  if config.file_panel and #session.files > 1 and wide then
+    open_panel(float)
+  end
+  arrange(float)
+  vim.api.nvim_create_autocmd("VimResized", {
+    group = float.group,
+    callback = function()
+      if is_valid(float) then
+        arrange(float)
+        draw_bars(float)
+        draw_panel(float)
+      end
+    end,
+  })
+  vim.api.nvim_create_autocmd("WinClosed", {
+    group = float.group,
+    callback = function(event)
+      local win = tonumber(event.match)
+      if float.panel and win == float.panel.win then
+        float.panel = nil
+      elseif vim.list_contains(float.wins, win) and not float.rearranging then
+        -- Closed by :q or by a layout command: the review is closed, its decisions stay.
+        vim.schedule(function()
+          if current == float then
+            require("suggestion-review.review").close()
+          end
+        end)
+      end
+    end,
+  })
+  M.refresh()
+end
+
+--- Draws everything anew from the session: after decisions, new revisions, a change of file.
+---@param opts? { keep_cursor?: boolean, text?: boolean } text=false: only states changed
+function M.refresh(opts)
+  local float = current
+  if not float or not is_valid(float) then
+    return
+  end
+  opts = opts or {}
+  local session = float.session
+  local file = session.file_of(session.index)
+  if float.file ~= file or opts.text ~= false then
+    local win = float.wins[#float.wins]
+    local before = float.file == file and opts.keep_cursor and vim.api.nvim_win_call(win, vim.fn.winsaveview)
+    show_file(float, file)
+    if before then
+      vim.api.nvim_win_call(win, function()
+        vim.fn.winrestview(before)
+      end)
+    end
+  end
+  show_hunk(float, session.index, opts.keep_cursor)
+  draw_bars(float)
+  draw_panel(float)
+  for _, buf in ipairs(float.bufs) do
+    render.redraw(buf)
+  end
+end
+
+--- Lines of the current hunk that are selected: positions among its removed and added lines.
+---@param first integer
+---@param last integer
+---@return integer|nil hunk
+---@return SuggestionReview.LineRange|nil lines
+function M.selection(first, last)
+  local float = current
+  if not float then
+    return
+  end
+  local hunk
+  local old_first, old_count, new_first, new_count = nil, 0, nil, 0
+  local view = render.view(vim.api.nvim_get_current_buf())
+  for i = first, last do
+    local row = (view and view.rows or float.rows)[i]
+    local other = float.rows[i]
+    for _, one in ipairs({ row or other, other ~= row and row and other or nil }) do
+      if one and (one.kind == "old" or one.kind == "new") then
+        hunk = hunk or one.hunk
+        if one.hunk == hunk then
+          if one.kind == "old" then
+            old_first = old_first or one.nth - 1
+            old_count = one.nth - old_first
+          else
+            new_first = new_first or one.nth - 1
+            new_count = one.nth - new_first
+          end
+        end
+      end
+    end
+  end
+  if not hunk then
+    return
+  end
+  return hunk, { old = { old_first or -1, old_count }, new = { new_first or -1, new_count } }
+end
+
+function M.toggle_panel()
+  local float = current
+  if not float then
+    return
+  end
+  if float.panel then
+    if vim.api.nvim_get_current_win() == float.panel.win then
+      close_panel(float)
+      vim.api.nvim_set_current_win(float.wins[#float.wins])
+    else
+      vim.api.nvim_set_current_win(float.panel.win)
+      return
+    end
+  else
+    open_panel(float)
+    vim.api.nvim_set_current_win(float.panel.win)
+  end
+  arrange(float)
+  draw_bars(float)
+  draw_panel(float)
+end
+
+--- Unified or side by side, the place kept.
+function M.toggle_layout()
+  local float = current
+  if not float then
+    return
+  end
+  float.rearranging = true
+  close_windows(float)
+  open_windows(float)
+  arrange(float)
+  float.rearranging = false
+  vim.api.nvim_set_current_win(float.wins[#float.wins])
+  M.refresh()
+end
+
+--- The gap the cursor is in or, on a shown stretch of unchanged lines, the one it came from.
+---@return integer|nil first hidden base line
+function M.gap_at_cursor()
+  local float = current
+  if not float then
+    return
+  end
+  local line = row_at_cursor(float)
+  local row = float.rows[line]
+  if row and row.kind == "gap" then
+    return row.from
+  end
+  local file = float.session.files[float.file]
+  if row and row.old then
+    local nearest
+    for from in pairs(file.expanded) do
+      if from < row.old and (not nearest or from > nearest) then
+        nearest = from
+      end
+    end
+    if nearest then
+      return nearest
+    end
+  end
+  -- On a hunk: the gap above it.
+  for i = line, 1, -1 do
+    if float.rows[i] and float.rows[i].kind == "gap" then
+      return float.rows[i].from
+    end
+  end
+  for i = line, #float.rows do
+    if float.rows[i] and float.rows[i].kind == "gap" then
+      return float.rows[i].from
+    end
+  end
+end
+
+--- Where in the real file the cursor is.
+---@return integer|nil line of the base side, or of the new one
+function M.line_at_cursor()
+  local float = current
+  if not float then
+    return
+  end
+  local line = row_at_cursor(float)
+  for i = line, #float.rows do
+    local row = float.rows[i]
+    if row and (row.old or row.new) then
+      return row.old or row.new
+    end
+  end
+end
+
+---@return boolean
+function M.is_open()
+  return current ~= nil and is_valid(current)
+end
+
+function M.focus()
+  if M.is_open() then
+    vim.api.nvim_set_current_win(current.wins[#current.wins])
+  end
+end
+
+--- The window to go back to.
+---@return integer|nil
+function M.origin()
+  return current and vim.api.nvim_win_is_valid(current.origin) and current.origin or nil
+end
+
+function M.close()
+  local float = current
+  if not float then
+    return
+  end
+  current = nil
+  vim.api.nvim_del_augroup_by_id(float.group)
+  local focused = vim.list_contains(float.wins, vim.api.nvim_get_current_win())
+    or (float.panel and float.panel.win == vim.api.nvim_get_current_win())
+  close_panel(float)
+  close_windows(float)
+  if focused and vim.api.nvim_win_is_valid(float.origin) then
+    vim.api.nvim_set_current_win(float.origin)
+  end
+end
+
+return M

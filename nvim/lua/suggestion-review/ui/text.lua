@@ -1,0 +1,96 @@
+--- Text from elsewhere made fit for one line of the screen: nothing in it can move the cursor, reorder what stands
+--- around it, or be read as a statusline item.
+local M = {}
+
+--- Code points that change the order or visibility of text around them.
+local INVISIBLE = {
+  [0x00ad] = true,
+  [0x061c] = true,
+  [0x180e] = true,
+  [0xfeff] = true,
+}
+for from, to in pairs({ [0x200b] = 0x200f, [0x2028] = 0x202e, [0x2060] = 0x206f, [0xfff9] = 0xfffb }) do
+  for code = from, to do
+    INVISIBLE[code] = true
+  end
+end
+
+--- Control characters and invisible ones shown as <xx>.
+---@param text string
+---@return string
+function M.plain(text)
+  if not text:find("[%z\1-\31\127-\255]") then
+    return text
+  end
+  text = text:gsub("[%z\1-\31\127]", function(char)
+    return char == "\t" and " " or ("<%02x>"):format(char:byte())
+  end)
+  if not text:find("[\128-\255]") then
+    return text
+  end
+  return (
+    text:gsub("[\194-\244][\128-\191]+", function(sequence)
+      local ok, code = pcall(vim.fn.char2nr, sequence, true)
+      if ok and (INVISIBLE[code] or (code >= 0x80 and code < 0xa0)) then
+        return ("<%04x>"):format(code)
+      end
+    end)
+  )
+end
+
+--- The first line of a longer text.
+---@param text string
+---@return string
+function M.first_line(text)
+  return M.plain((text:match("^%s*([^\r\n]*)")))
+end
+
+--- For 'winbar', 'statuscolumn' and the like.
+---@param text string
+---@return string
+function M.status(text)
+  return (M.plain(text):gsub("%%", "%%%%"))
+end
+
+--- `text` cut to `width` cells with an ellipsis; `head` keeps its end instead of its beginning (for paths).
+---@param text string
+---@param width integer
+---@param head? boolean
+---@return string
+function M.fit(text, width, head)
+  local cells = vim.api.nvim_strwidth(text)
+  if cells <= width then
+    return text
+  elseif width < 2 then
+    return ""
+  end
+  local chars = vim.fn.strchars(text)
+  if head then
+    repeat
+      chars = chars - 1
+      text = vim.fn.strcharpart(text, 1)
+    until vim.api.nvim_strwidth(text) <= width - 1 or chars == 0
+    return "…" .. text
+  end
+  repeat
+    chars = chars - 1
+    text = vim.fn.strcharpart(text, 0, chars)
+  until vim.api.nvim_strwidth(text) <= width - 1 or chars == 0
+  return text .. "…"
+end
+
+---@param count integer
+---@param one string
+---@param many? string
+function M.count(count, one, many)
+  return ("%d %s"):format(count, count == 1 and one or many or one .. "s")
+end
+
+M.STATE = {
+  pending = { icon = "○", word = "pending", group = "SuggestionReviewPending" },
+  accepted = { icon = "✔", word = "accepted", group = "SuggestionReviewAccepted" },
+  modified = { icon = "✎", word = "modified", group = "SuggestionReviewModified" },
+  rejected = { icon = "✘", word = "rejected", group = "SuggestionReviewRejected" },
+}
+
+return M

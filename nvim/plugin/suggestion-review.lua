@@ -1,0 +1,103 @@
+-- Loaded at every start: defines names and nothing else. All work is in lua/suggestion-review, loaded on first use.
+if vim.g.loaded_suggestion_review then return end
+vim.g.loaded_suggestion_review = true
+
+vim.api.nvim_create_user_command("Suggest", function(opts)
+  require("suggestion-review.command").run(opts)
+end, {
+  nargs = "*",
+  range = true,
+  bang = true,
+  desc = "Review suggestions of the sandboxed agent",
+  complete = function(lead, line, position)
+    return require("suggestion-review.command").complete(lead, line, position)
+  end,
+})
+
+--- <Plug> maps: the name, the function of `require("suggestion-review")`, and its default key under <leader>s.
+local maps = {
+  { "open_review", "open", "<leader>sr", "Open suggestion review" },
+  { "next_hunk", "next", "<leader>sn", "Next hunk" },
+  { "prev_hunk", "prev", "<leader>sp", "Previous hunk" },
+  { "accept", "accept", "<leader>sa", "Accept hunk" },
+  { "reject", "reject", "<leader>sx", "Reject hunk" },
+  { "modify", "modify", "<leader>sm", "Modify hunk" },
+  { "accept_all", "accept_all", "<leader>sA", "Accept all remaining hunks" },
+  { "reject_all", "reject_all", "<leader>sX", "Reject all remaining hunks" },
+  { "discard", "discard", "<leader>sd", "Discard suggestion" },
+  { "complete", "complete", "<leader>sc", "Complete review" },
+  { "accept_file", "accept_file" },
+  { "reject_file", "reject_file" },
+  { "next_file", "next_file" },
+  { "prev_file", "prev_file" },
+  { "undo", "undo" },
+  { "redo", "redo" },
+  { "comment", "comment" },
+  { "close", "close" },
+  { "revise", "revise" },
+  { "adopt", "adopt" },
+}
+for _, map in ipairs(maps) do
+  vim.keymap.set("n", ("<Plug>(suggestion-review-%s)"):format((map[1]:gsub("_", "-"))), function()
+    require("suggestion-review")[map[2]]()
+  end)
+end
+vim.keymap.set({ "n", "x" }, "<Plug>(suggestion-review-ask)", ":Suggest ask<CR>", { silent = true })
+
+--- Default keys, where the user has mapped neither the key nor the <Plug> map. Runs after all configuration.
+local function set_default_keys()
+  local given = vim.g.suggestion_review
+  given = type(given) == "table" and given or {}
+  local configured = package.loaded["suggestion-review.config"]
+  if configured then given = configured.get() end
+  local keys, local_keys = given.global_keymaps, given.keymaps
+  if keys == false then return end
+  for _, map in ipairs(maps) do
+    local name, default = map[1], map[3]
+    local from = name == "open_review" and local_keys or keys
+    local key = default
+    if type(from) == "table" and from[name] ~= nil then key = from[name] end
+    if key and type(key) == "string" then
+      local plug = ("<Plug>(suggestion-review-%s)"):format((name:gsub("_", "-")))
+      if vim.fn.maparg(key, "n") == "" and vim.fn.hasmapto(plug, "n") == 0 then
+        vim.keymap.set("n", key, plug, { desc = map[4] })
+      end
+    end
+  end
+end
+
+local group = vim.api.nvim_create_augroup("suggestion-review", {})
+
+--- Connects in the background when there is a token to connect with; without one nothing is loaded.
+local function connect_if_set_up()
+  local given = vim.g.suggestion_review
+  if type(given) == "table" and given.auto_connect == false then return end
+  local config = package.loaded["suggestion-review.config"]
+  if not config and type(given) ~= "table" then
+    local home = vim.env.HOME or ""
+    local found = vim.env.SUGGESTION_MANAGER_TOKEN_FILE
+      or vim.uv.fs_stat((vim.env.XDG_CONFIG_HOME or home .. "/.config") .. "/suggestion-manager/token")
+      or vim.uv.fs_stat((vim.env.XDG_STATE_HOME or home .. "/.local/state") .. "/suggestion-manager/token")
+    if not found then return end
+  end
+  require("suggestion-review").auto_connect()
+end
+
+local function after_start()
+  set_default_keys()
+  -- Later than the first screen: nobody waits for a connection.
+  if #vim.api.nvim_list_uis() > 0 then vim.defer_fn(connect_if_set_up, 20) end
+end
+
+if vim.v.vim_did_enter == 1 then
+  after_start()
+else
+  vim.api.nvim_create_autocmd("VimEnter", { group = group, once = true, callback = after_start })
+end
+
+vim.api.nvim_create_autocmd("VimLeavePre", {
+  group = group,
+  callback = function()
+    if package.loaded["suggestion-review.client"] then require("suggestion-review.client").stop() end
+  end,
+})

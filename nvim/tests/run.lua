@@ -1,0 +1,181 @@
+--- Test runner: `nvim -l nvim/tests/run.lua [options] [file or name filter …]`.
+---
+--- Each `*_spec.lua` runs in a Neovim of its own with a fresh HOME; inside, `describe`, `it`, `before_each`,
+--- `after_each`, `pending` and the functions of `tests/support.lua` (as `t`) are global.
+--- Options: `--only=<pattern>` runs the tests whose full name matches the Lua pattern.
+--- Last line: `N passed, N failed`; exit code 1 when anything failed.
+
+local here = vim.fs.dirname(vim.fs.abspath(debug.getinfo(1, "S").source:sub(2)))
+local nvim_root = vim.fs.dirname(here)
+
+---@param path string
+local function set_up(path)
+  vim.opt.runtimepath:prepend(nvim_root)
+  vim.opt.runtimepath:append(nvim_root .. "/after")
+  vim.opt.swapfile = false
+  package.path = here .. "/?.lua;" .. package.path
+  _G.t = require("support")
+  _G.t.spec = path
+end
+
+---@param path string
+---@param only string?
+local function run_file(path, only)
+  set_up(path)
+  local groups, passed, failed, skipped = {}, 0, 0, 0
+  local hooks = { { before = {}, after = {} } }
+
+  function _G.describe(name, body)
+    groups[#groups + 1] = name
+    hooks[#hooks + 1] = { before = {}, after = {} }
+    body()
+    hooks[#hooks] = nil
+    groups[#groups] = nil
+  end
+  function _G.before_each(body)
+    table.insert(hooks[#hooks].before, body)
+  end
+  function _G.after_each(body)
+    table.insert(hooks[#hooks].after, 1, body)
+  end
+  local function full_name(name)
+    return table.concat(vim.list_extend(vim.list_slice(groups), { name }), " ")
+  end
+  function _G.pending(name, reason)
+    skipped = skipped + 1
+    io.write(("  skip %s (%s)\n"):format(full_name(name), tostring(reason)))
+  end
+  function _G.it(name, body)
+    local full = full_name(name)
+    if only and not full:find(only) then return end
+    local started = vim.uv.hrtime()
+    local ok, message = xpcall(function()
+      for _, hook in ipairs(hooks) do
+        for _, before in ipairs(hook.before) do
+          before()
+        end
+      end
+      body()
+    end, function(thrown)
+      if type(thrown) == "table" and thrown.skip then return thrown end
+      return debug.traceback(type(thrown) == "string" and thrown or vim.inspect(thrown), 2)
+    end)
+    for index = #hooks, 1, -1 do
+      for _, after in ipairs(hooks[index].after) do
+        local after_ok, after_message = pcall(after)
+        if not after_ok and ok then
+          ok, message = false, "in after_each: " .. tostring(after_message)
+        end
+      end
+    end
+    local took = (vim.uv.hrtime() - started) / 1e6
+    if ok then
+      passed = passed + 1
+      io.write(("  ok   %s%s\n"):format(full, took > 500 and (" (%.0f ms)"):format(took) or ""))
+    elseif type(message) == "table" and message.skip then
+      skipped = skipped + 1
+      io.write(("  skip %s (%s)\n"):format(full, message.skip))
+    else
+      failed = failed + 1
+      io.write(("  FAIL %s\n    %s\n"):format(full, (tostring(message):gsub("\n", "\n    "))))
+    end
+    io.flush()
+  end
+
+  local ok, message = xpcall(dofile, debug.traceback, path)
+  if not ok then
+    failed = failed + 1
+    io.write(("  FAIL %s\n    %s\n"):format(path, (tostring(message):gsub("\n", "\n    "))))
+  end
+  _G.t.clean_up()
+  io.write(("@result %d %d %d\n"):format(passed, failed, skipped))
+  io.flush()
+  os.exit(failed == 0 and 0 or 1)
+end
+
+---@param filters string[]
+---@return string[]
+local function find_specs(filters)
+  local found = vim.fs.find(function(name)
+    return name:sub(-9) == "_spec.lua"
+  end, { path = here, type = "file", limit = math.huge })
+  table.sort(found)
+  if #filters == 0 then return found end
+  return vim.tbl_filter(function(path)
+    for _, filter in ipairs(filters) do
+      if path:find(filter, 1, true) or vim.fs.abspath(filter) == path then return true end
+    end
+    return false
+  end, found)
+end
+
+local function main()
+  local filters, only, child = {}, nil, nil
+  for _, argument in ipairs(arg) do
+    if argument:sub(1, 7) == "--only=" then
+      only = argument:sub(8)
+    elseif argument:sub(1, 8) == "--child=" then
+      child = argument:sub(9)
+    else
+      filters[#filters + 1] = argument
+    end
+  end
+  if child then return run_file(child, only) end
+
+  local passed, failed, skipped = 0, 0, 0
+  local this = here .. "/run.lua"
+  for _, spec in ipairs(find_specs(filters)) do
+    io.write(spec:sub(#nvim_root + 2) .. "\n")
+    local home = vim.fn.tempname()
+    vim.fn.mkdir(home, "p")
+    local command = { vim.v.progpath, "-u", "NONE", "-i", "NONE", "-l", this, "--child=" .. spec }
+    if only then command[#command + 1] = "--only=" .. only end
+    local counted = false
+    local tail = ""
+    local function show(_, data)
+      if not data then return end
+      tail = tail .. data
+      while true do
+        local line, rest = tail:match("^(.-)\n(.*)$")
+        if not line then break end
+        tail = rest
+        local p, f, s = line:match("^@result (%d+) (%d+) (%d+)$")
+        if p then
+          passed, failed, skipped, counted = passed + p, failed + f, skipped + s, true
+        else
+          io.write(line .. "\n")
+          io.flush()
+        end
+      end
+    end
+    local result = vim
+      .system(command, {
+        stdout = show,
+        stderr = show,
+        timeout = 15 * 60 * 1000,
+        env = {
+          HOME = home,
+          XDG_CONFIG_HOME = home .. "/.config",
+          XDG_DATA_HOME = home .. "/.local/share",
+          XDG_STATE_HOME = home .. "/.local/state",
+          XDG_CACHE_HOME = home .. "/.cache",
+          NVIM_LOG_FILE = home .. "/nvim.log",
+          GIT_CONFIG_GLOBAL = "/dev/null",
+          GIT_CONFIG_NOSYSTEM = "1",
+        },
+      })
+      :wait()
+    if tail ~= "" then io.write(tail .. "\n") end
+    if not counted then
+      failed = failed + 1
+      io.write(("  FAIL %s ended early (code %d, signal %d)\n"):format(spec, result.code, result.signal))
+    end
+    vim.fn.delete(home, "rf")
+  end
+  if skipped > 0 then io.write(("%d skipped\n"):format(skipped)) end
+  io.write(("%d passed, %d failed\n"):format(passed, failed))
+  io.flush()
+  os.exit(failed == 0 and 0 or 1)
+end
+
+main()

@@ -1,0 +1,90 @@
+/**
+ * The quiet moment inside opencode: no tool of the project is executing, and new calls wait at the door while work
+ * that moves the agent's files runs. Fed by the host's hooks and events.
+ */
+import { ReviewError } from "../protocol/errors.ts";
+import type { QuietGate } from "../review/project.ts";
+
+/** These only run other tools, each of which comes by itself: waiting for them would wait for ever. */
+const CONTAINERS = new Set(["task", "batch"]);
+/** How long new calls are held for the running ones to end, before letting some through again. */
+const DRAIN_MS = 10_000;
+/** How long to look for a moment that comes by itself before holding new calls. */
+const PATIENCE_MS = 2_000;
+
+export class ToolGate implements QuietGate {
+  readonly #running = new Map<string, string>();
+  readonly #aborted = new Map<string, number>();
+  #held: Promise<void> | null = null;
+  #changed: (() => void)[] = [];
+  #queue: Promise<unknown> = Promise.resolve();
+
+  /** `tool.execute.before`: returns when the call may run. */
+  async enter(tool: string, callID: string, sessionID: string): Promise<void> {
+    const since = Date.now();
+    while (this.#held !== null) await this.#held;
+    // The host performs a call that was held while its turn was aborted; it must not happen any more.
+    if ((this.#aborted.get(sessionID) ?? 0) >= since) {
+      throw new ReviewError("nothing_to_do", "The turn was aborted while this call waited");
+    }
+    if (!CONTAINERS.has(tool)) this.#running.set(callID, sessionID);
+  }
+
+  /** `tool.execute.after`, or an event that the call has ended: a failed call has no `after`. */
+  leave(callID: string): void {
+    if (this.#running.delete(callID)) this.#wake();
+  }
+
+  /** The turn of a session was aborted. */
+  abort(sessionID: string): void {
+    this.#aborted.set(sessionID, Date.now());
+  }
+
+  /** A session is idle: whatever ran in it has ended, told or not. */
+  clear(sessionID: string): void {
+    for (const [callID, session] of this.#running) if (session === sessionID) this.leave(callID);
+  }
+
+  run<Result>(work: () => Promise<Result>): Promise<Result> {
+    const next = this.#queue.then(() => this.#runQuiet(work));
+    this.#queue = next.catch(() => undefined);
+    return next;
+  }
+
+  async #runQuiet<Result>(work: () => Promise<Result>): Promise<Result> {
+    if (this.#running.size > 0) await this.#quietWithin(PATIENCE_MS);
+    for (;;) {
+      let release: () => void = () => {};
+      this.#held = new Promise((resolve) => {
+        release = resolve;
+      });
+      try {
+        if (await this.#quietWithin(DRAIN_MS)) return await work();
+      } finally {
+        this.#held = null;
+        release();
+      }
+      await this.#quietWithin(DRAIN_MS);
+    }
+  }
+
+  /** Whether nothing runs, now or within the time. */
+  async #quietWithin(milliseconds: number): Promise<boolean> {
+    const end = Date.now() + milliseconds;
+    while (this.#running.size > 0) {
+      const left = end - Date.now();
+      if (left <= 0) return false;
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      await new Promise<void>((resolve) => {
+        this.#changed.push(resolve);
+        timer = setTimeout(resolve, left);
+      });
+      clearTimeout(timer);
+    }
+    return true;
+  }
+
+  #wake(): void {
+    for (const resolve of this.#changed.splice(0)) resolve();
+  }
+}

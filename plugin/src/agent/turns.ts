@@ -1,0 +1,49 @@
+/** Follows the host's events: which tool calls have ended, and when the agent's turn begins and ends. */
+import type { Hooks } from "@opencode-ai/plugin";
+import type { Ledger } from "../review/ledger.ts";
+import type { ToolGate } from "./quiet.ts";
+
+type HostEvent = Parameters<NonNullable<Hooks["event"]>>[0]["event"];
+type TurnState = "busy" | "idle" | "error";
+
+export class TurnRelay {
+  readonly #states = new Map<string, TurnState>();
+
+  constructor(
+    private readonly ledger: Ledger,
+    private readonly project: string,
+    private readonly gate: ToolGate,
+  ) {}
+
+  take(event: HostEvent): void {
+    switch (event.type) {
+      case "message.part.updated": {
+        const { part } = event.properties;
+        if (part.type === "tool" && (part.state.status === "completed" || part.state.status === "error")) this.gate.leave(part.callID);
+        break;
+      }
+      case "session.status":
+        if (event.properties.status.type === "busy") this.#turn(event.properties.sessionID, "busy", "The agent is working");
+        break;
+      case "session.idle":
+        this.gate.clear(event.properties.sessionID);
+        this.#turn(event.properties.sessionID, "idle", "The agent's turn has ended");
+        break;
+      case "session.error": {
+        const { sessionID, error } = event.properties;
+        if (sessionID === undefined) break;
+        const aborted = error?.name === "MessageAbortedError";
+        if (aborted) this.gate.abort(sessionID);
+        const said = (error?.data as { message?: string } | undefined)?.message ?? error?.name ?? "unknown";
+        this.#turn(sessionID, "error", aborted ? "The agent was stopped" : `The agent's turn failed: ${said}`);
+        break;
+      }
+    }
+  }
+
+  #turn(session: string, state: TurnState, message: string): void {
+    if (this.#states.get(session) === state) return;
+    this.#states.set(session, state);
+    this.ledger.emit(this.project, { type: "agent.turn", session_id: session, state, message });
+  }
+}

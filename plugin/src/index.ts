@@ -1,0 +1,65 @@
+/** The opencode plugin's entry: wiring of the host's hooks to the desk. No rule lives here. */
+import type { Hooks, PluginInput, PluginModule } from "@opencode-ai/plugin";
+import { ToolGate } from "./agent/quiet.ts";
+import { SessionLink } from "./agent/session-link.ts";
+import { createTools } from "./agent/tools.ts";
+import { TurnRelay } from "./agent/turns.ts";
+import { loadConfig } from "./config.ts";
+import { toReviewError } from "./protocol/errors.ts";
+import { startHost, type Host } from "./host.ts";
+import { openJj } from "./vcs/jj.ts";
+
+/** Survives reloads of this module, which opencode does after each change of its configuration. */
+const KEY = Symbol.for("opencode-suggestion-manager.host");
+const globals = globalThis as typeof globalThis & { [KEY]?: Promise<Host> };
+
+function sharedHost(options: unknown): Promise<Host> {
+  globals[KEY] ??= startHost(loadConfig(options)).then(
+    (host) => {
+      for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
+        process.once(signal, () => void host.stop().finally(() => process.exit(0)));
+      }
+      return host;
+    },
+    (error: unknown) => {
+      delete globals[KEY];
+      throw error;
+    },
+  );
+  return globals[KEY];
+}
+
+async function server(input: PluginInput, options?: Record<string, unknown>): Promise<Hooks> {
+  const tell = (level: "info" | "error", message: string, extra: Record<string, unknown> = {}) =>
+    void input.client.app.log({ body: { service: "suggestion-manager", level, message, extra } }).catch(() => undefined);
+  try {
+    // A project that jj does not know has nothing to publish from; the host's own project stays untouched.
+    const jj = await openJj(input.worktree === "/" ? input.directory : input.worktree);
+    const { desk } = await sharedHost(options);
+    const gate = new ToolGate();
+    const link = new SessionLink(input.client, input.directory, jj.dir, desk.ledger);
+    const project = await desk.addProject(jj.dir, { gate, link });
+    const turns = new TurnRelay(desk.ledger, project.dir, gate);
+    const unsubscribe = desk.subscribe((event, json) => {
+      if (event.project !== project.dir) return;
+      const message = json.length > 32_768 ? JSON.stringify({ type: event.type, seq: event.seq, omitted: true }) : json;
+      tell("info", message, { event: true, eventType: event.type });
+    });
+    return {
+      tool: createTools(desk, project.dir),
+      "tool.execute.before": ({ tool, callID, sessionID }) => gate.enter(tool, callID, sessionID),
+      "tool.execute.after": async ({ callID }) => gate.leave(callID),
+      "chat.message": async ({ sessionID, agent, model }, { message }) => link.remember(sessionID, agent ?? message.agent, model ?? message.model),
+      event: async ({ event }) => turns.take(event),
+      dispose: async () => unsubscribe(),
+    };
+  } catch (thrown) {
+    // opencode swallows what a plugin throws and goes on without its tools: say it where it can be seen.
+    const error = toReviewError(thrown);
+    tell("error", error.message, { code: error.code });
+    process.stderr.write(`suggestion-manager: ${error.message}\n`);
+    throw error;
+  }
+}
+
+export default { id: "suggestion-manager", server } satisfies PluginModule;

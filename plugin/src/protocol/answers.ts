@@ -1,0 +1,151 @@
+/**
+ * What the use cases answer, as schemas: the published API documents are made from these. The compiler checks that
+ * each agrees with the interface in review/contract.ts.
+ */
+import { z } from "zod";
+import { ERROR_STATUS, type ErrorCode } from "./errors.ts";
+import { ReviewEvent } from "./events.ts";
+import { Hunk, SuggestionId, SuggestionSummary } from "./model.ts";
+
+export const ErrorAnswer = z
+  .object({
+    error: z.object({
+      code: z.enum(Object.keys(ERROR_STATUS) as [ErrorCode, ...ErrorCode[]]),
+      message: z.string().describe("One sentence for people"),
+      details: z.record(z.string(), z.unknown()).optional().describe("For programs; depends on the code"),
+    }),
+  })
+  .describe("The shape of every refusal");
+
+export const DecisionAnswer = z.object({
+  success: z.literal(true),
+  suggestion_id: SuggestionId,
+  revision: z.int(),
+  hunks: z.array(Hunk).describe("Hunks this request set, as they are now; at most 200 of them"),
+  changed: z.int().describe("How many hunks this request set"),
+  remaining_hunks: z.int(),
+  reviewed_count: z.int(),
+  hunk_count: z.int(),
+  seq: z.int().describe("Sequence number of the last event this request caused"),
+});
+
+export const PublishAnswer = z.object({
+  suggestion_id: SuggestionId,
+  revision: z.int(),
+  hunk_count: z.int(),
+  pending_count: z.int(),
+  files: z.array(z.string()),
+  warnings: z.array(z.string()),
+  feedback: z.array(z.string()).describe("What the developer decided since the agent last heard"),
+});
+
+export const CompleteAnswer = z.object({
+  success: z.literal(true),
+  suggestion_id: SuggestionId,
+  action: z.enum(["finalized", "discarded"]),
+  commit: z.string().optional(),
+  ref: z.string().optional(),
+  base_commit: z.string().optional(),
+  files: z.array(z.string()).optional(),
+});
+
+export const SettleAnswer = z.object({
+  settled: z.boolean(),
+  message: z.string(),
+  feedback: z.array(z.string()),
+});
+
+export const StatusAnswer = z.object({ sent: z.literal(true), feedback: z.array(z.string()) });
+export const ReviseAnswer = z.object({ sent: z.boolean(), message: z.string() });
+export const AskAnswer = z.object({ session_id: z.string() });
+export const AbortAnswer = z.object({ aborted: z.boolean() });
+export const VerifyAnswer = z.object({
+  ok: z.boolean(),
+  exit_code: z.int().nullable(),
+  output: z.string(),
+});
+
+export const ListAnswer = z.object({
+  suggestions: z.array(SuggestionSummary),
+  total: z.int(),
+  next: z.int().nullable().describe("Offset of the next page, null at the end"),
+});
+
+export const HunkPageAnswer = z.object({
+  suggestion_id: SuggestionId,
+  revision: z.int(),
+  offset: z.int(),
+  hunks: z.array(Hunk),
+  total: z.int(),
+  next: z.int().nullable().describe("Offset of the next page, null at the end"),
+});
+
+export const ContentAnswer = z.object({
+  file: z.string(),
+  side: z.enum(["base", "proposed", "accepted", "sandbox"]),
+  exists: z.boolean(),
+  mode: z.string().nullable(),
+  size: z.int(),
+  offset: z.int(),
+  base64: z.string(),
+  next: z.int().nullable(),
+});
+
+export const EventPageAnswer = z.object({
+  events: z.array(ReviewEvent),
+  last_seq: z.int(),
+  more: z.boolean(),
+});
+
+const health = {
+  healthy: z.literal(true),
+  service: z.literal("suggestion-manager"),
+  wsClients: z.int().describe("Open WebSockets"),
+  version: z.string(),
+  uptime_seconds: z.number(),
+};
+
+/** `GET /health`. Callers without a token learn only that the service is there. */
+export const HealthAnswer = z.object({
+  ...health,
+  proofs: z
+    .array(z.string())
+    .optional()
+    .describe(
+      'With ?nonce=: for each developer token the hex HMAC-SHA256 of "suggestion-manager:" + nonce under the key hex(SHA-256(token)), lower case',
+    ),
+  ledger_bytes: z.int().optional(),
+  last_seq: z.int().optional(),
+  open_suggestions: z.int().optional(),
+  eventStreams: z.int().optional(),
+  projects: z
+    .array(z.object({ project: z.string(), hub: z.string(), branch: z.string().nullable() }))
+    .optional(),
+  last_error: z.object({ at: z.string(), message: z.string() }).nullable().optional(),
+});
+
+export const HealthQuery = z.strictObject({
+  nonce: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{8,128}$/, "expected 8 to 128 characters of A-Z a-z 0-9 _ -")
+    .optional(),
+});
+
+/** `GET /settings`: what is in force, nothing secret. */
+export const SettingsAnswer = z.object({
+  host: z.string(),
+  port: z.int(),
+  auto_sync: z.boolean(),
+  sync: z.object({
+    own_hub: z.boolean().describe("Finalized work goes to the server's own hub rather than to a remote"),
+    branch: z.string().nullable(),
+    base: z.string().nullable(),
+    prefix: z.string(),
+  }),
+  verify: z.object({ configured: z.boolean(), timeout_seconds: z.int() }),
+  agent_may_approve: z.boolean(),
+  role: z.enum(["developer", "agent"]).describe("What the presented token is"),
+  projects: z.array(z.object({ project: z.string(), hub: z.string(), branch: z.string().nullable() })),
+  limits: z.record(z.string(), z.number()),
+  version: z.string(),
+});

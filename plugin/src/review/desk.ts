@@ -1,0 +1,428 @@
+/**
+ * The review desk: every use case by its name, over one ledger and any number of projects. It checks who may ask,
+ * calls the module that owns the use case, and sees to what follows: settling, telling the agent, the log.
+ */
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import type { Config } from "../config.ts";
+import { ReviewError, toReviewError } from "../protocol/errors.ts";
+import type { ReviewEvent } from "../protocol/events.ts";
+import type { Actor } from "../protocol/model.ts";
+import type {
+  AbortRequest,
+  AskRequest,
+  BatchRequest,
+  CommentRequest,
+  CompleteRequest,
+  ContentQuery,
+  EventsQuery,
+  FeedbackRequest,
+  HunksQuery,
+  ListQuery,
+  PatchQuery,
+  PublishRequest,
+  RebaseRequest,
+  ReviseRequest,
+  SettleRequest,
+  StatusRequest,
+  UndoRequest,
+  VerifyRequest,
+} from "../protocol/requests.ts";
+import type { AgentLink } from "./agent-link.ts";
+import { markMovedBases, rebase } from "./base.ts";
+import { type CompleteContext, complete, resumeFinalizing } from "./complete.ts";
+import type { CompleteResult, DecisionResult, DeskHealth, EventListener, EventPage, PublishResult, ReviewDesk, SettleResult } from "./contract.ts";
+import { Courier, takeFeedback } from "./courier.ts";
+import * as decisions from "./decide.ts";
+import { FeedbackLog } from "./feedback-log.ts";
+import { Ledger } from "./ledger.ts";
+import { enqueue } from "./outbox.ts";
+import { Project, type QuietGate } from "./project.ts";
+import { publish, resumePublishes } from "./publish.ts";
+import * as reading from "./reading.ts";
+import { entriesOf, getOpen, getRevision, getSuggestion, hubPath, type HunkRow, type SuggestionRow } from "./rows.ts";
+import { needsSettling, settle } from "./settle.ts";
+import { verify } from "./verify.ts";
+
+/** A project of this process, with its agent if it has a session to talk to. */
+interface Host {
+  project: Project;
+  link: AgentLink | null;
+  courier: Courier | null;
+  settling: Promise<string[]> | null;
+}
+
+export interface HostOptions {
+  gate: QuietGate;
+  link: AgentLink | null;
+  hubName?: string | undefined;
+}
+
+const OTHERS_POLL_MS = 500;
+const IMMEDIATE: QuietGate = { run: (work) => work() };
+
+export class Desk implements ReviewDesk {
+  readonly ledger: Ledger;
+  readonly #config: Config;
+  readonly #now: () => Date;
+  readonly #hosts = new Map<string, Host>();
+  readonly #log: FeedbackLog;
+  readonly #poll: ReturnType<typeof setInterval>;
+  #lastError: { at: string; message: string } | null = null;
+  /** Called with what recovery did and what went wrong aside from any request. */
+  onRemark: (level: "info" | "error", message: string) => void = () => {};
+
+  constructor(config: Config, now: () => Date = () => new Date()) {
+    this.#config = config;
+    this.#now = now;
+    this.ledger = Ledger.open(join(config.stateDir, "ledger.sqlite"));
+    this.#log = new FeedbackLog(this.ledger, config.feedbackLog);
+    this.ledger.subscribe((event) => this.#afterEvent(event));
+    this.#aside(() => this.#log.catchUp());
+    this.#poll = setInterval(() => this.#noticeOthers(), OTHERS_POLL_MS);
+    this.#poll.unref();
+  }
+
+  /** Takes a project in; finishes what a crash left half done. */
+  async addProject(dir: string, options: HostOptions = { gate: IMMEDIATE, link: null }): Promise<Project> {
+    const project = await Project.open(dir, {
+      hubRoot: this.hubRoot(),
+      hubName: options.hubName,
+      branch: this.#config.sync.base,
+      gate: options.gate,
+    });
+    const courier =
+      options.link === null
+        ? null
+        : new Courier(this.ledger, project.dir, options.link, (error) => this.#failed("The agent could not be told", error));
+    this.#hosts.get(project.dir)?.courier?.stop();
+    this.#hosts.set(project.dir, { project, link: options.link, courier, settling: null });
+    for (const sentence of await this.#recover(project)) this.onRemark("info", sentence);
+    this.#kick(project.dir);
+    return project;
+  }
+
+  async #recover(project: Project): Promise<string[]> {
+    const cleared = await project.clearLeftovers();
+    return [...cleared, ...(await resumePublishes(this.ledger, project)), ...(await resumeFinalizing(this.#completeContext(project)))];
+  }
+
+  close(): void {
+    clearInterval(this.#poll);
+    for (const host of this.#hosts.values()) host.courier?.stop();
+    this.ledger.close();
+  }
+
+  // ── Publishing ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  publish(request: PublishRequest, _actor: Actor): Promise<PublishResult> {
+    return this.publishFrom(request, null);
+  }
+
+  /** @param session the agent's session that feedback goes to */
+  async publishFrom(request: PublishRequest, session: string | null): Promise<PublishResult> {
+    const host = this.#hostOf(request.project);
+    const { project } = host;
+    // Outside opencode this call is the agent's quiet moment.
+    if (host.link === null) await this.#settleNow(host, true);
+    const result = await publish(this.ledger, project, {
+      description: request.description,
+      changeId: request.change_id,
+      requestId: request.request_id,
+      session,
+      now: this.#now,
+    });
+    this.#kick(project.dir);
+    return host.link === null ? { ...result, feedback: takeFeedback(this.ledger, project.dir) } : result;
+  }
+
+  // ── Reading ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  list(query: ListQuery): ReturnType<ReviewDesk["list"]> {
+    return reading.list(this.ledger, query);
+  }
+
+  get(suggestionId: string): ReturnType<ReviewDesk["get"]> {
+    return reading.get(this.ledger, suggestionId);
+  }
+
+  hunks(suggestionId: string, query: HunksQuery): ReturnType<ReviewDesk["hunks"]> {
+    return reading.hunks(this.ledger, suggestionId, query);
+  }
+
+  async content(suggestionId: string, query: ContentQuery): ReturnType<ReviewDesk["content"]> {
+    return reading.content(this.ledger, this.#projectOf(suggestionId), suggestionId, query);
+  }
+
+  async patch(suggestionId: string, query: PatchQuery): Promise<Uint8Array> {
+    return reading.patch(this.ledger, this.#projectOf(suggestionId), suggestionId, query);
+  }
+
+  // ── Deciding ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  decide(request: FeedbackRequest, actor: Actor): DecisionResult {
+    return this.#decided(actor, (context) => decisions.decide(context, request, actor));
+  }
+
+  decideMany(request: BatchRequest, actor: Actor): DecisionResult {
+    return this.#decided(actor, (context) => decisions.decideMany(context, request, actor));
+  }
+
+  undo(request: UndoRequest, actor: Actor): DecisionResult {
+    return this.#decided(actor, (context) => decisions.undo(context, request, actor));
+  }
+
+  redo(request: UndoRequest, actor: Actor): DecisionResult {
+    return this.#decided(actor, (context) => decisions.redo(context, request, actor));
+  }
+
+  comment(request: CommentRequest, actor: Actor): DecisionResult {
+    return this.#decided("developer", (context) => decisions.comment(context, request, actor));
+  }
+
+  #decided(actor: Actor, work: (context: decisions.DecideContext) => DecisionResult): DecisionResult {
+    this.#checkMayDecide(actor);
+    const result = work({ ledger: this.ledger, readBase: (suggestion, hunk) => this.#readBase(suggestion, hunk), now: this.#now });
+    const suggestion = getSuggestion(this.ledger, result.suggestion_id);
+    this.#kick(suggestion.project);
+    if (this.#config.autoSync && result.remaining_hunks === 0 && suggestion.accepted + suggestion.modified > 0) {
+      void this.complete({ suggestion_id: suggestion.id, action: "finalize" }, actor).catch((error) =>
+        this.#failed("The suggestion could not be finalized by itself", error),
+      );
+    }
+    return result;
+  }
+
+  #checkMayDecide(actor: Actor): void {
+    if (actor === "agent" && !this.#config.agentMayApprove) {
+      throw new ReviewError("forbidden", "The agent may not decide on its own work here; the developer reviews it (setting agent_may_approve)");
+    }
+  }
+
+  /** Synchronous, so that check and write are one step; a few milliseconds, for modifications only. */
+  #readBase(suggestion: SuggestionRow, hunk: HunkRow): Uint8Array {
+    const oid = entriesOf(getRevision(this.ledger, suggestion.id, suggestion.revision))[hunk.entry]?.oldOid;
+    if (!oid) return new Uint8Array(0);
+    const hub = join(this.hubRoot(), `${suggestion.hub}.git`);
+    const read = spawnSync("git", ["--git-dir", hub, "cat-file", "blob", oid], { maxBuffer: 2 ** 30 });
+    if (read.status !== 0) throw new ReviewError("git_error", `The base of ${hunk.file} cannot be read from ${hub}`);
+    return read.stdout;
+  }
+
+  // ── Completing ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async complete(request: CompleteRequest, actor: Actor): Promise<CompleteResult> {
+    this.#checkMayDecide(actor);
+    const project = this.#projectOf(request.suggestion_id);
+    const result = await complete(this.#completeContext(project), request, actor);
+    this.#kick(project.dir);
+    return result;
+  }
+
+  #completeContext(project: Project): CompleteContext {
+    return { ledger: this.ledger, project, sync: this.#config.sync, now: this.#now };
+  }
+
+  async rebase(request: RebaseRequest, actor: Actor): Promise<PublishResult> {
+    this.#checkMayDecide(actor);
+    const suggestion = getOpen(this.ledger, request.suggestion_id);
+    const project = this.#projectOf(suggestion.id);
+    await this.#settleNow(this.#hostOf(project.dir), true);
+    const result = await rebase({ ledger: this.ledger, project, now: this.#now }, request);
+    this.#kick(project.dir);
+    return result;
+  }
+
+  verify(request: VerifyRequest): ReturnType<ReviewDesk["verify"]> {
+    const context = { ...this.#config.verify, ledger: this.ledger, project: this.#projectOf(request.suggestion_id), now: this.#now };
+    return verify(context, request.suggestion_id);
+  }
+
+  // ── The agent ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async revise(request: ReviseRequest): Promise<{ sent: boolean; message: string }> {
+    const suggestion = getOpen(this.ledger, request.suggestion_id);
+    const head = { project: suggestion.project, suggestion: suggestion.id, session: suggestion.session, kind: "revise" as const, at: this.#now().toISOString() };
+    const message = [
+      "The developer asks you to revise this suggestion: act on the rejections and comments, then publish the same change again.",
+      ...(request.comment === undefined ? [] : ["What the developer says:", ...request.comment.split("\n").map((line) => `    | ${line}`)]),
+    ].join("\n");
+    this.ledger.transaction(() => enqueue(this.ledger, head, { description: suggestion.description, message }));
+    this.#kick(suggestion.project);
+    const live = this.#hosts.get(suggestion.project)?.link != null;
+    return { sent: live, message: live ? "The agent is told to revise" : "The agent will hear it with its next call" };
+  }
+
+  async ask(request: AskRequest): Promise<{ session_id: string }> {
+    return this.#linkOf(request.project).ask(request);
+  }
+
+  async abort(request: AbortRequest): Promise<{ aborted: boolean }> {
+    return this.#linkOf(request.project).abort(request);
+  }
+
+  async status(request: StatusRequest, actor: Actor): Promise<{ sent: true; feedback: string[] }> {
+    const host = this.#hostOf(request.project);
+    if (request.suggestion_id !== undefined) getSuggestion(this.ledger, request.suggestion_id);
+    this.ledger.emit(
+      host.project.dir,
+      {
+        type: "suggestion.status",
+        ...(request.suggestion_id === undefined ? {} : { suggestion_id: request.suggestion_id }),
+        status: request.status ?? "working",
+        message: request.message.split("\n", 1)[0] ?? "",
+      },
+      this.#now(),
+    );
+    if (host.link !== null || actor !== "agent") return { sent: true, feedback: [] };
+    await this.#settleNow(host, true);
+    return { sent: true, feedback: takeFeedback(this.ledger, host.project.dir) };
+  }
+
+  async settle(request: SettleRequest): Promise<SettleResult> {
+    const host = this.#hostOf(request.project);
+    const problems = await this.#settleNow(host, true);
+    return {
+      settled: problems.length === 0,
+      message: problems.length === 0 ? "The agent's working copy is up to date" : problems.join("\n"),
+      feedback: host.link === null ? takeFeedback(this.ledger, host.project.dir) : [],
+    };
+  }
+
+  // ── Journal and surroundings ──────────────────────────────────────────────────────────────────────────────────
+
+  events(query: EventsQuery): EventPage {
+    const texts = this.ledger.eventTexts(query.since, query.limit + 1, query.project);
+    const more = texts.length > query.limit;
+    return {
+      events: texts.slice(0, query.limit).map(({ json }) => JSON.parse(json) as ReviewEvent),
+      last_seq: this.lastSeq(),
+      more,
+    };
+  }
+
+  eventTexts(since: number, limit: number): { seq: number; json: string }[] {
+    return this.ledger.eventTexts(since, limit);
+  }
+
+  lastSeq(): number {
+    return this.ledger.lastSeq();
+  }
+
+  subscribe(listener: EventListener): () => void {
+    return this.ledger.subscribe(listener);
+  }
+
+  health(): DeskHealth {
+    return {
+      ledger_bytes: this.ledger.size(),
+      last_seq: this.lastSeq(),
+      open_suggestions: this.ledger.row<{ n: number }>("SELECT count(*) AS n FROM suggestion WHERE state = 'open'")?.n ?? 0,
+      projects: [...this.#hosts.values()].map(({ project }) => ({ project: project.dir, hub: hubPath(project.hubName), branch: this.#config.sync.base })),
+      last_error: this.#lastError,
+    };
+  }
+
+  hubRoot(): string {
+    return join(this.#config.stateDir, "git");
+  }
+
+  pushableRefs(hubName: string): string[] {
+    const known = [...this.#hosts.values()].some(({ project }) => project.hubName === hubName);
+    return known ? ["refs/heads/*"] : [];
+  }
+
+  async hubChanged(hubName: string): Promise<void> {
+    for (const host of this.#hosts.values()) {
+      if (host.project.hubName !== hubName) continue;
+      host.project.followHub = true;
+      await markMovedBases({ ledger: this.ledger, project: host.project, now: this.#now });
+      this.#kick(host.project.dir);
+    }
+  }
+
+  // ── What follows a change ─────────────────────────────────────────────────────────────────────────────────────
+
+  #kick(projectDir: string): void {
+    const host = this.#hosts.get(projectDir);
+    if (host === undefined || host.link === null) return;
+    host.courier?.wake();
+    if (needsSettling(this.ledger, projectDir, false) || host.project.followHub) void this.#settleNow(host, false);
+  }
+
+  /** Settles once more when something was asked for while a settle was running. */
+  async #settleNow(host: Host, retryFailed: boolean): Promise<string[]> {
+    const { project } = host;
+    if (retryFailed) this.ledger.change("UPDATE suggestion SET settle_needed = 1 WHERE project = ? AND settle_needed = 2", project.dir);
+    while (host.settling !== null) await host.settling;
+    if (!needsSettling(this.ledger, project.dir, false) && !project.followHub) return [];
+    host.settling = settle({ ledger: this.ledger, project, now: this.#now }).catch((error) => {
+      this.#failed("Settling failed", error);
+      return [toReviewError(error).message];
+    });
+    try {
+      return await host.settling;
+    } finally {
+      host.settling = null;
+    }
+  }
+
+  #afterEvent(event: ReviewEvent): void {
+    if (event.type.startsWith("suggestion.")) this.#aside(() => this.#log.catchUp());
+  }
+
+  #noticeOthers(): void {
+    this.#aside(() => {
+      if (!this.ledger.noticeOthers()) return;
+      for (const dir of this.#hosts.keys()) this.#kick(dir);
+    });
+  }
+
+  /** Work beside the requests: its failure is told, and never theirs. */
+  #aside(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#failed("Beside a request", error);
+    }
+  }
+
+  #failed(what: string, error: unknown): void {
+    const message = `${what}: ${toReviewError(error).message}`;
+    this.#lastError = { at: this.#now().toISOString(), message };
+    this.onRemark("error", message);
+  }
+
+  #hostOf(dir: string | undefined): Host {
+    if (dir === undefined) {
+      const [only, ...more] = this.#hosts.values();
+      if (only === undefined) throw new ReviewError("not_found", "project: this server has no project yet");
+      if (more.length > 0) {
+        throw new ReviewError("invalid_request", "project: this server has several projects; name the directory of one", {
+          details: { projects: [...this.#hosts.keys()] },
+        });
+      }
+      return only;
+    }
+    const host = this.#hosts.get(dir);
+    if (host === undefined) {
+      throw new ReviewError("not_found", `project: ${dir} is not a project of this server`, { details: { projects: [...this.#hosts.keys()] } });
+    }
+    return host;
+  }
+
+  #projectOf(suggestionId: string): Project {
+    const { project } = getSuggestion(this.ledger, suggestionId);
+    const host = this.#hosts.get(project);
+    if (host === undefined) {
+      throw new ReviewError("not_found", `The project ${project} of this suggestion is not open in this server`, { details: { project } });
+    }
+    return host.project;
+  }
+
+  #linkOf(dir: string | undefined): AgentLink {
+    const { link } = this.#hostOf(dir);
+    if (link === null) throw new ReviewError("nothing_to_do", "No agent session is reachable from this server: it runs outside opencode");
+    return link;
+  }
+}

@@ -1,0 +1,148 @@
+/** Use cases that only read: lists, pages, file contents, patches. */
+import { rawFromText, type RawPath } from "../diff/paths.ts";
+import { ReviewError } from "../protocol/errors.ts";
+import type { Suggestion } from "../protocol/model.ts";
+import type { ContentQuery, HunksQuery, ListQuery, PatchQuery } from "../protocol/requests.ts";
+import { EMPTY_TREE } from "../vcs/git.ts";
+import { writeTree } from "./composition.ts";
+import type { ContentChunk, HunkPage, ReviewDesk } from "./contract.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Project } from "./project.ts";
+import { inlineHunks } from "./publish.ts";
+import { entriesOf, getRevision, getSuggestion, type HunkRow, type SuggestionRow, standingHunks, toHunk, toSummary } from "./rows.ts";
+
+const PAGE_BYTES = 900_000;
+
+export function list(ledger: Ledger, query: ListQuery): ReturnType<ReviewDesk["list"]> {
+  const where = ["1 = 1"];
+  const values: string[] = [];
+  if (query.status !== "all") {
+    where.push("state = ?");
+    values.push(query.status);
+  }
+  if (query.project !== undefined) {
+    where.push("project = ?");
+    values.push(query.project);
+  }
+  const condition = where.join(" AND ");
+  const total = ledger.row<{ n: number }>(`SELECT count(*) AS n FROM suggestion WHERE ${condition}`, ...values)?.n ?? 0;
+  const rows = ledger.rows<SuggestionRow>(
+    `SELECT * FROM suggestion WHERE ${condition} ORDER BY created_at, id LIMIT ? OFFSET ?`,
+    ...values,
+    query.limit,
+    query.offset,
+  );
+  return { suggestions: rows.map((row) => toSummary(ledger, row)), total };
+}
+
+export function get(ledger: Ledger, id: string): Suggestion {
+  const row = getSuggestion(ledger, id);
+  const revision = getRevision(ledger, id, row.revision);
+  const hunks = row.hunk_count > 2000 ? null : inlineHunks(standingHunks(ledger, id, row.revision));
+  return {
+    ...toSummary(ledger, row, revision),
+    hunks: hunks ?? [],
+    hunks_omitted: hunks === null,
+    file_summaries: ledger.rows<Suggestion["file_summaries"][number]>(
+      `SELECT file, count(*) AS hunk_count, sum(state <> 'pending') AS reviewed_count, sum(new_count) AS added, sum(old_count) AS removed
+       FROM hunk WHERE suggestion = ? AND revision = ? AND retired = 0 GROUP BY file ORDER BY min(position)`,
+      id,
+      row.revision,
+    ),
+    warnings: JSON.parse(revision.warnings) as string[],
+    verify: row.verify === null ? null : (JSON.parse(row.verify) as Suggestion["verify"]),
+  };
+}
+
+export function hunks(ledger: Ledger, id: string, query: HunksQuery): HunkPage {
+  const row = getSuggestion(ledger, id);
+  const where = ["suggestion = ?", "revision = ?", "retired = 0"];
+  const values: (string | number)[] = [id, row.revision];
+  for (const column of ["file", "state"] as const) {
+    const value = query[column];
+    if (value === undefined) continue;
+    where.push(`${column} = ?`);
+    values.push(value);
+  }
+  const condition = where.join(" AND ");
+  const total = ledger.row<{ n: number }>(`SELECT count(*) AS n FROM hunk WHERE ${condition}`, ...values)?.n ?? 0;
+  const page: HunkPage = { suggestion_id: id, revision: row.revision, offset: query.offset, hunks: [], total, next: null };
+  let bytes = 0;
+  // Read in small steps: a page may end long before its limit.
+  for (let at = query.offset; at < query.offset + query.limit; at += 50) {
+    const limit = Math.min(50, query.offset + query.limit - at);
+    const rows = ledger.rows<HunkRow>(`SELECT * FROM hunk WHERE ${condition} ORDER BY position, old_from, new_from LIMIT ? OFFSET ?`, ...values, limit, at);
+    for (const hunk of rows) {
+      const shown = toHunk(hunk);
+      bytes += Buffer.byteLength(JSON.stringify(shown)) + 1;
+      if (bytes > PAGE_BYTES && page.hunks.length > 0) {
+        page.next = query.offset + page.hunks.length;
+        return page;
+      }
+      page.hunks.push(shown);
+    }
+    if (rows.length < limit) break;
+  }
+  const end = query.offset + page.hunks.length;
+  page.next = end < total ? end : null;
+  return page;
+}
+
+/** Tree of one side of a suggestion. */
+async function treeOfSide(ledger: Ledger, project: Project, row: SuggestionRow, side: ContentQuery["side"]): Promise<string> {
+  const revision = getRevision(ledger, row.id, row.revision);
+  if (side === "base") return revision.base_tree;
+  if (side === "proposed") return revision.commit_tree;
+  return (await writeTree(ledger, project, row, side)).tree;
+}
+
+export async function content(ledger: Ledger, project: Project, id: string, query: ContentQuery): Promise<ContentChunk> {
+  const row = getSuggestion(ledger, id);
+  const tree = await treeOfSide(ledger, project, row, query.side);
+  const candidates = pathsOf(ledger, row, query.file);
+  for (const path of query.side === "base" ? candidates.reverse() : candidates) {
+    const found = await project.hub.readPath(tree, path);
+    if (found === null) continue;
+    const slice = found.bytes.subarray(query.offset, query.offset + query.limit);
+    const end = query.offset + slice.length;
+    return {
+      file: query.file,
+      side: query.side,
+      exists: true,
+      mode: found.mode,
+      size: found.bytes.length,
+      offset: query.offset,
+      base64: Buffer.from(slice).toString("base64"),
+      next: end < found.bytes.length ? end : null,
+    };
+  }
+  return { file: query.file, side: query.side, exists: false, mode: null, size: 0, offset: 0, base64: "", next: null };
+}
+
+/** Raw paths that a displayed path can mean: the one it has now, then the one it had. */
+function pathsOf(ledger: Ledger, row: SuggestionRow, file: string): RawPath[] {
+  const hunk = ledger.row<HunkRow>(
+    "SELECT * FROM hunk WHERE suggestion = ? AND revision = ? AND file = ? LIMIT 1",
+    row.id,
+    row.revision,
+    file,
+  );
+  if (hunk === null) return [rawFromText(file)];
+  const entry = entriesOf(getRevision(ledger, row.id, row.revision))[hunk.entry];
+  return [...new Set([hunk.path, entry?.oldPath ?? hunk.path])];
+}
+
+/** A patch that `git apply` takes, renames and binary content included. */
+export async function patch(ledger: Ledger, project: Project, id: string, query: PatchQuery): Promise<Uint8Array> {
+  const row = getSuggestion(ledger, id);
+  const [from, to] = await Promise.all(
+    query.part === "accepted"
+      ? [treeOfSide(ledger, project, row, "base"), treeOfSide(ledger, project, row, "accepted")]
+      : query.part === "pending"
+        ? [treeOfSide(ledger, project, row, "accepted"), treeOfSide(ledger, project, row, "sandbox")]
+        : [treeOfSide(ledger, project, row, "base"), treeOfSide(ledger, project, row, "proposed")],
+  );
+  if (from === undefined || to === undefined) throw new ReviewError("internal", "A side of the patch is missing");
+  const { stdout } = await project.hub.run([`--attr-source=${EMPTY_TREE}`, "diff-tree", "-r", "-p", "--binary", "--full-index", "-M", "--no-ext-diff", "--no-textconv", from, to]);
+  return stdout;
+}

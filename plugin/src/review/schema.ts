@@ -1,0 +1,148 @@
+/**
+ * The ledger's tables and how they came to be. Migrations only go forward; a database of a later version is
+ * refused and left as it is.
+ */
+
+/** "IAC1": marks the file as ours (see sqlite.org/pragma.html#pragma_application_id). */
+export const APPLICATION_ID = 0x49414331;
+
+const V1 = `
+CREATE TABLE event (
+  seq INTEGER PRIMARY KEY,
+  ts TEXT NOT NULL,
+  project TEXT NOT NULL,
+  type TEXT NOT NULL,
+  suggestion TEXT,
+  json TEXT NOT NULL
+) STRICT;
+CREATE TABLE suggestion (
+  id TEXT PRIMARY KEY,
+  project TEXT NOT NULL,
+  hub TEXT NOT NULL,
+  change_id TEXT NOT NULL,
+  description TEXT NOT NULL,
+  state TEXT NOT NULL,
+  revision INTEGER NOT NULL,
+  hunk_count INTEGER NOT NULL,
+  accepted INTEGER NOT NULL DEFAULT 0,
+  modified INTEGER NOT NULL DEFAULT 0,
+  rejected INTEGER NOT NULL DEFAULT 0,
+  session TEXT,
+  stacked_on TEXT,
+  base_moved INTEGER NOT NULL DEFAULT 0,
+  -- What the agent's change was last brought to, and where it was then.
+  settled TEXT NOT NULL,
+  settled_parent TEXT NOT NULL,
+  agent_commit TEXT NOT NULL,
+  -- 1: at the next quiet moment; 2: failed, tried again with the next decision or call of the agent.
+  settle_needed INTEGER NOT NULL DEFAULT 0,
+  -- The working copy is still to be moved off the published change.
+  leave_needed INTEGER NOT NULL DEFAULT 0,
+  -- A finalize under way: JSON {commit, ref, base, expected, tree}.
+  finalizing TEXT,
+  result TEXT,
+  verify TEXT,
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL
+) STRICT;
+CREATE INDEX suggestion_by_change ON suggestion (project, change_id);
+CREATE INDEX suggestion_by_state ON suggestion (state, project);
+CREATE TABLE revision (
+  suggestion TEXT NOT NULL REFERENCES suggestion (id),
+  n INTEGER NOT NULL,
+  base_commit TEXT NOT NULL,
+  commit_id TEXT NOT NULL,
+  base_tree TEXT NOT NULL,
+  commit_tree TEXT NOT NULL,
+  author TEXT NOT NULL,
+  entries TEXT NOT NULL,
+  warnings TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  PRIMARY KEY (suggestion, n)
+) STRICT;
+CREATE TABLE hunk (
+  suggestion TEXT NOT NULL,
+  revision INTEGER NOT NULL,
+  id TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  entry INTEGER NOT NULL,
+  members TEXT,
+  kind TEXT NOT NULL,
+  file TEXT NOT NULL,
+  path TEXT NOT NULL,
+  old_path TEXT,
+  old_mode TEXT,
+  new_mode TEXT,
+  digest TEXT NOT NULL,
+  old_from INTEGER NOT NULL,
+  old_count INTEGER NOT NULL,
+  new_from INTEGER NOT NULL,
+  new_count INTEGER NOT NULL,
+  context_before INTEGER NOT NULL,
+  context_after INTEGER NOT NULL,
+  encoding TEXT NOT NULL,
+  atomic_reason TEXT,
+  diff BLOB NOT NULL,
+  split_from TEXT,
+  retired INTEGER NOT NULL DEFAULT 0,
+  state TEXT NOT NULL DEFAULT 'pending',
+  -- JSON {by, at, comment?, modified?: {from, count, text (base64), diff}, carried_from?}
+  decision TEXT,
+  earlier TEXT,
+  comments TEXT,
+  PRIMARY KEY (suggestion, revision, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX hunk_in_order ON hunk (suggestion, revision, retired, position, old_from, new_from);
+CREATE INDEX hunk_rejected ON hunk (digest) WHERE state = 'rejected';
+CREATE TABLE decision_batch (
+  id INTEGER PRIMARY KEY,
+  suggestion TEXT NOT NULL,
+  revision INTEGER NOT NULL,
+  by TEXT NOT NULL,
+  at TEXT NOT NULL
+) STRICT;
+CREATE INDEX batch_of ON decision_batch (suggestion, revision);
+-- One row for each hunk a batch set: enough to take it back and to do it again.
+CREATE TABLE decision (
+  id INTEGER PRIMARY KEY,
+  batch INTEGER NOT NULL REFERENCES decision_batch (id),
+  suggestion TEXT NOT NULL,
+  hunk TEXT NOT NULL,
+  before_state TEXT NOT NULL,
+  before TEXT,
+  after_state TEXT NOT NULL,
+  after TEXT,
+  undone INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX decision_of_hunk ON decision (suggestion, hunk);
+CREATE INDEX decision_of_batch ON decision (batch);
+CREATE TABLE request (
+  id TEXT PRIMARY KEY,
+  body_hash TEXT NOT NULL,
+  answer TEXT NOT NULL,
+  at TEXT NOT NULL
+) STRICT;
+CREATE TABLE outbox (
+  id INTEGER PRIMARY KEY,
+  project TEXT NOT NULL,
+  suggestion TEXT,
+  session TEXT,
+  -- note: told at the next chance; revise: makes the agent act
+  kind TEXT NOT NULL,
+  payload TEXT NOT NULL,
+  state TEXT NOT NULL DEFAULT 'new',
+  delivery TEXT,
+  at TEXT NOT NULL
+) STRICT;
+CREATE INDEX outbox_waiting ON outbox (state, project);
+CREATE TABLE session (
+  id TEXT PRIMARY KEY,
+  project TEXT NOT NULL,
+  agent TEXT,
+  model TEXT,
+  at TEXT NOT NULL
+) STRICT;
+`;
+
+/** migration i brings a database from version i to i + 1. */
+export const MIGRATIONS: readonly string[] = [V1];

@@ -1,0 +1,40 @@
+/** What the doors share: made once by `startServer`, passed to each of them. */
+import type { Config } from "../config.ts";
+import type { ReviewDesk } from "../review/contract.ts";
+import type { Feed } from "./feed.ts";
+import type { Limits } from "./limits.ts";
+import type { Log } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
+import type { Buckets } from "./rate.ts";
+import type { Tokens } from "./tokens.ts";
+
+export interface Context {
+  config: Config;
+  desk: ReviewDesk;
+  tokens: Tokens;
+  log: Log;
+  version: string;
+  limits: Limits;
+  feed: Feed;
+  metrics: Metrics;
+  /** Requests and commands by token. */
+  requests: Buckets;
+  /** Refused requests by connection. */
+  failures: Buckets;
+  /** Port that is really listened on (the configured one may be 0). */
+  port: number;
+  startedAt: number;
+  /** Open sockets and event streams. */
+  connections: Connections;
+}
+
+/** Counts of what is open, by kind and by role. */
+export class Connections {
+  sockets = 0;
+  streams = 0;
+  agents = 0;
+
+  get all(): number {
+    return this.sockets + this.streams;
+  }
+}

@@ -1,0 +1,58 @@
+/** The use cases that only read, with their query schemas; shared by HTTP and WebSocket like `use-cases.ts`. */
+import { z } from "zod";
+import { ContentAnswer, HunkPageAnswer, ListAnswer } from "../protocol/answers.ts";
+import { ReviewError } from "../protocol/errors.ts";
+import { Suggestion, SuggestionId, type SuggestionSummary } from "../protocol/model.ts";
+import { ContentQuery, HunksQuery, ListQuery } from "../protocol/requests.ts";
+import type { ReviewDesk } from "../review/contract.ts";
+
+/** Ids are looked up in the ledger and never used as a path; refusing odd ones early keeps them out of logs too. */
+export const IdParameter = SuggestionId.regex(/^[A-Za-z0-9_-]+$/, "expected a suggestion id");
+
+export function checkId(id: string): string {
+  if (IdParameter.safeParse(id).success) return id;
+  throw new ReviewError("not_found", "No suggestion has this id");
+}
+
+/** Bytes a page of summaries may take, well below the largest socket message. */
+const LIST_BYTES = 900_000;
+
+/** A page of summaries that fits in one message, however many files the suggestions name. */
+export function listPage(desk: ReviewDesk, query: ListQuery): z.output<typeof ListAnswer> {
+  const { suggestions, total } = desk.list(query);
+  const kept: SuggestionSummary[] = [];
+  let size = 0;
+  for (const summary of suggestions) {
+    size += roughBytes(summary);
+    if (size > LIST_BYTES && kept.length > 0) break;
+    kept.push(summary);
+  }
+  const end = query.offset + kept.length;
+  return { suggestions: kept, total, next: end < total && kept.length > 0 ? end : null };
+}
+
+/** An upper estimate, cheaper than serialising twice: what varies is the list of files and the description. */
+function roughBytes(summary: SuggestionSummary): number {
+  let size = 1500 + summary.description.length * 3;
+  for (const file of summary.files) size += file.length * 3 + 4;
+  return size;
+}
+
+export const LOOKUPS = {
+  list: {
+    summary: "Suggestions, newest last; the open ones if no status is given",
+    query: ListQuery,
+    answer: ListAnswer,
+  },
+  get: {
+    summary: "One suggestion with its hunks (or hunks_omitted when they are too many)",
+    query: z.strictObject({}),
+    answer: Suggestion,
+  },
+  hunks: { summary: "Hunks of a suggestion by page", query: HunksQuery, answer: HunkPageAnswer },
+  content: {
+    summary: "Bytes of one file on one side of the review, in base64 by page",
+    query: ContentQuery,
+    answer: ContentAnswer,
+  },
+};

@@ -1,0 +1,119 @@
+/** Starts and stops the server: wiring only. One per process; its doors hold no rules of the review. */
+import type { Config } from "../config.ts";
+import type { ReviewDesk } from "../review/contract.ts";
+import { Connections, type Context } from "./context.ts";
+import { Feed } from "./feed.ts";
+import { GitHttp } from "./git-http.ts";
+import { HttpDoor } from "./http.ts";
+import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import type { Log } from "./log.ts";
+import { Metrics } from "./metrics.ts";
+import { portTaken } from "./port.ts";
+import { Buckets } from "./rate.ts";
+import { type SocketData, Sockets } from "./sockets.ts";
+import type { Tokens } from "./tokens.ts";
+
+export { createLog, type Log } from "./log.ts";
+export { PortTakenError } from "./port.ts";
+
+export interface ServerOptions {
+  config: Config;
+  desk: ReviewDesk;
+  tokens: Tokens;
+  log: Log;
+  version: string;
+  limits?: Partial<Limits>;
+}
+
+export interface RunningServer {
+  url: string;
+  hostname: string;
+  port: number;
+  wsClients(): number;
+  stop(): Promise<void>;
+}
+
+/** @throws PortTakenError when the port belongs to somebody else; its `ours` tells whether to the same service */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { config, desk, tokens, log, version } = options;
+  const limits: Limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const context: Context = {
+    config,
+    desk,
+    tokens,
+    log,
+    version,
+    limits,
+    feed: new Feed(desk),
+    metrics: new Metrics(),
+    requests: new Buckets({ perSecond: limits.requestsPerSecond, burst: limits.requestBurst }),
+    failures: new Buckets({ perSecond: limits.failuresPerSecond, burst: limits.failureBurst }),
+    port: config.port,
+    startedAt: Date.now(),
+    connections: new Connections(),
+  };
+  const sockets = new Sockets(context);
+  let door: HttpDoor | null = null;
+  const listen = (): Bun.Server<SocketData> =>
+    Bun.serve<SocketData>({
+      hostname: config.host,
+      port: config.port,
+      idleTimeout: limits.httpIdleSeconds,
+      // Bodies are counted as they are read (body.ts, git-http.ts): a pack may be far larger than any JSON.
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+      development: false,
+      fetch: (request, server) => door?.handle(request, server),
+      error: (error) => {
+        log.error("unforeseen failure", { error });
+        return new Response(null, { status: 500 });
+      },
+      websocket: sockets.handler,
+    });
+  let server: Bun.Server<SocketData>;
+  try {
+    server = listen();
+  } catch (error) {
+    context.feed.stop();
+    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+    throw await portTaken(config.host, config.port, tokens, error);
+  }
+  context.port = server.port ?? config.port;
+  const git = new GitHttp(context);
+  door = new HttpDoor(context, git);
+  const { streams } = door;
+
+  const sweeping = setInterval(() => {
+    sockets.sweep(performance.now());
+    streams.sweep();
+  }, limits.sweepMs);
+  sweeping.unref();
+
+  const host = config.host.includes(":") ? `[${config.host}]` : config.host;
+  const url = `http://${host}:${context.port}`;
+  log.info("listening", { url, version });
+  let stopped: Promise<void> | null = null;
+
+  async function stop(): Promise<void> {
+    clearInterval(sweeping);
+    context.feed.flush();
+    sockets.closeAll();
+    streams.closeAll();
+    git.stop();
+    // Close frames are on their way; whoever has not taken them is cut.
+    await Bun.sleep(sockets.size > 0 ? 50 : 0);
+    context.feed.stop();
+    await server.stop(true);
+    log.info("stopped", { url });
+  }
+
+  return {
+    url,
+    hostname: config.host,
+    port: context.port,
+    wsClients: () => sockets.size,
+    stop: () => {
+      stopped ??= stop();
+      return stopped;
+    },
+  };
+}

@@ -1,0 +1,122 @@
+/** WebSocket commands: text in, response object out. Knows the protocol, not the socket. */
+import type { z } from "zod";
+import { Command, completeRequest, feedbackRequest, type Response } from "../protocol/commands.ts";
+import { ReviewError, toReviewError } from "../protocol/errors.ts";
+import { parseJson } from "./body.ts";
+import type { Context } from "./context.ts";
+import { checkId, listPage } from "./lookups.ts";
+import type { Identity } from "./tokens.ts";
+import { checkAccess, USE_CASES, type UseCaseName } from "./use-cases.ts";
+import { camelCase, check } from "./validate.ts";
+
+type Subscribe = Extract<z.output<typeof Command>, { type: "subscribe" }>;
+type CommandId = Response["id"];
+
+/** What a command leads to: an answer, and for `subscribe` something to do once the answer is on its way. */
+export interface Outcome {
+  type: string;
+  response: Response;
+  subscribe?: Subscribe;
+}
+
+export async function runCommand(context: Context, identity: Identity, text: string): Promise<Outcome> {
+  let id: CommandId;
+  let type = "unknown";
+  try {
+    const raw = parseJson(text, "Command");
+    id = commandId(raw);
+    const command = check(Command, raw, "Command", camelCase);
+    type = command.type;
+    if (command.type === "subscribe") return subscribed(context, command);
+    const data = await perform(context, identity, command);
+    return { type, response: { type: "response", ...withId(id), success: true, data } };
+  } catch (thrown) {
+    const error = toReviewError(thrown);
+    if (error.code === "internal") context.log.error("command failed", { type, error: error.cause ?? error });
+    return { type, response: failure(id, error) };
+  }
+}
+
+export function failure(id: CommandId, error: ReviewError): Response {
+  return {
+    type: "response",
+    ...withId(id),
+    success: false,
+    error: error.message,
+    code: error.code,
+    ...(error.details === undefined ? {} : { details: error.details }),
+  };
+}
+
+function withId(id: CommandId): { id?: string | number } {
+  return id === undefined ? {} : { id };
+}
+
+/** The id is echoed even when the rest of the command is not understood, so that the caller learns of it. */
+function commandId(raw: unknown): CommandId {
+  const id = typeof raw === "object" && raw !== null && "id" in raw ? raw.id : undefined;
+  return (typeof id === "string" && id.length <= 128) || typeof id === "number" ? id : undefined;
+}
+
+function subscribed(context: Context, command: Subscribe): Outcome {
+  const last = context.desk.lastSeq();
+  if (command.since > last) {
+    throw new ReviewError(
+      "invalid_request",
+      `Command: since: the journal ends at ${last}; another ledger may be in use, start over from 0`,
+      { details: { field: "since", last_seq: last } },
+    );
+  }
+  const data = { since: command.since, last_seq: last };
+  return {
+    type: "subscribe",
+    response: { type: "response", ...withId(command.id), success: true, data },
+    subscribe: command,
+  };
+}
+
+async function perform(
+  context: Context,
+  identity: Identity,
+  command: Exclude<z.output<typeof Command>, Subscribe>,
+): Promise<Record<string, unknown>> {
+  const { desk } = context;
+  switch (command.type) {
+    case "ping":
+      return { type: "pong" };
+    case "list": {
+      const { type: _type, id: _id, ...query } = command;
+      return { type: "suggestion.list", ...listPage(desk, query) };
+    }
+    case "get":
+      return { ...desk.get(checkId(command.suggestionId)) };
+    case "hunks": {
+      const { type: _type, id: _id, suggestionId, ...query } = command;
+      return { ...desk.hunks(checkId(suggestionId), query) };
+    }
+    case "content": {
+      const { type: _type, id: _id, suggestionId, ...query } = command;
+      return { ...(await desk.content(checkId(suggestionId), query)) };
+    }
+    case "feedback":
+      return useCase(context, identity, "feedback", feedbackRequest(command), camelCase);
+    case "complete":
+      return useCase(context, identity, "complete", completeRequest(command), camelCase);
+    default:
+      return useCase(context, identity, command.type, command.request);
+  }
+}
+
+async function useCase(
+  context: Context,
+  identity: Identity,
+  name: UseCaseName,
+  request: unknown,
+  rename?: (field: string) => string,
+): Promise<Record<string, unknown>> {
+  const { access, request: schema, run } = USE_CASES[name];
+  checkAccess(access, identity.role, context.config.agentMayApprove);
+  const parsed = check(schema, request, "Command", rename);
+  const answer = await run(context.desk, parsed, identity.role);
+  return answer as Record<string, unknown>;
+}

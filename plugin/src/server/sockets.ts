@@ -1,0 +1,192 @@
+/**
+ * The WebSocket door: opening, messages, sending with bounds, stalls, closing. What a command means is in
+ * `socket-commands.ts`; which event a socket gets next is in `feed.ts`.
+ */
+import type { ServerWebSocket, WebSocketHandler } from "bun";
+import { ReviewError } from "../protocol/errors.ts";
+import { CLOSE } from "./close-codes.ts";
+import type { Context } from "./context.ts";
+import type { Delivery, Sink, Subscription } from "./feed.ts";
+import { failure, runCommand } from "./socket-commands.ts";
+import type { Identity } from "./tokens.ts";
+
+export interface SocketData {
+  identity: Identity;
+  subscription: Subscription | null;
+  inFlight: number;
+  refusals: number;
+  /** Bytes that waited to be sent when last looked at, and since when that number has not gone down. */
+  waiting: number;
+  stalledSince: number;
+  closing: boolean;
+}
+
+export type Socket = ServerWebSocket<SocketData>;
+
+export function socketData(identity: Identity): SocketData {
+  return {
+    identity,
+    subscription: null,
+    inFlight: 0,
+    refusals: 0,
+    waiting: 0,
+    stalledSince: 0,
+    closing: false,
+  };
+}
+
+/** Commands refused for their number before the socket is closed. */
+const MOST_REFUSALS = 1000;
+
+export class Sockets {
+  readonly #context: Context;
+  readonly #open = new Set<Socket>();
+  readonly handler: WebSocketHandler<SocketData>;
+
+  constructor(context: Context) {
+    this.#context = context;
+    const { limits } = context;
+    this.handler = {
+      maxPayloadLength: limits.messageBytes,
+      // Answers of a client that sends commands without reading; events never queue beyond one message.
+      backpressureLimit: 8 * limits.messageBytes,
+      closeOnBackpressureLimit: true,
+      idleTimeout: limits.socketIdleSeconds,
+      sendPings: true,
+      perMessageDeflate: false,
+      open: (socket) => this.#opened(socket),
+      message: (socket, message) => this.#message(socket, message),
+      drain: (socket) => this.#drained(socket),
+      close: (socket) => this.#closed(socket),
+    };
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** Closes sockets whose token was rotated and cuts those that stopped reading. */
+  sweep(now: number): void {
+    for (const socket of this.#open) {
+      if (socket.data.closing) continue;
+      if (!this.#context.tokens.stillValid(socket.data.identity)) {
+        this.#close(socket, CLOSE.tokenRevoked, "token revoked");
+      } else if (this.#stalled(socket, now)) {
+        this.#close(socket, CLOSE.tooSlow, "too slow: subscribe since the last seq");
+      }
+    }
+  }
+
+  closeAll(): void {
+    for (const socket of this.#open) this.#close(socket, CLOSE.goingAway, "server is stopping");
+  }
+
+  #opened(socket: Socket): void {
+    this.#open.add(socket);
+    socket.data.subscription = this.#context.feed.add(this.#sink(socket));
+  }
+
+  #closed(socket: Socket): void {
+    this.#open.delete(socket);
+    socket.data.closing = true;
+    if (socket.data.subscription !== null) this.#context.feed.remove(socket.data.subscription);
+    this.#context.connections.sockets -= 1;
+    if (socket.data.identity.role === "agent") this.#context.connections.agents -= 1;
+  }
+
+  #drained(socket: Socket): void {
+    if (socket.data.subscription !== null && socket.getBufferedAmount() === 0) {
+      this.#context.feed.resume(socket.data.subscription);
+    }
+  }
+
+  #message(socket: Socket, message: string | Buffer): void {
+    const { data } = socket;
+    if (data.closing) return;
+    if (typeof message !== "string") {
+      this.#close(socket, CLOSE.textOnly, "text messages only");
+      return;
+    }
+    const wait = this.#context.requests.take(data.identity.sha256, performance.now());
+    if (wait > 0 || data.inFlight >= this.#context.limits.maxInFlight) {
+      this.#refuse(socket, Math.max(wait, 1));
+      return;
+    }
+    data.inFlight += 1;
+    void this.#answer(socket, message);
+  }
+
+  async #answer(socket: Socket, message: string): Promise<void> {
+    const { feed, metrics } = this.#context;
+    const { data } = socket;
+    const outcome = await runCommand(this.#context, data.identity, message);
+    data.inFlight -= 1;
+    metrics.command(outcome.type, outcome.response.success);
+    // What the command caused is told to everybody before its caller hears that it is done.
+    feed.flush();
+    if (data.closing) return;
+    this.#send(socket, outcome.response);
+    if (outcome.subscribe !== undefined) {
+      if (data.subscription !== null) feed.remove(data.subscription);
+      const { since, project } = outcome.subscribe;
+      data.subscription = feed.add(this.#sink(socket), since, project);
+    }
+  }
+
+  #send(socket: Socket, response: { id?: string | number | undefined }): void {
+    const text = JSON.stringify(response);
+    const limit = this.#context.limits.messageBytes;
+    if (text.length * 3 > limit && Buffer.byteLength(text) > limit) {
+      const message = `The answer is over ${limit} bytes: ask for a smaller page, or over HTTP`;
+      socket.send(JSON.stringify(failure(response.id, new ReviewError("payload_too_large", message))));
+      return;
+    }
+    socket.send(text);
+  }
+
+  #refuse(socket: Socket, seconds: number): void {
+    socket.data.refusals += 1;
+    if (socket.data.refusals > MOST_REFUSALS) {
+      this.#close(socket, CLOSE.rateLimited, "too many commands");
+      return;
+    }
+    const error = new ReviewError("rate_limited", `Too many commands; try again in ${seconds} s`, {
+      details: { retry_after: seconds },
+    });
+    socket.send(JSON.stringify(failure(undefined, error)));
+  }
+
+  #sink(socket: Socket): Sink {
+    return {
+      deliver: (text): Delivery => {
+        // -1: taken but waiting in memory; 0: dropped, the connection is on its way out.
+        const sent = socket.send(text);
+        return sent > 0 ? "taken" : sent === -1 ? "full" : "gone";
+      },
+      burst: (deliveries) => void socket.cork(deliveries),
+      fail: (error) => {
+        this.#context.log.error("journal could not be read", { error });
+        this.#close(socket, CLOSE.serverError, "journal could not be read");
+      },
+    };
+  }
+
+  #stalled(socket: Socket, now: number): boolean {
+    const { data } = socket;
+    const waiting = socket.getBufferedAmount();
+    if (waiting === 0 || waiting < data.waiting || data.waiting === 0) data.stalledSince = now;
+    data.waiting = waiting;
+    return waiting > 0 && now - data.stalledSince >= this.#context.limits.stallMs;
+  }
+
+  #close(socket: Socket, code: number, reason: string): void {
+    socket.data.closing = true;
+    this.#context.metrics.closed(reason);
+    if (socket.data.subscription !== null) this.#context.feed.remove(socket.data.subscription);
+    socket.close(code, reason);
+    // A client that does not read never sees the close frame; its connection is cut after a grace.
+    setTimeout(() => {
+      if (this.#open.has(socket)) socket.terminate();
+    }, this.#context.limits.closeGraceMs).unref();
+  }
+}

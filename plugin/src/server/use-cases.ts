@@ -1,0 +1,194 @@
+/**
+ * The use cases that change something, each with its request schema and who may call it. HTTP and WebSocket are
+ * both made from this table, so that neither door can allow what the other refuses.
+ */
+import type { z } from "zod";
+import {
+  AbortAnswer,
+  AskAnswer,
+  CompleteAnswer,
+  DecisionAnswer,
+  PublishAnswer,
+  ReviseAnswer,
+  SettleAnswer,
+  StatusAnswer,
+  VerifyAnswer,
+} from "../protocol/answers.ts";
+import { type ErrorCode, ReviewError } from "../protocol/errors.ts";
+import {
+  AbortRequest,
+  AskRequest,
+  BatchRequest,
+  CommentRequest,
+  CompleteRequest,
+  FeedbackRequest,
+  PublishRequest,
+  RebaseRequest,
+  ReviseRequest,
+  SettleRequest,
+  StatusRequest,
+  UndoRequest,
+  VerifyRequest,
+} from "../protocol/requests.ts";
+import type { ReviewDesk } from "../review/contract.ts";
+import type { Role } from "./tokens.ts";
+
+/** `read` and `report` are for every token; `decide` for the developer's, and the agent's where settings allow. */
+export type Access = "read" | "report" | "decide";
+
+export function checkAccess(access: Access, role: Role, agentMayApprove: boolean): void {
+  if (access !== "decide" || role === "developer" || agentMayApprove) return;
+  throw new ReviewError(
+    "forbidden",
+    "The agent's token may publish, report and read; deciding is the developer's",
+  );
+}
+
+export interface UseCase {
+  access: Access;
+  summary: string;
+  request: z.ZodType;
+  answer: z.ZodType;
+  errors: ErrorCode[];
+  run(desk: ReviewDesk, request: unknown, actor: Role): unknown;
+}
+
+function useCase<Schema extends z.ZodType, Answer extends z.ZodType>(definition: {
+  access: Access;
+  summary: string;
+  request: Schema;
+  answer: Answer;
+  errors?: ErrorCode[];
+  run(desk: ReviewDesk, request: z.output<Schema>, actor: Role): z.output<Answer> | Promise<z.output<Answer>>;
+}): UseCase {
+  return {
+    ...definition,
+    errors: definition.errors ?? [],
+    // The door has parsed the request with this very schema.
+    run: (desk, request, actor) => definition.run(desk, request as z.output<Schema>, actor),
+  };
+}
+
+const DECIDING: ErrorCode[] = ["not_found", "stale_hunk", "suggestion_closed", "request_reused"];
+
+export const USE_CASES = {
+  publish: useCase({
+    access: "report",
+    summary: "Publish a jj change as a suggestion, or as a new revision of one",
+    request: PublishRequest,
+    answer: PublishAnswer,
+    errors: ["unpublishable", "request_reused", "jj_error"],
+    run: (desk, request, actor) => desk.publish(request, actor),
+  }),
+  feedback: useCase({
+    access: "decide",
+    summary: "Decide one hunk: accept, reject or modify",
+    request: FeedbackRequest,
+    answer: DecisionAnswer,
+    errors: [...DECIDING, "invalid_modification"],
+    run: (desk, request, actor) => desk.decide(request, actor),
+  }),
+  batch: useCase({
+    access: "decide",
+    summary: "Decide many hunks as one: all of them or none",
+    request: BatchRequest,
+    answer: DecisionAnswer,
+    errors: [...DECIDING, "invalid_modification", "nothing_to_do"],
+    run: (desk, request, actor) => desk.decideMany(request, actor),
+  }),
+  undo: useCase({
+    access: "decide",
+    summary: "Undo a hunk's last decision, or the suggestion's",
+    request: UndoRequest,
+    answer: DecisionAnswer,
+    errors: ["not_found", "nothing_to_do", "suggestion_closed", "request_reused"],
+    run: (desk, request, actor) => desk.undo(request, actor),
+  }),
+  redo: useCase({
+    access: "decide",
+    summary: "Do again what was last undone",
+    request: UndoRequest,
+    answer: DecisionAnswer,
+    errors: ["not_found", "nothing_to_do", "suggestion_closed", "request_reused"],
+    run: (desk, request, actor) => desk.redo(request, actor),
+  }),
+  comment: useCase({
+    access: "decide",
+    summary: "Comment on a hunk without deciding it",
+    request: CommentRequest,
+    answer: DecisionAnswer,
+    errors: ["not_found", "suggestion_closed", "request_reused"],
+    run: (desk, request, actor) => desk.comment(request, actor),
+  }),
+  complete: useCase({
+    access: "decide",
+    summary: "Finalize (commit and push what was accepted) or discard a suggestion",
+    request: CompleteRequest,
+    answer: CompleteAnswer,
+    errors: [
+      "not_found",
+      "suggestion_closed",
+      "nothing_to_do",
+      "merge_conflict",
+      "push_rejected",
+      "request_reused",
+    ],
+    run: (desk, request, actor) => desk.complete(request, actor),
+  }),
+  revise: useCase({
+    access: "decide",
+    summary: "Tell the agent to act on the rejections now",
+    request: ReviseRequest,
+    answer: ReviseAnswer,
+    errors: ["not_found", "suggestion_closed", "request_reused"],
+    run: (desk, request) => desk.revise(request),
+  }),
+  rebase: useCase({
+    access: "decide",
+    summary: "Move a suggestion onto the shared branch as a new revision",
+    request: RebaseRequest,
+    answer: PublishAnswer,
+    errors: ["not_found", "suggestion_closed", "merge_conflict", "request_reused"],
+    run: (desk, request, actor) => desk.rebase(request, actor),
+  }),
+  verify: useCase({
+    access: "decide",
+    summary: "Run the configured check on the accepted tree alone",
+    request: VerifyRequest,
+    answer: VerifyAnswer,
+    errors: ["not_found", "nothing_to_do"],
+    run: (desk, request) => desk.verify(request),
+  }),
+  settle: useCase({
+    access: "report",
+    summary: "The agent is at a quiet moment: bring its working copy up to the decisions",
+    request: SettleRequest,
+    answer: SettleAnswer,
+    run: (desk, request) => desk.settle(request),
+  }),
+  status: useCase({
+    access: "report",
+    summary: "Tell the developer in one line what the agent is doing",
+    request: StatusRequest,
+    answer: StatusAnswer,
+    run: (desk, request, actor) => desk.status(request, actor),
+  }),
+  ask: useCase({
+    access: "decide",
+    summary: "Send the agent a prompt",
+    request: AskRequest,
+    answer: AskAnswer,
+    errors: ["not_found"],
+    run: (desk, request) => desk.ask(request),
+  }),
+  abort: useCase({
+    access: "decide",
+    summary: "Stop the agent's running turn",
+    request: AbortRequest,
+    answer: AbortAnswer,
+    errors: ["not_found"],
+    run: (desk, request) => desk.abort(request),
+  }),
+} satisfies Record<string, UseCase>;
+
+export type UseCaseName = keyof typeof USE_CASES;

@@ -1,0 +1,190 @@
+/**
+ * jj, through its command line: the agent's repository is read when something is published and written when it is
+ * settled. Parsing is of templates with JSON, never of output made for people.
+ */
+import { realpathSync } from "node:fs";
+import { join } from "node:path";
+import { toLatin1 } from "../diff/bytes.ts";
+import { ReviewError } from "../protocol/errors.ts";
+import { Git } from "./git.ts";
+import { type RunOptions, type RunResult, run, textOf } from "./run.ts";
+
+export interface Change {
+  changeId: string;
+  commit: string;
+  parents: string[];
+  description: string;
+  conflict: boolean;
+  divergent: boolean;
+  immutable: boolean;
+  empty: boolean;
+  /** Raw identity line as git stores it. */
+  author: string;
+}
+
+const FLAGS = ["conflict", "divergent", "immutable", "empty"] as const;
+const TEMPLATE = `json(self) ++ "\\t" ++ ${FLAGS.map((flag) => `if(${flag}, "1", "0")`).join(" ++ ")} ++ "\\n"`;
+
+interface JsonCommit {
+  commit_id: string;
+  change_id: string;
+  parents: string[];
+  description: string;
+  author: { name: string; email: string; timestamp: string };
+}
+
+/** git's raw identity line: seconds since 1970 and the offset as written in the ISO time. */
+function identity(person: JsonCommit["author"]): string {
+  const seconds = Math.floor(Date.parse(person.timestamp) / 1000);
+  const zone = /([+-]\d\d):?(\d\d)$/.exec(person.timestamp);
+  const clean = (text: string) => text.replace(/[<>\n\0]/g, "");
+  return `${clean(person.name)} <${clean(person.email)}> ${seconds} ${zone === null ? "+0000" : `${zone[1]}${zone[2]}`}`;
+}
+
+export class Jj {
+  #store: Git | undefined;
+  constructor(readonly dir: string) {}
+
+  run(args: string[], options: RunOptions = {}): Promise<RunResult> {
+    return run("jj", ["--no-pager", "--color=never", "--repository", this.dir, ...args], {
+      cwd: this.dir,
+      code: "jj_error",
+      ...options,
+      env: { GIT_TERMINAL_PROMPT: "0", JJ_EDITOR: "false", LC_ALL: "C.UTF-8", ...options.env },
+    });
+  }
+
+  /** Commands that neither snapshot nor touch the working copy; at one operation if given. */
+  aside(args: string[], options: RunOptions & { at?: string } = {}): Promise<RunResult> {
+    const at = options.at === undefined ? [] : ["--at-operation", options.at];
+    return this.run(["--ignore-working-copy", ...at, ...args], options);
+  }
+
+  /** The git repository behind this one, colocated or not. */
+  async store(): Promise<Git> {
+    if (this.#store === undefined) {
+      const root = textOf(await this.aside(["git", "root"]));
+      this.#store = new Git(realpathSync(root));
+    }
+    return this.#store;
+  }
+
+  /** Id of the operation that is current now. */
+  async operation(): Promise<string> {
+    return textOf(await this.aside(["op", "log", "--no-graph", "--limit", "1", "-T", "id"]));
+  }
+
+  /**
+   * Takes the working copy into the repository, repairing a stale one first (jj leaves it stale when killed).
+   * @returns remarks of jj, such as files it refused to take
+   */
+  async snapshot(): Promise<string[]> {
+    const first = await this.run(["util", "snapshot"], { expect: [0, 1, 2, 255] });
+    if (first.exitCode === 0) return warnings(first.stderr);
+    if (!/stale/.test(first.stderr)) {
+      throw new ReviewError("jj_error", `jj could not snapshot ${this.dir}: ${first.stderr.trim()}`);
+    }
+    await this.run(["workspace", "update-stale"]);
+    return warnings((await this.run(["util", "snapshot"])).stderr);
+  }
+
+  /** Changes of a revset, without looking at the working copy; [] when nothing matches or a name is unknown. */
+  async changes(revset: string, at?: string): Promise<Change[]> {
+    const result = await this.aside(["log", "--no-graph", "-r", revset, "-T", TEMPLATE], {
+      expect: [0, 1],
+      ...(at === undefined ? {} : { at }),
+    });
+    if (result.exitCode !== 0) {
+      if (/doesn't exist|isn't a known|No such|hidden|is ambiguous|No visible|divergent/.test(result.stderr)) return [];
+      throw new ReviewError("jj_error", `jj log -r ${revset}: ${result.stderr.trim()}`);
+    }
+    return new TextDecoder()
+      .decode(result.stdout)
+      .split("\n")
+      .filter((line) => line !== "")
+      .map(parseChange);
+  }
+
+  /** All visible commits of a change id; more than one when it is divergent. */
+  commitsOf(changeId: string): Promise<Change[]> {
+    return this.changes(`change_id(${changeId})`);
+  }
+
+  /** Brings the files on disk to the current working-copy commit, if another process moved it. */
+  async updateStale(): Promise<void> {
+    await this.run(["workspace", "update-stale"]);
+  }
+
+  /** Names of git remotes whose URL is `url`. */
+  async remotesOf(url: string): Promise<string[]> {
+    const store = await this.store();
+    const listed = await store.run(["config", "--get-regexp", "^remote\\..*\\.url$"], { expect: [0, 1] });
+    return toLatin1(listed.stdout)
+      .split("\n")
+      .flatMap((line) => {
+        const match = /^remote\.(.*)\.url (.*)$/.exec(line);
+        return match?.[1] !== undefined && match[2] === url ? [match[1]] : [];
+      });
+  }
+}
+
+function parseChange(line: string): Change {
+  const tab = line.lastIndexOf("\t");
+  const commit = JSON.parse(line.slice(0, tab)) as JsonCommit;
+  const flag = (name: (typeof FLAGS)[number]) => line[tab + 1 + FLAGS.indexOf(name)] === "1";
+  return {
+    changeId: commit.change_id,
+    commit: commit.commit_id,
+    parents: commit.parents,
+    description: commit.description,
+    conflict: flag("conflict"),
+    divergent: flag("divergent"),
+    immutable: flag("immutable"),
+    empty: flag("empty"),
+    author: identity(commit.author),
+  };
+}
+
+/** jj's warnings with the lines that belong to them, hints left out; one string each. */
+function warnings(stderr: string): string[] {
+  const found: string[] = [];
+  let open = false;
+  for (const line of stderr.split("\n")) {
+    if (line.startsWith("Warning: ")) {
+      open = !/Name and email not configured/.test(line);
+      if (open) found.push(line.slice("Warning: ".length));
+    } else if (open && line.startsWith("  ") && found.length > 0) {
+      found[found.length - 1] += `\n${line.trim()}`;
+    } else {
+      open = false;
+    }
+  }
+  return found;
+}
+
+/** Opens a jj repository, or says why the directory is not one. */
+export async function openJj(dir: string): Promise<Jj> {
+  let real: string;
+  try {
+    real = realpathSync(dir);
+  } catch (cause) {
+    throw new ReviewError("invalid_request", `project: ${dir} does not exist or cannot be read`, { cause });
+  }
+  const probe = new Jj(real);
+  const result = await run("jj", ["--no-pager", "--color=never", "--ignore-working-copy", "root"], {
+    cwd: real,
+    code: "jj_error",
+    expect: [0, 1],
+  });
+  if (result.exitCode !== 0) {
+    throw new ReviewError(
+      "invalid_request",
+      `project: ${real} is not a jj repository; run "jj git init --colocate" there, or name one`,
+    );
+  }
+  const root = realpathSync(textOf(result));
+  return root === real ? probe : new Jj(root);
+}
+
+/** Where a private ref or bookmark of this program lives; never pushed. */
+export const privateBookmark = (changeId: string): string => join("suggestion-manager", changeId);

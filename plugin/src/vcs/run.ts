@@ -1,0 +1,83 @@
+/**
+ * Runs other programs. Output is bytes: file names and file contents are not text. Nothing here goes through a
+ * shell, and no secret is ever passed in an argument. Bun.spawn rather than execa here: execa's byte output does not
+ * run on the Bun that opencode embeds (1.3.14 knows no stream encoding "buffer").
+ */
+import { type ErrorCode, ReviewError } from "../protocol/errors.ts";
+import { toLatin1 } from "../diff/bytes.ts";
+
+const KILL_AFTER_MS = 5_000;
+
+export interface RunOptions {
+  cwd?: string;
+  input?: Uint8Array | string;
+  /** Added to the process environment; undefined removes a variable. */
+  env?: Record<string, string | undefined>;
+  /** Milliseconds; default two minutes. The whole process is ended with SIGTERM, then SIGKILL. */
+  timeout?: number;
+  /** Exit codes that are an answer rather than a failure; default [0]. */
+  expect?: number[];
+  code?: ErrorCode;
+}
+
+export interface RunResult {
+  stdout: Uint8Array;
+  stderr: string;
+  exitCode: number;
+}
+
+/**
+ * @throws ReviewError with the program's own last words when it cannot be started, ends with an unexpected code or
+ *   does not end in time
+ */
+export async function run(program: string, args: string[], options: RunOptions = {}): Promise<RunResult> {
+  const started = start(program, args, options);
+  const { child } = started;
+  let timedOut = false;
+  const timer = setTimeout(() => {
+    timedOut = true;
+    child.kill("SIGTERM");
+    setTimeout(() => child.kill("SIGKILL"), KILL_AFTER_MS).unref();
+  }, options.timeout ?? 120_000);
+  let stdout: Uint8Array;
+  let stderr: string;
+  let exitCode: number;
+  try {
+    [stdout, stderr, exitCode] = await Promise.all([
+      new Response(child.stdout).arrayBuffer().then((buffer) => new Uint8Array(buffer)),
+      new Response(child.stderr).text(),
+      child.exited,
+    ]);
+  } finally {
+    clearTimeout(timer);
+  }
+  if (timedOut || child.signalCode !== null || !(options.expect ?? [0]).includes(exitCode)) {
+    const what = timedOut ? "did not end in time" : child.signalCode === null ? `failed (${exitCode})` : `was ended by ${child.signalCode}`;
+    const said = stderr.trim().split("\n").slice(-6).join("\n");
+    throw new ReviewError(options.code ?? "internal", `${program} ${command(args)} ${what}: ${said}`, {
+      details: { program, exit_code: exitCode },
+    });
+  }
+  return { stdout, stderr, exitCode };
+}
+
+function start(program: string, args: string[], options: RunOptions) {
+  try {
+    const child = Bun.spawn([program, ...args], {
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      stdin: options.input === undefined ? "ignore" : new Blob([options.input as Uint8Array<ArrayBuffer> | string]),
+      stdout: "pipe",
+      stderr: "pipe",
+      env: options.env === undefined ? process.env : { ...process.env, ...options.env },
+    });
+    return { child };
+  } catch (cause) {
+    throw new ReviewError(options.code ?? "internal", `${program} could not be run: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** The word that tells what was asked, behind options that are always there. */
+const command = (args: string[]): string => args.find((arg) => /^[a-z][a-z-]*$/.test(arg)) ?? args[0] ?? "";
+
+/** Standard output as text without its final newline. */
+export const textOf = (result: RunResult): string => toLatin1(result.stdout).replace(/\n$/, "");

@@ -1,0 +1,106 @@
+/** Makes the finalized commit and hands it to the shared repository. */
+import { ReviewError } from "../protocol/errors.ts";
+import { EMPTY_TREE, type Git, ZERO } from "./git.ts";
+import { run } from "./run.ts";
+import { mergeCommits } from "./settle.ts";
+import { writeChange } from "./trees.ts";
+
+/** Bookmark name from a description: ASCII, lower case, no dots or slashes; see git-check-ref-format(1). */
+export function slug(description: string): string {
+  const line = description.split("\n", 1)[0] ?? "";
+  const words = line
+    .normalize("NFKD")
+    .replace(/[\u0300-\u036f]/g, "")
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^-+|-+$/g, "");
+  return words.slice(0, 40).replace(/-+$/, "") || "suggestion";
+}
+
+export interface Prepared {
+  commit: string;
+  /** Parent of the commit: the base, or the shared branch's tip it was rebased onto. */
+  base: string;
+  tree: string;
+}
+
+/**
+ * Rebases an accepted commit onto the shared branch if that moved past its base.
+ * @param accepted commit on `base`
+ * @param branchTip tip of the shared branch, or null when there is none
+ * @throws ReviewError merge_conflict naming the files
+ */
+export async function ontoBranch(
+  hub: Git,
+  accepted: { commit: string; tree: string },
+  base: string,
+  branchTip: string | null,
+  options: { ref: string; message: string; author: string; committer: string },
+): Promise<Prepared> {
+  if (branchTip === null || branchTip === base || !(await hub.isAncestor(base, branchTip))) {
+    return { commit: accepted.commit, base, tree: accepted.tree };
+  }
+  const mergeBase = base === ZERO ? EMPTY_TREE : base;
+  const merged = await mergeCommits(hub, mergeBase, branchTip, accepted.commit);
+  if ("files" in merged) {
+    throw new ReviewError(
+      "merge_conflict",
+      `The shared branch changed the same lines meanwhile: ${merged.files.join(", ")}. Nothing was pushed; rebase the suggestion first.`,
+      { details: { files: merged.files } },
+    );
+  }
+  if (merged.tree === (await hub.treeOf(branchTip))) {
+    throw new ReviewError("nothing_to_do", "The shared branch already holds everything that was accepted");
+  }
+  const change = { removed: [], files: [{ path: "", mode: "040000", oid: merged.tree }] };
+  const written = await writeChange(hub, branchTip, change, { ...options, parent: branchTip });
+  return { commit: written.commit, base: branchTip, tree: written.tree };
+}
+
+/**
+ * Pushes one commit to one ref, as compare-and-swap.
+ * @param remote URL or path of another repository, or null for the hub itself
+ * @param expected what the ref must be now; {@link ZERO}: must not exist
+ */
+export async function push(hub: Git, remote: string | null, commit: string, ref: string, expected: string): Promise<void> {
+  if (remote === null) {
+    const current = (await hub.resolve(ref)) ?? ZERO;
+    if (current === commit) return;
+    if (current !== expected) throw rejected(ref);
+    try {
+      await hub.updateRef(ref, commit, expected);
+    } catch (cause) {
+      throw rejected(ref, cause);
+    }
+    return;
+  }
+  const lease = expected === ZERO ? "" : expected;
+  const result = await run(
+    "git",
+    ["--git-dir", hub.dir, "push", "--porcelain", "--quiet", `--force-with-lease=${ref}:${lease}`, remote, `${commit}:${ref}`],
+    { env: { GIT_TERMINAL_PROMPT: "0" }, expect: [0, 1, 128], code: "git_error" },
+  );
+  if (result.exitCode !== 0) {
+    throw new ReviewError("push_rejected", `The shared repository did not take ${ref}: ${result.stderr.trim().split("\n").slice(-4).join(" ")}`);
+  }
+}
+
+const rejected = (ref: string, cause?: unknown): ReviewError =>
+  new ReviewError("push_rejected", `${ref} moved while it was being pushed to. Nothing was pushed; try again.`, { cause });
+
+/** Where a ref of the shared repository is now. */
+export async function remoteTip(hub: Git, remote: string | null, ref: string): Promise<string | null> {
+  if (remote === null) return hub.resolve(ref);
+  const result = await run("git", ["--git-dir", hub.dir, "ls-remote", "--quiet", remote, ref], {
+    env: { GIT_TERMINAL_PROMPT: "0" },
+    code: "git_error",
+  });
+  const id = /^[0-9a-f]{40}/.exec(new TextDecoder().decode(result.stdout))?.[0] ?? null;
+  if (id !== null && (await hub.resolve(`${id}^{commit}`)) === null) {
+    await run("git", ["--git-dir", hub.dir, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote, ref], {
+      env: { GIT_TERMINAL_PROMPT: "0" },
+      code: "git_error",
+    });
+  }
+  return id;
+}

@@ -1,0 +1,91 @@
+/**
+ * Writes composed trees as commits, in one `git fast-import` whatever their size. Commits made here are off every
+ * shared branch until sync or settle gives them a name.
+ */
+import { type ComposedChange, compose, neededBlobs, type Piece } from "../diff/compose.ts";
+import { concat, toLatin1, utf8 } from "../diff/bytes.ts";
+import { quotePath } from "../diff/paths.ts";
+import type { Entry } from "../diff/raw.ts";
+import { ReviewError } from "../protocol/errors.ts";
+import { EMPTY_TREE, type Git, ZERO } from "./git.ts";
+
+export interface WrittenCommit {
+  commit: string;
+  tree: string;
+}
+
+export interface CommitOptions {
+  /** Ref that keeps the commit; moved by force. */
+  ref: string;
+  parent: string;
+  message: string;
+  /** Raw identity lines, e.g. `Ada <ada@example.org> 1760000000 +0000`. */
+  author?: string;
+  committer?: string;
+}
+
+const NOBODY = "suggestion-manager <suggestion-manager@localhost> 0 +0000";
+
+/** Composes and writes one tree on a base. See git-fast-import(1) for the stream's grammar. */
+export async function writeComposed(
+  git: Git,
+  base: string,
+  entries: Entry[],
+  pieces: Piece[],
+  options: CommitOptions,
+): Promise<WrittenCommit> {
+  const blobs = await git.readObjects(neededBlobs(entries, pieces));
+  const change = compose(entries, pieces, (oid) => {
+    const blob = blobs.get(oid);
+    if (blob === undefined) throw new ReviewError("git_error", `Object ${oid} of the base is missing from ${git.dir}`);
+    return blob.bytes;
+  });
+  return writeChange(git, base, change, options);
+}
+
+/** @param base commit whose tree the change is made on; {@link ZERO} for none */
+export async function writeChange(
+  git: Git,
+  base: string,
+  change: ComposedChange,
+  options: CommitOptions,
+): Promise<WrittenCommit> {
+  const parts: Uint8Array[] = [];
+  const say = (text: string) => parts.push(utf8(text));
+  const data = (bytes: Uint8Array) => {
+    say(`data ${bytes.length}\n`);
+    parts.push(bytes);
+    say("\n");
+  };
+  say("feature done\nfeature ls\nfeature get-mark\n");
+  say(`commit ${options.ref}\nmark :1\n`);
+  say(`author ${options.author ?? NOBODY}\ncommitter ${options.committer ?? options.author ?? NOBODY}\n`);
+  data(utf8(options.message));
+  // The tree is the base's; the parent may be another commit (after a rebase), so the tree is named outright.
+  if (options.parent !== ZERO) say(`from ${options.parent}\n`);
+  if (base !== options.parent) {
+    say("deleteall\n");
+    if (base !== ZERO) say(`M 040000 ${await git.treeOf(base)} ""\n`);
+  }
+  for (const path of change.removed) say(`D ${quotePath(path)}\n`);
+  for (const file of change.files) {
+    if ("oid" in file) {
+      say(`M ${file.mode} ${file.oid} ${quotePath(file.path)}\n`);
+    } else {
+      say(`M ${file.mode} inline ${quotePath(file.path)}\n`);
+      data(file.content);
+    }
+  }
+  say("\nget-mark :1\n");
+  say('ls :1 ""\n');
+  say("done\n");
+  const { stdout } = await git.run(["fast-import", "--quiet", "--force", "--done", "--date-format=raw"], {
+    input: concat(parts),
+  });
+  const [commit, listing] = toLatin1(stdout).split("\n");
+  const tree = /^040000 tree ([0-9a-f]+)/.exec(listing ?? "")?.[1] ?? EMPTY_TREE;
+  if (commit === undefined || !/^[0-9a-f]{40}$/.test(commit)) {
+    throw new ReviewError("git_error", "git fast-import did not name the commit it wrote");
+  }
+  return { commit, tree };
+}

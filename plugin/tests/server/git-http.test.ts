@@ -1,0 +1,263 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { randomBytes } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Git, tokenEnvironment, write } from "./git.ts";
+import { type Place, place, temporaryDirectory, until } from "./place.ts";
+import { rawRequest } from "./raw.ts";
+
+let at: Place;
+let home: string;
+let plain: Git;
+let developer: Git;
+let agent: Git;
+let hub: string;
+let url: string;
+let first: string;
+
+beforeAll(async () => {
+  at = await place();
+  home = temporaryDirectory("git");
+  plain = new Git(home);
+  developer = new Git(home, tokenEnvironment(at.server.url, at.developer));
+  agent = new Git(home, tokenEnvironment(at.server.url, at.agent));
+  hub = join(at.desk.hubRoot(), "project.git");
+  url = `${at.server.url}/git/project.git`;
+  await plain.run(home, "init", "-q", "--bare", "-b", "main", hub);
+  const seed = join(home, "seed");
+  await plain.run(home, "init", "-q", "-b", "main", seed);
+  write(seed, { "a.txt": "one\n", "dir/b.txt": "two\n" });
+  await plain.run(seed, "add", ".");
+  await plain.run(seed, "commit", "-qm", "first");
+  await plain.run(seed, "push", "-q", hub, "main");
+  first = await plain.run(seed, "rev-parse", "HEAD");
+});
+afterAll(() => at.stop());
+
+async function clone(git: Git, name: string): Promise<string> {
+  await git.run(home, "clone", "-q", url, name);
+  return join(home, name);
+}
+
+async function commit(
+  git: Git,
+  checkout: string,
+  files: Record<string, string | Uint8Array>,
+): Promise<string> {
+  write(checkout, files);
+  await git.run(checkout, "add", ".");
+  await git.run(checkout, "commit", "-qm", "change");
+  return git.run(checkout, "rev-parse", "HEAD");
+}
+
+const refs = () => plain.run(hub, "for-each-ref", "--format=%(refname) %(objectname)");
+
+describe("fetching", () => {
+  test("either token clones; the token is in no configuration file", async () => {
+    for (const [git, name] of [
+      [developer, "dev-clone"],
+      [agent, "agent-clone"],
+    ] as const) {
+      const checkout = await clone(git, name);
+      expect(await git.run(checkout, "rev-parse", "HEAD")).toBe(first);
+      const config = await Bun.file(join(checkout, ".git/config")).text();
+      expect(config).not.toContain(at.developer);
+      expect(config).not.toContain(at.agent);
+    }
+  });
+
+  test("a commit is fetched by its id though no ref names it", async () => {
+    const tree = await plain.run(hub, "rev-parse", "main^{tree}");
+    const loose = await plain.run(hub, "commit-tree", tree, "-m", "pinned");
+    const checkout = await clone(developer, "by-id");
+    await developer.run(checkout, "fetch", "-q", "origin", loose);
+    expect(await developer.run(checkout, "rev-parse", "FETCH_HEAD")).toBe(loose);
+  });
+
+  test("a credential helper's Basic password is the token", async () => {
+    const helper = join(home, "helper.sh");
+    writeFileSync(
+      helper,
+      `#!/bin/sh\n[ "$1" = get ] && printf 'username=any\\npassword=%s\\n' "$(cat '${at.stateDir}/token')"\n`,
+    );
+    chmodSync(helper, 0o700);
+    const git = new Git(home, {
+      GIT_CONFIG_COUNT: "1",
+      GIT_CONFIG_KEY_0: "credential.helper",
+      GIT_CONFIG_VALUE_0: helper,
+    });
+    expect(await git.run(await clone(git, "by-helper"), "rev-parse", "HEAD")).toBe(first);
+  });
+
+  test("without a token, with a wrong one, or with a token in the URL, nothing is served", async () => {
+    const wrong = new Git(home, tokenEnvironment(at.server.url, "wrong"));
+    for (const git of [plain, wrong]) expect((await git.try(home, "ls-remote", url)).code).not.toBe(0);
+    const answer = await at.ask("/git/project.git/info/refs?service=git-upload-pack", { token: null });
+    expect([answer.status, answer.headers.get("www-authenticate")]).toEqual([
+      401,
+      'Basic realm="suggestion-manager", charset="UTF-8"',
+    ]);
+    const inUrl = `/git/project.git/info/refs?service=git-upload-pack&token=${at.developer}`;
+    expect((await at.ask(inUrl, { token: null })).status).toBe(401);
+    expect((await at.ask(inUrl)).status).toBe(400);
+  });
+});
+
+describe("pushing", () => {
+  test("the developer's push to a pushable branch arrives, and the desk hears of it", async () => {
+    const checkout = await clone(developer, "push-ok");
+    const id = await commit(developer, checkout, { "c.txt": "three\n" });
+    const told = at.desk.hubChanges.length;
+    await developer.run(checkout, "push", "-q", "origin", "main", "HEAD:refs/heads/topic/one");
+    expect(await refs()).toBe(`refs/heads/main ${id}\nrefs/heads/topic/one ${id}`);
+    await until(() => at.desk.hubChanges.length > told, "hubChanged");
+    expect(at.desk.hubChanges.at(-1)).toBe("project");
+  });
+
+  test("a large pack, chunked, goes through in both directions without filling memory", async () => {
+    const checkout = await clone(developer, "push-large");
+    const before = process.memoryUsage.rss();
+    const blob = new Uint8Array(randomBytes(96 * 1024 * 1024));
+    const id = await commit(developer, checkout, { "large.bin": blob });
+    const rss: number[] = [];
+    const watch = setInterval(() => rss.push(process.memoryUsage.rss()), 20);
+    await developer.run(checkout, "push", "-q", "origin", "HEAD:refs/heads/topic/large");
+    const again = join(home, "large-again");
+    await developer.run(home, "clone", "-q", "-b", "topic/large", url, again);
+    clearInterval(watch);
+    expect(await developer.run(again, "rev-parse", "HEAD")).toBe(id);
+    const grown = Math.max(...rss) - before - blob.byteLength;
+    expect(grown / 1e6).toBeLessThan(96);
+  }, 60_000);
+
+  test("a push of the agent's is refused", async () => {
+    const checkout = await clone(agent, "agent-push");
+    await commit(agent, checkout, { "evil.txt": "x\n" });
+    const before = await refs();
+    const pushed = await agent.try(checkout, "push", "origin", "main");
+    expect(pushed.code).not.toBe(0);
+    expect(pushed.err).toContain("403");
+    expect(await refs()).toBe(before);
+  });
+
+  test("a forbidden ref, a look-alike, a delete, a rewind and a mixed push change nothing", async () => {
+    const checkout = await clone(developer, "push-forbidden");
+    await commit(developer, checkout, { "d.txt": "four\n" });
+    const before = await refs();
+    const told = at.desk.hubChanges.length;
+    const pushes = [
+      ["HEAD:refs/heads/other"],
+      ["HEAD:refs/heads/main2"],
+      ["HEAD:refs/heads/topic"],
+      ["HEAD:refs/suggestions/pin"],
+      ["HEAD:refs/tags/v1"],
+      ["HEAD:refs/heads/x/refs/heads/main"],
+      [":refs/heads/topic/one"],
+      ["--force", `${first}:refs/heads/main`],
+      ["HEAD:refs/heads/main", "HEAD:refs/heads/other"],
+      ["HEAD:refs/heads/topic/new", ":refs/heads/topic/one"],
+    ];
+    for (const refspec of pushes) {
+      const { code } = await developer.try(checkout, "push", "-q", "origin", ...refspec);
+      expect([refspec, code === 0]).toEqual([refspec, false]);
+      expect(await refs()).toBe(before);
+    }
+    const { err } = await developer.try(checkout, "push", "origin", "HEAD:refs/heads/other");
+    expect(err).toContain("refs/heads/other is not a branch that may be pushed to here");
+    expect(at.desk.hubChanges.length).toBe(told + pushes.length + 1);
+  }, 60_000);
+
+  test("hooks and settings that somebody left in the repository do not run", async () => {
+    const marker = join(home, "hook-ran");
+    for (const name of ["pre-receive", "update", "post-receive", "post-update", "reference-transaction"]) {
+      const hook = join(hub, "hooks", name);
+      mkdirSync(join(hub, "hooks"), { recursive: true });
+      writeFileSync(hook, `#!/bin/sh\ntouch '${marker}'\n`);
+      chmodSync(hook, 0o755);
+    }
+    await plain.run(hub, "config", "core.hooksPath", join(hub, "hooks"));
+    await plain.run(hub, "config", "http.receivepack", "true");
+    const checkout = await clone(developer, "push-hooks");
+    await commit(developer, checkout, { "e.txt": "five\n" });
+    await developer.run(checkout, "push", "-q", "origin", "main");
+    expect((await agent.try(checkout, "push", "-q", "origin", "HEAD:refs/heads/topic/agent")).code).not.toBe(
+      0,
+    );
+    expect((await developer.try(checkout, "push", "-q", "origin", "HEAD:refs/heads/other")).code).not.toBe(0);
+    expect(existsSync(marker)).toBe(false);
+  });
+
+  test("a push cut off in the middle leaves refs as they were and no process behind", async () => {
+    const before = await refs();
+    const head = [
+      "POST /git/project.git/git-receive-pack HTTP/1.1",
+      `Host: 127.0.0.1:${at.server.port}`,
+      `Authorization: Bearer ${at.developer}`,
+      "Content-Type: application/x-git-receive-pack-request",
+      "Content-Length: 100000",
+      "",
+      "00a0",
+    ].join("\r\n");
+    for (let i = 0; i < 20; i++) await rawRequest(at.server.port, head, { cutAfterMs: 20 });
+    await until(() => children("http-backend") === 0, "git processes gone");
+    expect(await refs()).toBe(before);
+    // None of the places for transfers is still taken.
+    expect(await developer.run(home, "ls-remote", url)).toContain("refs/heads/main");
+  });
+});
+
+describe("names", () => {
+  test("nothing outside the hubs is reachable", async () => {
+    mkdirSync(join(at.stateDir, "outside.git"));
+    await plain.run(home, "init", "-q", "--bare", join(at.stateDir, "outside.git"));
+    symlinkSync(join(at.stateDir, "outside.git"), join(at.desk.hubRoot(), "link.git"));
+    const query = "/info/refs?service=git-upload-pack";
+    const names = [
+      "/git/..%2foutside.git",
+      "/git/../outside.git",
+      "/git/%2e%2e/outside.git",
+      "/git/project.git/../../outside.git",
+      "/git/project.git%00.git",
+      "/git/.git",
+      "/git/..git",
+      "/git/link.git",
+      "/git//etc.git",
+      "/git/project",
+      `/git/${"a".repeat(4000)}.git`,
+    ];
+    for (const name of names) {
+      const line = `GET ${name}${query} HTTP/1.1\r\nHost: 127.0.0.1:${at.server.port}\r\nAuthorization: Bearer ${at.developer}\r\nConnection: close\r\n\r\n`;
+      const answer = await rawRequest(at.server.port, line);
+      expect([name, answer.slice(0, 12)]).toEqual([name, "HTTP/1.1 404"]);
+    }
+  });
+
+  test("the dumb protocol and other files of a repository are not served", async () => {
+    for (const path of [
+      "HEAD",
+      "config",
+      "objects/info/packs",
+      "info/refs",
+      "info/refs?service=git-upload-archive",
+    ]) {
+      const answer = await at.ask(`/git/project.git/${path}`);
+      expect([path, answer.status]).toEqual([path, path.startsWith("info/refs") ? 403 : 404]);
+    }
+  });
+});
+
+/** Processes of this user whose command line holds a word. */
+function children(word: string): number {
+  return readdirSync("/proc").filter((name) => {
+    if (!/^\d+$/.test(name)) return false;
+    try {
+      const parent = /PPid:\s*(\d+)/.exec(
+        require("node:fs").readFileSync(`/proc/${name}/status`, "utf8"),
+      )?.[1];
+      const line: string = require("node:fs").readFileSync(`/proc/${name}/cmdline`, "latin1");
+      return parent === String(process.pid) && line.includes(word);
+    } catch {
+      return false;
+    }
+  }).length;
+}
