@@ -161,12 +161,14 @@ export async function startScriptedModel(options: {
           requests.filter((one) => one.n > since),
         );
       }
-      if (route === "GET /health") return sendJson(response, 200, { healthy: true, requests: requests.length });
+      if (route === "GET /health")
+        return sendJson(response, 200, { healthy: true, requests: requests.length });
       return sendJson(response, 404, { error: { message: `no such route: ${route}` } });
     };
     handled().catch((error: unknown) => {
       const message = error instanceof Error ? error.message : String(error);
-      if (!response.headersSent) sendJson(response, 400, { error: { message, type: "invalid_request_error" } });
+      if (!response.headersSent)
+        sendJson(response, 400, { error: { message, type: "invalid_request_error" } });
       else response.destroy();
     });
   });

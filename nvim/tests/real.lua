@@ -130,10 +130,15 @@ end
 --- Writes files in the agent's repository (false deletes) and publishes them.
 ---@param files table<string, string|false>
 ---@param description string
----@param change? string publish this change again
+---@param change? string publish this change again; "new" starts another on main
 ---@return string suggestion_id
 function Real:publish(files, description, change)
-  if change then self:jj("edit", change) end
+  if change == "new" then
+    self:jj("new", "main")
+    change = nil
+  elseif change then
+    self:jj("edit", change)
+  end
   for path, text in pairs(files) do
     if text then
       t.write(self.agent .. "/" .. path, text)

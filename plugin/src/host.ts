@@ -46,6 +46,8 @@ export async function startHost(config: Config): Promise<Host> {
   } catch (thrown) {
     desk.close();
     if (thrown instanceof ReviewError) throw thrown;
-    throw new ReviewError("internal", `The server could not start: ${(thrown as Error).message}`, { cause: thrown });
+    throw new ReviewError("internal", `The server could not start: ${(thrown as Error).message}`, {
+      cause: thrown,
+    });
   }
 }

@@ -5,8 +5,8 @@ import { SessionLink } from "./agent/session-link.ts";
 import { createTools } from "./agent/tools.ts";
 import { TurnRelay } from "./agent/turns.ts";
 import { loadConfig } from "./config.ts";
+import { type Host, startHost } from "./host.ts";
 import { toReviewError } from "./protocol/errors.ts";
-import { startHost, type Host } from "./host.ts";
 import { openJj } from "./vcs/jj.ts";
 
 /** Survives reloads of this module, which opencode does after each change of its configuration. */
@@ -31,7 +31,9 @@ function sharedHost(options: unknown): Promise<Host> {
 
 async function server(input: PluginInput, options?: Record<string, unknown>): Promise<Hooks> {
   const tell = (level: "info" | "error", message: string, extra: Record<string, unknown> = {}) =>
-    void input.client.app.log({ body: { service: "suggestion-manager", level, message, extra } }).catch(() => undefined);
+    void input.client.app
+      .log({ body: { service: "suggestion-manager", level, message, extra } })
+      .catch(() => undefined);
   try {
     // A project that jj does not know has nothing to publish from; the host's own project stays untouched.
     const jj = await openJj(input.worktree === "/" ? input.directory : input.worktree);
@@ -42,14 +44,16 @@ async function server(input: PluginInput, options?: Record<string, unknown>): Pr
     const turns = new TurnRelay(desk.ledger, project.dir, gate);
     const unsubscribe = desk.subscribe((event, json) => {
       if (event.project !== project.dir) return;
-      const message = json.length > 32_768 ? JSON.stringify({ type: event.type, seq: event.seq, omitted: true }) : json;
+      const message =
+        json.length > 32_768 ? JSON.stringify({ type: event.type, seq: event.seq, omitted: true }) : json;
       tell("info", message, { event: true, eventType: event.type });
     });
     return {
       tool: createTools(desk, project.dir),
       "tool.execute.before": ({ tool, callID, sessionID }) => gate.enter(tool, callID, sessionID),
       "tool.execute.after": async ({ callID }) => gate.leave(callID),
-      "chat.message": async ({ sessionID, agent, model }, { message }) => link.remember(sessionID, agent ?? message.agent, model ?? message.model),
+      "chat.message": async ({ sessionID, agent, model }, { message }) =>
+        link.remember(sessionID, agent ?? message.agent, model ?? message.model),
       event: async ({ event }) => turns.take(event),
       dispose: async () => unsubscribe(),
     };

@@ -11,7 +11,8 @@ import { startHost } from "./host.ts";
 import { ReviewError, toReviewError } from "./protocol/errors.ts";
 import { hubPath } from "./review/rows.ts";
 
-const USAGE = "usage: npm run serve -- --project <jj repository> [--port N] [--state DIR] [--verify-command CMD] [--json]";
+const USAGE =
+  "usage: npm run serve -- --project <jj repository> [--port N] [--state DIR] [--verify-command CMD] [--json]";
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -25,10 +26,13 @@ async function main(): Promise<void> {
     },
   });
   if (values.help) return void process.stdout.write(`${USAGE}\n`);
-  if (values.project === undefined) throw new ReviewError("invalid_request", `--project: expected the path of a jj repository\n${USAGE}`);
+  if (values.project === undefined)
+    throw new ReviewError("invalid_request", `--project: expected the path of a jj repository\n${USAGE}`);
   const config = loadConfig({
     ...(values.port === undefined ? {} : { port: values.port }),
-    ...(values.state === undefined ? {} : { state_dir: values.state, feedback_log: `${values.state}/feedback.jsonl` }),
+    ...(values.state === undefined
+      ? {}
+      : { state_dir: values.state, feedback_log: `${values.state}/feedback.jsonl` }),
     ...(values["verify-command"] === undefined ? {} : { verify: { command: values["verify-command"] } }),
   });
   const host = await startHost(config);

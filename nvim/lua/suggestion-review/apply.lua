@@ -32,6 +32,10 @@ local M = {}
 ---@field items SuggestionReview.PlanItem[]
 ---@field run? fun(): boolean, string|nil
 ---@field carrier? SuggestionReview.Carrier
+---@field tick? integer of the carrier when the plan was made
+---@field base? SuggestionReview.Base
+---@field shape? SuggestionReview.Form
+---@field others? SuggestionReview.Replacement[] what else is applied in the file
 
 ---@class SuggestionReview.Place where a suggestion's hunks go
 ---@field suggestion SuggestionReview.Suggestion
@@ -67,11 +71,6 @@ function M.place(suggestion, directory)
   }
 end
 
----@param kind string
-local function creates(kind)
-  return kind == "create"
-end
-
 --- The replacement a decision stands for.
 ---@param want SuggestionReview.Want
 ---@return SuggestionReview.Replacement|nil
@@ -96,9 +95,6 @@ local function replacement_of(want)
     kind = hunk.kind,
     decided = want.state,
   }
-  if hunk.kind == "create" or hunk.kind == "delete" then
-    replacement.at = 0
-  end
   if want.state == "modified" then
     local edited = want.modified_diff or ""
     if hunk.encoding == "latin1" then
@@ -180,15 +176,16 @@ end
 ---@param base SuggestionReview.Base
 ---@param list SuggestionReview.Replacement[]
 local function exists_with(base, list)
-  local exists = base.exists
+  local exists, gone, removed = base.exists, false, 0
   for _, replacement in ipairs(list) do
-    if creates(replacement.kind) then
+    if replacement.kind == "create" then
       exists = true
     elseif replacement.kind == "delete" and replacement.decided ~= "modified" then
-      exists = false
+      gone, removed = true, removed + replacement.count
     end
   end
-  return exists
+  -- A deletion that is taken only in part leaves a file.
+  return exists and not (gone and removed == #base.lines)
 end
 
 ---@param items SuggestionReview.PlanItem[]
@@ -265,6 +262,19 @@ local function plan_lines(place, plan, base, relative)
     end
   end
 
+  plan.base = base
+  plan.others = vim.tbl_filter(function(replacement)
+    for _, item in ipairs(items) do
+      if item.hunk.id == replacement.key then
+        return false
+      end
+    end
+    return true
+  end, now)
+  for _, item in ipairs(items) do
+    item.plan = plan
+  end
+
   local stat = vim.uv.fs_lstat(path)
   local _, after = mapping.changes({}, now, remove, add)
   local expected_exists, wanted_exists = exists_with(base, now), exists_with(base, after)
@@ -339,7 +349,8 @@ local function plan_lines(place, plan, base, relative)
           base_to = #base.lines,
         }
       end
-      plan.carrier = carried
+      plan.carrier, plan.tick = carried, carrier.tick(carried)
+      plan.shape = carried.buf and carried.form or { eol = "unix", encoding = "", bom = false }
     end
     return
   end
@@ -359,13 +370,14 @@ local function plan_lines(place, plan, base, relative)
   elseif not carried.exists and not carried.buf then
     return all(items, "refused", "there is no such file in this worktree")
   end
-  plan.carrier = carried
+  plan.carrier, plan.tick = carried, carrier.tick(carried)
 
   local base_lines, shape = decode_base(base, carried.form)
   if not base_lines then
     return all(items, "refused", shape --[[@as string]])
   end
   ---@cast shape SuggestionReview.Form
+  plan.shape = shape
   local function decode_all(list, fail)
     local out = {}
     for _, replacement in ipairs(list) do
@@ -726,6 +738,107 @@ function M.run(plans)
     end
   end
   return problems
+end
+
+--- The diff that makes a conflict's place in the base read as `lines`: the developer's own version as a modification.
+---@param item SuggestionReview.PlanItem
+---@param lines string[] as the carrier holds them
+---@return string|nil diff
+---@return string|nil reason
+---@return SuggestionReview.Replacement|nil
+function M.as_modification(item, lines)
+  local placed, plan = item.placed, item.plan
+  if not placed or not plan or not plan.base then
+    return nil, "there is no text to put there"
+  end
+  local base = plan.base.lines
+  local from, to = placed.base_from, placed.base_to
+  local encoded, reason = form.encode(table.concat(lines), plan.shape, from == 0)
+  if not encoded then
+    return nil, reason
+  end
+  local wanted = diff.split_lines(encoded)
+  for _, replacement in ipairs(plan.others) do
+    if mapping.overlap(replacement, { at = from, count = to - from }) then
+      return nil, "your edits reach into another hunk of the suggestion"
+    end
+  end
+  local first = math.max(0, from - 3)
+  local text = diff.format(
+    first,
+    first,
+    vim.list_slice(base, first + 1, from),
+    vim.list_slice(base, from + 1, to),
+    wanted,
+    vim.list_slice(base, to + 1, math.min(#base, to + 3))
+  )
+  if item.hunk.encoding == "latin1" then
+    text = diff.bytes_to_latin1(text)
+  elseif text:find("[\128-\255]") and vim.fn.match(text, "\\%u") ~= -1 and vim.iconv(text, "utf-8", "utf-8") ~= text then
+    return nil, "your text is not UTF-8"
+  end
+  return text,
+    nil,
+    {
+      key = item.hunk.id,
+      at = from,
+      count = to - from,
+      lines = wanted,
+      order = item.hunk.new_start,
+      digest = item.hunk.digest,
+      kind = item.hunk.kind,
+      decided = "modified",
+    }
+end
+
+--- Puts `lines` where the developer's edits and the suggestion met, and files it as what is applied there.
+---@param place SuggestionReview.Place
+---@param item SuggestionReview.PlanItem
+---@param lines string[]|nil nil: the file goes
+---@param replacement SuggestionReview.Replacement|nil nil: the hunk's own change, or for a rejected one nothing
+---@return boolean ok
+---@return string|nil reason
+function M.resolve(place, item, lines, replacement)
+  local plan, placed = item.plan, item.placed
+  if not plan or not placed or not plan.carrier then
+    return false, "there is nothing to resolve"
+  end
+  local carried = plan.carrier
+  if carrier.tick(carried) ~= plan.tick then
+    return false, "the file changed meanwhile; look at the hunk again"
+  end
+  local rejected = item.want.state == "rejected" or item.want.state == "pending"
+  local reason
+  if not lines then
+    local ok
+    ok, reason = fileop.remove(place.root, carried.path)
+    if not ok then
+      return false, reason
+    end
+  elseif not vim.deep_equal(lines, placed.ours) then
+    local write = require("suggestion-review.config").get().write_on_accept
+    local save = carried.buf and write and not vim.bo[carried.buf].modified
+    local total = #diff.split_lines(carrier.text(carried))
+    local ok
+    ok, reason = carrier.apply(
+      carried,
+      { { from = placed.from, to = placed.to, old = placed.ours, lines = lines } },
+      total
+    )
+    if not ok then
+      return false, reason
+    end
+    if save then
+      ok, reason = carrier.save(carried)
+      reason = not ok and "applied, but not saved: " .. tostring(reason) or nil
+    end
+  end
+  if rejected then
+    place.applied:record(place.suggestion.id, plan.file, {}, { item.hunk.id })
+  else
+    place.applied:record(place.suggestion.id, plan.file, { replacement or replacement_of(item.want) }, {})
+  end
+  return true, reason
 end
 
 --- Whether a hunk's change is in the worktree by our hand.

@@ -63,10 +63,6 @@ function M.fits(base, hunk, text)
     end
     return true
   end
-  if hunk.kind == "delete" then
-    at = 0
-    return check(text.old) and at == #base.lines
-  end
   return at <= #base.lines and check(text.before) and check(text.old) and check(text.after)
 end
 

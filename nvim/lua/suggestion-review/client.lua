@@ -17,6 +17,7 @@ local M = {}
 ---@field timer uv.uv_timer_t
 ---@field lasting boolean carries a request id: sent again after a reconnect
 ---@field sent boolean
+---@field raw? boolean part of connecting: not counted, not sent again
 
 ---@class SuggestionReview.Client
 ---@field server SuggestionReview.Server
@@ -30,6 +31,7 @@ local M = {}
 ---@field private waiting integer[] ids not sent yet
 ---@field private in_flight integer
 ---@field private socket? SuggestionReview.WebSocket
+---@field private raw? uv.uv_tcp_t connection before it is upgraded
 ---@field private timer? uv.uv_timer_t
 ---@field private generation integer grows with every attempt, so that late callbacks know they are late
 ---@field private inbox string[]
@@ -305,8 +307,10 @@ function Client:opened()
     table.sort(ids)
     self.waiting, self.in_flight = {}, 0
     for _, id in ipairs(ids) do
-      self.pending[id].sent = false
-      table.insert(self.waiting, id)
+      if not self.pending[id].raw then
+        self.pending[id].sent = false
+        table.insert(self.waiting, id)
+      end
     end
     self:send_waiting()
   end)

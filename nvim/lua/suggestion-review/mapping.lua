@@ -20,7 +20,7 @@ local M = {}
 ---@field decided? "accepted"|"modified"
 
 --- Lines [from, to) of the expected text become `lines`.
----@class (exact) SuggestionReview.Change
+---@class (exact) SuggestionReview.TextChange
 ---@field keys string[]    replacements it takes out or puts in
 ---@field from integer
 ---@field to integer
@@ -30,7 +30,7 @@ local M = {}
 ---@field base_to integer
 
 ---@class (exact) SuggestionReview.Placed
----@field change SuggestionReview.Change
+---@field change SuggestionReview.TextChange
 ---@field status "clean"|"already"|"conflict"
 ---@field from integer  lines [from, to) of the actual text
 ---@field to integer
@@ -118,7 +118,7 @@ end
 ---@param applied SuggestionReview.Replacement[]
 ---@param remove table<string, true>
 ---@param add SuggestionReview.Replacement[]
----@return SuggestionReview.Change[] changes in order
+---@return SuggestionReview.TextChange[] changes in order
 ---@return SuggestionReview.Replacement[] wanted what is applied afterwards
 ---@return string[] displaced keys that had to make room
 function M.changes(base, applied, remove, add)
@@ -218,7 +218,7 @@ function M.changes(base, applied, remove, add)
 end
 
 --- Carries changes of the expected text over to the actual one.
----@param changes SuggestionReview.Change[] in order
+---@param changes SuggestionReview.TextChange[] in order
 ---@param expected string[]|nil nil when the actual text is the expected one
 ---@param actual string[]|nil
 ---@param ranges? integer[][] differences between the two, if known already

@@ -25,7 +25,11 @@ export class SessionLink implements AgentLink {
   ) {}
 
   /** Remembers who answers in a session, so that what is put into it does not change agent or model. */
-  remember(session: string, agent: string | undefined, model: { providerID: string; modelID: string } | undefined): void {
+  remember(
+    session: string,
+    agent: string | undefined,
+    model: { providerID: string; modelID: string } | undefined,
+  ): void {
     this.ledger.change(
       `INSERT INTO session (id, project, agent, model, at) VALUES (?, ?, ?, ?, ?)
        ON CONFLICT (id) DO UPDATE SET agent = coalesce(excluded.agent, agent), model = coalesce(excluded.model, model), at = excluded.at`,
@@ -42,7 +46,10 @@ export class SessionLink implements AgentLink {
   }
 
   async deliver(session: string, text: string, delivery: string, act: boolean): Promise<void> {
-    const body = { ...this.#speaker(session), parts: [{ type: "text" as const, text, metadata: { [MARK]: delivery } }] };
+    const body = {
+      ...this.#speaker(session),
+      parts: [{ type: "text" as const, text, metadata: { [MARK]: delivery } }],
+    };
     const path = { id: session };
     const query = { directory: this.directory };
     const { error } = act
@@ -52,10 +59,16 @@ export class SessionLink implements AgentLink {
   }
 
   async delivered(session: string, delivery: string): Promise<boolean> {
-    const { data, error } = await this.client.session.messages({ path: { id: session }, query: { directory: this.directory } });
+    const { data, error } = await this.client.session.messages({
+      path: { id: session },
+      query: { directory: this.directory },
+    });
     if (error !== undefined) throw failure("The agent's session cannot be read", error);
     return (data ?? []).some(({ parts }) =>
-      parts.some((part) => part.type === "text" && (part.metadata as Record<string, unknown> | undefined)?.[MARK] === delivery),
+      parts.some(
+        (part) =>
+          part.type === "text" && (part.metadata as Record<string, unknown> | undefined)?.[MARK] === delivery,
+      ),
     );
   }
 
@@ -75,13 +88,19 @@ export class SessionLink implements AgentLink {
   async abort(request: AbortRequest): Promise<{ aborted: boolean }> {
     const session = request.session_id ?? this.#latest();
     if (session === null) return { aborted: false };
-    const { data, error } = await this.client.session.abort({ path: { id: session }, query: { directory: this.directory } });
+    const { data, error } = await this.client.session.abort({
+      path: { id: session },
+      query: { directory: this.directory },
+    });
     if (error !== undefined) throw failure("session_id: the session could not be stopped", error);
     return { aborted: data === true };
   }
 
   async #create(): Promise<string> {
-    const { data, error } = await this.client.session.create({ query: { directory: this.directory }, body: {} });
+    const { data, error } = await this.client.session.create({
+      query: { directory: this.directory },
+      body: {},
+    });
     if (error !== undefined || data === undefined) throw failure("opencode made no session", error);
     return data.id;
   }
@@ -90,7 +109,9 @@ export class SessionLink implements AgentLink {
     const row = this.#session(session);
     return {
       ...(row?.agent == null ? {} : { agent: row.agent }),
-      ...(row?.model == null ? {} : { model: JSON.parse(row.model) as { providerID: string; modelID: string } }),
+      ...(row?.model == null
+        ? {}
+        : { model: JSON.parse(row.model) as { providerID: string; modelID: string } }),
     };
   }
 
@@ -99,13 +120,19 @@ export class SessionLink implements AgentLink {
   }
 
   #latest(): string | null {
-    return this.ledger.row<{ id: string }>("SELECT id FROM session WHERE project = ? ORDER BY at DESC LIMIT 1", this.project)?.id ?? null;
+    return (
+      this.ledger.row<{ id: string }>(
+        "SELECT id FROM session WHERE project = ? ORDER BY at DESC LIMIT 1",
+        this.project,
+      )?.id ?? null
+    );
   }
 }
 
 function attachmentText(attachment: NonNullable<AskRequest["attachments"]>[number]): string {
   const { file, text, first_line: first, last_line: last } = attachment;
-  const range = first === undefined ? "" : ` lines ${first}${last === undefined || last === first ? "" : ` to ${last}`}`;
+  const range =
+    first === undefined ? "" : ` lines ${first}${last === undefined || last === first ? "" : ` to ${last}`}`;
   if (text === undefined) return `Attached: ${JSON.stringify(file)}${range}`;
   // A fence that the text does not hold, so that the text cannot end it.
   const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map((match) => match[0].length));
@@ -115,6 +142,9 @@ function attachmentText(attachment: NonNullable<AskRequest["attachments"]>[numbe
 
 function failure(what: string, error: unknown): ReviewError {
   const name = (error as { name?: string } | undefined)?.name ?? "";
-  const said = (error as { data?: { message?: string } } | undefined)?.data?.message ?? JSON.stringify(error) ?? "";
-  return new ReviewError(/NotFound/.test(name) ? "not_found" : "internal", `${what}: ${said}`, { cause: error });
+  const said =
+    (error as { data?: { message?: string } } | undefined)?.data?.message ?? JSON.stringify(error) ?? "";
+  return new ReviewError(/NotFound/.test(name) ? "not_found" : "internal", `${what}: ${said}`, {
+    cause: error,
+  });
 }

@@ -6,7 +6,13 @@ import { type ToolDefinition, tool } from "@opencode-ai/plugin";
 import { z } from "zod";
 import { toReviewError } from "../protocol/errors.ts";
 import { type Hunk, SuggestionId, type SuggestionSummary } from "../protocol/model.ts";
-import { CompleteRequest, FeedbackRequest, ListQuery, PublishRequest, StatusRequest } from "../protocol/requests.ts";
+import {
+  CompleteRequest,
+  FeedbackRequest,
+  ListQuery,
+  PublishRequest,
+  StatusRequest,
+} from "../protocol/requests.ts";
 import type { Desk } from "../review/desk.ts";
 
 const text = tool.schema.string;
@@ -18,11 +24,15 @@ async function answer<Schema extends z.ZodType>(
   args: unknown,
   work: (request: z.output<Schema>) => Promise<string> | string,
 ): Promise<string> {
-  const given = Object.fromEntries(Object.entries(args ?? {}).filter(([, value]) => value !== undefined && value !== null));
+  const given = Object.fromEntries(
+    Object.entries(args ?? {}).filter(([, value]) => value !== undefined && value !== null),
+  );
   const parsed = schema.safeParse(given);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
-    throw new Error(`${issue?.path.join(".") || "arguments"}: ${issue?.message ?? "not valid"}. Nothing was changed; call again with it corrected.`);
+    throw new Error(
+      `${issue?.path.join(".") || "arguments"}: ${issue?.message ?? "not valid"}. Nothing was changed; call again with it corrected.`,
+    );
   }
   try {
     return await work(parsed.data);
@@ -38,7 +48,9 @@ export function createTools(desk: Desk, project: string): Record<string, ToolDef
       description:
         "Publish the current jj change as a suggestion that the developer reviews hunk by hunk. Call it when the change is complete and its tests pass. Publishing the same change again makes a new revision; decisions on unchanged hunks are kept.",
       args: {
-        description: text().describe("Human-readable description of the changes; it becomes the commit message"),
+        description: text().describe(
+          "Human-readable description of the changes; it becomes the commit message",
+        ),
         change_id: text().optional().describe("jj change id; the working copy's change if left out"),
       },
       execute: (args, context) =>
@@ -54,7 +66,8 @@ export function createTools(desk: Desk, project: string): Record<string, ToolDef
         }),
     }),
     suggestion_feedback: tool({
-      description: "Submit feedback for a suggestion hunk. Only where the developer's settings let the agent decide.",
+      description:
+        "Submit feedback for a suggestion hunk. Only where the developer's settings let the agent decide.",
       args: {
         suggestion_id: text(),
         hunk_id: text(),
@@ -87,12 +100,14 @@ export function createTools(desk: Desk, project: string): Record<string, ToolDef
       execute: () =>
         answer(ListQuery, { project }, (query) => {
           const { suggestions } = desk.list(query);
-          if (suggestions.length === 0) return "No suggestion is under review. Publish one with publish_suggestion.";
+          if (suggestions.length === 0)
+            return "No suggestion is under review. Publish one with publish_suggestion.";
           return suggestions.map(summaryText).join("\n");
         }),
     }),
     get_suggestion: tool({
-      description: "Show one suggestion: each hunk with its state, the developer's comments, and its diff where it was not accepted.",
+      description:
+        "Show one suggestion: each hunk with its state, the developer's comments, and its diff where it was not accepted.",
       args: { suggestion_id: text() },
       execute: (args) =>
         answer(GetRequest, args, ({ suggestion_id }) => {
@@ -106,12 +121,15 @@ export function createTools(desk: Desk, project: string): Record<string, ToolDef
         }),
     }),
     complete_suggestion: tool({
-      description: "Finalize (push what was accepted) or discard a suggestion. Only where the developer's settings let the agent decide.",
+      description:
+        "Finalize (push what was accepted) or discard a suggestion. Only where the developer's settings let the agent decide.",
       args: { suggestion_id: text(), action: tool.schema.enum(["finalize", "discard"]) },
       execute: (args) =>
         answer(CompleteRequest, args, async (request) => {
           const result = await desk.complete(request, "agent");
-          return result.action === "finalized" ? `Finalized: commit ${result.commit} is on ${result.ref}.` : "Discarded.";
+          return result.action === "finalized"
+            ? `Finalized: commit ${result.commit} is on ${result.ref}.`
+            : "Discarded.";
         }),
     }),
   };
@@ -129,11 +147,11 @@ const DIFF_LINES = 60;
 
 function hunkText(hunk: Hunk): string {
   const lines = [`- ${hunk.id} [${hunk.kind}] ${hunk.state}`];
-  if (hunk.decision?.comment !== undefined) lines.push(`  developer's comment: ${JSON.stringify(hunk.decision.comment)}`);
+  if (hunk.decision?.comment !== undefined)
+    lines.push(`  developer's comment: ${JSON.stringify(hunk.decision.comment)}`);
   for (const comment of hunk.comments ?? []) lines.push(`  ${comment.by}: ${JSON.stringify(comment.text)}`);
   const diff = hunk.decision?.modified_diff ?? (hunk.state === "accepted" ? "" : hunk.diff);
   const shown = diff.split("\n").slice(0, DIFF_LINES);
   if (diff !== "") lines.push(...shown.map((line) => `    | ${line.slice(0, 400)}`));
   return lines.join("\n");
 }
-

@@ -19,11 +19,13 @@ export class TurnRelay {
     switch (event.type) {
       case "message.part.updated": {
         const { part } = event.properties;
-        if (part.type === "tool" && (part.state.status === "completed" || part.state.status === "error")) this.gate.leave(part.callID);
+        if (part.type === "tool" && (part.state.status === "completed" || part.state.status === "error"))
+          this.gate.leave(part.callID);
         break;
       }
       case "session.status":
-        if (event.properties.status.type === "busy") this.#turn(event.properties.sessionID, "busy", "The agent is working");
+        if (event.properties.status.type === "busy")
+          this.#turn(event.properties.sessionID, "busy", "The agent is working");
         break;
       case "session.idle":
         this.gate.clear(event.properties.sessionID);
@@ -35,7 +37,11 @@ export class TurnRelay {
         const aborted = error?.name === "MessageAbortedError";
         if (aborted) this.gate.abort(sessionID);
         const said = (error?.data as { message?: string } | undefined)?.message ?? error?.name ?? "unknown";
-        this.#turn(sessionID, "error", aborted ? "The agent was stopped" : `The agent's turn failed: ${said}`);
+        this.#turn(
+          sessionID,
+          "error",
+          aborted ? "The agent was stopped" : `The agent's turn failed: ${said}`,
+        );
         break;
       }
     }

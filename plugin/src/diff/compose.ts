@@ -79,7 +79,9 @@ function composeEntry(entry: Entry, pieces: Piece[], readBlob: ReadBlob): FileSt
   const lines = pieces.filter((piece) => LINE_KINDS.has(piece.kind));
   const wholesale = pieces.some((piece) => ["binary", "symlink", "submodule", "type"].includes(piece.kind));
   const path = (takes("rename") || entry.oldPath === null ? entry.newPath : entry.oldPath) as RawPath;
-  const mode = (takes("mode") || entry.oldMode === null || takes("type") ? entry.newMode : entry.oldMode) as string;
+  const mode = (
+    takes("mode") || entry.oldMode === null || takes("type") ? entry.newMode : entry.oldMode
+  ) as string;
   const base = (): Uint8Array => (entry.oldOid === null ? new Uint8Array(0) : readBlob(entry.oldOid));
 
   if (wholesale) {
@@ -87,12 +89,14 @@ function composeEntry(entry: Entry, pieces: Piece[], readBlob: ReadBlob): FileSt
     return sideState(path, mode, taken ? entry.newOid : entry.oldOid);
   }
   // A deletion that holds only in part, or with the developer's own text, leaves a file.
-  const allGone = entry.newPath === null && lines.every((piece) => piece.applied && piece.replacement === null);
+  const allGone =
+    entry.newPath === null && lines.every((piece) => piece.applied && piece.replacement === null);
   if (allGone) return [];
   if (entry.oldPath === null && !lines.some((piece) => piece.applied)) return [];
   const noLines = lines.every((piece) => !piece.applied);
   if (noLines && entry.oldOid !== null) return [{ path, mode, oid: entry.oldOid }];
-  const allLines = entry.newOid !== null && lines.every((piece) => piece.applied && piece.replacement === null);
+  const allLines =
+    entry.newOid !== null && lines.every((piece) => piece.applied && piece.replacement === null);
   if (allLines) return [{ path, mode, oid: entry.newOid as string }];
   return [{ path, mode, content: composeLines(base(), lines) }];
 }

@@ -41,7 +41,8 @@ const isFile = (mode: string | null): boolean => mode === "100644" || mode === "
 
 export const encodingOf = (text: Uint8Array): Encoding => (decodeUtf8(text) === null ? "latin1" : "utf-8");
 
-const side = (mode: string | null, oid: string | null): Uint8Array => (mode === null ? EMPTY : utf8(`${mode} ${oid}`));
+const side = (mode: string | null, oid: string | null): Uint8Array =>
+  mode === null ? EMPTY : utf8(`${mode} ${oid}`);
 const WITHOUT_LINES = { oldFrom: 0, oldCount: 0, newFrom: 0, newCount: 0, contextBefore: 0, contextAfter: 0 };
 
 function operation(
@@ -66,7 +67,13 @@ function operation(
   };
 }
 
-function textHunk(entry: number, kind: "text" | "create" | "delete", path: RawPath, run: Run, mode: string): FoundHunk {
+function textHunk(
+  entry: number,
+  kind: "text" | "create" | "delete",
+  path: RawPath,
+  run: Run,
+  mode: string,
+): FoundHunk {
   const diff = formatRun(run);
   const before = kind === "delete" ? concat([utf8(`${mode}\n`), run.old]) : run.old;
   const after = kind === "create" ? concat([utf8(`${mode}\n`), run.new]) : run.new;
@@ -129,21 +136,33 @@ function changedFile(index: number, entry: Entry, section: Section): FoundHunk[]
   if (entry.status === "R") {
     const old = entry.oldPath as RawPath;
     const sentence = `Renames ${displayPath(old)} to ${shown}`;
-    hunks.push(operation(index, "rename", path, fromLatin1(old), fromLatin1(path), sentence, "a file has one name"));
+    hunks.push(
+      operation(index, "rename", path, fromLatin1(old), fromLatin1(path), sentence, "a file has one name"),
+    );
   }
   if (entry.oldMode !== entry.newMode) {
     const sentence = `Changes the mode of ${shown} from ${entry.oldMode} to ${entry.newMode}`;
     hunks.push(
-      operation(index, "mode", path, utf8(`${entry.oldMode}`), utf8(`${entry.newMode}`), sentence, "a file has one mode"),
+      operation(
+        index,
+        "mode",
+        path,
+        utf8(`${entry.oldMode}`),
+        utf8(`${entry.newMode}`),
+        sentence,
+        "a file has one mode",
+      ),
     );
   }
   if (entry.oldOid === entry.newOid) return hunks;
   const one = (kind: HunkKind, what: string, reason: string) =>
     hunks.push(operation(index, kind, path, before, after, `Changes ${what} ${shown}`, reason));
   if (isSubmodule(entry.newMode)) one("submodule", "submodule", "a submodule is a single commit id");
-  else if (isSymlink(entry.newMode)) one("symlink", "the target of symbolic link", "a symbolic link has one target");
+  else if (isSymlink(entry.newMode))
+    one("symlink", "the target of symbolic link", "a symbolic link has one target");
   else if (section.binary) one("binary", "binary file", "binary content has no lines");
-  else for (const run of section.runs) hunks.push(textHunk(index, "text", path, run, entry.newMode as string));
+  else
+    for (const run of section.runs) hunks.push(textHunk(index, "text", path, run, entry.newMode as string));
   return hunks;
 }
 
@@ -194,7 +213,12 @@ export function findHunks(entries: Entry[], sections: Section[]): FoundHunk[] {
     if (group !== -1) {
       if (seen.has(group)) return;
       seen.add(group);
-      hunks.push(swap(entries, groups.flatMap((other, member) => (other === group ? [member] : []))));
+      hunks.push(
+        swap(
+          entries,
+          groups.flatMap((other, member) => (other === group ? [member] : [])),
+        ),
+      );
     } else if (entry.oldPath === null || entry.newPath === null) {
       hunks.push(wholeFile(index, entry, section));
     } else {
@@ -227,4 +251,3 @@ export function linesOfDiff(diff: Uint8Array): { old: Uint8Array; new: Uint8Arra
   }
   return { old: concat(removed), new: concat(added) };
 }
-

@@ -161,7 +161,10 @@ function readBlock(reader: LineReader, runs: Run[]): void {
     } else if (sign === 0x5c && last !== null) {
       last.open = true;
     } else {
-      throw new ReviewError("git_error", "git's patch holds a line that is neither context, removed nor added");
+      throw new ReviewError(
+        "git_error",
+        "git's patch holds a line that is neither context, removed nor added",
+      );
     }
   }
   // "\ No newline at end of file" follows the last line it speaks of, after the counts are used up.

@@ -26,7 +26,10 @@ export function parseRaw(output: Uint8Array): Entry[] {
     const match = /^:(\d{6}) (\d{6}) ([0-9a-f]+) ([0-9a-f]+) ([A-Z])\d*$/.exec(head);
     const first = fields[at++];
     if (match === null || first === undefined) {
-      throw new ReviewError("git_error", `git diff-tree printed a record that is not understood: ${head.slice(0, 120)}`);
+      throw new ReviewError(
+        "git_error",
+        `git diff-tree printed a record that is not understood: ${head.slice(0, 120)}`,
+      );
     }
     const [, oldMode, newMode, oldOid, newOid, status] = match as unknown as string[];
     const entry = { oldMode, newMode, oldOid, newOid } as Entry;
@@ -45,7 +48,10 @@ export function parseRaw(output: Uint8Array): Entry[] {
         entries.push({ ...entry, status, oldPath: first, newPath: fields[at++] ?? "" });
         break;
       default:
-        throw new ReviewError("git_error", `git diff-tree reported status ${status}, which has no meaning here`);
+        throw new ReviewError(
+          "git_error",
+          `git diff-tree reported status ${status}, which has no meaning here`,
+        );
     }
   }
   return entries;

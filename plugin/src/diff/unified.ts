@@ -50,7 +50,9 @@ export interface Replacement {
 
 const HEADER = /^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@[^\n]*\n?$/;
 const refuse = (message: string): ReviewError =>
-  new ReviewError("invalid_modification", `modified_diff: ${message}`, { details: { field: "modified_diff" } });
+  new ReviewError("invalid_modification", `modified_diff: ${message}`, {
+    details: { field: "modified_diff" },
+  });
 
 /**
  * Reads an edited diff of one hunk against the file it was made on.
@@ -63,7 +65,11 @@ const refuse = (message: string): ReviewError =>
  * @param claimFree lines [from, to) of the base that no other hunk claims: the block's changes must lie inside
  * @throws ReviewError invalid_modification, saying which line and what was expected
  */
-export function parseEdited(diff: Uint8Array, base: Uint8Array, claimFree: { from: number; to: number }): Replacement {
+export function parseEdited(
+  diff: Uint8Array,
+  base: Uint8Array,
+  claimFree: { from: number; to: number },
+): Replacement {
   const lines: Uint8Array[] = [];
   const offsets = lineOffsets(diff);
   for (let i = 0; i + 1 < offsets.length; i++) lines.push(diff.subarray(offsets[i], offsets[i + 1]));
@@ -107,7 +113,8 @@ export function parseEdited(diff: Uint8Array, base: Uint8Array, claimFree: { fro
     const sign = line[0];
     const number = at + 1;
     if (sign === 0x20 || sign === LF) {
-      if (oldLeft === 0 || newLeft === 0) throw refuse(`line ${number} is context beyond the counts of the header`);
+      if (oldLeft === 0 || newLeft === 0)
+        throw refuse(`line ${number} is context beyond the counts of the header`);
       const text = sign === LF ? (at++, line) : takeLine();
       matchBase(position, text, number, "context");
       kept.push({ at: position, line: text });
@@ -134,7 +141,8 @@ export function parseEdited(diff: Uint8Array, base: Uint8Array, claimFree: { fro
     }
   }
   for (const rest of lines.slice(at)) {
-    if (rest.length > 1 || rest[0] !== LF) throw refuse("expected nothing after the lines that the header counts");
+    if (rest.length > 1 || rest[0] !== LF)
+      throw refuse("expected nothing after the lines that the header counts");
   }
 
   // A block without any change asks for the base as it is: an empty replacement of nothing.
@@ -145,12 +153,15 @@ export function parseEdited(diff: Uint8Array, base: Uint8Array, claimFree: { fro
       `changes base lines ${from + 1} to ${to}, but only lines ${claimFree.from + 1} to ${claimFree.to} are this hunk's to change; the neighbouring lines belong to other hunks`,
     );
   }
-  const text = concat(kept.filter((line) => line.at === -1 || (line.at >= from && line.at < to)).map((line) => line.line));
+  const text = concat(
+    kept.filter((line) => line.at === -1 || (line.at >= from && line.at < to)).map((line) => line.line),
+  );
   checkEnds(text, to === baseLines);
   return { from, count: to - from, text };
 
   function matchBase(index: number, text: Uint8Array, number: number, sort: string): void {
-    if (index >= baseLines) throw refuse(`line ${number} speaks of base line ${index + 1}, but the file has ${baseLines}`);
+    if (index >= baseLines)
+      throw refuse(`line ${number} speaks of base line ${index + 1}, but the file has ${baseLines}`);
     if (!equalBytes(baseLine(index), text)) {
       throw refuse(`line ${number} (${sort}) is not what the base has in line ${index + 1}`);
     }
@@ -160,7 +171,9 @@ export function parseEdited(diff: Uint8Array, base: Uint8Array, claimFree: { fro
       throw refuse("only the file's last line may lack its newline");
     }
     if (from === baseLines && from > 0 && replacement.length > 0 && base[base.length - 1] !== LF) {
-      throw refuse("the file's last line has no newline: replace it with itself and a newline to add lines after it");
+      throw refuse(
+        "the file's last line has no newline: replace it with itself and a newline to add lines after it",
+      );
     }
   }
 }

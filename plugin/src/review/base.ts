@@ -19,7 +19,10 @@ export interface BaseContext {
 export async function markMovedBases({ ledger, project, now }: BaseContext): Promise<void> {
   const tip = await project.sharedTip();
   if (tip === null) return;
-  const rows = ledger.rows<SuggestionRow>("SELECT * FROM suggestion WHERE project = ? AND state = 'open' AND base_moved = 0", project.dir);
+  const rows = ledger.rows<SuggestionRow>(
+    "SELECT * FROM suggestion WHERE project = ? AND state = 'open' AND base_moved = 0",
+    project.dir,
+  );
   for (const row of rows) {
     const { base_commit: base } = getRevision(ledger, row.id, row.revision);
     if (base === tip.commit || !(await project.hub.isAncestor(base, tip.commit))) continue;
@@ -27,7 +30,12 @@ export async function markMovedBases({ ledger, project, now }: BaseContext): Pro
       ledger.change("UPDATE suggestion SET base_moved = 1 WHERE id = ?", row.id);
       ledger.emit(
         project.dir,
-        { type: "suggestion.base_moved", suggestion_id: row.id, branch: tip.ref.replace(/^refs\/heads\//, ""), commit: tip.commit },
+        {
+          type: "suggestion.base_moved",
+          suggestion_id: row.id,
+          branch: tip.ref.replace(/^refs\/heads\//, ""),
+          commit: tip.commit,
+        },
         now(),
       );
     });
@@ -35,7 +43,10 @@ export async function markMovedBases({ ledger, project, now }: BaseContext): Pro
 }
 
 /** A new revision of a suggestion on the tip of the shared branch; decisions on unchanged hunks are kept. */
-export async function rebase({ ledger, project, now }: BaseContext, request: RebaseRequest): Promise<PublishResult> {
+export async function rebase(
+  { ledger, project, now }: BaseContext,
+  request: RebaseRequest,
+): Promise<PublishResult> {
   const before = answered<PublishResult>(ledger, request);
   if (before !== null) return before;
   return project.gate.run(() =>
@@ -49,21 +60,29 @@ export async function rebase({ ledger, project, now }: BaseContext, request: Reb
       await project.jj.snapshot();
       const [change, ...others] = await project.jj.commitsOf(row.change_id);
       if (change === undefined || others.length > 0) {
-        throw new ReviewError("unpublishable", `Change ${row.change_id.slice(0, 12)} is gone from the agent's repository, or divergent there`);
+        throw new ReviewError(
+          "unpublishable",
+          `Change ${row.change_id.slice(0, 12)} is gone from the agent's repository, or divergent there`,
+        );
       }
       const store = await project.jj.store();
       await project.hub.take(store.dir, change.commit, `refs/review/${row.id}/agent`);
       const merged = await mergeCommits(project.hub, base, tip.commit, change.commit);
       if ("files" in merged) {
-        throw new ReviewError("merge_conflict", `The shared branch changed the same lines: ${merged.files.join(", ")}. Nothing was moved; ask the agent to rebase by hand.`, {
-          details: { files: merged.files },
-        });
+        throw new ReviewError(
+          "merge_conflict",
+          `The shared branch changed the same lines: ${merged.files.join(", ")}. Nothing was moved; ask the agent to rebase by hand.`,
+          {
+            details: { files: merged.files },
+          },
+        );
       }
       await project.fetchHub();
       await project.jj.aside(["rebase", "--quiet", "--source", change.commit, "--destination", tip.commit]);
       await project.jj.updateStale();
       const [moved] = await project.jj.commitsOf(row.change_id);
-      if (moved === undefined) throw new ReviewError("jj_error", "The change vanished while it was being rebased");
+      if (moved === undefined)
+        throw new ReviewError("jj_error", "The change vanished while it was being rebased");
       const result = await republish(ledger, project, row, moved, now);
       ledger.transaction(() => recordAnswer(ledger, request, result));
       return result;

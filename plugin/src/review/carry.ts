@@ -6,7 +6,7 @@ import { compose, type Piece } from "../diff/compose.ts";
 import type { FoundHunk } from "../diff/hunks.ts";
 import { linesOfDiff } from "../diff/hunks.ts";
 import type { HunkState } from "../protocol/model.ts";
-import { diffText, type DecisionRecord, decisionOf, type HunkRow } from "./rows.ts";
+import { type DecisionRecord, decisionOf, diffText, type HunkRow } from "./rows.ts";
 
 /** Where a base line of the old revision is in the new one's base, or null when it was changed. */
 export type MapLine = (path: string, line: number, count: number) => number | null;
@@ -27,7 +27,12 @@ const rawPathOf = (row: HunkRow): string => row.path;
  * @param found hunks of the new revision
  * @param oldPath base path of a found hunk, where modifications are looked up
  */
-export function carryDecisions(previous: HunkRow[], found: FoundHunk[], mapLine: MapLine, revision: number): Carried[] {
+export function carryDecisions(
+  previous: HunkRow[],
+  found: FoundHunk[],
+  mapLine: MapLine,
+  revision: number,
+): Carried[] {
   const decided = new Map<string, HunkRow>();
   for (const row of previous) {
     if (row.state === "pending") continue;
@@ -41,7 +46,9 @@ export function carryDecisions(previous: HunkRow[], found: FoundHunk[], mapLine:
     const moved = mapLine(rawPathOf(row), row.old_from, row.old_count);
     const shift = (moved ?? row.old_from) - row.old_from;
     const modified =
-      decision.modified === undefined ? {} : { modified: { ...decision.modified, from: decision.modified.from + shift } };
+      decision.modified === undefined
+        ? {}
+        : { modified: { ...decision.modified, from: decision.modified.from + shift } };
     return {
       state: row.state,
       decision: { ...decision, ...modified, carried_from: decision.carried_from ?? row.revision },
@@ -52,7 +59,9 @@ export function carryDecisions(previous: HunkRow[], found: FoundHunk[], mapLine:
   for (const [index, hunk] of found.entries()) {
     const own = carried[index] as Carried;
     if (own.state !== "pending") continue;
-    const rejected = previous.find((row) => row.state === "rejected" && row.path === hunk.path && touches(row, hunk, mapLine));
+    const rejected = previous.find(
+      (row) => row.state === "rejected" && row.path === hunk.path && touches(row, hunk, mapLine),
+    );
     if (rejected === undefined) continue;
     const comment = decisionOf(rejected)?.comment;
     carried[index] = {
@@ -65,7 +74,8 @@ export function carryDecisions(previous: HunkRow[], found: FoundHunk[], mapLine:
 
 function touches(row: HunkRow, hunk: FoundHunk, mapLine: MapLine): boolean {
   const line = mapLine(rawPathOf(row), row.old_from, row.old_count);
-  if (line === null || row.atomic_reason !== null || hunk.atomicReason !== null) return row.kind === hunk.kind && row.atomic_reason !== null;
+  if (line === null || row.atomic_reason !== null || hunk.atomicReason !== null)
+    return row.kind === hunk.kind && row.atomic_reason !== null;
   return line <= hunk.oldFrom + hunk.oldCount && hunk.oldFrom <= line + row.old_count;
 }
 
@@ -73,7 +83,12 @@ function touches(row: HunkRow, hunk: FoundHunk, mapLine: MapLine): boolean {
  * Once settled, the agent's change holds the developer's own text where a hunk was modified. New hunks that together
  * say exactly that text for those lines are the developer's, and accepted.
  */
-function carryModifications(previous: HunkRow[], found: FoundHunk[], carried: Carried[], mapLine: MapLine): void {
+function carryModifications(
+  previous: HunkRow[],
+  found: FoundHunk[],
+  carried: Carried[],
+  mapLine: MapLine,
+): void {
   for (const row of previous) {
     const decision = decisionOf(row);
     const modified = decision?.modified;
@@ -92,7 +107,12 @@ function carryModifications(previous: HunkRow[], found: FoundHunk[], carried: Ca
     });
     if (inside.length === 0) continue;
     const wanted = Buffer.from(modified.text, "base64");
-    const made = textOfRange(inside.map((index) => found[index] as FoundHunk), row, modified.count, from);
+    const made = textOfRange(
+      inside.map((index) => found[index] as FoundHunk),
+      row,
+      modified.count,
+      from,
+    );
     if (made === null || Buffer.compare(made, wanted) !== 0) continue;
     for (const index of inside) {
       const { modified: _, ...rest } = decision;
@@ -139,7 +159,15 @@ function textOfRange(hunks: FoundHunk[], row: HunkRow, count: number, from: numb
     replacement: { from: hunk.oldFrom - from, count: hunk.oldCount, text: linesOfDiff(hunk.diff).new },
     text: () => new Uint8Array(0),
   }));
-  const entry = { status: "M" as const, oldPath: "x", newPath: "x", oldMode: "100644", newMode: "100644", oldOid: "base", newOid: "new" };
+  const entry = {
+    status: "M" as const,
+    oldPath: "x",
+    newPath: "x",
+    oldMode: "100644",
+    newMode: "100644",
+    oldOid: "base",
+    newOid: "new",
+  };
   const [file] = compose([entry], pieces, () => Buffer.concat(base)).files;
   return file !== undefined && "content" in file ? file.content : null;
 }

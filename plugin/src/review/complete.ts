@@ -38,7 +38,11 @@ export interface CompleteContext {
   now: () => Date;
 }
 
-export async function complete(context: CompleteContext, request: CompleteRequest, by: Actor): Promise<CompleteResult> {
+export async function complete(
+  context: CompleteContext,
+  request: CompleteRequest,
+  by: Actor,
+): Promise<CompleteResult> {
   const before = answered<CompleteResult>(context.ledger, request);
   if (before !== null) return before;
   return context.project.exclusively(() =>
@@ -46,30 +50,50 @@ export async function complete(context: CompleteContext, request: CompleteReques
   );
 }
 
-async function discard(context: CompleteContext, request: CompleteRequest, by: Actor): Promise<CompleteResult> {
+async function discard(
+  context: CompleteContext,
+  request: CompleteRequest,
+  by: Actor,
+): Promise<CompleteResult> {
   const { ledger } = context;
   return ledger.transaction(() => {
     const again = answered<CompleteResult>(ledger, request);
     if (again !== null) return again;
     const suggestion = getOpen(ledger, request.suggestion_id);
     close(context, suggestion, "discarded");
-    ledger.emit(suggestion.project, { type: "suggestion.completed", suggestion_id: suggestion.id, action: "discarded", by }, context.now());
-    tell(context, suggestion, "The developer discarded this suggestion. Hunks accepted before stay accepted; everything else is taken out of your change.");
+    ledger.emit(
+      suggestion.project,
+      { type: "suggestion.completed", suggestion_id: suggestion.id, action: "discarded", by },
+      context.now(),
+    );
+    tell(
+      context,
+      suggestion,
+      "The developer discarded this suggestion. Hunks accepted before stay accepted; everything else is taken out of your change.",
+    );
     const answer: CompleteResult = { success: true, suggestion_id: suggestion.id, action: "discarded" };
     recordAnswer(ledger, request, answer);
     return answer;
   });
 }
 
-async function finalize(context: CompleteContext, request: CompleteRequest, by: Actor): Promise<CompleteResult> {
+async function finalize(
+  context: CompleteContext,
+  request: CompleteRequest,
+  by: Actor,
+): Promise<CompleteResult> {
   const { ledger, project } = context;
   const suggestion = getOpen(ledger, request.suggestion_id);
   if (suggestion.stacked_on !== null) {
     const lower = getSuggestion(ledger, suggestion.stacked_on);
     if (lower.state === "open") {
-      throw new ReviewError("merge_conflict", `This suggestion is based on suggestion ${lower.id}, which is not finalized yet; finalize or discard that first`, {
-        details: { stacked_on: lower.id },
-      });
+      throw new ReviewError(
+        "merge_conflict",
+        `This suggestion is based on suggestion ${lower.id}, which is not finalized yet; finalize or discard that first`,
+        {
+          details: { stacked_on: lower.id },
+        },
+      );
     }
   }
   const revision = getRevision(ledger, suggestion.id, suggestion.revision);
@@ -77,31 +101,63 @@ async function finalize(context: CompleteContext, request: CompleteRequest, by: 
   const options = {
     message: message.endsWith("\n") ? message : `${message}\n`,
     author: revision.author,
-    committer: revision.author.replace(/\d+ [+-]\d{4}$/, `${Math.floor(context.now().getTime() / 1000)} +0000`),
+    committer: revision.author.replace(
+      /\d+ [+-]\d{4}$/,
+      `${Math.floor(context.now().getTime() / 1000)} +0000`,
+    ),
   };
   const accepted = await writeTree(ledger, project, suggestion, "accepted", options);
   if (accepted.tree === revision.base_tree) {
-    throw new ReviewError("nothing_to_do", "Nothing was accepted, so there is no commit to make; discard the suggestion instead");
+    throw new ReviewError(
+      "nothing_to_do",
+      "Nothing was accepted, so there is no commit to make; discard the suggestion instead",
+    );
   }
   await checkBaseIsShared(project, revision.base_commit);
   const shared = await project.sharedRef();
   const tip = await remoteTip(project.hub, context.sync.remote, shared);
-  const ref = context.sync.branch === null ? bookmarkRef(context.sync.prefix, suggestion, message) : `refs/heads/${context.sync.branch}`;
+  const ref =
+    context.sync.branch === null
+      ? bookmarkRef(context.sync.prefix, suggestion, message)
+      : `refs/heads/${context.sync.branch}`;
   const expected = (ref === shared ? tip : await remoteTip(project.hub, context.sync.remote, ref)) ?? ZERO;
-  const prepared = await ontoBranch(project.hub, accepted, revision.base_commit, ref === shared || context.sync.branch === null ? tip : expected, {
-    ...options,
-    ref: `refs/review/${suggestion.id}/final`,
-  });
+  const prepared = await ontoBranch(
+    project.hub,
+    accepted,
+    revision.base_commit,
+    ref === shared || context.sync.branch === null ? tip : expected,
+    {
+      ...options,
+      ref: `refs/review/${suggestion.id}/final`,
+    },
+  );
   if (ref === shared && tip !== null && prepared.base !== tip) {
-    throw new ReviewError("push_rejected", `${ref} is not an ancestor of the suggestion's base; rebase the suggestion first`);
+    throw new ReviewError(
+      "push_rejected",
+      `${ref} is not an ancestor of the suggestion's base; rebase the suggestion first`,
+    );
   }
-  const finalizing: Finalizing = { commit: prepared.commit, tree: prepared.tree, base: prepared.base, ref, expected, by };
+  const finalizing: Finalizing = {
+    commit: prepared.commit,
+    tree: prepared.tree,
+    base: prepared.base,
+    ref,
+    expected,
+    by,
+  };
   ledger.transaction(() => {
     const still = getOpen(ledger, suggestion.id);
     if (still.updated_at !== suggestion.updated_at || still.revision !== suggestion.revision) {
-      throw new ReviewError("stale_hunk", "Decisions changed while the commit was being made; finalize again");
+      throw new ReviewError(
+        "stale_hunk",
+        "Decisions changed while the commit was being made; finalize again",
+      );
     }
-    ledger.change("UPDATE suggestion SET finalizing = ? WHERE id = ?", JSON.stringify(finalizing), suggestion.id);
+    ledger.change(
+      "UPDATE suggestion SET finalizing = ? WHERE id = ?",
+      JSON.stringify(finalizing),
+      suggestion.id,
+    );
   });
   await project.hub.setRef(`refs/review/${suggestion.id}/final`, prepared.commit);
   return pushAndRecord(context, suggestion.id, finalizing, request);
@@ -114,13 +170,20 @@ async function pushAndRecord(
   request: CompleteRequest,
 ): Promise<CompleteResult> {
   const { ledger, project, sync } = context;
-  const clear = () => ledger.transaction(() => ledger.change("UPDATE suggestion SET finalizing = NULL WHERE id = ?", suggestionId));
+  const clear = () =>
+    ledger.transaction(() =>
+      ledger.change("UPDATE suggestion SET finalizing = NULL WHERE id = ?", suggestionId),
+    );
   try {
     await push(project.hub, sync.remote, finalizing.commit, finalizing.ref, finalizing.expected);
   } catch (thrown) {
     clear();
     const message = thrown instanceof Error ? thrown.message : String(thrown);
-    ledger.emit(project.dir, { type: "suggestion.error", code: "sync_failed", message, suggestion_id: suggestionId }, context.now());
+    ledger.emit(
+      project.dir,
+      { type: "suggestion.error", code: "sync_failed", message, suggestion_id: suggestionId },
+      context.now(),
+    );
     throw thrown;
   }
   // The hub holds it too when it went elsewhere, so that the developer can fetch it from either.
@@ -130,12 +193,36 @@ async function pushAndRecord(
     const suggestion = getSuggestion(ledger, suggestionId);
     const shortRef = finalizing.ref.replace(/^refs\/heads\//, "");
     const result = { commit: finalizing.commit, ref: shortRef, base_commit: finalizing.base };
-    const answer: CompleteResult = { success: true, suggestion_id: suggestionId, action: "finalized", ...result, files };
+    const answer: CompleteResult = {
+      success: true,
+      suggestion_id: suggestionId,
+      action: "finalized",
+      ...result,
+      files,
+    };
     if (suggestion.state === "open") {
-      ledger.change("UPDATE suggestion SET result = ?, finalizing = NULL WHERE id = ?", JSON.stringify(result), suggestionId);
+      ledger.change(
+        "UPDATE suggestion SET result = ?, finalizing = NULL WHERE id = ?",
+        JSON.stringify(result),
+        suggestionId,
+      );
       close(context, suggestion, "finalized");
-      ledger.emit(project.dir, { type: "suggestion.completed", suggestion_id: suggestionId, action: "finalized", ...result, by: finalizing.by }, context.now());
-      tell(context, suggestion, `The developer finalized this suggestion: commit ${finalizing.commit.slice(0, 12)} is on ${shortRef}. Your change keeps only what was not decided.`);
+      ledger.emit(
+        project.dir,
+        {
+          type: "suggestion.completed",
+          suggestion_id: suggestionId,
+          action: "finalized",
+          ...result,
+          by: finalizing.by,
+        },
+        context.now(),
+      );
+      tell(
+        context,
+        suggestion,
+        `The developer finalized this suggestion: commit ${finalizing.commit.slice(0, 12)} is on ${shortRef}. Your change keeps only what was not decided.`,
+      );
     }
     recordAnswer(ledger, request, answer);
     return answer;
@@ -143,8 +230,19 @@ async function pushAndRecord(
 }
 
 async function changedFiles(project: Project, finalizing: Finalizing): Promise<string[]> {
-  const { stdout } = await project.hub.run(["diff-tree", "-r", "-z", "--name-only", "--no-renames", await project.hub.treeOf(finalizing.base), finalizing.tree]);
-  return new TextDecoder().decode(stdout).split("\0").filter((file) => file !== "");
+  const { stdout } = await project.hub.run([
+    "diff-tree",
+    "-r",
+    "-z",
+    "--name-only",
+    "--no-renames",
+    await project.hub.treeOf(finalizing.base),
+    finalizing.tree,
+  ]);
+  return new TextDecoder()
+    .decode(stdout)
+    .split("\0")
+    .filter((file) => file !== "");
 }
 
 function close(context: CompleteContext, suggestion: SuggestionRow, state: "finalized" | "discarded"): void {
@@ -157,7 +255,13 @@ function close(context: CompleteContext, suggestion: SuggestionRow, state: "fina
 }
 
 function tell(context: CompleteContext, suggestion: SuggestionRow, message: string): void {
-  const head = { project: suggestion.project, suggestion: suggestion.id, session: suggestion.session, kind: "note" as const, at: context.now().toISOString() };
+  const head = {
+    project: suggestion.project,
+    suggestion: suggestion.id,
+    session: suggestion.session,
+    kind: "note" as const,
+    at: context.now().toISOString(),
+  };
   enqueue(context.ledger, head, { description: suggestion.description, message });
 }
 
@@ -169,7 +273,13 @@ async function checkBaseIsShared(project: Project, base: string): Promise<void> 
   if (base === ZERO) return;
   const branches = await project.hub.text(["for-each-ref", "--format=%(refname)", "refs/heads"]);
   if (branches === "") return;
-  const holding = await project.hub.text(["for-each-ref", "--format=%(refname)", "--contains", base, "refs/heads"]);
+  const holding = await project.hub.text([
+    "for-each-ref",
+    "--format=%(refname)",
+    "--contains",
+    base,
+    "refs/heads",
+  ]);
   if (holding !== "") return;
   throw new ReviewError(
     "push_rejected",
@@ -181,7 +291,10 @@ async function checkBaseIsShared(project: Project, base: string): Promise<void> 
 /** Finishes pushes that a crash interrupted. Returns what was done, one sentence each. */
 export async function resumeFinalizing(context: CompleteContext): Promise<string[]> {
   const { ledger, project } = context;
-  const rows = ledger.rows<SuggestionRow>("SELECT * FROM suggestion WHERE project = ? AND finalizing IS NOT NULL", project.dir);
+  const rows = ledger.rows<SuggestionRow>(
+    "SELECT * FROM suggestion WHERE project = ? AND finalizing IS NOT NULL",
+    project.dir,
+  );
   const done: string[] = [];
   for (const row of rows) {
     const finalizing = JSON.parse(row.finalizing as string) as Finalizing;
@@ -189,7 +302,9 @@ export async function resumeFinalizing(context: CompleteContext): Promise<string
       await pushAndRecord(context, row.id, finalizing, { suggestion_id: row.id, action: "finalize" });
       done.push(`finished the interrupted push of suggestion ${row.id} to ${finalizing.ref}`);
     } catch (thrown) {
-      done.push(`the interrupted push of suggestion ${row.id} could not be finished: ${(thrown as Error).message}`);
+      done.push(
+        `the interrupted push of suggestion ${row.id} could not be finished: ${(thrown as Error).message}`,
+      );
     }
   }
   return done;

@@ -2,10 +2,17 @@
 import type { Piece } from "../diff/compose.ts";
 import { linesOfDiff } from "../diff/hunks.ts";
 import type { HunkState } from "../protocol/model.ts";
-import { writeComposed, type WrittenCommit } from "../vcs/trees.ts";
+import { type WrittenCommit, writeComposed } from "../vcs/trees.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Project } from "./project.ts";
-import { decisionOf, entriesOf, getRevision, type HunkRow, type SuggestionRow, standingHunks } from "./rows.ts";
+import {
+  decisionOf,
+  entriesOf,
+  getRevision,
+  type HunkRow,
+  type SuggestionRow,
+  standingHunks,
+} from "./rows.ts";
 
 /** accepted: what the developer took. sandbox: that, and what is still undecided. */
 export type Part = "accepted" | "sandbox" | "proposed";
@@ -53,11 +60,17 @@ export function writeTree(
   options: TreeOptions = {},
 ): Promise<WrittenCommit> {
   const revision = getRevision(ledger, suggestion.id, suggestion.revision);
-  return writeComposed(project.hub, revision.base_commit, entriesOf(revision), piecesOf(ledger, suggestion, part), {
-    ref: `refs/review/${suggestion.id}/${part}`,
-    parent: revision.base_commit,
-    message: options.message ?? `${part} part of suggestion ${suggestion.id}\n`,
-    author: options.author ?? revision.author,
-    ...(options.committer === undefined ? {} : { committer: options.committer }),
-  });
+  return writeComposed(
+    project.hub,
+    revision.base_commit,
+    entriesOf(revision),
+    piecesOf(ledger, suggestion, part),
+    {
+      ref: `refs/review/${suggestion.id}/${part}`,
+      parent: revision.base_commit,
+      message: options.message ?? `${part} part of suggestion ${suggestion.id}\n`,
+      author: options.author ?? revision.author,
+      ...(options.committer === undefined ? {} : { committer: options.committer }),
+    },
+  );
 }

@@ -83,7 +83,12 @@ export class Courier {
       const delivery = uuid();
       this.ledger.transaction(() => {
         for (const row of batch) {
-          this.ledger.change("UPDATE outbox SET state = 'sending', delivery = ?, session = ? WHERE id = ?", delivery, session, row.id);
+          this.ledger.change(
+            "UPDATE outbox SET state = 'sending', delivery = ?, session = ? WHERE id = ?",
+            delivery,
+            session,
+            row.id,
+          );
         }
       });
       await this.#send(session, delivery, batch);
@@ -98,7 +103,11 @@ export class Courier {
       // The session is gone: the notes wait for the next one of this project.
       this.ledger.transaction(() => {
         this.ledger.change("DELETE FROM session WHERE id = ?", session);
-        for (const row of batch) this.ledger.change("UPDATE outbox SET state = 'new', delivery = NULL, session = NULL WHERE id = ?", row.id);
+        for (const row of batch)
+          this.ledger.change(
+            "UPDATE outbox SET state = 'new', delivery = NULL, session = NULL WHERE id = ?",
+            row.id,
+          );
       });
       throw error;
     });
@@ -112,7 +121,10 @@ export class Courier {
 
   #lastSession(): string | null {
     return (
-      this.ledger.row<{ id: string }>("SELECT id FROM session WHERE project = ? ORDER BY at DESC LIMIT 1", this.project)?.id ?? null
+      this.ledger.row<{ id: string }>(
+        "SELECT id FROM session WHERE project = ? ORDER BY at DESC LIMIT 1",
+        this.project,
+      )?.id ?? null
     );
   }
 }
@@ -120,7 +132,10 @@ export class Courier {
 /** Without a session: everything that waits, handed over in the answer of the agent's own call. */
 export function takeFeedback(ledger: Ledger, project: string): string[] {
   return ledger.transaction(() => {
-    const rows = ledger.rows<OutboxRow>("SELECT * FROM outbox WHERE project = ? AND state <> 'sent' ORDER BY id", project);
+    const rows = ledger.rows<OutboxRow>(
+      "SELECT * FROM outbox WHERE project = ? AND state <> 'sent' ORDER BY id",
+      project,
+    );
     if (rows.length === 0) return [];
     ledger.change("UPDATE outbox SET state = 'sent' WHERE project = ? AND state <> 'sent'", project);
     return [feedbackText(rows)];

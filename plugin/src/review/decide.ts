@@ -3,12 +3,18 @@
  * history, events, the answer of its request id and the note for the agent are written together or not at all.
  */
 import { concat, fromLatin1, lineOffsets, utf8 } from "../diff/bytes.ts";
-import { encodingOf, linesOfDiff } from "../diff/hunks.ts";
 import { hunkDigest } from "../diff/digest.ts";
+import { encodingOf, linesOfDiff } from "../diff/hunks.ts";
 import { formatRun, parseEdited } from "../diff/unified.ts";
 import { ReviewError } from "../protocol/errors.ts";
 import type { Actor, CommentEntry, HunkState } from "../protocol/model.ts";
-import type { BatchRequest, CommentRequest, FeedbackRequest, HunkDecision, UndoRequest } from "../protocol/requests.ts";
+import type {
+  BatchRequest,
+  CommentRequest,
+  FeedbackRequest,
+  HunkDecision,
+  UndoRequest,
+} from "../protocol/requests.ts";
 import type { DecisionResult } from "./contract.ts";
 import type { Ledger } from "./ledger.ts";
 import { enqueue, type FeedbackItem } from "./outbox.ts";
@@ -47,21 +53,33 @@ export function decide(context: DecideContext, request: FeedbackRequest, by: Act
 
 export function decideMany(context: DecideContext, request: BatchRequest, by: Actor): DecisionResult {
   return once(context.ledger, request, () => {
-    if (request.decisions !== undefined) return decideBatch(context, request.suggestion_id, request.decisions, by);
+    if (request.decisions !== undefined)
+      return decideBatch(context, request.suggestion_id, request.decisions, by);
     const scope = request.scope;
-    if (scope === undefined) throw new ReviewError("invalid_request", "decisions: expected either decisions or scope");
+    if (scope === undefined)
+      throw new ReviewError("invalid_request", "decisions: expected either decisions or scope");
     const suggestion = getOpen(context.ledger, request.suggestion_id);
     if (scope.revision !== undefined && scope.revision !== suggestion.revision) {
-      throw new ReviewError("stale_hunk", `Revision ${suggestion.revision} was published meanwhile; look at it first`, {
-        details: { revision: suggestion.revision },
-      });
+      throw new ReviewError(
+        "stale_hunk",
+        `Revision ${suggestion.revision} was published meanwhile; look at it first`,
+        {
+          details: { revision: suggestion.revision },
+        },
+      );
     }
     const hunks = standingHunks(context.ledger, suggestion.id, suggestion.revision).filter(
       (hunk) =>
-        (scope.file === undefined || hunk.file === scope.file) && (scope.include === "all" || hunk.state === "pending"),
+        (scope.file === undefined || hunk.file === scope.file) &&
+        (scope.include === "all" || hunk.state === "pending"),
     );
     if (hunks.length === 0) {
-      throw new ReviewError("nothing_to_do", scope.file === undefined ? "No hunk is left to decide" : `file: no hunk of ${scope.file} is left to decide`);
+      throw new ReviewError(
+        "nothing_to_do",
+        scope.file === undefined
+          ? "No hunk is left to decide"
+          : `file: no hunk of ${scope.file} is left to decide`,
+      );
     }
     const decisions = hunks.map((hunk) => ({
       hunk_id: hunk.id,
@@ -84,19 +102,27 @@ function decideBatch(
   const seen = new Set<string>();
   decisions.forEach((decision, index) => {
     if (seen.has(decision.hunk_id) && decision.lines === undefined) {
-      throw new ReviewError("invalid_request", `decisions.${index}.hunk_id: this hunk is decided twice in one request`);
+      throw new ReviewError(
+        "invalid_request",
+        `decisions.${index}.hunk_id: this hunk is decided twice in one request`,
+      );
     }
     seen.add(decision.hunk_id);
     let hunk = loaded?.[index] ?? getHunk(ledger, writer.suggestion, decision.hunk_id);
     if (decision.digest !== undefined && decision.digest !== hunk.digest) {
-      throw new ReviewError("stale_hunk", "digest: the hunk has changed since this decision was made; look at it again", {
-        details: { hunk: toHunk(hunk) },
-      });
+      throw new ReviewError(
+        "stale_hunk",
+        "digest: the hunk has changed since this decision was made; look at it again",
+        {
+          details: { hunk: toHunk(hunk) },
+        },
+      );
     }
     if (decision.lines !== undefined) hunk = writer.split(hunk, decision.lines);
     const record: DecisionRecord = { by, at: writer.at };
     if (decision.comment !== undefined && decision.comment !== "") record.comment = decision.comment;
-    if (decision.action === "modify") record.modified = readModification(context, writer.suggestion, hunk, decision);
+    if (decision.action === "modify")
+      record.modified = readModification(context, writer.suggestion, hunk, decision);
     writer.set(hunk, STATE_OF[decision.action], record);
   });
   return writer.finish();
@@ -123,7 +149,12 @@ interface DecisionRow {
 const HISTORY = `SELECT decision.* FROM decision JOIN decision_batch ON decision_batch.id = decision.batch
   WHERE decision.suggestion = ? AND decision_batch.revision = ?`;
 
-function revert(context: DecideContext, request: UndoRequest, by: Actor, way: "undo" | "redo"): DecisionResult {
+function revert(
+  context: DecideContext,
+  request: UndoRequest,
+  by: Actor,
+  way: "undo" | "redo",
+): DecisionResult {
   const { ledger } = context;
   const suggestion = getOpen(ledger, request.suggestion_id);
   const writer = new BatchWriter(context, suggestion, by);
@@ -133,7 +164,11 @@ function revert(context: DecideContext, request: UndoRequest, by: Actor, way: "u
   if (request.hunk_id !== undefined) getHunk(ledger, suggestion, request.hunk_id);
   const found =
     request.hunk_id === undefined
-      ? ledger.row<DecisionRow>(`${HISTORY} AND undone = ${undone} ORDER BY decision.id ${order} LIMIT 1`, suggestion.id, suggestion.revision)
+      ? ledger.row<DecisionRow>(
+          `${HISTORY} AND undone = ${undone} ORDER BY decision.id ${order} LIMIT 1`,
+          suggestion.id,
+          suggestion.revision,
+        )
       : ledger.row<DecisionRow>(
           `${HISTORY} AND undone = ${undone} AND hunk = ? ORDER BY decision.id ${order} LIMIT 1`,
           suggestion.id,
@@ -141,11 +176,17 @@ function revert(context: DecideContext, request: UndoRequest, by: Actor, way: "u
           request.hunk_id,
         );
   if (found === null) {
-    throw new ReviewError("nothing_to_do", `hunk_id: there is nothing to ${way}${request.hunk_id === undefined ? "" : " on this hunk"}`);
+    throw new ReviewError(
+      "nothing_to_do",
+      `hunk_id: there is nothing to ${way}${request.hunk_id === undefined ? "" : " on this hunk"}`,
+    );
   }
   const rows =
     request.hunk_id === undefined
-      ? ledger.rows<DecisionRow>(`SELECT * FROM decision WHERE batch = ? AND undone = ${undone} ORDER BY id ${order}`, found.batch)
+      ? ledger.rows<DecisionRow>(
+          `SELECT * FROM decision WHERE batch = ? AND undone = ${undone} ORDER BY id ${order}`,
+          found.batch,
+        )
       : [found];
   for (const row of rows) {
     const hunk = getHunk(ledger, suggestion, row.hunk);
@@ -172,9 +213,13 @@ function readModification(
   decision: HunkDecision,
 ): Modification {
   const diff = decision.modified_diff;
-  if (diff === undefined) throw new ReviewError("invalid_request", "modified_diff: required when action is modify");
+  if (diff === undefined)
+    throw new ReviewError("invalid_request", "modified_diff: required when action is modify");
   if (hunk.atomic_reason !== null) {
-    throw new ReviewError("invalid_modification", `modified_diff: this ${hunk.kind} hunk cannot be edited, ${hunk.atomic_reason}; accept or reject it`);
+    throw new ReviewError(
+      "invalid_modification",
+      `modified_diff: this ${hunk.kind} hunk cannot be edited, ${hunk.atomic_reason}; accept or reject it`,
+    );
   }
   const bytes = hunk.encoding === "latin1" ? encodeLatin1(diff) : utf8(diff);
   const base = context.readBase(suggestion, hunk);
@@ -191,14 +236,22 @@ function readModification(
 function encodeLatin1(text: string): Uint8Array {
   for (const character of text) {
     if ((character.codePointAt(0) ?? 0) > 255) {
-      throw new ReviewError("invalid_modification", `modified_diff: this file is not UTF-8, so that "${character}" cannot be written to it`);
+      throw new ReviewError(
+        "invalid_modification",
+        `modified_diff: this file is not UTF-8, so that "${character}" cannot be written to it`,
+      );
     }
   }
   return fromLatin1(text);
 }
 
 /** Base lines that neither another hunk nor another's modification claims, around this hunk. */
-function freeRange(ledger: Ledger, suggestion: SuggestionRow, hunk: HunkRow, baseLines: number): { from: number; to: number } {
+function freeRange(
+  ledger: Ledger,
+  suggestion: SuggestionRow,
+  hunk: HunkRow,
+  baseLines: number,
+): { from: number; to: number } {
   const others = ledger.rows<HunkRow>(
     "SELECT * FROM hunk WHERE suggestion = ? AND revision = ? AND retired = 0 AND entry = ? AND id <> ?",
     suggestion.id,
@@ -212,7 +265,8 @@ function freeRange(ledger: Ledger, suggestion: SuggestionRow, hunk: HunkRow, bas
     if (other.atomic_reason !== null) continue;
     for (const claim of claimsOf(other)) {
       const isBefore =
-        claim.from < hunk.old_from || (claim.from === hunk.old_from && (other.new_from < hunk.new_from || claim.to < hunk.old_from));
+        claim.from < hunk.old_from ||
+        (claim.from === hunk.old_from && (other.new_from < hunk.new_from || claim.to < hunk.old_from));
       if (isBefore) from = Math.max(from, claim.to);
       else to = Math.min(to, claim.from);
     }
@@ -252,10 +306,20 @@ class BatchWriter {
   set(hunk: HunkRow, state: HunkState, record: DecisionRecord): void {
     const ledger = this.#ledger;
     if (this.#batch === null) {
-      ledger.change("INSERT INTO decision_batch (suggestion, revision, by, at) VALUES (?, ?, ?, ?)", this.suggestion.id, this.suggestion.revision, this.by, this.at);
+      ledger.change(
+        "INSERT INTO decision_batch (suggestion, revision, by, at) VALUES (?, ?, ?, ?)",
+        this.suggestion.id,
+        this.suggestion.revision,
+        this.by,
+        this.at,
+      );
       this.#batch = ledger.row<{ id: number }>("SELECT last_insert_rowid() AS id")?.id ?? 0;
     }
-    ledger.change("DELETE FROM decision WHERE suggestion = ? AND hunk = ? AND undone = 1", this.suggestion.id, hunk.id);
+    ledger.change(
+      "DELETE FROM decision WHERE suggestion = ? AND hunk = ? AND undone = 1",
+      this.suggestion.id,
+      hunk.id,
+    );
     ledger.change(
       "INSERT INTO decision (batch, suggestion, hunk, before_state, before, after_state, after) VALUES (?, ?, ?, ?, ?, ?, ?)",
       this.#batch,
@@ -275,7 +339,10 @@ class BatchWriter {
       const free = freeRange(this.#ledger, this.suggestion, hunk, Number.MAX_SAFE_INTEGER);
       const { from, count } = record.modified;
       if (from < free.from || from + count > free.to) {
-        throw new ReviewError("invalid_modification", "A neighbouring hunk was modified meanwhile and holds the same lines; undo that first");
+        throw new ReviewError(
+          "invalid_modification",
+          "A neighbouring hunk was modified meanwhile and holds the same lines; undo that first",
+        );
       }
     }
     this.#write(hunk, state, record);
@@ -295,7 +362,13 @@ class BatchWriter {
       hunk.id,
     );
     this.#touched.set(hunk.id, hunk);
-    const common = { suggestion_id: hunk.suggestion, hunk_id: hunk.id, digest: hunk.digest, revision: hunk.revision, by: this.by };
+    const common = {
+      suggestion_id: hunk.suggestion,
+      hunk_id: hunk.id,
+      digest: hunk.digest,
+      revision: hunk.revision,
+      by: this.by,
+    };
     if (state === "pending") {
       this.#emit({ type: "suggestion.hunk_reset", ...common });
     } else {
@@ -322,8 +395,18 @@ class BatchWriter {
       hunk.id,
     );
     this.#touched.set(hunk.id, hunk);
-    this.#emit({ type: "suggestion.comment", suggestion_id: hunk.suggestion, hunk_id: hunk.id, comment: text, by: this.by });
-    this.#items.push({ ...feedbackItem(hunk, hunk.state, decisionOf(hunk)), action: "comment", comment: text });
+    this.#emit({
+      type: "suggestion.comment",
+      suggestion_id: hunk.suggestion,
+      hunk_id: hunk.id,
+      comment: text,
+      by: this.by,
+    });
+    this.#items.push({
+      ...feedbackItem(hunk, hunk.state, decisionOf(hunk)),
+      action: "comment",
+      comment: text,
+    });
   }
 
   /** Cuts a pending hunk so that `lines` is a hunk of its own, and returns that part. */
@@ -333,7 +416,12 @@ class BatchWriter {
     if (part === undefined) throw new ReviewError("internal", "A split lost the part it was made for");
     if (parts.length === 1) return hunk;
     const ledger = this.#ledger;
-    ledger.change("UPDATE hunk SET retired = 1 WHERE suggestion = ? AND revision = ? AND id = ?", hunk.suggestion, hunk.revision, hunk.id);
+    ledger.change(
+      "UPDATE hunk SET retired = 1 WHERE suggestion = ? AND revision = ? AND id = ?",
+      hunk.suggestion,
+      hunk.revision,
+      hunk.id,
+    );
     for (const { row } of parts) insertHunk(ledger, row);
     this.#hunksAdded += parts.length - 1;
     this.#counts.pending += parts.length - 1;
@@ -359,14 +447,30 @@ class BatchWriter {
         );
         if (parent === null || parent.retired === 0) break;
         const parts = partsOf(this.#ledger, parent);
-        const whole = parts.every((part) => part.retired === 0 && part.state === "pending" && part.comments === null);
+        const whole = parts.every(
+          (part) => part.retired === 0 && part.state === "pending" && part.comments === null,
+        );
         if (!whole) break;
         for (const part of parts) {
-          this.#ledger.change("DELETE FROM hunk WHERE suggestion = ? AND revision = ? AND id = ?", part.suggestion, part.revision, part.id);
-          this.#ledger.change("DELETE FROM decision WHERE suggestion = ? AND hunk = ?", part.suggestion, part.id);
+          this.#ledger.change(
+            "DELETE FROM hunk WHERE suggestion = ? AND revision = ? AND id = ?",
+            part.suggestion,
+            part.revision,
+            part.id,
+          );
+          this.#ledger.change(
+            "DELETE FROM decision WHERE suggestion = ? AND hunk = ?",
+            part.suggestion,
+            part.id,
+          );
           this.#touched.delete(part.id);
         }
-        this.#ledger.change("UPDATE hunk SET retired = 0 WHERE suggestion = ? AND revision = ? AND id = ?", parent.suggestion, parent.revision, parent.id);
+        this.#ledger.change(
+          "UPDATE hunk SET retired = 0 WHERE suggestion = ? AND revision = ? AND id = ?",
+          parent.suggestion,
+          parent.revision,
+          parent.id,
+        );
         parent.retired = 0;
         this.#hunksAdded -= parts.length - 1;
         this.#counts.pending -= parts.length - 1;
@@ -409,11 +513,21 @@ class BatchWriter {
       message: `${reviewed}/${after.hunk_count} hunks reviewed, ${after.accepted + after.modified} applied`,
     });
     if (this.#items.length > 0) {
-      enqueue(ledger, { project: suggestion.project, suggestion: suggestion.id, session: suggestion.session, kind: "note", at: this.at }, {
-        description: suggestion.description,
-        items: this.#items,
-        remaining: after.hunk_count - reviewed,
-      });
+      enqueue(
+        ledger,
+        {
+          project: suggestion.project,
+          suggestion: suggestion.id,
+          session: suggestion.session,
+          kind: "note",
+          at: this.at,
+        },
+        {
+          description: suggestion.description,
+          items: this.#items,
+          remaining: after.hunk_count - reviewed,
+        },
+      );
     }
     return {
       success: true,
@@ -450,8 +564,10 @@ interface Part {
 /** Up to three parts: what is before the lines, the lines, what is after. */
 function splitHunk(hunk: HunkRow, lines: NonNullable<HunkDecision["lines"]>): Part[] {
   const refuse = (message: string) => new ReviewError("invalid_request", `lines: ${message}`);
-  if (hunk.atomic_reason !== null) throw refuse(`this ${hunk.kind} hunk cannot be split, ${hunk.atomic_reason}`);
-  if (hunk.state !== "pending") throw refuse("the hunk is decided already; undo that before deciding a part of it");
+  if (hunk.atomic_reason !== null)
+    throw refuse(`this ${hunk.kind} hunk cannot be split, ${hunk.atomic_reason}`);
+  if (hunk.state !== "pending")
+    throw refuse("the hunk is decided already; undo that before deciding a part of it");
   const [oldFirst, oldCount] = lines.old;
   const [newFirst, newCount] = lines.new;
   if (oldFirst + oldCount > hunk.old_count) throw refuse(`old: the hunk removes ${hunk.old_count} lines`);
@@ -463,9 +579,15 @@ function splitHunk(hunk: HunkRow, lines: NonNullable<HunkDecision["lines"]>): Pa
   const oldCuts = [0, oldFirst, oldFirst + oldCount, hunk.old_count];
   const newCuts = [0, newFirst, newFirst + newCount, hunk.new_count];
   const parts: Part[] = [];
-  const cut = (bytes: Uint8Array, offsets: number[], from: number, to: number) => bytes.subarray(offsets[from], offsets[to]);
+  const cut = (bytes: Uint8Array, offsets: number[], from: number, to: number) =>
+    bytes.subarray(offsets[from], offsets[to]);
   for (let i = 0; i < 3; i++) {
-    const [oldFrom, oldTo, newFrom, newTo] = [oldCuts[i], oldCuts[i + 1], newCuts[i], newCuts[i + 1]] as [number, number, number, number];
+    const [oldFrom, oldTo, newFrom, newTo] = [oldCuts[i], oldCuts[i + 1], newCuts[i], newCuts[i + 1]] as [
+      number,
+      number,
+      number,
+      number,
+    ];
     if (oldTo === oldFrom && newTo === newFrom) continue;
     const part = { old: cut(text.old, old, oldFrom, oldTo), new: cut(text.new, fresh, newFrom, newTo) };
     // Without its newline a line can only be last, whichever parts are taken.
@@ -487,7 +609,8 @@ function splitHunk(hunk: HunkRow, lines: NonNullable<HunkDecision["lines"]>): Pa
     };
     const diff = formatRun(run);
     const mode = (hunk.new_mode ?? hunk.old_mode) as string;
-    const side = (kind: "create" | "delete", bytes: Uint8Array) => (hunk.kind === kind ? concat([utf8(`${mode}\n`), bytes]) : bytes);
+    const side = (kind: "create" | "delete", bytes: Uint8Array) =>
+      hunk.kind === kind ? concat([utf8(`${mode}\n`), bytes]) : bytes;
     parts.push({
       chosen: i === 1,
       row: {

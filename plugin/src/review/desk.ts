@@ -31,7 +31,16 @@ import type {
 import type { AgentLink } from "./agent-link.ts";
 import { markMovedBases, rebase } from "./base.ts";
 import { type CompleteContext, complete, resumeFinalizing } from "./complete.ts";
-import type { CompleteResult, DecisionResult, DeskHealth, EventListener, EventPage, PublishResult, ReviewDesk, SettleResult } from "./contract.ts";
+import type {
+  CompleteResult,
+  DecisionResult,
+  DeskHealth,
+  EventListener,
+  EventPage,
+  PublishResult,
+  ReviewDesk,
+  SettleResult,
+} from "./contract.ts";
 import { Courier, takeFeedback } from "./courier.ts";
 import * as decisions from "./decide.ts";
 import { FeedbackLog } from "./feedback-log.ts";
@@ -40,7 +49,15 @@ import { enqueue } from "./outbox.ts";
 import { Project, type QuietGate } from "./project.ts";
 import { publish, resumePublishes } from "./publish.ts";
 import * as reading from "./reading.ts";
-import { entriesOf, getOpen, getRevision, getSuggestion, hubPath, type HunkRow, type SuggestionRow } from "./rows.ts";
+import {
+  entriesOf,
+  getOpen,
+  getRevision,
+  getSuggestion,
+  type HunkRow,
+  hubPath,
+  type SuggestionRow,
+} from "./rows.ts";
 import { needsSettling, settle } from "./settle.ts";
 import { verify } from "./verify.ts";
 
@@ -94,7 +111,9 @@ export class Desk implements ReviewDesk {
     const courier =
       options.link === null
         ? null
-        : new Courier(this.ledger, project.dir, options.link, (error) => this.#failed("The agent could not be told", error));
+        : new Courier(this.ledger, project.dir, options.link, (error) =>
+            this.#failed("The agent could not be told", error),
+          );
     this.#hosts.get(project.dir)?.courier?.stop();
     this.#hosts.set(project.dir, { project, link: options.link, courier, settling: null });
     for (const sentence of await this.#recover(project)) this.onRemark("info", sentence);
@@ -104,7 +123,11 @@ export class Desk implements ReviewDesk {
 
   async #recover(project: Project): Promise<string[]> {
     const cleared = await project.clearLeftovers();
-    return [...cleared, ...(await resumePublishes(this.ledger, project)), ...(await resumeFinalizing(this.#completeContext(project)))];
+    return [
+      ...cleared,
+      ...(await resumePublishes(this.ledger, project)),
+      ...(await resumeFinalizing(this.#completeContext(project))),
+    ];
   }
 
   close(): void {
@@ -182,10 +205,18 @@ export class Desk implements ReviewDesk {
 
   #decided(actor: Actor, work: (context: decisions.DecideContext) => DecisionResult): DecisionResult {
     this.#checkMayDecide(actor);
-    const result = work({ ledger: this.ledger, readBase: (suggestion, hunk) => this.#readBase(suggestion, hunk), now: this.#now });
+    const result = work({
+      ledger: this.ledger,
+      readBase: (suggestion, hunk) => this.#readBase(suggestion, hunk),
+      now: this.#now,
+    });
     const suggestion = getSuggestion(this.ledger, result.suggestion_id);
     this.#kick(suggestion.project);
-    if (this.#config.autoSync && result.remaining_hunks === 0 && suggestion.accepted + suggestion.modified > 0) {
+    if (
+      this.#config.autoSync &&
+      result.remaining_hunks === 0 &&
+      suggestion.accepted + suggestion.modified > 0
+    ) {
       void this.complete({ suggestion_id: suggestion.id, action: "finalize" }, actor).catch((error) =>
         this.#failed("The suggestion could not be finalized by itself", error),
       );
@@ -195,7 +226,10 @@ export class Desk implements ReviewDesk {
 
   #checkMayDecide(actor: Actor): void {
     if (actor === "agent" && !this.#config.agentMayApprove) {
-      throw new ReviewError("forbidden", "The agent may not decide on its own work here; the developer reviews it (setting agent_may_approve)");
+      throw new ReviewError(
+        "forbidden",
+        "The agent may not decide on its own work here; the developer reviews it (setting agent_may_approve)",
+      );
     }
   }
 
@@ -205,7 +239,8 @@ export class Desk implements ReviewDesk {
     if (!oid) return new Uint8Array(0);
     const hub = join(this.hubRoot(), `${suggestion.hub}.git`);
     const read = spawnSync("git", ["--git-dir", hub, "cat-file", "blob", oid], { maxBuffer: 2 ** 30 });
-    if (read.status !== 0) throw new ReviewError("git_error", `The base of ${hunk.file} cannot be read from ${hub}`);
+    if (read.status !== 0)
+      throw new ReviewError("git_error", `The base of ${hunk.file} cannot be read from ${hub}`);
     return read.stdout;
   }
 
@@ -234,7 +269,12 @@ export class Desk implements ReviewDesk {
   }
 
   verify(request: VerifyRequest): ReturnType<ReviewDesk["verify"]> {
-    const context = { ...this.#config.verify, ledger: this.ledger, project: this.#projectOf(request.suggestion_id), now: this.#now };
+    const context = {
+      ...this.#config.verify,
+      ledger: this.ledger,
+      project: this.#projectOf(request.suggestion_id),
+      now: this.#now,
+    };
     return verify(context, request.suggestion_id);
   }
 
@@ -242,15 +282,28 @@ export class Desk implements ReviewDesk {
 
   async revise(request: ReviseRequest): Promise<{ sent: boolean; message: string }> {
     const suggestion = getOpen(this.ledger, request.suggestion_id);
-    const head = { project: suggestion.project, suggestion: suggestion.id, session: suggestion.session, kind: "revise" as const, at: this.#now().toISOString() };
+    const head = {
+      project: suggestion.project,
+      suggestion: suggestion.id,
+      session: suggestion.session,
+      kind: "revise" as const,
+      at: this.#now().toISOString(),
+    };
     const message = [
       "The developer asks you to revise this suggestion: act on the rejections and comments, then publish the same change again.",
-      ...(request.comment === undefined ? [] : ["What the developer says:", ...request.comment.split("\n").map((line) => `    | ${line}`)]),
+      ...(request.comment === undefined
+        ? []
+        : ["What the developer says:", ...request.comment.split("\n").map((line) => `    | ${line}`)]),
     ].join("\n");
-    this.ledger.transaction(() => enqueue(this.ledger, head, { description: suggestion.description, message }));
+    this.ledger.transaction(() =>
+      enqueue(this.ledger, head, { description: suggestion.description, message }),
+    );
     this.#kick(suggestion.project);
     const live = this.#hosts.get(suggestion.project)?.link != null;
-    return { sent: live, message: live ? "The agent is told to revise" : "The agent will hear it with its next call" };
+    return {
+      sent: live,
+      message: live ? "The agent is told to revise" : "The agent will hear it with its next call",
+    };
   }
 
   async ask(request: AskRequest): Promise<{ session_id: string }> {
@@ -317,8 +370,13 @@ export class Desk implements ReviewDesk {
     return {
       ledger_bytes: this.ledger.size(),
       last_seq: this.lastSeq(),
-      open_suggestions: this.ledger.row<{ n: number }>("SELECT count(*) AS n FROM suggestion WHERE state = 'open'")?.n ?? 0,
-      projects: [...this.#hosts.values()].map(({ project }) => ({ project: project.dir, hub: hubPath(project.hubName), branch: this.#config.sync.base })),
+      open_suggestions:
+        this.ledger.row<{ n: number }>("SELECT count(*) AS n FROM suggestion WHERE state = 'open'")?.n ?? 0,
+      projects: [...this.#hosts.values()].map(({ project }) => ({
+        project: project.dir,
+        hub: hubPath(project.hubName),
+        branch: this.#config.sync.base,
+      })),
       last_error: this.#lastError,
     };
   }
@@ -347,13 +405,18 @@ export class Desk implements ReviewDesk {
     const host = this.#hosts.get(projectDir);
     if (host === undefined || host.link === null) return;
     host.courier?.wake();
-    if (needsSettling(this.ledger, projectDir, false) || host.project.followHub) void this.#settleNow(host, false);
+    if (needsSettling(this.ledger, projectDir, false) || host.project.followHub)
+      void this.#settleNow(host, false);
   }
 
   /** Settles once more when something was asked for while a settle was running. */
   async #settleNow(host: Host, retryFailed: boolean): Promise<string[]> {
     const { project } = host;
-    if (retryFailed) this.ledger.change("UPDATE suggestion SET settle_needed = 1 WHERE project = ? AND settle_needed = 2", project.dir);
+    if (retryFailed)
+      this.ledger.change(
+        "UPDATE suggestion SET settle_needed = 1 WHERE project = ? AND settle_needed = 2",
+        project.dir,
+      );
     while (host.settling !== null) await host.settling;
     if (!needsSettling(this.ledger, project.dir, false) && !project.followHub) return [];
     host.settling = settle({ ledger: this.ledger, project, now: this.#now }).catch((error) => {
@@ -398,15 +461,21 @@ export class Desk implements ReviewDesk {
       const [only, ...more] = this.#hosts.values();
       if (only === undefined) throw new ReviewError("not_found", "project: this server has no project yet");
       if (more.length > 0) {
-        throw new ReviewError("invalid_request", "project: this server has several projects; name the directory of one", {
-          details: { projects: [...this.#hosts.keys()] },
-        });
+        throw new ReviewError(
+          "invalid_request",
+          "project: this server has several projects; name the directory of one",
+          {
+            details: { projects: [...this.#hosts.keys()] },
+          },
+        );
       }
       return only;
     }
     const host = this.#hosts.get(dir);
     if (host === undefined) {
-      throw new ReviewError("not_found", `project: ${dir} is not a project of this server`, { details: { projects: [...this.#hosts.keys()] } });
+      throw new ReviewError("not_found", `project: ${dir} is not a project of this server`, {
+        details: { projects: [...this.#hosts.keys()] },
+      });
     }
     return host;
   }
@@ -415,14 +484,22 @@ export class Desk implements ReviewDesk {
     const { project } = getSuggestion(this.ledger, suggestionId);
     const host = this.#hosts.get(project);
     if (host === undefined) {
-      throw new ReviewError("not_found", `The project ${project} of this suggestion is not open in this server`, { details: { project } });
+      throw new ReviewError(
+        "not_found",
+        `The project ${project} of this suggestion is not open in this server`,
+        { details: { project } },
+      );
     }
     return host.project;
   }
 
   #linkOf(dir: string | undefined): AgentLink {
     const { link } = this.#hostOf(dir);
-    if (link === null) throw new ReviewError("nothing_to_do", "No agent session is reachable from this server: it runs outside opencode");
+    if (link === null)
+      throw new ReviewError(
+        "nothing_to_do",
+        "No agent session is reachable from this server: it runs outside opencode",
+      );
     return link;
   }
 }

@@ -3,12 +3,27 @@
  * last sequence number in the file says where to go on, so that a crash neither loses nor doubles a line. Lines are
  * only ever appended; a torn last line is closed and left.
  */
-import { closeSync, existsSync, fstatSync, fsyncSync, mkdirSync, openSync, readSync, statSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import type { ReviewEvent } from "../protocol/events.ts";
 import type { Ledger } from "./ledger.ts";
 
-const LOGGED = ["suggestion.hunk_applied", "suggestion.hunk_reset", "suggestion.comment", "suggestion.completed"];
+const LOGGED = [
+  "suggestion.hunk_applied",
+  "suggestion.hunk_reset",
+  "suggestion.comment",
+  "suggestion.completed",
+];
 const TAIL_BYTES = 1024 * 1024;
 
 export class FeedbackLog {
@@ -59,7 +74,10 @@ export class FeedbackLog {
     const tail = Buffer.alloc(length);
     readSync(file, tail, 0, length, size - length);
     if (tail[length - 1] !== 10) writeSync(file, "\n");
-    const lines = tail.toString("utf8").split("\n").filter((line) => line !== "");
+    const lines = tail
+      .toString("utf8")
+      .split("\n")
+      .filter((line) => line !== "");
     for (const line of lines.reverse()) {
       try {
         const seq = (JSON.parse(line) as { seq?: unknown }).seq;

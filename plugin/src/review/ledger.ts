@@ -94,7 +94,11 @@ export class Ledger {
     const event = { ...body, seq, ts: now.toISOString(), project } as ReviewEvent;
     const json = JSON.stringify(event);
     const suggestion =
-      "suggestion_id" in body ? (body.suggestion_id ?? null) : "suggestion" in body ? body.suggestion.id : null;
+      "suggestion_id" in body
+        ? (body.suggestion_id ?? null)
+        : "suggestion" in body
+          ? body.suggestion.id
+          : null;
     this.change(
       "INSERT INTO event (seq, ts, project, type, suggestion, json) VALUES (?, ?, ?, ?, ?, ?)",
       seq,
@@ -115,7 +119,12 @@ export class Ledger {
   eventTexts(since: number, limit: number, project?: string): { seq: number; json: string }[] {
     return project === undefined
       ? this.rows("SELECT seq, json FROM event WHERE seq > ? ORDER BY seq LIMIT ?", since, limit)
-      : this.rows("SELECT seq, json FROM event WHERE seq > ? AND project = ? ORDER BY seq LIMIT ?", since, project, limit);
+      : this.rows(
+          "SELECT seq, json FROM event WHERE seq > ? AND project = ? ORDER BY seq LIMIT ?",
+          since,
+          project,
+          limit,
+        );
   }
 
   subscribe(listener: EventListener): () => void {
@@ -147,7 +156,10 @@ export class Ledger {
     const first = own[0];
     const contiguous = first === undefined || first.event.seq === this.#told + 1;
     if (own.length > 0 && contiguous) return own;
-    return this.eventTexts(this.#told, 1000).map(({ json }) => ({ event: JSON.parse(json) as ReviewEvent, json }));
+    return this.eventTexts(this.#told, 1000).map(({ json }) => ({
+      event: JSON.parse(json) as ReviewEvent,
+      json,
+    }));
   }
 
   /** Whether another process wrote since the last call; its events are told. */
@@ -174,7 +186,9 @@ function openDatabase(path: string): Database {
   try {
     return new Database(path, { create: true, readwrite: true, strict: true });
   } catch (cause) {
-    throw new ReviewError("internal", `The ledger ${path} cannot be opened: ${(cause as Error).message}`, { cause });
+    throw new ReviewError("internal", `The ledger ${path} cannot be opened: ${(cause as Error).message}`, {
+      cause,
+    });
   }
 }
 
@@ -188,7 +202,11 @@ function checkOurs(db: Database, path: string): void {
     id = pragma(db, "application_id");
     version = pragma(db, "user_version");
   } catch (cause) {
-    throw new ReviewError("internal", `${path} is not a ledger (${(cause as Error).message}); it was left untouched`, { cause });
+    throw new ReviewError(
+      "internal",
+      `${path} is not a ledger (${(cause as Error).message}); it was left untouched`,
+      { cause },
+    );
   }
   const fresh = id === 0 && version === 0 && db.query("SELECT 1 FROM sqlite_master").get() === null;
   if (id !== APPLICATION_ID && !fresh) {

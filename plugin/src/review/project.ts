@@ -25,7 +25,11 @@ export interface ProjectOptions {
 
 /** Stable and readable: the directory's name and a hash of its whole path. */
 export function defaultHubName(dir: string): string {
-  const name = basename(dir).replace(/[^A-Za-z0-9._-]/g, "-").replace(/^[.-]+/, "").replace(/\.(git|lock)$/, "") || "project";
+  const name =
+    basename(dir)
+      .replace(/[^A-Za-z0-9._-]/g, "-")
+      .replace(/^[.-]+/, "")
+      .replace(/\.(git|lock)$/, "") || "project";
   return `${name}-${createHash("sha256").update(dir).digest("hex").slice(0, 8)}`;
 }
 
@@ -61,7 +65,9 @@ export class Project {
 
   /** Full ref of the shared branch. */
   async sharedRef(): Promise<string> {
-    return this.branch === null ? ((await this.hub.headRef()) ?? "refs/heads/main") : `refs/heads/${this.branch}`;
+    return this.branch === null
+      ? ((await this.hub.headRef()) ?? "refs/heads/main")
+      : `refs/heads/${this.branch}`;
   }
 
   async sharedTip(): Promise<{ ref: string; commit: string } | null> {
@@ -90,7 +96,12 @@ export class Project {
   /** Private bookmarks that a crash in the middle of a settle left in the agent's repository. */
   async clearLeftovers(): Promise<string[]> {
     const store = await this.jj.store();
-    const left = await store.text(["for-each-ref", "--format=%(refname)", "refs/heads/suggestion-manager", "refs/suggestion-manager"]);
+    const left = await store.text([
+      "for-each-ref",
+      "--format=%(refname)",
+      "refs/heads/suggestion-manager",
+      "refs/suggestion-manager",
+    ]);
     if (left === "") return [];
     await this.jj.aside(["bookmark", "forget", "--quiet", "glob:suggestion-manager/*"], { expect: [0, 1] });
     for (const ref of left.split("\n")) await store.deleteRef(ref);

@@ -44,17 +44,30 @@ const openOf = (ledger: Ledger, project: string, changeId: string): SuggestionRo
   );
 
 /** Publishes what the agent names, then moves its working copy to a new change. */
-export async function publish(ledger: Ledger, project: Project, options: PublishOptions): Promise<PublishResult> {
-  const request = { description: options.description, change_id: options.changeId, request_id: options.requestId };
+export async function publish(
+  ledger: Ledger,
+  project: Project,
+  options: PublishOptions,
+): Promise<PublishResult> {
+  const request = {
+    description: options.description,
+    change_id: options.changeId,
+    request_id: options.requestId,
+  };
   const before = answered<PublishResult>(ledger, request);
   if (before !== null) return before;
   return project.exclusively(async () => {
     let suggestionId = uuid();
-    const pinned = await pin(project.jj, project.hub, { changeId: options.changeId, description: options.description }, (change) => {
-      const open = openOf(ledger, project.dir, change.changeId);
-      if (open !== null) suggestionId = open.id;
-      return `refs/review/${suggestionId}/${(open?.revision ?? 0) + 1}`;
-    });
+    const pinned = await pin(
+      project.jj,
+      project.hub,
+      { changeId: options.changeId, description: options.description },
+      (change) => {
+        const open = openOf(ledger, project.dir, change.changeId);
+        if (open !== null) suggestionId = open.id;
+        return `refs/review/${suggestionId}/${(open?.revision ?? 0) + 1}`;
+      },
+    );
     const result = await record(ledger, project, pinned, suggestionId, options, (answer) =>
       recordAnswer(ledger, request, answer),
     );
@@ -63,14 +76,22 @@ export async function publish(ledger: Ledger, project: Project, options: Publish
   });
 }
 
-async function leavePublished(ledger: Ledger, project: Project, change: { commit: string }, suggestionId: string): Promise<void> {
+async function leavePublished(
+  ledger: Ledger,
+  project: Project,
+  change: { commit: string },
+  suggestionId: string,
+): Promise<void> {
   await leaveChange(project.jj, change);
   ledger.change("UPDATE suggestion SET leave_needed = 0 WHERE id = ?", suggestionId);
 }
 
 /** Finishes publishes that a crash interrupted after they were recorded. Returns what was done. */
 export async function resumePublishes(ledger: Ledger, project: Project): Promise<string[]> {
-  const rows = ledger.rows<SuggestionRow>("SELECT * FROM suggestion WHERE project = ? AND leave_needed = 1", project.dir);
+  const rows = ledger.rows<SuggestionRow>(
+    "SELECT * FROM suggestion WHERE project = ? AND leave_needed = 1",
+    project.dir,
+  );
   for (const row of rows) await leavePublished(ledger, project, { commit: row.agent_commit }, row.id);
   return rows.map((row) => `moved the agent's working copy off the published change of suggestion ${row.id}`);
 }
@@ -85,7 +106,11 @@ export async function republish(
 ): Promise<PublishResult> {
   const ref = `refs/review/${suggestion.id}/${suggestion.revision + 1}`;
   const pinned = await pinChange(project.jj, project.hub, change, ref);
-  return record(ledger, project, pinned, suggestion.id, { description: suggestion.description, session: suggestion.session, now });
+  return record(ledger, project, pinned, suggestion.id, {
+    description: suggestion.description,
+    session: suggestion.session,
+    now,
+  });
 }
 
 async function record(
@@ -98,18 +123,31 @@ async function record(
 ): Promise<PublishResult> {
   const existing = ledger.row<SuggestionRow>("SELECT * FROM suggestion WHERE id = ?", suggestionId);
   const previous = existing === null ? null : getRevision(ledger, suggestionId, existing.revision);
-  if (previous !== null && previous.commit_id === pinned.change.commit && previous.base_commit === pinned.base) {
-    throw new ReviewError("nothing_to_do", `This change is published already, as revision ${previous.n} of suggestion ${suggestionId}, and has not changed since`, {
-      details: { suggestion_id: suggestionId, revision: previous.n },
-    });
+  if (
+    previous !== null &&
+    previous.commit_id === pinned.change.commit &&
+    previous.base_commit === pinned.base
+  ) {
+    throw new ReviewError(
+      "nothing_to_do",
+      `This change is published already, as revision ${previous.n} of suggestion ${suggestionId}, and has not changed since`,
+      {
+        details: { suggestion_id: suggestionId, revision: previous.n },
+      },
+    );
   }
   if (pinned.hunks.length === 0) {
-    throw new ReviewError("unpublishable", "The change holds nothing to review", { details: { reason: "empty" } });
+    throw new ReviewError("unpublishable", "The change holds nothing to review", {
+      details: { reason: "empty" },
+    });
   }
   const mapLine = previous === null ? null : await baseMap(project, previous, pinned);
   const now = options.now();
   const branch = await project.sharedTip();
-  const baseMoved = branch !== null && branch.commit !== pinned.base && (await project.hub.isAncestor(pinned.base, branch.commit));
+  const baseMoved =
+    branch !== null &&
+    branch.commit !== pinned.base &&
+    (await project.hub.isAncestor(pinned.base, branch.commit));
 
   return ledger.transaction(() => {
     const current = ledger.row<SuggestionRow>("SELECT * FROM suggestion WHERE id = ?", suggestionId);
@@ -120,8 +158,15 @@ async function record(
     const carried =
       current === null || mapLine === null
         ? null
-        : carryDecisions(standingHunks(ledger, suggestionId, current.revision), pinned.hunks, mapLine, current.revision);
-    const rows = pinned.hunks.map((_, index) => hunkRow(ledger, project, pinned, suggestionId, n, index, carried?.[index]));
+        : carryDecisions(
+            standingHunks(ledger, suggestionId, current.revision),
+            pinned.hunks,
+            mapLine,
+            current.revision,
+          );
+    const rows = pinned.hunks.map((_, index) =>
+      hunkRow(ledger, project, pinned, suggestionId, n, index, carried?.[index]),
+    );
     const count = (state: HunkRow["state"]) => rows.filter((row) => row.state === state).length;
     const at = now.toISOString();
     const stackedOn = lowerSuggestion(ledger, project.dir, pinned.base, suggestionId);
@@ -212,7 +257,8 @@ function hunkRow(
   const entry = pinned.entries[hunk.entry] as PinnedRevision["entries"][number];
   const file = displayPath(hunk.path);
   const state = carried?.state ?? "pending";
-  const earlier = carried?.earlier ?? (state === "pending" ? rejectedBefore(ledger, project.dir, hunk.digest) : null);
+  const earlier =
+    carried?.earlier ?? (state === "pending" ? rejectedBefore(ledger, project.dir, hunk.digest) : null);
   return {
     suggestion: suggestionId,
     revision,
@@ -263,7 +309,8 @@ function rejectedBefore(ledger: Ledger, project: string, digest: string): Carrie
     project,
   );
   if (row === null) return null;
-  const comment = row.decision === null ? undefined : (JSON.parse(row.decision) as { comment?: string }).comment;
+  const comment =
+    row.decision === null ? undefined : (JSON.parse(row.decision) as { comment?: string }).comment;
   return { revision: row.revision, ...(comment === undefined ? {} : { comment }), diff: diffText(row) };
 }
 

@@ -1,5 +1,5 @@
 /** Use cases that only read: lists, pages, file contents, patches. */
-import { rawFromText, type RawPath } from "../diff/paths.ts";
+import { type RawPath, rawFromText } from "../diff/paths.ts";
 import { ReviewError } from "../protocol/errors.ts";
 import type { Suggestion } from "../protocol/model.ts";
 import type { ContentQuery, HunksQuery, ListQuery, PatchQuery } from "../protocol/requests.ts";
@@ -9,7 +9,16 @@ import type { ContentChunk, HunkPage, ReviewDesk } from "./contract.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Project } from "./project.ts";
 import { inlineHunks } from "./publish.ts";
-import { entriesOf, getRevision, getSuggestion, type HunkRow, type SuggestionRow, standingHunks, toHunk, toSummary } from "./rows.ts";
+import {
+  entriesOf,
+  getRevision,
+  getSuggestion,
+  type HunkRow,
+  type SuggestionRow,
+  standingHunks,
+  toHunk,
+  toSummary,
+} from "./rows.ts";
 
 const PAGE_BYTES = 900_000;
 
@@ -25,7 +34,8 @@ export function list(ledger: Ledger, query: ListQuery): ReturnType<ReviewDesk["l
     values.push(query.project);
   }
   const condition = where.join(" AND ");
-  const total = ledger.row<{ n: number }>(`SELECT count(*) AS n FROM suggestion WHERE ${condition}`, ...values)?.n ?? 0;
+  const total =
+    ledger.row<{ n: number }>(`SELECT count(*) AS n FROM suggestion WHERE ${condition}`, ...values)?.n ?? 0;
   const rows = ledger.rows<SuggestionRow>(
     `SELECT * FROM suggestion WHERE ${condition} ORDER BY created_at, id LIMIT ? OFFSET ?`,
     ...values,
@@ -65,13 +75,26 @@ export function hunks(ledger: Ledger, id: string, query: HunksQuery): HunkPage {
     values.push(value);
   }
   const condition = where.join(" AND ");
-  const total = ledger.row<{ n: number }>(`SELECT count(*) AS n FROM hunk WHERE ${condition}`, ...values)?.n ?? 0;
-  const page: HunkPage = { suggestion_id: id, revision: row.revision, offset: query.offset, hunks: [], total, next: null };
+  const total =
+    ledger.row<{ n: number }>(`SELECT count(*) AS n FROM hunk WHERE ${condition}`, ...values)?.n ?? 0;
+  const page: HunkPage = {
+    suggestion_id: id,
+    revision: row.revision,
+    offset: query.offset,
+    hunks: [],
+    total,
+    next: null,
+  };
   let bytes = 0;
   // Read in small steps: a page may end long before its limit.
   for (let at = query.offset; at < query.offset + query.limit; at += 50) {
     const limit = Math.min(50, query.offset + query.limit - at);
-    const rows = ledger.rows<HunkRow>(`SELECT * FROM hunk WHERE ${condition} ORDER BY position, old_from, new_from LIMIT ? OFFSET ?`, ...values, limit, at);
+    const rows = ledger.rows<HunkRow>(
+      `SELECT * FROM hunk WHERE ${condition} ORDER BY position, old_from, new_from LIMIT ? OFFSET ?`,
+      ...values,
+      limit,
+      at,
+    );
     for (const hunk of rows) {
       const shown = toHunk(hunk);
       bytes += Buffer.byteLength(JSON.stringify(shown)) + 1;
@@ -89,14 +112,24 @@ export function hunks(ledger: Ledger, id: string, query: HunksQuery): HunkPage {
 }
 
 /** Tree of one side of a suggestion. */
-async function treeOfSide(ledger: Ledger, project: Project, row: SuggestionRow, side: ContentQuery["side"]): Promise<string> {
+async function treeOfSide(
+  ledger: Ledger,
+  project: Project,
+  row: SuggestionRow,
+  side: ContentQuery["side"],
+): Promise<string> {
   const revision = getRevision(ledger, row.id, row.revision);
   if (side === "base") return revision.base_tree;
   if (side === "proposed") return revision.commit_tree;
   return (await writeTree(ledger, project, row, side)).tree;
 }
 
-export async function content(ledger: Ledger, project: Project, id: string, query: ContentQuery): Promise<ContentChunk> {
+export async function content(
+  ledger: Ledger,
+  project: Project,
+  id: string,
+  query: ContentQuery,
+): Promise<ContentChunk> {
   const row = getSuggestion(ledger, id);
   const tree = await treeOfSide(ledger, project, row, query.side);
   const candidates = pathsOf(ledger, row, query.file);
@@ -116,7 +149,16 @@ export async function content(ledger: Ledger, project: Project, id: string, quer
       next: end < found.bytes.length ? end : null,
     };
   }
-  return { file: query.file, side: query.side, exists: false, mode: null, size: 0, offset: 0, base64: "", next: null };
+  return {
+    file: query.file,
+    side: query.side,
+    exists: false,
+    mode: null,
+    size: 0,
+    offset: 0,
+    base64: "",
+    next: null,
+  };
 }
 
 /** Raw paths that a displayed path can mean: the one it has now, then the one it had. */
@@ -133,7 +175,12 @@ function pathsOf(ledger: Ledger, row: SuggestionRow, file: string): RawPath[] {
 }
 
 /** A patch that `git apply` takes, renames and binary content included. */
-export async function patch(ledger: Ledger, project: Project, id: string, query: PatchQuery): Promise<Uint8Array> {
+export async function patch(
+  ledger: Ledger,
+  project: Project,
+  id: string,
+  query: PatchQuery,
+): Promise<Uint8Array> {
   const row = getSuggestion(ledger, id);
   const [from, to] = await Promise.all(
     query.part === "accepted"
@@ -142,7 +189,20 @@ export async function patch(ledger: Ledger, project: Project, id: string, query:
         ? [treeOfSide(ledger, project, row, "accepted"), treeOfSide(ledger, project, row, "sandbox")]
         : [treeOfSide(ledger, project, row, "base"), treeOfSide(ledger, project, row, "proposed")],
   );
-  if (from === undefined || to === undefined) throw new ReviewError("internal", "A side of the patch is missing");
-  const { stdout } = await project.hub.run([`--attr-source=${EMPTY_TREE}`, "diff-tree", "-r", "-p", "--binary", "--full-index", "-M", "--no-ext-diff", "--no-textconv", from, to]);
+  if (from === undefined || to === undefined)
+    throw new ReviewError("internal", "A side of the patch is missing");
+  const { stdout } = await project.hub.run([
+    `--attr-source=${EMPTY_TREE}`,
+    "diff-tree",
+    "-r",
+    "-p",
+    "--binary",
+    "--full-index",
+    "-M",
+    "--no-ext-diff",
+    "--no-textconv",
+    from,
+    to,
+  ]);
   return stdout;
 }

@@ -7,7 +7,8 @@ interface Answered {
   answer: string;
 }
 
-const hash = (request: object): string => new Bun.CryptoHasher("sha256").update(canonical(request)).digest("hex");
+const hash = (request: object): string =>
+  new Bun.CryptoHasher("sha256").update(canonical(request)).digest("hex");
 
 /** JSON with sorted keys, so that the order of fields does not make another body. */
 function canonical(value: unknown): string {
@@ -19,17 +20,30 @@ function canonical(value: unknown): string {
 }
 
 /** The recorded answer of `request_id`, if there is one. */
-export function answered<Answer>(ledger: Ledger, request: { request_id?: string | undefined }): Answer | null {
+export function answered<Answer>(
+  ledger: Ledger,
+  request: { request_id?: string | undefined },
+): Answer | null {
   if (request.request_id === undefined) return null;
-  const before = ledger.row<Answered>("SELECT body_hash, answer FROM request WHERE id = ?", request.request_id);
+  const before = ledger.row<Answered>(
+    "SELECT body_hash, answer FROM request WHERE id = ?",
+    request.request_id,
+  );
   if (before === null) return null;
   if (before.body_hash !== hash(request)) {
-    throw new ReviewError("request_reused", "request_id: this id was used for another request; nothing was changed");
+    throw new ReviewError(
+      "request_reused",
+      "request_id: this id was used for another request; nothing was changed",
+    );
   }
   return JSON.parse(before.answer) as Answer;
 }
 
-export function recordAnswer(ledger: Ledger, request: { request_id?: string | undefined }, answer: object): void {
+export function recordAnswer(
+  ledger: Ledger,
+  request: { request_id?: string | undefined },
+  answer: object,
+): void {
   if (request.request_id === undefined) return;
   ledger.change(
     "INSERT INTO request (id, body_hash, answer, at) VALUES (?, ?, ?, ?)",

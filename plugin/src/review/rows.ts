@@ -3,7 +3,15 @@ import { decodeUtf8, toLatin1 } from "../diff/bytes.ts";
 import { pathBase64 } from "../diff/paths.ts";
 import type { Entry } from "../diff/raw.ts";
 import { ReviewError } from "../protocol/errors.ts";
-import type { Actor, CommentEntry, Hunk, HunkKind, HunkState, Lifecycle, SuggestionSummary } from "../protocol/model.ts";
+import type {
+  Actor,
+  CommentEntry,
+  Hunk,
+  HunkKind,
+  HunkState,
+  Lifecycle,
+  SuggestionSummary,
+} from "../protocol/model.ts";
 import type { Ledger } from "./ledger.ts";
 
 export interface SuggestionRow {
@@ -110,16 +118,21 @@ export function getSuggestion(ledger: Ledger, id: string): SuggestionRow {
 export function getOpen(ledger: Ledger, id: string): SuggestionRow {
   const row = getSuggestion(ledger, id);
   if (row.state !== "open") {
-    throw new ReviewError("suggestion_closed", `Suggestion ${shorten(id)} is ${row.state}; its decisions stand`, {
-      details: { state: row.state },
-    });
+    throw new ReviewError(
+      "suggestion_closed",
+      `Suggestion ${shorten(id)} is ${row.state}; its decisions stand`,
+      {
+        details: { state: row.state },
+      },
+    );
   }
   return row;
 }
 
 export function getRevision(ledger: Ledger, suggestion: string, n: number): RevisionRow {
   const row = ledger.row<RevisionRow>("SELECT * FROM revision WHERE suggestion = ? AND n = ?", suggestion, n);
-  if (row === null) throw new ReviewError("internal", `Revision ${n} of ${suggestion} is missing from the ledger`);
+  if (row === null)
+    throw new ReviewError("internal", `Revision ${n} of ${suggestion} is missing from the ledger`);
   return row;
 }
 
@@ -131,7 +144,10 @@ export function getHunk(ledger: Ledger, suggestion: SuggestionRow, hunkId: strin
     hunkId,
   );
   if (row === null) {
-    throw new ReviewError("not_found", `hunk_id: no hunk ${shorten(hunkId)} in revision ${suggestion.revision} of the suggestion`);
+    throw new ReviewError(
+      "not_found",
+      `hunk_id: no hunk ${shorten(hunkId)} in revision ${suggestion.revision} of the suggestion`,
+    );
   }
   if (row.retired === 1) {
     throw new ReviewError("stale_hunk", `Hunk ${shorten(hunkId)} was split; decide on its parts`, {
@@ -211,7 +227,11 @@ export function toHunk(row: HunkRow): Hunk {
 
 export const hubPath = (hub: string): string => `/git/${hub}.git`;
 
-export function toSummary(ledger: Ledger, row: SuggestionRow, revision = getRevision(ledger, row.id, row.revision)): SuggestionSummary {
+export function toSummary(
+  ledger: Ledger,
+  row: SuggestionRow,
+  revision = getRevision(ledger, row.id, row.revision),
+): SuggestionSummary {
   const reviewed = row.accepted + row.modified + row.rejected;
   const files = ledger.rows<{ file: string }>(
     "SELECT file, min(position) AS first FROM hunk WHERE suggestion = ? AND revision = ? AND retired = 0 GROUP BY file ORDER BY first",

@@ -21,7 +21,10 @@ export interface SettleContext {
 
 /** @param failed whether those count that failed before and wait for the next decision or call */
 export const needsSettling = (ledger: Ledger, project: string, failed: boolean): boolean =>
-  ledger.row(`SELECT 1 FROM suggestion WHERE project = ? AND settle_needed ${failed ? "> 0" : "= 1"} LIMIT 1`, project) !== null;
+  ledger.row(
+    `SELECT 1 FROM suggestion WHERE project = ? AND settle_needed ${failed ? "> 0" : "= 1"} LIMIT 1`,
+    project,
+  ) !== null;
 
 /**
  * @returns sentences about what could not be settled; [] when all is
@@ -57,14 +60,25 @@ async function settleOne(context: SettleContext, row: SuggestionRow): Promise<Se
   let wanted = row.settled;
   try {
     // A finished suggestion leaves what is undecided; a discarded one leaves nothing undecided.
-    const composed = await writeTree(ledger, project, row, row.state === "discarded" ? "accepted" : "sandbox");
+    const composed = await writeTree(
+      ledger,
+      project,
+      row,
+      row.state === "discarded" ? "accepted" : "sandbox",
+    );
     const revision = getRevision(ledger, row.id, row.revision);
-    const final = row.result === null ? null : (JSON.parse(row.result) as { commit: string; ref: string; base_commit: string });
+    const final =
+      row.result === null
+        ? null
+        : (JSON.parse(row.result) as { commit: string; ref: string; base_commit: string });
     wanted = composed.commit;
     let parent = revision.base_commit;
     if (final !== null) {
       parent = final.commit;
-      wanted = final.base_commit === revision.base_commit ? composed.commit : await rebased(project, row, composed.commit, final);
+      wanted =
+        final.base_commit === revision.base_commit
+          ? composed.commit
+          : await rebased(project, row, composed.commit, final);
     }
     outcome = await settleChange(
       project.jj,
@@ -103,11 +117,19 @@ async function settleOne(context: SettleContext, row: SuggestionRow): Promise<Se
 }
 
 /** The wanted tree on the commit that was pushed, which was rebased onto a shared branch that had moved. */
-async function rebased(project: Project, row: SuggestionRow, composed: string, final: { commit: string; base_commit: string }): Promise<string> {
+async function rebased(
+  project: Project,
+  row: SuggestionRow,
+  composed: string,
+  final: { commit: string; base_commit: string },
+): Promise<string> {
   const accepted = `refs/review/${row.id}/accepted`;
   const merged = await mergeCommits(project.hub, accepted, final.commit, composed);
   if ("files" in merged) {
-    throw new ReviewError("merge_conflict", `What is left of the suggestion conflicts with the shared branch: ${merged.files.join(", ")}`);
+    throw new ReviewError(
+      "merge_conflict",
+      `What is left of the suggestion conflicts with the shared branch: ${merged.files.join(", ")}`,
+    );
   }
   const written = await writeChange(
     project.hub,
@@ -119,7 +141,10 @@ async function rebased(project: Project, row: SuggestionRow, composed: string, f
 }
 
 /** The pushed bookmark as the agent's repository should see it. */
-async function finalRefs(project: Project, final: { commit: string; ref: string }): Promise<[string, string][]> {
+async function finalRefs(
+  project: Project,
+  final: { commit: string; ref: string },
+): Promise<[string, string][]> {
   const remotes = await project.jj.remotesOf(project.hub.dir);
   return remotes.map((remote) => [`refs/remotes/${remote}/${final.ref}`, final.commit]);
 }
@@ -127,23 +152,54 @@ async function finalRefs(project: Project, final: { commit: string; ref: string 
 function report(context: SettleContext, row: SuggestionRow, outcome: SettleOutcome): void {
   const { ledger, project } = context;
   if (outcome.kind !== "conflict") {
-    emitStatus(context, row.id, "settled", outcome.kind === "gone" ? outcome.message : "The agent's working copy is up to date");
+    emitStatus(
+      context,
+      row.id,
+      "settled",
+      outcome.kind === "gone" ? outcome.message : "The agent's working copy is up to date",
+    );
     return;
   }
   ledger.transaction(() => {
     // Tried again after the next decision or call, not in a loop.
-    ledger.change("UPDATE suggestion SET settle_needed = 2 WHERE id = ? AND updated_at = ?", row.id, row.updated_at);
-    ledger.emit(project.dir, { type: "suggestion.error", code: "apply_failed", message: outcome.message, suggestion_id: row.id }, context.now());
+    ledger.change(
+      "UPDATE suggestion SET settle_needed = 2 WHERE id = ? AND updated_at = ?",
+      row.id,
+      row.updated_at,
+    );
+    ledger.emit(
+      project.dir,
+      { type: "suggestion.error", code: "apply_failed", message: outcome.message, suggestion_id: row.id },
+      context.now(),
+    );
     enqueue(
       ledger,
-      { project: project.dir, suggestion: row.id, session: row.session, kind: "note", at: context.now().toISOString() },
-      { description: row.description, message: `The decisions could not be brought into your working copy: ${outcome.message}. Resolve it in your change, then publish again.` },
+      {
+        project: project.dir,
+        suggestion: row.id,
+        session: row.session,
+        kind: "note",
+        at: context.now().toISOString(),
+      },
+      {
+        description: row.description,
+        message: `The decisions could not be brought into your working copy: ${outcome.message}. Resolve it in your change, then publish again.`,
+      },
     );
   });
 }
 
-function emitStatus(context: SettleContext, suggestionId: string, status: "settling" | "settled", message: string): void {
-  context.ledger.emit(context.project.dir, { type: "suggestion.status", suggestion_id: suggestionId, status, message }, context.now());
+function emitStatus(
+  context: SettleContext,
+  suggestionId: string,
+  status: "settling" | "settled",
+  message: string,
+): void {
+  context.ledger.emit(
+    context.project.dir,
+    { type: "suggestion.status", suggestion_id: suggestionId, status, message },
+    context.now(),
+  );
 }
 
 /** Suggestions above a change that was rewritten stand on another commit now: each gets a revision there. */
@@ -162,7 +218,11 @@ async function followUps(context: SettleContext): Promise<void> {
       await republish(ledger, project, row, change, context.now);
     } catch (thrown) {
       const message = thrown instanceof Error ? thrown.message : String(thrown);
-      ledger.emit(project.dir, { type: "suggestion.error", code: "apply_failed", message, suggestion_id: row.id }, context.now());
+      ledger.emit(
+        project.dir,
+        { type: "suggestion.error", code: "apply_failed", message, suggestion_id: row.id },
+        context.now(),
+      );
     }
   }
 }

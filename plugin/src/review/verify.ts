@@ -20,20 +20,38 @@ export interface VerifyContext {
 }
 
 /** @throws ReviewError when no command is set; a failing command is an answer */
-export async function verify(context: VerifyContext, suggestionId: string): Promise<{ ok: boolean; exit_code: number | null; output: string }> {
+export async function verify(
+  context: VerifyContext,
+  suggestionId: string,
+): Promise<{ ok: boolean; exit_code: number | null; output: string }> {
   const { ledger, project } = context;
   if (context.command === null) {
-    throw new ReviewError("invalid_request", "verify.command is not set: name the shell command that checks your project in the plugin's options");
+    throw new ReviewError(
+      "invalid_request",
+      "verify.command is not set: name the shell command that checks your project in the plugin's options",
+    );
   }
   const suggestion = getOpen(ledger, suggestionId);
   const { commit, tree } = await writeTree(ledger, project, suggestion, "accepted");
   const scratch = await mkdtemp(join(tmpdir(), "suggestion-verify-"));
   const status = (message: string) =>
-    ledger.emit(project.dir, { type: "suggestion.status", suggestion_id: suggestionId, status: "verifying", message }, context.now());
+    ledger.emit(
+      project.dir,
+      { type: "suggestion.status", suggestion_id: suggestionId, status: "verifying", message },
+      context.now(),
+    );
   try {
     const env = { GIT_INDEX_FILE: join(scratch, "index"), GIT_WORK_TREE: undefined };
     await project.hub.run(["read-tree", commit], { env });
-    await project.hub.run([`--work-tree=${join(scratch, "tree")}`, "checkout-index", "--all", `--prefix=${join(scratch, "tree")}/`], { env });
+    await project.hub.run(
+      [
+        `--work-tree=${join(scratch, "tree")}`,
+        "checkout-index",
+        "--all",
+        `--prefix=${join(scratch, "tree")}/`,
+      ],
+      { env },
+    );
     status(`Running ${context.command}`);
     const child = execa("sh", ["-c", context.command], {
       cwd: join(scratch, "tree"),
@@ -61,7 +79,11 @@ export async function verify(context: VerifyContext, suggestionId: string): Prom
     ledger.transaction(() => {
       const record = { ok, exit_code: exitCode, output, at: context.now().toISOString(), tree };
       ledger.change("UPDATE suggestion SET verify = ? WHERE id = ?", JSON.stringify(record), suggestionId);
-      ledger.emit(project.dir, { type: "suggestion.verified", suggestion_id: suggestionId, ok, exit_code: exitCode, output }, context.now());
+      ledger.emit(
+        project.dir,
+        { type: "suggestion.verified", suggestion_id: suggestionId, ok, exit_code: exitCode, output },
+        context.now(),
+      );
     });
     return { ok, exit_code: exitCode, output };
   } finally {

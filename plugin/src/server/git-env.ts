@@ -20,7 +20,7 @@ export interface GitRequest {
 export interface GitPlace {
   hubRoot: string;
   hooksDir: string;
-  /** An empty directory for HOME. */
+  /** HOME, working directory and place of spools; git finds nothing there. */
   home: string;
   /** Full refs a push may update; a trailing * matches any rest. */
   pushableRefs: string[];
@@ -32,6 +32,7 @@ export const PUSHABLE_REFS = "SUGGESTION_MANAGER_PUSHABLE_REFS";
 
 export function gitEnvironment(
   request: GitRequest,
+  contentLength: number,
   place: GitPlace,
   from: Record<string, string | undefined> = process.env,
 ): Record<string, string> {
@@ -69,6 +70,7 @@ export function gitEnvironment(
     QUERY_STRING: request.action === "info/refs" ? `service=${request.service}` : "",
     REMOTE_USER: request.role,
     REMOTE_ADDR: "127.0.0.1",
+    CONTENT_LENGTH: String(contentLength),
     CONTENT_TYPE: request.headers.get("content-type") ?? "",
     [PUSHABLE_REFS]: place.pushableRefs.join("\n"),
   };
@@ -81,8 +83,6 @@ export function gitEnvironment(
     const value = from[name];
     if (value !== undefined) environment[name] = value;
   }
-  const length = request.headers.get("content-length");
-  if (length !== null && /^\d{1,15}$/.test(length)) environment.CONTENT_LENGTH = length;
   const encoding = request.headers.get("content-encoding");
   if (encoding === "gzip" || encoding === "x-gzip") environment.HTTP_CONTENT_ENCODING = encoding;
   const protocol = request.headers.get("git-protocol");

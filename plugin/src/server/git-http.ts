@@ -87,23 +87,24 @@ export class GitHttp {
   async #run(request: Request, asked: GitRequest): Promise<Response> {
     const { desk, limits, log } = this.#context;
     const hub = asked.repository.slice(0, -".git".length);
-    const environment = gitEnvironment(asked, {
+    const place = {
       hubRoot: desk.hubRoot(),
       ...this.#directories,
       pushableRefs: asked.service === "git-receive-pack" ? desk.pushableRefs(hub) : [],
       maxInputBytes: limits.gitInputBytes,
-    });
-    const transfer = new GitTransfer(environment, this.#directories.home, limits);
+    };
+    const transfer = new GitTransfer(this.#directories.home, limits);
     this.#running.add(transfer);
     const cut = (): void => transfer.cut();
     request.signal.addEventListener("abort", cut);
     void transfer.ended.then(async ({ code, complaint }) => {
       this.#running.delete(transfer);
       request.signal.removeEventListener("abort", cut);
+      if (code === null) return;
       if (code !== 0) log.warn("git http-backend failed", { code, action: asked.action, stderr: complaint });
       else if (asked.action === "git-receive-pack") await this.#pushed(hub);
     });
-    const { head, body } = await transfer.exchange(request.body);
+    const { head, body } = await transfer.exchange(request, (length) => gitEnvironment(asked, length, place));
     return new Response(body, { status: head.status, headers: { ...head.headers, ...SECURITY_HEADERS } });
   }
 

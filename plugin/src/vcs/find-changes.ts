@@ -34,7 +34,13 @@ const diffTree = (git: Git, renames: boolean, args: string[], from: string, to: 
 export async function findChanges(git: Git, from: string, to: string, renames = true): Promise<FoundChanges> {
   const [raw, patch] = await Promise.all([
     diffTree(git, renames, ["-z", "--raw", "--no-abbrev"], from, to),
-    diffTree(git, renames, ["-p", "-U3", "--inter-hunk-context=0", "--diff-algorithm=histogram", "--indent-heuristic"], from, to),
+    diffTree(
+      git,
+      renames,
+      ["-p", "-U3", "--inter-hunk-context=0", "--diff-algorithm=histogram", "--indent-heuristic"],
+      from,
+      to,
+    ),
   ]);
   const entries = parseRaw(raw.stdout);
   if (renames && renamesInSwaps(entries)) return findChanges(git, from, to, false);

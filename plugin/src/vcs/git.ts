@@ -44,7 +44,9 @@ export class Git {
 
   /** Object id that a revision names, or null. */
   async resolve(revision: string): Promise<string | null> {
-    const result = await this.run(["rev-parse", "--verify", "--quiet", "--end-of-options", revision], { expect: [0, 1, 128] });
+    const result = await this.run(["rev-parse", "--verify", "--quiet", "--end-of-options", revision], {
+      expect: [0, 1, 128],
+    });
     return result.exitCode === 0 ? textOf(result) : null;
   }
 
@@ -102,10 +104,16 @@ export class Git {
   }
 
   /** Content of a path in a tree, or null. `path` is a raw path. */
-  async readPath(tree: string, path: string): Promise<{ mode: string; oid: string; bytes: Uint8Array } | null> {
-    const { stdout } = await this.run(["ls-tree", "-z", "--full-tree", tree, "--", `:(literal)${Buffer.from(path, "latin1")}`], {
-      env: { GIT_LITERAL_PATHSPECS: "0" },
-    });
+  async readPath(
+    tree: string,
+    path: string,
+  ): Promise<{ mode: string; oid: string; bytes: Uint8Array } | null> {
+    const { stdout } = await this.run(
+      ["ls-tree", "-z", "--full-tree", tree, "--", `:(literal)${Buffer.from(path, "latin1")}`],
+      {
+        env: { GIT_LITERAL_PATHSPECS: "0" },
+      },
+    );
     const match = /^(\d{6}) (\w+) ([0-9a-f]+)\t/.exec(toLatin1(stdout));
     if (match === null) return null;
     const [, mode, type, oid] = match as unknown as string[];

@@ -95,7 +95,8 @@ export class Jj {
       ...(at === undefined ? {} : { at }),
     });
     if (result.exitCode !== 0) {
-      if (/doesn't exist|isn't a known|No such|hidden|is ambiguous|No visible|divergent/.test(result.stderr)) return [];
+      if (/doesn't exist|isn't a known|No such|hidden|is ambiguous|No visible|divergent/.test(result.stderr))
+        return [];
       throw new ReviewError("jj_error", `jj log -r ${revset}: ${result.stderr.trim()}`);
     }
     return new TextDecoder()

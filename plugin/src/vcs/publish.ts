@@ -21,11 +21,18 @@ const refuse = (message: string, reason: string): ReviewError =>
  */
 async function chooseChange(jj: Jj, named: string | undefined): Promise<Change> {
   const wanted = named ?? "@";
-  const revset = /^[k-z]+$/.test(wanted) ? `change_id(${wanted})` : wanted === "@" || wanted === "@-" ? wanted : `commit_id(${wanted})`;
+  const revset = /^[k-z]+$/.test(wanted)
+    ? `change_id(${wanted})`
+    : wanted === "@" || wanted === "@-"
+      ? wanted
+      : `commit_id(${wanted})`;
   const found = await jj.changes(revset);
   const [change] = found;
   if (change === undefined) {
-    throw new ReviewError("not_found", `change_id: no change ${wanted} in ${jj.dir}; list changes with "jj log"`);
+    throw new ReviewError(
+      "not_found",
+      `change_id: no change ${wanted} in ${jj.dir}; list changes with "jj log"`,
+    );
   }
   if (found.length > 1) {
     throw refuse(
@@ -40,18 +47,34 @@ async function chooseChange(jj: Jj, named: string | undefined): Promise<Change> 
 function checkReviewable(change: Change): void {
   const id = change.changeId.slice(0, 12);
   if (change.divergent) {
-    throw refuse(`Change ${id} is divergent. Keep one commit with "jj abandon <commit id>" on the others, then publish again.`, "divergent");
+    throw refuse(
+      `Change ${id} is divergent. Keep one commit with "jj abandon <commit id>" on the others, then publish again.`,
+      "divergent",
+    );
   }
   if (change.conflict) {
-    throw refuse(`Change ${id} holds conflicts. Resolve them ("jj resolve --list -r ${id}" names the files), then publish again.`, "conflict");
+    throw refuse(
+      `Change ${id} holds conflicts. Resolve them ("jj resolve --list -r ${id}" names the files), then publish again.`,
+      "conflict",
+    );
   }
   if (change.immutable) {
-    throw refuse(`Change ${id} is immutable: it is on a shared branch already. Make a new change with "jj new" and publish that.`, "immutable");
+    throw refuse(
+      `Change ${id} is immutable: it is on a shared branch already. Make a new change with "jj new" and publish that.`,
+      "immutable",
+    );
   }
   if (change.parents.length !== 1) {
-    throw refuse(`Change ${id} is a merge of ${change.parents.length} changes. Publish the changes it merges, or put its content on one parent with "jj rebase".`, "merge");
+    throw refuse(
+      `Change ${id} is a merge of ${change.parents.length} changes. Publish the changes it merges, or put its content on one parent with "jj rebase".`,
+      "merge",
+    );
   }
-  if (change.empty) throw refuse(`Change ${id} is empty: there is nothing to review. Edit files first, then publish.`, "empty");
+  if (change.empty)
+    throw refuse(
+      `Change ${id} is empty: there is nothing to review. Edit files first, then publish.`,
+      "empty",
+    );
 }
 
 /**
@@ -71,7 +94,8 @@ export async function pin(
     await jj.aside(["describe", "--quiet", "-r", change.commit, "--message", request.description]);
     await jj.updateStale();
     const [described] = await jj.commitsOf(change.changeId);
-    if (described === undefined) throw new ReviewError("jj_error", `Change ${change.changeId} vanished while it was being published`);
+    if (described === undefined)
+      throw new ReviewError("jj_error", `Change ${change.changeId} vanished while it was being published`);
     change = described;
   }
   return { ...(await pinChange(jj, hub, change, ref(change))), warnings };

@@ -3,8 +3,9 @@
  * shell, and no secret is ever passed in an argument. Bun.spawn rather than execa here: execa's byte output does not
  * run on the Bun that opencode embeds (1.3.14 knows no stream encoding "buffer").
  */
-import { type ErrorCode, ReviewError } from "../protocol/errors.ts";
+
 import { toLatin1 } from "../diff/bytes.ts";
+import { type ErrorCode, ReviewError } from "../protocol/errors.ts";
 
 const KILL_AFTER_MS = 5_000;
 
@@ -52,7 +53,11 @@ export async function run(program: string, args: string[], options: RunOptions =
     clearTimeout(timer);
   }
   if (timedOut || child.signalCode !== null || !(options.expect ?? [0]).includes(exitCode)) {
-    const what = timedOut ? "did not end in time" : child.signalCode === null ? `failed (${exitCode})` : `was ended by ${child.signalCode}`;
+    const what = timedOut
+      ? "did not end in time"
+      : child.signalCode === null
+        ? `failed (${exitCode})`
+        : `was ended by ${child.signalCode}`;
     const said = stderr.trim().split("\n").slice(-6).join("\n");
     throw new ReviewError(options.code ?? "internal", `${program} ${command(args)} ${what}: ${said}`, {
       details: { program, exit_code: exitCode },
@@ -65,14 +70,21 @@ function start(program: string, args: string[], options: RunOptions) {
   try {
     const child = Bun.spawn([program, ...args], {
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-      stdin: options.input === undefined ? "ignore" : new Blob([options.input as Uint8Array<ArrayBuffer> | string]),
+      stdin:
+        options.input === undefined
+          ? "ignore"
+          : new Blob([options.input as Uint8Array<ArrayBuffer> | string]),
       stdout: "pipe",
       stderr: "pipe",
       env: options.env === undefined ? process.env : { ...process.env, ...options.env },
     });
     return { child };
   } catch (cause) {
-    throw new ReviewError(options.code ?? "internal", `${program} could not be run: ${(cause as Error).message}`, { cause });
+    throw new ReviewError(
+      options.code ?? "internal",
+      `${program} could not be run: ${(cause as Error).message}`,
+      { cause },
+    );
   }
 }
 

@@ -65,8 +65,17 @@ export function rewriteCommit(raw: string, tree: string, parent: string, now: nu
   return `${head.join("\n")}${raw.slice(end)}`;
 }
 
-async function mergeTrees(hub: Git, base: string, ours: string, theirs: string): Promise<{ tree: string } | { files: string[] }> {
-  const [baseTree, ourTree, theirTree] = await Promise.all([hub.treeOf(base), hub.treeOf(ours), hub.treeOf(theirs)]);
+async function mergeTrees(
+  hub: Git,
+  base: string,
+  ours: string,
+  theirs: string,
+): Promise<{ tree: string } | { files: string[] }> {
+  const [baseTree, ourTree, theirTree] = await Promise.all([
+    hub.treeOf(base),
+    hub.treeOf(ours),
+    hub.treeOf(theirs),
+  ]);
   if (ourTree === baseTree) return { tree: theirTree };
   if (theirTree === baseTree) return { tree: ourTree };
   return mergeCommits(hub, base, ours, theirs);
@@ -80,7 +89,16 @@ export async function mergeCommits(
   theirs: string,
 ): Promise<{ tree: string } | { files: string[] }> {
   const result = await hub.run(
-    ["merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", `--merge-base=${base}`, ours, theirs],
+    [
+      "merge-tree",
+      "--write-tree",
+      "-z",
+      "--name-only",
+      "--no-messages",
+      `--merge-base=${base}`,
+      ours,
+      theirs,
+    ],
     { expect: [0, 1] },
   );
   const [tree, ...files] = new TextDecoder().decode(result.stdout).split("\0");
@@ -89,7 +107,13 @@ export async function mergeCommits(
 }
 
 /** Moves a change to a commit that is in the hub, as one jj operation that is checked before it counts. */
-async function rewriteChange(jj: Jj, hub: Git, from: Change, to: string, extraRefs: [string, string][]): Promise<void> {
+async function rewriteChange(
+  jj: Jj,
+  hub: Git,
+  from: Change,
+  to: string,
+  extraRefs: [string, string][],
+): Promise<void> {
   const store = await jj.store();
   const bookmark = privateBookmark(from.changeId);
   const ref = `refs/heads/${bookmark}`;
@@ -103,9 +127,14 @@ async function rewriteChange(jj: Jj, hub: Git, from: Change, to: string, extraRe
     for (const [extra, commit] of extraRefs) await store.setRef(extra, commit);
     const imported = await jj.aside(["git", "import", "--no-integrate-operation"], { at: before });
     const made = /--no-integrate-operation was requested: ([0-9a-f]+)/.exec(imported.stderr)?.[1];
-    if (made === undefined) throw new ReviewError("jj_error", `jj git import made no operation: ${imported.stderr.trim()}`);
+    if (made === undefined)
+      throw new ReviewError("jj_error", `jj git import made no operation: ${imported.stderr.trim()}`);
     const troubled = await jj.changes(`(conflicts() | divergent()) & change_id(${from.changeId})::`, made);
-    const known = new Set((await jj.changes(`(conflicts() | divergent()) & change_id(${from.changeId})::`, before)).map((change) => change.changeId));
+    const known = new Set(
+      (await jj.changes(`(conflicts() | divergent()) & change_id(${from.changeId})::`, before)).map(
+        (change) => change.changeId,
+      ),
+    );
     const fresh = troubled.filter((change) => !known.has(change.changeId));
     if (fresh.length > 0) {
       throw new ReviewError("merge_conflict", "Later changes of the agent conflict with the decisions", {
@@ -122,17 +151,31 @@ async function rewriteChange(jj: Jj, hub: Git, from: Change, to: string, extraRe
   await jj.updateStale();
 }
 
-async function attempt(jj: Jj, hub: Git, target: SettleTarget, extraRefs: [string, string][]): Promise<SettleOutcome> {
+async function attempt(
+  jj: Jj,
+  hub: Git,
+  target: SettleTarget,
+  extraRefs: [string, string][],
+): Promise<SettleOutcome> {
   await jj.snapshot();
   const commits = await jj.commitsOf(target.changeId);
   const [now] = commits;
   const short = target.changeId.slice(0, 12);
-  if (now === undefined) return { kind: "gone", message: `Change ${short} is no longer in the agent's repository` };
+  if (now === undefined)
+    return { kind: "gone", message: `Change ${short} is no longer in the agent's repository` };
   if (commits.length > 1) {
-    return { kind: "conflict", message: `Change ${short} is divergent: keep one commit of it with "jj abandon"`, files: [] };
+    return {
+      kind: "conflict",
+      message: `Change ${short} is divergent: keep one commit of it with "jj abandon"`,
+      files: [],
+    };
   }
   if (now.conflict) {
-    return { kind: "conflict", message: `Change ${short} holds conflicts: resolve them with "jj resolve -r ${short}"`, files: [] };
+    return {
+      kind: "conflict",
+      message: `Change ${short} holds conflicts: resolve them with "jj resolve -r ${short}"`,
+      files: [],
+    };
   }
   const moves = target.settledParent !== target.wantedParent;
   const store = await jj.store();
@@ -189,5 +232,9 @@ export async function settleChange(
       throw thrown;
     }
   }
-  return { kind: "conflict", message: "The agent's repository kept changing; it is tried again at the next quiet moment", files: [] };
+  return {
+    kind: "conflict",
+    message: "The agent's repository kept changing; it is tried again at the next quiet moment",
+    files: [],
+  };
 }

@@ -62,7 +62,13 @@ export async function ontoBranch(
  * @param remote URL or path of another repository, or null for the hub itself
  * @param expected what the ref must be now; {@link ZERO}: must not exist
  */
-export async function push(hub: Git, remote: string | null, commit: string, ref: string, expected: string): Promise<void> {
+export async function push(
+  hub: Git,
+  remote: string | null,
+  commit: string,
+  ref: string,
+  expected: string,
+): Promise<void> {
   if (remote === null) {
     const current = (await hub.resolve(ref)) ?? ZERO;
     if (current === commit) return;
@@ -77,16 +83,32 @@ export async function push(hub: Git, remote: string | null, commit: string, ref:
   const lease = expected === ZERO ? "" : expected;
   const result = await run(
     "git",
-    ["--git-dir", hub.dir, "push", "--porcelain", "--quiet", `--force-with-lease=${ref}:${lease}`, remote, `${commit}:${ref}`],
+    [
+      "--git-dir",
+      hub.dir,
+      "push",
+      "--porcelain",
+      "--quiet",
+      `--force-with-lease=${ref}:${lease}`,
+      remote,
+      `${commit}:${ref}`,
+    ],
     { env: { GIT_TERMINAL_PROMPT: "0" }, expect: [0, 1, 128], code: "git_error" },
   );
   if (result.exitCode !== 0) {
-    throw new ReviewError("push_rejected", `The shared repository did not take ${ref}: ${result.stderr.trim().split("\n").slice(-4).join(" ")}`);
+    throw new ReviewError(
+      "push_rejected",
+      `The shared repository did not take ${ref}: ${result.stderr.trim().split("\n").slice(-4).join(" ")}`,
+    );
   }
 }
 
 const rejected = (ref: string, cause?: unknown): ReviewError =>
-  new ReviewError("push_rejected", `${ref} moved while it was being pushed to. Nothing was pushed; try again.`, { cause });
+  new ReviewError(
+    "push_rejected",
+    `${ref} moved while it was being pushed to. Nothing was pushed; try again.`,
+    { cause },
+  );
 
 /** Where a ref of the shared repository is now. */
 export async function remoteTip(hub: Git, remote: string | null, ref: string): Promise<string | null> {
@@ -97,10 +119,14 @@ export async function remoteTip(hub: Git, remote: string | null, ref: string): P
   });
   const id = /^[0-9a-f]{40}/.exec(new TextDecoder().decode(result.stdout))?.[0] ?? null;
   if (id !== null && (await hub.resolve(`${id}^{commit}`)) === null) {
-    await run("git", ["--git-dir", hub.dir, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote, ref], {
-      env: { GIT_TERMINAL_PROMPT: "0" },
-      code: "git_error",
-    });
+    await run(
+      "git",
+      ["--git-dir", hub.dir, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote, ref],
+      {
+        env: { GIT_TERMINAL_PROMPT: "0" },
+        code: "git_error",
+      },
+    );
   }
   return id;
 }

@@ -2,8 +2,9 @@
  * Writes composed trees as commits, in one `git fast-import` whatever their size. Commits made here are off every
  * shared branch until sync or settle gives them a name.
  */
-import { type ComposedChange, compose, neededBlobs, type Piece } from "../diff/compose.ts";
+
 import { concat, toLatin1, utf8 } from "../diff/bytes.ts";
+import { type ComposedChange, compose, neededBlobs, type Piece } from "../diff/compose.ts";
 import { quotePath } from "../diff/paths.ts";
 import type { Entry } from "../diff/raw.ts";
 import { ReviewError } from "../protocol/errors.ts";
@@ -37,7 +38,8 @@ export async function writeComposed(
   const blobs = await git.readObjects(neededBlobs(entries, pieces));
   const change = compose(entries, pieces, (oid) => {
     const blob = blobs.get(oid);
-    if (blob === undefined) throw new ReviewError("git_error", `Object ${oid} of the base is missing from ${git.dir}`);
+    if (blob === undefined)
+      throw new ReviewError("git_error", `Object ${oid} of the base is missing from ${git.dir}`);
     return blob.bytes;
   });
   return writeChange(git, base, change, options);

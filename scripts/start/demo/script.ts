@@ -88,7 +88,12 @@ const work: Turn[] = [
           todos: [
             { id: "1", content: "Median, with a test", status: "in_progress", priority: "high" },
             { id: "2", content: "Units and the --unit option", status: "pending", priority: "high" },
-            { id: "3", content: "Refuse readings that are not numbers", status: "pending", priority: "medium" },
+            {
+              id: "3",
+              content: "Refuse readings that are not numbers",
+              status: "pending",
+              priority: "medium",
+            },
           ],
         },
       },

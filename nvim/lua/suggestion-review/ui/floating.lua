@@ -136,7 +136,7 @@ local function progress(session, file, room)
   end
   local out, group = {}, nil
   for index = file.first, file.last do
-    local state = text_of.STATE[session.hunks[index].state]
+    local state = text_of.STATE[session.state_of(session.hunks[index])]
     if state.group ~= group then
       group = state.group
       out[#out + 1] = ("%%#%s#"):format(group)
@@ -185,6 +185,7 @@ local function window_options(win)
   wo.sidescrolloff = 4
   wo.scrolloff = 3
   wo.winfixbuf = true
+  wo.fillchars = "eob: "
   wo.winhighlight =
     "Normal:SuggestionReviewNormal,FloatBorder:SuggestionReviewBorder,CursorLine:Visual,WinBar:SuggestionReviewNormal,WinBarNC:SuggestionReviewNormal"
 end

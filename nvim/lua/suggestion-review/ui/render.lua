@@ -51,8 +51,8 @@ local function draw(view, row)
     return overlay(buf, row, M.header(view, one))
   elseif one.kind == "gap" then
     return overlay(buf, row, {
-      { ("⋯ %s unchanged "):format(text_of.count(one.gap, "line")), "SuggestionReviewGap" },
-      { ("┄"):rep(400), "SuggestionReviewGap" },
+      { ("%s unchanged "):format(text_of.count(one.gap, "line")), "SuggestionReviewGap" },
+      { (" "):rep(400), "SuggestionReviewGap" },
     })
   elseif one.kind == "note" then
     return overlay(buf, row, one.chunks)
@@ -119,10 +119,9 @@ end
 function M.header(view, row)
   local session = view.session
   local hunk = session.hunks[row.hunk]
-  local state = text_of.STATE[hunk.state] or text_of.STATE.pending
+  local state = text_of.STATE[session.state_of(hunk)] or text_of.STATE.pending
   local current = session.index == row.hunk
   local chunks = {
-    { current and "▌" or " ", state.group },
     { ("%s %d/%d "):format(state.icon, row.hunk, #session.hunks), state.group },
     { state.word, state.group },
   }
@@ -189,7 +188,12 @@ function M.column()
   local bar = " "
   local session = view.session
   if row.hunk and row.hunk == session.index then
-    bar = ("%%#%s#▌"):format(text_of.STATE[session.hunks[row.hunk].state].group)
+    bar = ("%%#%s#▌"):format(text_of.STATE[session.state_of(session.hunks[row.hunk])].group)
+  end
+  if row.kind == "header" then
+    local width_of_numbers = (view.side == "both" and 2 or 1) * (width + 1)
+    local group = bar == " " and "%#SuggestionReviewRule#" or ""
+    return bar .. group .. ("─"):rep(width_of_numbers + 1) .. " "
   end
   local numbers
   if view.side == "both" then
@@ -197,7 +201,9 @@ function M.column()
   else
     numbers = pad(view.side == "old" and row.old or (view.side == "new" and row.new) or nil, width)
   end
-  if row.kind == "header" or row.kind == "note" or row.kind == "gap" then
+  if row.kind == "gap" then
+    return bar .. "%#SuggestionReviewGap#" .. (" "):rep(#numbers + 1) .. "⋯ "
+  elseif row.kind == "note" then
     return bar .. "%#SuggestionReviewNumber#" .. (" "):rep(#numbers + 3)
   end
   local sign = SIGN[row.kind]

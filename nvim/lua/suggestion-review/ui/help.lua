@@ -1,0 +1,65 @@
+--- The help popup of the review: the keys as they are set, in groups.
+local M = {}
+
+function M.open()
+  local keys = require("suggestion-review.ui.keys")
+  local lines, marks = {}, {}
+  for _, group in ipairs(keys.GROUPS) do
+    if #lines > 0 then
+      lines[#lines + 1] = ""
+    end
+    marks[#marks + 1] = { #lines, 0, #group + 1, "SuggestionReviewTitle" }
+    lines[#lines + 1] = " " .. group
+    for _, key in ipairs(keys.list) do
+      local lhs = key.group == group and keys.key(key.name)
+      if lhs and not key.name:find("_in_file$") then
+        marks[#marks + 1] = { #lines, 3, 3 + #lhs, "SuggestionReviewKey" }
+        lines[#lines + 1] = ("   %-8s %s%s"):format(lhs, key.text, key.visual and " (or the selected lines)" or "")
+      end
+    end
+  end
+  local width = 0
+  for _, line in ipairs(lines) do
+    width = math.max(width, vim.api.nvim_strwidth(line))
+  end
+  local buf = vim.api.nvim_create_buf(false, true)
+  vim.bo[buf].bufhidden = "wipe"
+  vim.api.nvim_buf_set_lines(buf, 0, -1, false, lines)
+  vim.bo[buf].modifiable = false
+  local namespace = vim.api.nvim_create_namespace("suggestion-review.help")
+  for _, mark in ipairs(marks) do
+    vim.api.nvim_buf_set_extmark(buf, namespace, mark[1], mark[2], { end_col = mark[3], hl_group = mark[4] })
+  end
+  local height = math.min(#lines, vim.o.lines - 4)
+  local win = vim.api.nvim_open_win(buf, true, {
+    relative = "editor",
+    row = math.max(0, math.floor((vim.o.lines - height) / 2) - 1),
+    col = math.max(0, math.floor((vim.o.columns - width - 2) / 2)),
+    width = math.min(width + 2, vim.o.columns - 2),
+    height = height,
+    style = "minimal",
+    border = "rounded",
+    title = " Keys of the review ",
+    footer = height < #lines and " scroll for more " or nil,
+    zindex = 60,
+  })
+  vim.wo[win].winhighlight = "Normal:SuggestionReviewNormal,FloatBorder:SuggestionReviewBorder"
+  for _, lhs in ipairs({ "q", "<Esc>", "?", "<CR>" }) do
+    vim.keymap.set("n", lhs, function()
+      if vim.api.nvim_win_is_valid(win) then
+        vim.api.nvim_win_close(win, true)
+      end
+    end, { buffer = buf, nowait = true })
+  end
+  vim.api.nvim_create_autocmd("WinLeave", {
+    buffer = buf,
+    once = true,
+    callback = function()
+      if vim.api.nvim_win_is_valid(win) then
+        vim.api.nvim_win_close(win, true)
+      end
+    end,
+  })
+end
+
+return M

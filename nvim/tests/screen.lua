@@ -1,0 +1,155 @@
+--- A Neovim in a terminal: keys are typed into tmux, screens are read from it, state is asked over the RPC socket.
+--- Everything is polled, nothing sleeps.
+
+local t = require("support")
+
+local M = {}
+
+---@class Screen
+---@field name string
+---@field socket string
+---@field directory string
+local Screen = {}
+Screen.__index = Screen
+
+local count = 0
+
+---@param arguments string[]
+---@return string
+local function tmux(self, arguments)
+  local command = { t.program("tmux"), "-L", self.name, "-f", "/dev/null" }
+  vim.list_extend(command, arguments)
+  return vim.system(command, { text = true }):wait(10000).stdout or ""
+end
+
+---@return boolean
+function M.available()
+  return t.program("tmux") ~= nil
+end
+
+---@param opts { cwd: string, init: string, columns?: integer, lines?: integer, file?: string, env?: table<string, string>, nvim?: string }
+---@return Screen
+function M.start(opts)
+  count = count + 1
+  local self = setmetatable({
+    name = ("suggestion-review-%d-%d"):format(vim.uv.os_getpid(), count),
+    directory = t.tempdir(),
+  }, Screen)
+  self.socket = self.directory .. "/nv.sock"
+  self.nvim = opts.nvim or vim.v.progpath
+  t.write(self.directory .. "/init.lua", opts.init)
+  local environment = {}
+  for name, value in pairs(vim.tbl_extend("force", {
+    XDG_STATE_HOME = self.directory .. "/state",
+    XDG_DATA_HOME = self.directory .. "/data",
+    XDG_CACHE_HOME = self.directory .. "/cache",
+    HOME = self.directory,
+    LANG = "C.UTF-8",
+    COLORTERM = "truecolor",
+  }, opts.env or {})) do
+    environment[#environment + 1] = ("%s=%s"):format(name, vim.fn.shellescape(value))
+  end
+  local command = ("cd %s && exec env %s %s --clean -u %s --listen %s %s"):format(
+    vim.fn.shellescape(opts.cwd),
+    table.concat(environment, " "),
+    vim.fn.shellescape(self.nvim),
+    vim.fn.shellescape(self.directory .. "/init.lua"),
+    vim.fn.shellescape(self.socket),
+    opts.file and vim.fn.shellescape(opts.file) or ""
+  )
+  tmux(self, {
+    "new-session", "-d", "-x", tostring(opts.columns or 100), "-y", tostring(opts.lines or 30), command,
+    ";", "set-option", "-g", "escape-time", "0",
+    ";", "set-option", "-g", "status", "off",
+    ";", "set-option", "-g", "default-terminal", "tmux-256color",
+  }) -- stylua: ignore
+  t.defer(function()
+    self:stop()
+  end)
+  t.wait(function()
+    return vim.uv.fs_stat(self.socket)
+  end, 10000, "Neovim in tmux")
+  self.channel = t.wait(function()
+    local ok, channel = pcall(vim.fn.sockconnect, "pipe", self.socket, { rpc = true })
+    return ok and channel > 0 and channel
+  end, 5000, "the RPC socket")
+  t.wait(function()
+    return self:lua("return vim.v.vim_did_enter") == 1
+  end, 10000, "Neovim's start")
+  return self
+end
+
+--- Runs Lua in it and returns its value.
+---@param code string
+---@param ... any
+function Screen:lua(code, ...)
+  return vim.rpcrequest(self.channel, "nvim_exec_lua", code, { ... })
+end
+
+--- Types keys as a person would (tmux key names: "Escape", "Enter", "C-r").
+---@param ... string
+function Screen:type(...)
+  for _, key in ipairs({ ... }) do
+    tmux(self, { "send-keys", key })
+  end
+end
+
+--- Types text literally.
+---@param text string
+function Screen:text(text)
+  tmux(self, { "send-keys", "-l", text })
+end
+
+--- The screen as text, blanks at line ends removed.
+---@return string
+function Screen:capture()
+  local out = tmux(self, { "capture-pane", "-p" })
+  return (out:gsub("[ \t]+\n", "\n"))
+end
+
+--- The screen with its colours, as escape sequences.
+---@return string
+function Screen:colours()
+  return tmux(self, { "capture-pane", "-p", "-e" })
+end
+
+--- Waits until the screen shows a Lua pattern (or plain text); returns the screen.
+---@param what string
+---@param plain? boolean
+---@param timeout? integer
+function Screen:wait(what, plain, timeout)
+  local last = ""
+  local ok = pcall(t.wait, function()
+    last = self:capture()
+    return last:find(what, 1, plain)
+  end, timeout or 5000)
+  if not ok then
+    error(("waited in vain for %q on the screen:\n%s"):format(what, last), 2)
+  end
+  return last
+end
+
+--- Waits until `code` (Lua, run inside) returns a true value.
+---@param code string
+---@param timeout? integer
+function Screen:wait_lua(code, timeout)
+  local value
+  local ok = pcall(t.wait, function()
+    value = self:lua(code)
+    return value and value ~= vim.NIL
+  end, timeout or 5000)
+  if not ok then
+    error(("waited in vain for %s; the screen:\n%s"):format(code, self:capture()), 2)
+  end
+  return value
+end
+
+function Screen:stop()
+  if self.channel then
+    pcall(vim.fn.chanclose, self.channel)
+    self.channel = nil
+  end
+  tmux(self, { "kill-server" })
+end
+
+return M

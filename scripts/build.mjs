@@ -1,0 +1,5 @@
+// @ts-check
+// npm run build: the plugin as one file, plugin/dist/suggestion-manager.js.
+import { bootstrap, build } from "./bootstrap.mjs";
+
+await build(await bootstrap(["runtime"]));

@@ -1,0 +1,15 @@
+// @ts-check
+// npm run serve -- --project <jj repository> [--port N] [--state DIR] [--json]: the server without opencode.
+import { resolve } from "node:path";
+import { bootstrap, ROOT, runForeground } from "./bootstrap.mjs";
+
+const env = await bootstrap(["runtime"]);
+// npm changes into the package's folder; paths are meant from where the user stands.
+process.exitCode = await runForeground(
+  "bun",
+  [resolve(ROOT, "plugin/src/serve.ts"), ...process.argv.slice(2)],
+  {
+    env,
+    cwd: process.env.INIT_CWD ?? process.cwd(),
+  },
+);

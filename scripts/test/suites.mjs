@@ -1,0 +1,89 @@
+// @ts-check
+/** The suites of `npm test`, in the order in which a mistake is found soonest. */
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { ROOT } from "../bootstrap.mjs";
+import { runCounted } from "./run.mjs";
+
+/**
+ * @typedef {object} Suite
+ * @property {string} name
+ * @property {() => Command[]} commands
+ */
+/**
+ * @typedef {object} Command
+ * @property {string} title
+ * @property {string[]} argv
+ * @property {"one" | "bun" | "node" | "nvim"} counts how its results are counted; "one" is a check that passes or not
+ * @property {string} [cwd]
+ * @property {Record<string, string>} [env]
+ */
+
+/** @param {string} dir @param {RegExp} pattern @returns {string[]} */
+function filesBelow(dir, pattern) {
+  if (!existsSync(join(ROOT, dir))) return [];
+  return readdirSync(join(ROOT, dir), { recursive: true, encoding: "utf8" })
+    .filter((file) => pattern.test(file))
+    .map((file) => join(dir, file))
+    .sort();
+}
+
+/** @param {string} title @param {string[]} argv @param {Command["counts"]} counts @param {Record<string, string>} [env] @returns {Command} */
+const command = (title, argv, counts, env) => ({ title, argv, counts, ...(env ? { env } : {}) });
+
+/** @type {Suite[]} */
+export const SUITES = [
+  {
+    name: "check",
+    commands: () => [
+      command("biome", ["node_modules/.bin/biome", "check", "--error-on-warnings", "."], "one"),
+      command("tsc", ["node_modules/.bin/tsc", "-p", "tsconfig.json", "--noEmit"], "one"),
+      command("stylua", ["stylua", "--check", "nvim"], "one"),
+      command("luacheck", ["luacheck", "--quiet", "nvim"], "one"),
+    ],
+  },
+  {
+    name: "scripts",
+    commands: () => [
+      command("scripts", ["node", "--test", ...filesBelow("scripts", /\.test\.mjs$/)], "node"),
+    ],
+  },
+  {
+    name: "plugin",
+    commands: () => [
+      command("plugin", ["bun", "test", "plugin/tests"], "bun"),
+      // The Bun that opencode embeds is the one users run.
+      command(
+        "plugin on opencode's own Bun",
+        ["opencode", "test", "plugin/tests/diff", "plugin/tests/review"],
+        "bun",
+        { BUN_BE_BUN: "1" },
+      ),
+    ],
+  },
+  {
+    name: "nvim",
+    commands: () => [command("nvim", ["nvim", "--clean", "--headless", "-l", "nvim/tests/run.lua"], "nvim")],
+  },
+  {
+    name: "e2e",
+    commands: () => [command("end to end", ["bun", "test", "--timeout", "300000", "test-harness"], "bun")],
+  },
+];
+
+/**
+ * @param {Record<string, string>} env
+ * @param {string[]} wanted names; [] for all
+ */
+export async function runSuites(env, wanted) {
+  const total = { passed: 0, failed: 0 };
+  for (const suite of SUITES) {
+    if (wanted.length > 0 && !wanted.includes(suite.name)) continue;
+    for (const { title, argv, counts, env: extra } of suite.commands()) {
+      const result = await runCounted(title, argv, counts, { cwd: ROOT, env: { ...env, ...extra } });
+      total.passed += result.passed;
+      total.failed += result.failed;
+    }
+  }
+  return total;
+}
