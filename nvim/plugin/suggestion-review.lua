@@ -1,5 +1,7 @@
 -- Loaded at every start: defines names and nothing else. All work is in lua/suggestion-review, loaded on first use.
-if vim.g.loaded_suggestion_review then return end
+if vim.g.loaded_suggestion_review then
+  return
+end
 vim.g.loaded_suggestion_review = true
 
 vim.api.nvim_create_user_command("Suggest", function(opts)
@@ -49,14 +51,20 @@ local function set_default_keys()
   local given = vim.g.suggestion_review
   given = type(given) == "table" and given or {}
   local configured = package.loaded["suggestion-review.config"]
-  if configured then given = configured.get() end
+  if configured then
+    given = configured.get()
+  end
   local keys, local_keys = given.global_keymaps, given.keymaps
-  if keys == false then return end
+  if keys == false then
+    return
+  end
   for _, map in ipairs(maps) do
     local name, default = map[1], map[3]
     local from = name == "open_review" and local_keys or keys
     local key = default
-    if type(from) == "table" and from[name] ~= nil then key = from[name] end
+    if type(from) == "table" and from[name] ~= nil then
+      key = from[name]
+    end
     if key and type(key) == "string" then
       local plug = ("<Plug>(suggestion-review-%s)"):format((name:gsub("_", "-")))
       if vim.fn.maparg(key, "n") == "" and vim.fn.hasmapto(plug, "n") == 0 then
@@ -71,14 +79,18 @@ local group = vim.api.nvim_create_augroup("suggestion-review", {})
 --- Connects in the background when there is a token to connect with; without one nothing is loaded.
 local function connect_if_set_up()
   local given = vim.g.suggestion_review
-  if type(given) == "table" and given.auto_connect == false then return end
+  if type(given) == "table" and given.auto_connect == false then
+    return
+  end
   local config = package.loaded["suggestion-review.config"]
   if not config and type(given) ~= "table" then
     local home = vim.env.HOME or ""
     local found = vim.env.SUGGESTION_MANAGER_TOKEN_FILE
       or vim.uv.fs_stat((vim.env.XDG_CONFIG_HOME or home .. "/.config") .. "/suggestion-manager/token")
       or vim.uv.fs_stat((vim.env.XDG_STATE_HOME or home .. "/.local/state") .. "/suggestion-manager/token")
-    if not found then return end
+    if not found then
+      return
+    end
   end
   require("suggestion-review").auto_connect()
 end
@@ -86,7 +98,9 @@ end
 local function after_start()
   set_default_keys()
   -- Later than the first screen: nobody waits for a connection.
-  if #vim.api.nvim_list_uis() > 0 then vim.defer_fn(connect_if_set_up, 20) end
+  if #vim.api.nvim_list_uis() > 0 then
+    vim.defer_fn(connect_if_set_up, 20)
+  end
 end
 
 if vim.v.vim_did_enter == 1 then
@@ -98,6 +112,8 @@ end
 vim.api.nvim_create_autocmd("VimLeavePre", {
   group = group,
   callback = function()
-    if package.loaded["suggestion-review.client"] then require("suggestion-review.client").stop() end
+    if package.loaded["suggestion-review.client"] then
+      require("suggestion-review.client").stop()
+    end
   end,
 })

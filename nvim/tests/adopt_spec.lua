@@ -1,3 +1,5 @@
+-- luacheck: read globals t describe it before_each after_each pending
+-- luacheck: ignore 122
 --- Verify and adopt, against the real server and real checkouts.
 
 local real = require("real")
@@ -7,10 +9,8 @@ if not real.available() then
 end
 
 local adopt = require("suggestion-review.adopt")
-local client = require("suggestion-review.client")
 local decisions = require("suggestion-review.decisions")
 local feedback = require("suggestion-review.feedback")
-local git = require("suggestion-review.git")
 local store = require("suggestion-review.store")
 local task = require("suggestion-review.task")
 local verify = require("suggestion-review.verify")
@@ -70,7 +70,9 @@ local function decide(id, index, action, opts)
   local err = t.await(function(callback)
     feedback.decide(id, hunk, action, opts, callback)
   end)
-  if err then error(vim.inspect(err) .. vim.inspect(hunk)) end
+  if err then
+    error(vim.inspect(err) .. vim.inspect(hunk))
+  end
 end
 
 local function batch(id, action)
@@ -92,8 +94,18 @@ end
 --- A fresh clone at the base, as the developer has it.
 local function clone()
   local path = t.tempdir() .. "/checkout"
-  t.run({ "git", "-c", "http.extraHeader=Authorization: Bearer " .. server.token, "clone", "--quiet", server.hub, path },
-    { env = server.environment })
+  t.run(
+    {
+      "git",
+      "-c",
+      "http.extraHeader=Authorization: Bearer " .. server.token,
+      "clone",
+      "--quiet",
+      server.hub,
+      path,
+    },
+    { env = server.environment }
+  )
   t.run({ "git", "checkout", "--quiet", "-B", "main", base }, { cwd = path, env = server.environment })
   return path
 end
@@ -114,7 +126,9 @@ local function prepare(id, checkout)
   local err, plan = run(function()
     return adopt.prepare(store.get(id), checkout)
   end)
-  if err then error(vim.inspect(err)) end
+  if err then
+    error(vim.inspect(err))
+  end
   return plan
 end
 
@@ -129,7 +143,8 @@ local function snapshot(checkout)
   local files = {}
   for name, kind in vim.fs.dir(checkout, { depth = 10 }) do
     if not vim.startswith(name, ".git/") and name ~= ".git" and kind ~= "directory" then
-      files[name] = kind == "link" and vim.uv.fs_readlink(checkout .. "/" .. name) or t.read(checkout .. "/" .. name)
+      files[name] = kind == "link" and vim.uv.fs_readlink(checkout .. "/" .. name)
+        or t.read(checkout .. "/" .. name)
     end
   end
   return {
@@ -141,16 +156,32 @@ end
 
 local function apply_diff(checkout, commit)
   t.run({ "git", "checkout", commit, "--", "." }, { cwd = checkout })
-  for _, change in ipairs(vim.split(t.run({ "git", "diff-tree", "-r", "--name-status", base, commit }, { cwd = checkout }), "\n")) do
+  for _, change in
+    ipairs(
+      vim.split(t.run({ "git", "diff-tree", "-r", "--name-status", base, commit }, { cwd = checkout }), "\n")
+    )
+  do
     local gone = change:match("^D\t(.*)$")
-    if gone then vim.fn.delete(checkout .. "/" .. gone) end
+    if gone then
+      vim.fn.delete(checkout .. "/" .. gone)
+    end
   end
   t.run({ "git", "reset", "--quiet" }, { cwd = checkout })
 end
 
 local function fetch_into(checkout, id)
-  t.run({ "git", "-c", "http.extraHeader=Authorization: Bearer " .. server.token, "fetch", "--quiet", server.hub,
-    "refs/heads/" .. store.get(id).result.ref }, { cwd = checkout, env = server.environment })
+  t.run(
+    {
+      "git",
+      "-c",
+      "http.extraHeader=Authorization: Bearer " .. server.token,
+      "fetch",
+      "--quiet",
+      server.hub,
+      "refs/heads/" .. store.get(id).result.ref,
+    },
+    { cwd = checkout, env = server.environment }
+  )
 end
 
 describe("verification", function()
@@ -159,7 +190,18 @@ describe("verification", function()
     batch(id, "accept")
     finalize(id)
     local plan = prepare(id, clone())
-    t.eq(plan.verdict, { ok = true, message = plan.verdict.message, reasons = {}, differing = {}, foreign = {}, diff = "", tree = plan.verdict.tree })
+    t.eq(
+      plan.verdict,
+      {
+        ok = true,
+        message = plan.verdict.message,
+        reasons = {},
+        differing = {},
+        foreign = {},
+        diff = "",
+        tree = plan.verdict.tree,
+      }
+    )
   end)
 
   it("holds for random decisions, modifications and undos", function()
@@ -184,7 +226,9 @@ describe("verification", function()
         end
       end
       -- Something must be there to finalize.
-      if store.get(id).accepted_count == 0 then decide(id, 1, "accept") end
+      if store.get(id).accepted_count == 0 then
+        decide(id, 1, "accept")
+      end
       finalize(id)
       local plan = prepare(id, clone())
       t.ok(plan.verdict.ok, table.concat(adopt.describe(plan), "\n"))
@@ -204,9 +248,15 @@ describe("verification", function()
   end)
 
   it("holds for renames, modes, links, and a file that becomes a folder", function()
-    local id = publish({ ["dir/c.txt"] = false, ["dir/renamed.txt"] = "c\n", ["gone.txt"] = false, ["gone.txt/inside"] = "x\n" })
-    t.run({ "sh", "-c", "chmod +x b.txt && ln -s b.txt link" }, { cwd = server.agent })
+    local id = publish({
+      ["dir/c.txt"] = false,
+      ["dir/renamed.txt"] = "c\n",
+      ["gone.txt"] = false,
+      ["gone.txt/inside"] = "x\n",
+    })
     local change = store.get(id).jj_change_id
+    server:jj("edit", change)
+    t.run({ "sh", "-ec", "chmod +x b.txt && ln -s b.txt link" }, { cwd = server.agent })
     server:publish({ ["last"] = "changed" }, "With modes", change)
     t.wait(function()
       return store.get(id).revision == 2
@@ -223,29 +273,6 @@ describe("verification", function()
       kinds[hunk.kind] = true
     end
     t.ok(kinds.swap and kinds.mode, vim.inspect(kinds))
-  end)
-
-  it("holds when the shared branch has moved and the work was put on top", function()
-    local id = publish({ ["a.txt"] = CHANGED["a.txt"] })
-    decide(id, 1, "accept")
-    local other = clone()
-    t.write(other .. "/b.txt", lines(20, { [1] = "someone else" }))
-    t.run({ "git", "commit", "-qam", "someone else" }, { cwd = other, env = server.environment })
-    local environment = vim.tbl_extend("force", server.environment, {})
-    t.run({ "git", "-c", "http.extraHeader=Authorization: Bearer " .. server.token, "push", "--quiet", server.hub, "HEAD:main" },
-      { cwd = other, env = environment })
-    finalize(id)
-    t.ok(store.get(id).result.base_commit ~= base, "it was not rebased")
-    local plan = prepare(id, clone())
-    t.ok(plan.verdict.ok, table.concat(adopt.describe(plan), "\n"))
-    t.match(plan.refusal.reason, "HEAD is behind")
-    -- A checkout that has the newer commit takes it.
-    local plan2 = prepare(id, other)
-    t.eq(plan2.refusal, nil)
-    t.eq(execute(plan2), nil)
-    t.eq(snapshot(other).head, store.get(id).result.commit)
-    t.run({ "git", "-c", "http.extraHeader=Authorization: Bearer " .. server.token, "push", "--quiet", "--force", server.hub, base .. ":main" },
-      { cwd = other, env = environment })
   end)
 
   it("refuses what somebody else accepted, and shows it", function()
@@ -300,7 +327,11 @@ describe("verification", function()
     local id = publish(CHANGED)
     decide(id, 1, "accept")
     decide(id, 2, "accept")
-    server:http("POST", "/feedback", { suggestion_id = id, hunk_id = store.hunks(id)[2].id, action = "reject" })
+    server:http(
+      "POST",
+      "/feedback",
+      { suggestion_id = id, hunk_id = store.hunks(id)[2].id, action = "reject" }
+    )
     finalize(id)
     local plan = prepare(id, clone())
     t.eq(plan.verdict.ok, false)
@@ -311,7 +342,9 @@ end)
 describe("adopting", function()
   local id, commit
   local function ready()
-    if id then return end
+    if id then
+      return
+    end
     id = publish(CHANGED)
     local hunks = store.hunks(id)
     for index, hunk in ipairs(hunks) do
@@ -334,14 +367,18 @@ describe("adopting", function()
       local plan = prepare(id, checkout)
       t.ok(plan.verdict.ok, plan.verdict.message)
       if expected == "moves" then
-        if plan.refusal then error(table.concat(adopt.describe(plan), "\n")) end
+        if plan.refusal then
+          error(table.concat(adopt.describe(plan), "\n"))
+        end
         t.eq(snapshot(checkout), before, "planning changed something")
         local err, remarks = execute(plan)
         t.eq(err, nil)
         t.eq(remarks, {})
         t.eq(snapshot(checkout).head, commit)
         -- What is not committed is exactly what was the developer's own.
-        if check then check(checkout, before) end
+        if check then
+          check(checkout, before)
+        end
       else
         t.ok(plan.refusal, "it was not refused")
         t.match(plan.refusal.reason, expected)
@@ -375,29 +412,44 @@ describe("adopting", function()
     apply_diff(checkout, commit)
     t.run({ "git", "add", "a.txt", "gone.txt" }, { cwd = checkout })
   end, "moves", clean)
-  state("own edits elsewhere", function(checkout)
-    t.write(checkout .. "/b.txt", lines(20, { [1] = "mine" }))
-    t.write(checkout .. "/untracked", "mine")
-  end, "moves", function(checkout)
-    t.eq(t.run({ "git", "status", "--porcelain" }, { cwd = checkout }), " M b.txt\n?? untracked\n")
-    t.eq(t.read(checkout .. "/b.txt"), lines(20, { [1] = "mine" }))
-  end)
-  state("own edits elsewhere that are staged", function(checkout)
-    t.write(checkout .. "/b.txt", lines(20, { [1] = "mine" }))
-    t.write(checkout .. "/added", "mine")
-    t.run({ "git", "add", "b.txt", "added" }, { cwd = checkout })
-  end, "moves", function(checkout)
-    t.eq(t.run({ "git", "status", "--porcelain" }, { cwd = checkout }), "A  added\nM  b.txt\n")
-  end)
-  state("own edits in a file beside its accepted hunks", function(checkout)
-    t.run({ "git", "checkout", commit, "--", "a.txt" }, { cwd = checkout })
-    t.run({ "git", "reset", "--quiet" }, { cwd = checkout })
-    t.write(checkout .. "/a.txt", (t.read(checkout .. "/a.txt"):gsub("line 30", "mine 30")))
-  end, "moves", function(checkout)
-    t.eq(t.run({ "git", "status", "--porcelain" }, { cwd = checkout }), " M a.txt\n")
-    t.match(t.run({ "git", "diff" }, { cwd = checkout }), "%+mine 30")
-    t.eq(t.run({ "git", "diff", "--stat" }, { cwd = checkout }):match("(%d+) insertion"), "1")
-  end)
+  state(
+    "own edits elsewhere",
+    function(checkout)
+      t.write(checkout .. "/b.txt", lines(20, { [1] = "mine" }))
+      t.write(checkout .. "/untracked", "mine")
+    end,
+    "moves",
+    function(checkout)
+      t.eq(t.run({ "git", "status", "--porcelain" }, { cwd = checkout }), " M b.txt\n?? untracked\n")
+      t.eq(t.read(checkout .. "/b.txt"), lines(20, { [1] = "mine" }))
+    end
+  )
+  state(
+    "own edits elsewhere that are staged",
+    function(checkout)
+      t.write(checkout .. "/b.txt", lines(20, { [1] = "mine" }))
+      t.write(checkout .. "/added", "mine")
+      t.run({ "git", "add", "b.txt", "added" }, { cwd = checkout })
+    end,
+    "moves",
+    function(checkout)
+      t.eq(t.run({ "git", "status", "--porcelain" }, { cwd = checkout }), "A  added\nM  b.txt\n")
+    end
+  )
+  state(
+    "own edits in a file beside its accepted hunks",
+    function(checkout)
+      t.run({ "git", "checkout", commit, "--", "a.txt" }, { cwd = checkout })
+      t.run({ "git", "reset", "--quiet" }, { cwd = checkout })
+      t.write(checkout .. "/a.txt", (t.read(checkout .. "/a.txt"):gsub("line 30", "mine 30")))
+    end,
+    "moves",
+    function(checkout)
+      t.eq(t.run({ "git", "status", "--porcelain" }, { cwd = checkout }), " M a.txt\n")
+      t.match(t.run({ "git", "diff" }, { cwd = checkout }), "%+mine 30")
+      t.eq(t.run({ "git", "diff", "--stat" }, { cwd = checkout }):match("(%d+) insertion"), "1")
+    end
+  )
   state("a detached HEAD", sh("git checkout -q --detach"), "moves", function(checkout)
     clean(checkout)
     t.eq(t.run({ "git", "rev-parse", "main" }, { cwd = checkout }), base .. "\n")
@@ -436,20 +488,35 @@ describe("adopting", function()
   state("a directory in the place of a file", sh("rm a.txt; mkdir a.txt; touch a.txt/mine"), "directory")
   state("a link in the place of a folder", sh("mv dir other; ln -s other dir"), "symbolic link")
   state("a removal that is staged", sh("git rm -q --cached a.txt"), "staged for removal")
-  state("a commit of one's own", sh("echo mine > mine; git add mine; git commit -qm mine"), "commits here that the work is not based on")
-  state("a merge under way", sh([[
+  state(
+    "a commit of one's own",
+    sh("echo mine > mine; git add mine; git commit -qm mine"),
+    "commits here that the work is not based on"
+  )
+  state(
+    "a merge under way",
+    sh([[
     git checkout -q -b side; echo s > b.txt; git commit -qam side
-    git checkout -q main; git merge -q --no-ff --no-commit side || true; git reset -q --soft HEAD
-    git checkout -q -f main; git merge --no-ff --no-commit side >/dev/null
-  ]]), "A merge is going on")
-  state("a rebase under way", sh([[
-    git checkout -q -b side; echo s > b.txt; git commit -qam side; git checkout -q main; echo m > b.txt; git commit -qam main
-    git rebase side >/dev/null 2>&1 || true
-  ]]), "going on")
-  state("a conflict", sh([[
-    git checkout -q -b side; echo s > b.txt; git commit -qam side; git checkout -q -b three main; echo m > b.txt; git commit -qam three
-    git merge side >/dev/null 2>&1 || true; rm -f .git/MERGE_HEAD
-  ]]), "A conflict")
+    git checkout -q main; git merge -q --no-ff --no-commit side
+  ]]),
+    "A merge is going on"
+  )
+  state(
+    "a rebase under way",
+    sh([[
+    git checkout -q -b side; echo s > b.txt; git commit -qam side; git checkout -q main
+    echo m > b.txt; git commit -qam main; git rebase side >/dev/null 2>&1 || true
+  ]]),
+    "going on"
+  )
+  state(
+    "a conflict",
+    sh([[
+    git checkout -q -b side; echo s > b.txt; git commit -qam side; git checkout -q -b three main
+    echo m > b.txt; git commit -qam three; git merge side >/dev/null 2>&1 || true; rm -f .git/MERGE_HEAD
+  ]]),
+    "A conflict"
+  )
   state("another git command at work", sh("touch .git/index.lock"), "Another git command")
 
   it("again says that there is nothing to do", function()
@@ -463,7 +530,11 @@ describe("adopting", function()
 
   it("refuses when something changed between the plan and its run", function()
     ready()
-    for _, change in ipairs({ "echo mine > a.txt", "git commit -q --allow-empty -m mine", "echo x > dir/new.txt" }) do
+    for _, change in ipairs({
+      "echo mine > a.txt",
+      "git commit -q --allow-empty -m mine",
+      "echo x > dir/new.txt",
+    }) do
       local checkout = clone()
       local plan = prepare(id, checkout)
       t.eq(plan.refusal, nil)
@@ -530,7 +601,8 @@ describe("adopting", function()
     local checkout = clone()
     local plan = prepare(id, checkout)
     local window = require("suggestion-review.plan_window").show(plan)
-    local shown = table.concat(vim.api.nvim_buf_get_lines(vim.api.nvim_win_get_buf(window), 0, -1, false), "\n")
+    local shown =
+      table.concat(vim.api.nvim_buf_get_lines(vim.api.nvim_win_get_buf(window), 0, -1, false), "\n")
     t.match(shown, "Verified yes")
     t.match(shown, "git read%-tree")
     t.match(shown, "write   a.txt")
@@ -546,7 +618,9 @@ end)
 describe("a jj checkout", function()
   local id, commit
   local function ready()
-    if id then return end
+    if id then
+      return
+    end
     id = publish(CHANGED)
     decide(id, 1, "accept")
     decide(id, 3, "accept")
@@ -555,12 +629,19 @@ describe("a jj checkout", function()
   local function jj_clone(colocate)
     local checkout = t.tempdir() .. "/jj"
     local command = { "jj", "git", "clone", server.hub, checkout }
-    if not colocate then table.insert(command, 4, "--no-colocate") end
-    t.run(command, { env = vim.tbl_extend("force", server.environment, {
-      GIT_CONFIG_COUNT = "1",
-      GIT_CONFIG_KEY_0 = "http.extraHeader",
-      GIT_CONFIG_VALUE_0 = "Authorization: Bearer " .. server.token,
-    }) })
+    if not colocate then
+      table.insert(command, 4, "--no-colocate")
+    end
+    t.run(
+      command,
+      {
+        env = vim.tbl_extend("force", server.environment, {
+          GIT_CONFIG_COUNT = "1",
+          GIT_CONFIG_KEY_0 = "http.extraHeader",
+          GIT_CONFIG_VALUE_0 = "Authorization: Bearer " .. server.token,
+        }),
+      }
+    )
     return checkout
   end
   local function jj(checkout, ...)
@@ -568,21 +649,26 @@ describe("a jj checkout", function()
   end
 
   for _, colocate in ipairs({ true, false }) do
-    it(("%s is rebased onto the commit and keeps its own edits"):format(colocate and "colocated" or "not colocated"), function()
-      ready()
-      local checkout = jj_clone(colocate)
-      t.write(checkout .. "/a.txt", lines(40, { [3] = "LINE 3", [38] = "LINE 38" }))
-      t.write(checkout .. "/b.txt", lines(20, { [1] = "mine" }))
-      local plan = prepare(id, checkout)
-      t.ok(plan.verdict.ok, table.concat(adopt.describe(plan), "\n"))
-      t.eq(plan.kind, "jj")
-      t.eq(plan.refusal, nil)
-      local err = execute(plan)
-      t.eq(err, nil)
-      t.match(jj(checkout, "log", "--no-graph", "-r", "@-", "-T", "commit_id"), commit)
-      t.eq(jj(checkout, "diff", "--summary"), "M b.txt\n")
-      t.ok(prepare(id, checkout).done)
-    end)
+    it(
+      ("%s is rebased onto the commit and keeps its own edits"):format(
+        colocate and "colocated" or "not colocated"
+      ),
+      function()
+        ready()
+        local checkout = jj_clone(colocate)
+        t.write(checkout .. "/a.txt", lines(40, { [3] = "LINE 3", [38] = "LINE 38" }))
+        t.write(checkout .. "/b.txt", lines(20, { [1] = "mine" }))
+        local plan = prepare(id, checkout)
+        t.ok(plan.verdict.ok, table.concat(adopt.describe(plan), "\n"))
+        t.eq(plan.kind, "jj")
+        t.eq(plan.refusal, nil)
+        local err = execute(plan)
+        t.eq(err, nil)
+        t.match(jj(checkout, "log", "--no-graph", "-r", "@-", "-T", "commit_id"), commit)
+        t.eq(jj(checkout, "diff", "--summary"), "M b.txt\n")
+        t.ok(prepare(id, checkout).done)
+      end
+    )
   end
 
   it("is put back when the developer's edits conflict", function()
@@ -640,5 +726,39 @@ describe("planning", function()
         end
       end
     end
+  end)
+end)
+
+-- Last, since it moves the shared branch for good.
+describe("verification after a rebase", function()
+  it("holds when the shared branch has moved and the work was put on top", function()
+    local id = publish({ ["a.txt"] = CHANGED["a.txt"] })
+    decide(id, 1, "accept")
+    local other = clone()
+    t.write(other .. "/b.txt", lines(20, { [1] = "someone else" }))
+    t.run({ "git", "commit", "-qam", "someone else" }, { cwd = other, env = server.environment })
+    local environment = vim.tbl_extend("force", server.environment, {})
+    t.run(
+      {
+        "git",
+        "-c",
+        "http.extraHeader=Authorization: Bearer " .. server.token,
+        "push",
+        "--quiet",
+        server.hub,
+        "HEAD:main",
+      },
+      { cwd = other, env = environment }
+    )
+    finalize(id)
+    t.ok(store.get(id).result.base_commit ~= base, "it was not rebased")
+    local plan = prepare(id, clone())
+    t.ok(plan.verdict.ok, table.concat(adopt.describe(plan), "\n"))
+    t.match(plan.refusal.reason, "HEAD is behind")
+    -- A checkout that has the newer commit takes it.
+    local plan2 = prepare(id, other)
+    t.eq(plan2.refusal, nil)
+    t.eq(execute(plan2), nil)
+    t.eq(snapshot(other).head, store.get(id).result.commit)
   end)
 end)

@@ -1,3 +1,5 @@
+-- luacheck: read globals t describe it before_each after_each pending
+-- luacheck: ignore 122
 --- The connection, the store and the decisions against the real server.
 
 local real = require("real")
@@ -38,7 +40,9 @@ end)
 local function event(kind, timeout)
   return t.wait(function()
     for _, one in ipairs(events) do
-      if one.type == kind then return one end
+      if one.type == kind then
+        return one
+      end
     end
   end, timeout, kind)
 end
@@ -194,7 +198,10 @@ describe("connected", function()
     local hunks = store.hunks(id)
     local err, data = t.await(function(callback)
       feedback.batch(id, {
-        decisions = { { hunk = hunks[4], action = "accept" }, { hunk = hunks[5], action = "reject", comment = "keep it" } },
+        decisions = {
+          { hunk = hunks[4], action = "accept" },
+          { hunk = hunks[5], action = "reject", comment = "keep it" },
+        },
       }, callback)
     end)
     t.eq(err, nil)
@@ -296,7 +303,11 @@ describe("a new revision", function()
   it("keeps decisions on hunks that did not change", function()
     local before = store.get(id).revision
     local change = store.get(id).jj_change_id
-    server:publish({ ["a.txt"] = text({ [5] = "LINE 5", [30] = "LINE 30", [31] = "LINE 31", [50] = "LINE 50" }) }, "Shout a little", change)
+    server:publish(
+      { ["a.txt"] = text({ [5] = "LINE 5", [30] = "LINE 30", [31] = "LINE 31", [50] = "LINE 50" }) },
+      "Shout a little",
+      change
+    )
     t.wait(function()
       return store.get(id).revision > before
     end)
@@ -330,7 +341,11 @@ describe("disconnected", function()
     t.eq(#store.hunks(id) > 0, true)
     server:serve()
     local hunk = store.hunks(id)[3]
-    server:http("POST", "/feedback", { suggestion_id = id, hunk_id = hunk.id, action = "reject", comment = "while away" })
+    server:http(
+      "POST",
+      "/feedback",
+      { suggestion_id = id, hunk_id = hunk.id, action = "reject", comment = "while away" }
+    )
     t.wait(function()
       return client.state().state == "connected" and store.hunk(id, hunk.id).state == "rejected"
     end, 10000)
@@ -360,23 +375,30 @@ describe("disconnected", function()
     local listed = server:http("GET", "/events?since=0&limit=1000")
     local count = 0
     for _, one in ipairs(listed.events) do
-      if one.hunk_id == hunk.id and one.type == "suggestion.hunk_applied" and not one.carried then count = count + 1 end
+      if one.hunk_id == hunk.id and one.type == "suggestion.hunk_applied" and not one.carried then
+        count = count + 1
+      end
     end
     t.ok(count >= 1)
   end)
 
   it("misses nothing over 50 kills", function()
-    local seen, stop = {}, nil
-    stop = store.subscribe(function(one)
-      if one.seq then table.insert(seen, one.seq) end
+    local seen = {}
+    local stop = store.subscribe(function(one)
+      if one.seq then
+        table.insert(seen, one.seq)
+      end
     end)
     local from = client.state().last_seq
     local hunk = store.hunks(id)[6] or store.hunks(id)[1]
     local written = 0
     for round = 1, 50 do
       local action = round % 2 == 0 and "accept" or "reject"
-      local answer, status =
-        server:http("POST", "/feedback", { suggestion_id = id, hunk_id = hunk.id, action = action, comment = "round " .. round })
+      local answer, status = server:http(
+        "POST",
+        "/feedback",
+        { suggestion_id = id, hunk_id = hunk.id, action = action, comment = "round " .. round }
+      )
       t.eq(status, 200, vim.inspect(answer))
       written = answer.seq
       server.process:kill("sigkill")
@@ -453,7 +475,9 @@ describe("finding the wrong server", function()
     end)
     t.wait(function()
       for _, notice in ipairs(notices) do
-        if notice.message:find("can be read by others") then return true end
+        if notice.message:find("can be read by others") then
+          return true
+        end
       end
     end)
   end)
@@ -466,7 +490,9 @@ describe("finding the wrong server", function()
       local peer = assert(vim.uv.new_tcp())
       stranger:accept(peer)
       peer:read_start(function(_, data)
-        if not data then return peer:close() end
+        if not data then
+          return peer:close()
+        end
         table.insert(heard, data)
         local body = '{"healthy":true,"service":"suggestion-manager","proofs":["' .. ("0"):rep(64) .. '"]}'
         peer:write(("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"):format(#body, body))
@@ -501,7 +527,10 @@ describe("several servers", function()
     client._reset()
     store._clear()
     require("suggestion-review.config").setup({
-      servers = { server:settings().server, vim.tbl_extend("force", second:settings().server, { name = "second" }) },
+      servers = {
+        server:settings().server,
+        vim.tbl_extend("force", second:settings().server, { name = "second" }),
+      },
     })
     client.start()
     t.wait(function()

@@ -40,7 +40,9 @@ end
 
 ---@return boolean
 function M.available()
-  return t.program("bun") ~= nil and t.program("jj") ~= nil and vim.uv.fs_stat(t.root .. "/plugin/src/serve.ts") ~= nil
+  return t.program("bun") ~= nil
+    and t.program("jj") ~= nil
+    and vim.uv.fs_stat(t.root .. "/plugin/src/serve.ts") ~= nil
 end
 
 local function free_port()
@@ -70,22 +72,40 @@ function M.start(files)
   -- The same port across restarts, as a client expects it.
   self.port = free_port()
   self:serve()
-  self:git(nil, "-c", "http.extraHeader=Authorization: Bearer " .. self.token, "clone", "--quiet", self.hub, self.checkout)
+  self:git(
+    nil,
+    "-c",
+    "http.extraHeader=Authorization: Bearer " .. self.token,
+    "clone",
+    "--quiet",
+    self.hub,
+    self.checkout
+  )
   return self
 end
 
 --- Starts the server (again).
 function Real:serve()
   self.process = t.spawn({
-    t.program("bun"), t.root .. "/plugin/src/serve.ts",
-    "--project", self.agent, "--port", tostring(self.port), "--state", self.state, "--json",
+    t.program("bun"),
+    t.root .. "/plugin/src/serve.ts",
+    "--project",
+    self.agent,
+    "--port",
+    tostring(self.port),
+    "--state",
+    self.state,
+    "--json",
   }, { env = self.environment, cwd = t.root }) -- stylua: ignore
   local line = t.wait(function()
-    if self.process.code then error("the server ended: " .. self.process.err) end
+    if self.process.code then
+      error("the server ended: " .. self.process.err)
+    end
     return self.process.out:match("^(%b{})\n")
   end, 20000, "the server to be ready")
   local ready = vim.json.decode(line)
-  self.url, self.token_file, self.hub, self.project = ready.url, ready.token_file, ready.remote, ready.agent_repo
+  self.url, self.token_file, self.hub, self.project =
+    ready.url, ready.token_file, ready.remote, ready.agent_repo
   self.token = vim.trim(t.read(self.token_file))
 end
 
@@ -99,7 +119,10 @@ end
 
 ---@param where "agent"|"checkout"|nil
 function Real:git(where, ...)
-  return t.run({ t.program("git"), ... }, { cwd = where and self[where] or self.directory, env = self.environment })
+  return t.run(
+    { t.program("git"), ... },
+    { cwd = where and self[where] or self.directory, env = self.environment }
+  )
 end
 
 function Real:jj(...)
@@ -114,8 +137,16 @@ end
 ---@return integer status
 function Real:http(method, path, body)
   local command = {
-    "curl", "--silent", "--show-error", "--request", method, self.url .. path,
-    "--header", "Authorization: Bearer " .. self.token, "--write-out", "\n%{http_code}",
+    "curl",
+    "--silent",
+    "--show-error",
+    "--request",
+    method,
+    self.url .. path,
+    "--header",
+    "Authorization: Bearer " .. self.token,
+    "--write-out",
+    "\n%{http_code}",
   } -- stylua: ignore
   local opts = {}
   if body then
@@ -139,15 +170,21 @@ function Real:publish(files, description, change)
   elseif change then
     self:jj("edit", change)
   end
+  -- Deletions first: a folder may take the place of a file.
   for path, text in pairs(files) do
-    if text then
-      t.write(self.agent .. "/" .. path, text)
-    else
+    if not text then
       vim.fn.delete(self.agent .. "/" .. path)
     end
   end
+  for path, text in pairs(files) do
+    if text then
+      t.write(self.agent .. "/" .. path, text)
+    end
+  end
   local answer, status = self:http("POST", "/suggestions", { description = description, change_id = change })
-  if status ~= 201 and status ~= 200 then error(vim.inspect(answer)) end
+  if status ~= 201 and status ~= 200 then
+    error(vim.inspect(answer))
+  end
   return answer.suggestion_id
 end
 
@@ -155,7 +192,13 @@ end
 ---@return table
 function Real:settings()
   return {
-    server = { name = "real", host = "127.0.0.1", port = self.port, token_file = self.token_file, root = self.checkout },
+    server = {
+      name = "real",
+      host = "127.0.0.1",
+      port = self.port,
+      token_file = self.token_file,
+      root = self.checkout,
+    },
     notifications = { on_ready = true, on_error = true, on_status = false },
   }
 end
@@ -166,7 +209,9 @@ function Real:connect()
   require("suggestion-review.client").start()
   t.wait(function()
     local state = require("suggestion-review.client").state()
-    if state.state == "refused" then error(state.message) end
+    if state.state == "refused" then
+      error(state.message)
+    end
     return state.state == "connected"
   end, 10000, "the connection")
 end

@@ -47,7 +47,9 @@ local function run_file(path, only)
   end
   function _G.it(name, body)
     local full = full_name(name)
-    if only and not full:find(only) then return end
+    if only and not full:find(only) then
+      return
+    end
     local started = vim.uv.hrtime()
     local ok, message = xpcall(function()
       for _, hook in ipairs(hooks) do
@@ -57,7 +59,9 @@ local function run_file(path, only)
       end
       body()
     end, function(thrown)
-      if type(thrown) == "table" and thrown.skip then return thrown end
+      if type(thrown) == "table" and thrown.skip then
+        return thrown
+      end
       return debug.traceback(type(thrown) == "string" and thrown or vim.inspect(thrown), 2)
     end)
     for index = #hooks, 1, -1 do
@@ -100,10 +104,14 @@ local function find_specs(filters)
     return name:sub(-9) == "_spec.lua"
   end, { path = here, type = "file", limit = math.huge })
   table.sort(found)
-  if #filters == 0 then return found end
+  if #filters == 0 then
+    return found
+  end
   return vim.tbl_filter(function(path)
     for _, filter in ipairs(filters) do
-      if path:find(filter, 1, true) or vim.fs.abspath(filter) == path then return true end
+      if path:find(filter, 1, true) or vim.fs.abspath(filter) == path then
+        return true
+      end
     end
     return false
   end, found)
@@ -120,7 +128,9 @@ local function main()
       filters[#filters + 1] = argument
     end
   end
-  if child then return run_file(child, only) end
+  if child then
+    return run_file(child, only)
+  end
 
   local passed, failed, skipped = 0, 0, 0
   local this = here .. "/run.lua"
@@ -129,15 +139,21 @@ local function main()
     local home = vim.fn.tempname()
     vim.fn.mkdir(home, "p")
     local command = { vim.v.progpath, "-u", "NONE", "-i", "NONE", "-l", this, "--child=" .. spec }
-    if only then command[#command + 1] = "--only=" .. only end
+    if only then
+      command[#command + 1] = "--only=" .. only
+    end
     local counted = false
     local tail = ""
     local function show(_, data)
-      if not data then return end
+      if not data then
+        return
+      end
       tail = tail .. data
       while true do
         local line, rest = tail:match("^(.-)\n(.*)$")
-        if not line then break end
+        if not line then
+          break
+        end
         tail = rest
         local p, f, s = line:match("^@result (%d+) (%d+) (%d+)$")
         if p then
@@ -165,14 +181,18 @@ local function main()
         },
       })
       :wait()
-    if tail ~= "" then io.write(tail .. "\n") end
+    if tail ~= "" then
+      io.write(tail .. "\n")
+    end
     if not counted then
       failed = failed + 1
       io.write(("  FAIL %s ended early (code %d, signal %d)\n"):format(spec, result.code, result.signal))
     end
     vim.fn.delete(home, "rf")
   end
-  if skipped > 0 then io.write(("%d skipped\n"):format(skipped)) end
+  if skipped > 0 then
+    io.write(("%d skipped\n"):format(skipped))
+  end
   io.write(("%d passed, %d failed\n"):format(passed, failed))
   io.flush()
   os.exit(failed == 0 and 0 or 1)

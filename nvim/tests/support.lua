@@ -30,7 +30,9 @@ end
 ---@param value any
 ---@param message? string
 function M.ok(value, message)
-  if not value then error(message or ("expected a true value, got " .. tostring(value)), 2) end
+  if not value then
+    error(message or ("expected a true value, got " .. tostring(value)), 2)
+  end
   return value
 end
 
@@ -38,9 +40,15 @@ end
 ---@param expected any
 ---@param message? string
 function M.eq(actual, expected, message)
-  if vim.deep_equal(actual, expected) then return end
+  if vim.deep_equal(actual, expected) then
+    return
+  end
   error(
-    ("%sexpected %s\n     got %s"):format(message and message .. ": " or "", vim.inspect(expected), vim.inspect(actual)),
+    ("%sexpected %s\n     got %s"):format(
+      message and message .. ": " or "",
+      vim.inspect(expected),
+      vim.inspect(actual)
+    ),
     2
   )
 end
@@ -109,7 +117,9 @@ end
 ---@return string?
 function M.read(path)
   local file = io.open(path, "rb")
-  if not file then return nil end
+  if not file then
+    return nil
+  end
   local text = file:read("*a")
   file:close()
   return text
@@ -120,7 +130,9 @@ end
 ---@return string?
 function M.program(name)
   local own = M.root .. "/.tools/bin/" .. name
-  if vim.uv.fs_stat(own) then return own end
+  if vim.uv.fs_stat(own) then
+    return own
+  end
   local path = vim.fn.exepath(name)
   return path ~= "" and path or nil
 end
@@ -132,7 +144,15 @@ end
 function M.run(command, opts)
   local result = vim.system(command, opts or {}):wait(60000)
   if result.code ~= 0 then
-    error(("%s: exit %d\n%s%s"):format(table.concat(command, " "), result.code, result.stdout or "", result.stderr or ""), 2)
+    error(
+      ("%s: exit %d\n%s%s"):format(
+        table.concat(command, " "),
+        result.code,
+        result.stdout or "",
+        result.stderr or ""
+      ),
+      2
+    )
   end
   return result.stdout
 end
@@ -166,7 +186,9 @@ function M.spawn(command, opts)
   end)
   process.pid = handle.pid
   function process:kill(signal)
-    if not self.code then pcall(handle.kill, handle, signal or "sigterm") end
+    if not self.code then
+      pcall(handle.kill, handle, signal or "sigterm")
+    end
   end
   M.defer(function()
     process:kill("sigkill")

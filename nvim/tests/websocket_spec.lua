@@ -1,7 +1,11 @@
+-- luacheck: read globals t describe it before_each after_each pending
 local websocket = require("suggestion-review.websocket")
 local sha256 = require("suggestion-review.sha256")
 
-local server = t.spawn({ "node", t.root .. "/nvim/tests/fixtures/hostile.mjs" }, { cwd = t.root .. "/nvim/tests" })
+local server = t.spawn(
+  { "node", t.root .. "/nvim/tests/fixtures/hostile.mjs" },
+  { cwd = t.root .. "/nvim/tests" }
+)
 local port = t.wait(function()
   return tonumber(server.out:match('{"port":(%d+)}'))
 end, 10000, "the hostile server")
@@ -49,7 +53,9 @@ local function server_saw(path)
   return t.wait(function()
     for line in server.out:gmatch("[^\n]+") do
       local entry = vim.json.decode(line)
-      if entry.closed == path then return entry end
+      if entry.closed == path then
+        return entry
+      end
     end
   end, 5000, "the server to see the close")
 end
@@ -71,8 +77,10 @@ describe("hashes", function()
       sha256.hmac("Jefe", "what do ya want for nothing?"),
       "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
     )
-    t.eq(sha256.hmac(("\170"):rep(131), "Test Using Larger Than Block-Size Key - Hash Key First"),
-      "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54")
+    t.eq(
+      sha256.hmac(("\170"):rep(131), "Test Using Larger Than Block-Size Key - Hash Key First"),
+      "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"
+    )
     t.eq(
       vim.base64.encode(sha256.sha1_raw("dGhlIHNhbXBsZSBub25jZQ==258EAFA5-E914-47DA-95CA-C5AB0DC85B11")),
       "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
@@ -90,12 +98,35 @@ end)
 
 describe("UTF-8", function()
   it("tells valid from invalid", function()
-    for _, text in ipairs({ "", "a", "grün", "€", "🦊", "\u{10FFFF}", "\u{D7FF}\u{E000}", "a🦊b€c", "\0" }) do
+    for _, text in ipairs({
+      "",
+      "a",
+      "grün",
+      "€",
+      "🦊",
+      "\u{10FFFF}",
+      "\u{D7FF}\u{E000}",
+      "a🦊b€c",
+      "\0",
+    }) do
       t.ok(websocket.is_utf8(text), vim.inspect(text))
     end
     for _, text in ipairs({
-      "\128", "\191", "\192\128", "\193\191", "\194", "\194a", "\224\128\128", "\224\160", "\237\160\128",
-      "\240\128\128\128", "\244\144\128\128", "\245\128\128\128", "\255", "a\226\130", "ok\240\159\166",
+      "\128",
+      "\191",
+      "\192\128",
+      "\193\191",
+      "\194",
+      "\194a",
+      "\224\128\128",
+      "\224\160",
+      "\237\160\128",
+      "\240\128\128\128",
+      "\244\144\128\128",
+      "\245\128\128\128",
+      "\255",
+      "a\226\130",
+      "ok\240\159\166",
     }) do -- stylua: ignore
       t.ok(not websocket.is_utf8(text), vim.inspect(text))
     end
@@ -107,7 +138,7 @@ describe("UTF-8", function()
       local at = 1
       while at <= #text do
         local c = text:byte(at)
-        local n, min = 0, 0
+        local n, min
         if c < 0x80 then
           n, min = 0, 0
         elseif c >= 0xc2 and c < 0xe0 then
@@ -121,15 +152,20 @@ describe("UTF-8", function()
         end
         for i = 1, n do
           local d = text:byte(at + i)
-          if not d or d < 0x80 or d > 0xbf then return false end
+          if not d or d < 0x80 or d > 0xbf then
+            return false
+          end
           c = c * 64 + d - 0x80
         end
-        if c < min or c > 0x10ffff or (c >= 0xd800 and c <= 0xdfff) then return false end
+        if c < min or c > 0x10ffff or (c >= 0xd800 and c <= 0xdfff) then
+          return false
+        end
         at = at + n + 1
       end
       return true
     end
-    local bytes = { 0x41, 0x7f, 0x80, 0x9f, 0xa0, 0xbf, 0xc2, 0xdf, 0xe0, 0xed, 0xef, 0xf0, 0xf4, 0x8f, 0x90, 0xff }
+    local bytes =
+      { 0x41, 0x7f, 0x80, 0x9f, 0xa0, 0xbf, 0xc2, 0xdf, 0xe0, 0xed, 0xef, 0xf0, 0xf4, 0x8f, 0x90, 0xff }
     for _ = 1, 20000 do
       local text = {}
       for i = 1, math.random(1, 7) do
@@ -397,7 +433,9 @@ describe("closing", function()
     local function handles()
       local count = 0
       vim.uv.walk(function(handle)
-        if not handle:is_closing() then count = count + 1 end
+        if not handle:is_closing() then
+          count = count + 1
+        end
       end)
       return count
     end

@@ -37,7 +37,7 @@ local function refuse(reason, commands)
   error({ message = reason, refusal = true, commands = commands or {} }, 0)
 end
 
--- Fetching ------------------------------------------------------------------------------------------------------------
+-- Fetching --------------------------------------------------------------------------------------------------
 
 --- Environment in which git sends the token to this URL and nowhere else: nothing of it is in an argument or a file.
 ---@param url string
@@ -66,7 +66,9 @@ end
 local function token_for(server)
   local client = require("suggestion-review.client")
   local token, problem = client.read_token(server.token_file)
-  if not token then refuse(problem --[[@as string]]) end
+  if not token then
+    refuse(problem --[[@as string]])
+  end
   local nonce = require("suggestion-review.sha256").to_hex(assert(vim.uv.random(16)))
   local err, response = task.await(function(callback)
     require("suggestion-review.http").get({
@@ -75,9 +77,15 @@ local function token_for(server)
       path = "/health?nonce=" .. nonce,
     }, vim.schedule_wrap(callback))
   end)
-  if err then refuse(("%s cannot be reached: %s"):format(server.name, require("suggestion-review.tcp").explain(err))) end
+  if err then
+    refuse(("%s cannot be reached: %s"):format(server.name, require("suggestion-review.tcp").explain(err)))
+  end
   local ok, health = pcall(vim.json.decode, response.body, { luanil = { object = true, array = true } })
-  if not ok or type(health) ~= "table" or not client.is_proven(token --[[@as string]], nonce, health.proofs) then
+  if
+    not ok
+    or type(health) ~= "table"
+    or not client.is_proven(token --[[@as string]], nonce, health.proofs)
+  then
     refuse(("%s did not prove that it knows the token; nothing was sent to it"):format(server.name))
   end
   return token --[[@as string]]
@@ -87,7 +95,9 @@ end
 ---@return SuggestionReview.Server
 local function server_of(suggestion)
   for _, server in ipairs(require("suggestion-review.config").servers()) do
-    if server.name == suggestion.server then return server end
+    if server.name == suggestion.server then
+      return server
+    end
   end
   refuse(("The server %s is not in the settings"):format(suggestion.server))
   error("unreachable")
@@ -97,7 +107,10 @@ end
 ---@param suggestion SuggestionReview.Suggestion
 ---@return string
 function M.hub_url(server, suggestion)
-  return ("http://%s%s"):format(require("suggestion-review.tcp").authority(server.host, server.port), suggestion.hub)
+  return ("http://%s%s"):format(
+    require("suggestion-review.tcp").authority(server.host, server.port),
+    suggestion.hub
+  )
 end
 
 --- Inside a task: brings the commit into the repository, under a ref of ours that no branch or tag shows.
@@ -109,16 +122,27 @@ local function fetch(suggestion, opts)
   local url = M.hub_url(server, suggestion)
   local env = M.transport_env(url, token_for(server))
   git.run({
-    "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--refmap=",
-    url, ("+refs/heads/%s:refs/suggestion-review/%s"):format(result.ref, suggestion.id),
+    "fetch",
+    "--quiet",
+    "--no-tags",
+    "--no-write-fetch-head",
+    "--no-recurse-submodules",
+    "--refmap=",
+    url,
+    ("+refs/heads/%s:refs/suggestion-review/%s"):format(result.ref, suggestion.id),
   }, { cwd = opts.cwd, env = vim.tbl_extend("force", opts.env or {}, env) }) -- stylua: ignore
-  local there = git.run({ "cat-file", "-e", result.commit .. "^{commit}" }, vim.tbl_extend("force", opts, {
-    ok = { [0] = true, [1] = true, [128] = true },
-  }))
-  if there.code ~= 0 then refuse(("%s is not in %s any more"):format(result.commit:sub(1, 12), result.ref)) end
+  local there = git.run(
+    { "cat-file", "-e", result.commit .. "^{commit}" },
+    vim.tbl_extend("force", opts, {
+      ok = { [0] = true, [1] = true, [128] = true },
+    })
+  )
+  if there.code ~= 0 then
+    refuse(("%s is not in %s any more"):format(result.commit:sub(1, 12), result.ref))
+  end
 end
 
--- Planning (pure) -----------------------------------------------------------------------------------------------------
+-- Planning (pure) -------------------------------------------------------------------------------------------
 
 ---@class SuggestionReview.PathState
 ---@field path string
@@ -134,7 +158,9 @@ end
 ---@param a? SuggestionReview.TreeEntry
 ---@param b? SuggestionReview.TreeEntry
 local function same(a, b)
-  if not a or not b then return a == b end
+  if not a or not b then
+    return a == b
+  end
   return a.oid == b.oid and a.mode == b.mode
 end
 
@@ -160,12 +186,22 @@ function M.decide_file(state)
   if (state.new and state.new.mode == "160000") or (state.old and state.old.mode == "160000") then
     return file("index", "submodule: its folder is left as it is, see git submodule update")
   end
-  if state.skipped and not state.worktree then return file("index", "not checked out") end
-  if state.obstacle then return file("refuse", state.obstacle) end
-  if same(state.worktree, state.new) then return file("keep", "already as in the commit") end
+  if state.skipped and not state.worktree then
+    return file("index", "not checked out")
+  end
+  if state.obstacle then
+    return file("refuse", state.obstacle)
+  end
+  if same(state.worktree, state.new) then
+    return file("keep", "already as in the commit")
+  end
   if same(state.worktree, state.old) then
-    if state.unsaved then return file("refuse", "has unsaved edits in a buffer: write or reload it first") end
-    if not state.new then return file("delete", "as in HEAD; the commit deletes it") end
+    if state.unsaved then
+      return file("refuse", "has unsaved edits in a buffer: write or reload it first")
+    end
+    if not state.new then
+      return file("delete", "as in HEAD; the commit deletes it")
+    end
     return file("write", state.old and "as in HEAD; the commit changes it" or "the commit adds it")
   end
   if state.new and state.worktree and state.worktree.mode ~= state.new.mode then
@@ -173,10 +209,18 @@ function M.decide_file(state)
       return file("chmod", "its content is the commit's, its mode is not")
     end
   end
-  if state.contains then return file("keep", "has the commit's changes and further edits, which stay uncommitted") end
-  if not state.worktree then return file("refuse", "is gone from the worktree") end
-  if not state.new then return file("refuse", "was changed here; the commit deletes it") end
-  if not state.old then return file("refuse", "exists here with other content; the commit adds it") end
+  if state.contains then
+    return file("keep", "has the commit's changes and further edits, which stay uncommitted")
+  end
+  if not state.worktree then
+    return file("refuse", "is gone from the worktree")
+  end
+  if not state.new then
+    return file("refuse", "was changed here; the commit deletes it")
+  end
+  if not state.old then
+    return file("refuse", "exists here with other content; the commit adds it")
+  end
   return file("refuse", "was changed here in a way that does not have the commit's changes")
 end
 
@@ -193,29 +237,41 @@ end
 ---@return { reason: string, commands: string[] }? refusal
 function M.decide_head(state)
   local short = state.commit:sub(1, 12)
-  if state.has_commit then return nil end
+  if state.has_commit then
+    return nil
+  end
   if state.busy then
     return { reason = state.busy .. " is going on in this repository; finish it first", commands = {} }
   end
   if not state.head then
     return { reason = "This repository has no commit yet", commands = { "git reset --soft " .. short } }
   end
-  if state.head == state.parent then return nil end
+  if state.head == state.parent then
+    return nil
+  end
   if state.behind then
     return {
       reason = ("HEAD is behind: the work was put on %s, which is newer"):format(state.parent:sub(1, 12)),
-      commands = { "git stash", "git merge --ff-only " .. short, "git stash pop   # resolves what is the same on both sides" },
+      commands = {
+        "git stash",
+        "git merge --ff-only " .. short,
+        "git stash pop   # resolves what is the same on both sides",
+      },
     }
   end
   return {
     reason = ("HEAD is not the commit's parent (%s): there are commits here that the work is not based on"):format(
       state.parent:sub(1, 12)
     ),
-    commands = { "git stash", "git merge " .. short, "git stash pop   # resolves what is the same on both sides" },
+    commands = {
+      "git stash",
+      "git merge " .. short,
+      "git stash pop   # resolves what is the same on both sides",
+    },
   }
 end
 
--- Looking ---------------------------------------------------------------------------------------------------------------
+-- Looking ---------------------------------------------------------------------------------------------------
 
 ---@param git_dir string
 ---@return string?
@@ -232,9 +288,13 @@ local function busy_with(git_dir, cwd)
     { "HEAD.lock", "Another git command" },
   }
   for _, sign in ipairs(signs) do
-    if vim.uv.fs_lstat(git_dir .. "/" .. sign[1]) then return sign[2] end
+    if vim.uv.fs_lstat(git_dir .. "/" .. sign[1]) then
+      return sign[2]
+    end
   end
-  if git.run({ "ls-files", "-u", "-z" }, { cwd = cwd }).stdout ~= "" then return "A conflict (unmerged paths)" end
+  if git.run({ "ls-files", "-u", "-z" }, { cwd = cwd }).stdout ~= "" then
+    return "A conflict (unmerged paths)"
+  end
 end
 
 --- Blob ids of files of the worktree as git would store them (line ends, filters).
@@ -245,10 +305,13 @@ end
 local function hash_files(paths, write, cwd)
   local found, plain = {}, {}
   local args = { "hash-object" }
-  if write then args[#args + 1] = "-w" end
+  if write then
+    args[#args + 1] = "-w"
+  end
   for _, path in ipairs(paths) do
-    if path:find("[\n\r\"]") then
-      found[path] = git.line(vim.list_extend(vim.list_slice(args), { "--path=" .. path, "--", path }), { cwd = cwd })
+    if path:find('[\n\r"]') then
+      found[path] =
+        git.line(vim.list_extend(vim.list_slice(args), { "--path=" .. path, "--", path }), { cwd = cwd })
     else
       plain[#plain + 1] = path
     end
@@ -272,7 +335,10 @@ end
 ---@return SuggestionReview.PathState[]
 local function look_at_files(changes, root)
   local worktree = require("suggestion-review.worktree")
-  local file_mode = git.run({ "config", "--type=bool", "core.fileMode" }, { cwd = root, ok = { [0] = true, [1] = true } })
+  local file_mode = git.run(
+    { "config", "--type=bool", "core.fileMode" },
+    { cwd = root, ok = { [0] = true, [1] = true } }
+  )
   local trust_mode = vim.trim(file_mode.stdout) ~= "false"
   local paths = vim.tbl_map(function(change)
     return change.path
@@ -283,11 +349,15 @@ local function look_at_files(changes, root)
     local staged = vim.list_extend({ "--literal-pathspecs", "ls-files", "-s", "-z", "--" }, slice)
     for _, record in ipairs(git.split_nul(git.run(staged, { cwd = root }).stdout)) do
       local mode, oid, path = record:match("^(%d+) (%x+) 0\t(.*)$")
-      if mode then index[path] = { mode = mode, oid = oid } end
+      if mode then
+        index[path] = { mode = mode, oid = oid }
+      end
     end
     local tagged = vim.list_extend({ "--literal-pathspecs", "ls-files", "-t", "-z", "--" }, slice)
     for _, record in ipairs(git.split_nul(git.run(tagged, { cwd = root }).stdout)) do
-      if record:sub(1, 1) == "S" then skipped[record:sub(3)] = true end
+      if record:sub(1, 1) == "S" then
+        skipped[record:sub(3)] = true
+      end
     end
   end
   local states, files = {}, {}
@@ -306,18 +376,24 @@ local function look_at_files(changes, root)
       state.obstacle = obstacle
     elseif stat and stat.type == "link" then
       local target = vim.uv.fs_readlink(absolute) --[[@as string]]
-      state.worktree = { mode = "120000", oid = git.line({ "hash-object", "--stdin" }, { cwd = root, stdin = target }) }
+      state.worktree =
+        { mode = "120000", oid = git.line({ "hash-object", "--stdin" }, { cwd = root, stdin = target }) }
     elseif stat and stat.type == "file" then
       local executable = bit.band(stat.mode, 64) ~= 0
       local mode = executable and "100755" or "100644"
       local known = change.old or change.new
-      if not trust_mode and known and known.mode:sub(1, 3) == "100" then mode = known.mode end
+      if not trust_mode and known and known.mode:sub(1, 3) == "100" then
+        mode = known.mode
+      end
       state.worktree = { mode = mode, oid = "" }
       files[#files + 1] = state
     elseif stat and stat.type == "directory" then
       -- An empty folder, or one where the other side of a swap lies, is told apart when paths below it are looked at.
-      local gitlink = (change.old and change.old.mode == "160000") or (change.new and change.new.mode == "160000")
-      if not gitlink and change.new then state.obstacle = "a directory is in its place" end
+      local gitlink = (change.old and change.old.mode == "160000")
+        or (change.new and change.new.mode == "160000")
+      if not gitlink and change.new then
+        state.obstacle = "a directory is in its place"
+      end
     elseif stat then
       state.obstacle = ("a %s is in its place"):format(stat.type)
     end
@@ -347,8 +423,12 @@ local function contains(state, root)
   local function is_text(entry)
     return entry and entry.mode:sub(1, 3) == "100"
   end
-  if not is_text(state.old) or not is_text(state.new) or not is_text(state.worktree) then return false end
-  if state.worktree.mode ~= state.new.mode then return false end
+  if not is_text(state.old) or not is_text(state.new) or not is_text(state.worktree) then
+    return false
+  end
+  if state.worktree.mode ~= state.new.mode then
+    return false
+  end
   local opts = { cwd = root }
   hash_files({ state.path }, true, root)
   local directory = vim.fn.tempname()
@@ -361,11 +441,15 @@ local function contains(state, root)
     end
     local merged = git.command(
       { "git", "merge-file", "-p", "--quiet", "ours", "base", "theirs" },
-      { cwd = directory, ok = setmetatable({}, { __index = function()
-        return true
-      end }) }
+      { cwd = directory, ok = setmetatable({}, {
+        __index = function()
+          return true
+        end,
+      }) }
     )
-    if merged.code ~= 0 then return false end
+    if merged.code ~= 0 then
+      return false
+    end
     return merged.stdout == git.blob(state.worktree.oid, opts)
   end)
   vim.fn.delete(directory, "rf")
@@ -392,24 +476,37 @@ local function plan_git(plan)
     behind = plan.head ~= nil and is_ancestor(plan.head, plan.parent),
     busy = busy_with(git.line({ "rev-parse", "--absolute-git-dir" }, opts), plan.root),
   })
-  if has_commit then plan.done = true end
-  if plan.refusal or plan.done then return end
+  if has_commit then
+    plan.done = true
+  end
+  if plan.refusal or plan.done then
+    return
+  end
 
   local refused = {}
-  for _, state in ipairs(look_at_files(git.changes(plan.head --[[@as string]], plan.commit, opts), plan.root)) do
+  for _, state in
+    ipairs(look_at_files(git.changes(plan.head --[[@as string]], plan.commit, opts), plan.root))
+  do
     local file = M.decide_file(state)
     if file.action == "refuse" and state.worktree and not state.obstacle then
       state.contains = contains(state, plan.root)
       file = M.decide_file(state)
     end
     table.insert(plan.files, file)
-    if file.action == "refuse" then table.insert(refused, ("%s %s"):format(file.path, file.reason)) end
+    if file.action == "refuse" then
+      table.insert(refused, ("%s %s"):format(file.path, file.reason))
+    end
   end
   local short = plan.commit:sub(1, 12)
   if #refused > 0 then
     plan.refusal = {
-      reason = "The worktree has something of yours that this must not touch:\n  " .. table.concat(refused, "\n  "),
-      commands = { "git stash", "git merge --ff-only " .. short, "git stash pop   # shows what is different on both sides" },
+      reason = "The worktree has something of yours that this must not touch:\n  "
+        .. table.concat(refused, "\n  "),
+      commands = {
+        "git stash",
+        "git merge --ff-only " .. short,
+        "git stash pop   # shows what is different on both sides",
+      },
     }
     return
   end
@@ -456,7 +553,9 @@ local function plan_jj(plan)
   local taken = {}
   for line in git.command({ "jj", "git", "remote", "list" }, opts).stdout:gmatch("[^\n]+") do
     local remote, there = line:match("^(%S+)%s+(%S+)")
-    if remote then taken[remote] = true end
+    if remote then
+      taken[remote] = true
+    end
     if there == url then
       name, add = remote, false
     end
@@ -470,7 +569,9 @@ local function plan_jj(plan)
   end
   plan.remote = { name = name, url = url, add = add }
   local steps = {}
-  if add then steps[1] = ("jj git remote add %s %s"):format(name, url) end
+  if add then
+    steps[1] = ("jj git remote add %s %s"):format(name, url)
+  end
   table.insert(steps, ("jj git fetch --remote %s --branch %s"):format(name, suggestion.result.ref))
   if plan.refusal then
     plan.refusal.commands = vim.list_extend(steps, plan.refusal.commands)
@@ -485,7 +586,9 @@ end
 ---@return string
 local function root_of(suggestion)
   local place = require("suggestion-review.apply").place(suggestion)
-  if not place.root then refuse("This directory is in no git or jj repository") end
+  if not place.root then
+    refuse("This directory is in no git or jj repository")
+  end
   if place.in_place then
     refuse("The agent works in this very checkout, so there is nothing to bring over", { "jj git fetch" })
   end
@@ -497,27 +600,39 @@ end
 ---@param root? string
 ---@return SuggestionReview.AdoptPlan
 function M.prepare(suggestion, root)
-  if suggestion.state ~= "finalized" or not suggestion.result then refuse("This suggestion is not finalized") end
+  if suggestion.state ~= "finalized" or not suggestion.result then
+    refuse("This suggestion is not finalized")
+  end
   root = root or root_of(suggestion)
-  if vim.fn.executable("git") == 0 then refuse("git is not on the PATH") end
+  if vim.fn.executable("git") == 0 then
+    refuse("git is not on the PATH")
+  end
   local is_jj = vim.uv.fs_stat(root .. "/.jj") ~= nil
-  if is_jj and vim.fn.executable("jj") == 0 then refuse("This is a jj repository, but jj is not on the PATH") end
+  if is_jj and vim.fn.executable("jj") == 0 then
+    refuse("This is a jj repository, but jj is not on the PATH")
+  end
   local opts = { cwd = root }
-  if is_jj then opts.env = { GIT_DIR = git.command({ "jj", "git", "root", "--ignore-working-copy" }, opts).stdout:gsub("\n$", "") } end
+  if is_jj then
+    opts.env =
+      { GIT_DIR = git.command({ "jj", "git", "root", "--ignore-working-copy" }, opts).stdout:gsub("\n$", "") }
+  end
   fetch(suggestion, opts)
 
   local store = require("suggestion-review.store")
   local err = task.await(function(callback)
     store.fetch(suggestion.id, callback)
   end)
-  if err then refuse("The decisions could not be loaded: " .. err.message) end
+  if err then
+    refuse("The decisions could not be loaded: " .. err.message)
+  end
   suggestion = store.get(suggestion.id) --[[@as SuggestionReview.Suggestion]]
   local decisions = require("suggestion-review.decisions")
   task.await(function(callback)
     decisions.after_writes(callback)
   end)
   local commit = suggestion.result.commit
-  local verdict = require("suggestion-review.verify").verify(suggestion, decisions.by_hunk(suggestion.id), commit, opts)
+  local verdict =
+    require("suggestion-review.verify").verify(suggestion, decisions.by_hunk(suggestion.id), commit, opts)
   local log = git.run({ "log", "-1", "--no-show-signature", "--format=%P%x00%an <%ae>%x00%s", commit }, opts)
   local parent, author, title = log.stdout:match("^(%x*)[^%z]*%z([^%z]*)%z(.-)\n?$")
   local plan = {
@@ -547,7 +662,7 @@ function M.prepare(suggestion, root)
   return plan
 end
 
--- Carrying out ----------------------------------------------------------------------------------------------------------
+-- Carrying out ----------------------------------------------------------------------------------------------
 
 ---@param plan SuggestionReview.AdoptPlan
 ---@return string[] remarks
@@ -555,7 +670,9 @@ local function run_git(plan)
   local root = plan.root
   local opts = { cwd = root }
   local head = git.line({ "rev-parse", "HEAD" }, opts)
-  if head ~= plan.head then refuse("HEAD moved since the plan was made; make it again") end
+  if head ~= plan.head then
+    refuse("HEAD moved since the plan was made; make it again")
+  end
   -- Everything the plan rests on is looked at once more; only what moved by itself into the wanted state may differ.
   local now = {}
   for _, state in ipairs(look_at_files(git.changes(plan.head, plan.commit, opts), root)) do
@@ -564,12 +681,19 @@ local function run_git(plan)
       state.contains = contains(state, root)
       file = M.decide_file(state)
     end
-    if file.action == "refuse" then refuse(("%s changed since the plan was made: it %s"):format(file.path, file.reason)) end
+    if file.action == "refuse" then
+      refuse(("%s changed since the plan was made: it %s"):format(file.path, file.reason))
+    end
     now[#now + 1] = file
   end
   git.run({ "read-tree", "-i", "-m", plan.head, plan.commit }, opts)
   local moved, err = pcall(git.run, {
-    "update-ref", "-m", ("suggestion-review: adopt %s"):format(plan.title), "HEAD", plan.commit, plan.head,
+    "update-ref",
+    "-m",
+    ("suggestion-review: adopt %s"):format(plan.title),
+    "HEAD",
+    plan.commit,
+    plan.head,
   }, opts) -- stylua: ignore
   if not moved then
     git.run({ "read-tree", "-i", "-m", plan.commit, plan.head }, opts)
@@ -596,8 +720,14 @@ local function run_git(plan)
     end
   end
   if #writes > 0 then
-    local done, message = pcall(git.run, { "checkout-index", "-f", "-z", "--stdin" }, { cwd = root, stdin = table.concat(writes) })
-    if not done then remarks[#remarks + 1] = "some files could not be written: " .. message.message end
+    local done, message = pcall(
+      git.run,
+      { "checkout-index", "-f", "-z", "--stdin" },
+      { cwd = root, stdin = table.concat(writes) }
+    )
+    if not done then
+      remarks[#remarks + 1] = "some files could not be written: " .. message.message
+    end
   end
   git.run({ "update-index", "-q", "--refresh" }, { cwd = root, ok = { [0] = true, [1] = true } })
   return remarks
@@ -613,9 +743,19 @@ local function run_jj(plan)
   )
   local server = server_of(plan.suggestion)
   local env = M.transport_env(remote.url, token_for(server))
-  if remote.add then git.command({ "jj", "git", "remote", "add", remote.name, remote.url }, opts) end
+  if remote.add then
+    git.command({ "jj", "git", "remote", "add", remote.name, remote.url }, opts)
+  end
   git.command(
-    { "jj", "git", "fetch", "--remote", remote.name, "--branch", "exact:" .. vim.json.encode(plan.suggestion.result.ref) },
+    {
+      "jj",
+      "git",
+      "fetch",
+      "--remote",
+      remote.name,
+      "--branch",
+      "exact:" .. vim.json.encode(plan.suggestion.result.ref),
+    },
     { cwd = plan.root, env = env }
   )
   git.command({ "jj", "rebase", "-s", "@", "-d", plan.commit }, opts)
@@ -636,7 +776,9 @@ end
 ---@param plan SuggestionReview.AdoptPlan
 ---@return string[] remarks on what could not be done in full
 function M.execute(plan)
-  if plan.refusal or plan.done then refuse("There is nothing to carry out") end
+  if plan.refusal or plan.done then
+    refuse("There is nothing to carry out")
+  end
   local remarks = plan.kind == "jj" and run_jj(plan) or run_git(plan)
   vim.cmd.checktime()
   vim.api.nvim_exec_autocmds("User", {
@@ -647,9 +789,16 @@ function M.execute(plan)
   return remarks
 end
 
--- For people ------------------------------------------------------------------------------------------------------------
+-- For people ------------------------------------------------------------------------------------------------
 
-local ACTION = { keep = "keep  ", write = "write ", delete = "delete", chmod = "chmod ", index = "index ", refuse = "STOP  " }
+local ACTION = {
+  keep = "keep  ",
+  write = "write ",
+  delete = "delete",
+  chmod = "chmod ",
+  index = "index ",
+  refuse = "STOP  ",
+}
 
 --- The plan as text.
 ---@param plan SuggestionReview.AdoptPlan
@@ -663,7 +812,12 @@ function M.describe(plan)
   end
   add("Commit   %s  %s", plan.commit:sub(1, 12), plan.title)
   add("Author   %s", plan.author)
-  add("Checkout %s (%s%s)", plan.root, plan.kind, plan.kind == "git" and ", " .. (plan.branch or "detached HEAD") or "")
+  add(
+    "Checkout %s (%s%s)",
+    plan.root,
+    plan.kind,
+    plan.kind == "git" and ", " .. (plan.branch or "detached HEAD") or ""
+  )
   add("Verified %s%s", plan.verdict.ok and "yes: " or "NO: ", plan.verdict.message)
   for _, reason in ipairs(plan.verdict.reasons) do
     add("         %s", reason)
@@ -714,7 +868,9 @@ local function text_of(err)
     return tostring(err):match("^[^\n]*")
   end
   local text = err.message
-  if err.commands and #err.commands > 0 then text = text .. "\nTo go on by hand:\n  " .. table.concat(err.commands, "\n  ") end
+  if err.commands and #err.commands > 0 then
+    text = text .. "\nTo go on by hand:\n  " .. table.concat(err.commands, "\n  ")
+  end
   return text
 end
 
@@ -731,11 +887,17 @@ end
 --- A suggestion was finalized.
 ---@param id string
 function M.offer(id)
-  if require("suggestion-review.config").get().adopt_on_finalize ~= "ask" then return end
+  if require("suggestion-review.config").get().adopt_on_finalize ~= "ask" then
+    return
+  end
   local suggestion = require("suggestion-review.store").get(id)
-  if not suggestion or not suggestion.result then return end
+  if not suggestion or not suggestion.result then
+    return
+  end
   local place = require("suggestion-review.apply").place(suggestion)
-  if not place.root or place.in_place then return end
+  if not place.root or place.in_place then
+    return
+  end
   if not finalized_here[id] then
     return require("suggestion-review.notify").info(
       ("Finalized: %s (%s). :Suggest adopt brings it into this checkout."):format(
@@ -766,7 +928,9 @@ function M.run(plan, callback)
     for _, remark in ipairs(remarks) do
       notify.warn(remark)
     end
-    if callback then callback() end
+    if callback then
+      callback()
+    end
   end)
 end
 
@@ -777,24 +941,36 @@ local function choose(id, callback)
   local notify = require("suggestion-review.notify")
   local client = require("suggestion-review.client")
   local known = id and store.get(id)
-  if known and known.result then return callback(known) end
+  if known and known.result then
+    return callback(known)
+  end
   local target = client.get()
-  if not target or target.state ~= "connected" then return notify.error(client.state().message) end
+  if not target or target.state ~= "connected" then
+    return notify.error(client.state().message)
+  end
   client.request({ type = "list", status = "finalized", limit = 50 }, function(err, data)
-    if err then return notify.error(err.message) end
+    if err then
+      return notify.error(err.message)
+    end
     store.put_closed(target.server.name, data.suggestions)
     if id then
-      if store.get(id) then return callback(store.get(id)) end
+      if store.get(id) then
+        return callback(store.get(id))
+      end
       return notify.error("There is no such suggestion: " .. id)
     end
     local done = vim.tbl_filter(function(suggestion)
       return suggestion.state == "finalized"
     end, store.list({ all = true, server = target.server.name }))
-    if #done == 0 then return notify.info("No suggestion has been finalized yet") end
+    if #done == 0 then
+      return notify.info("No suggestion has been finalized yet")
+    end
     table.sort(done, function(a, b)
       return a.updated_at > b.updated_at
     end)
-    if #done == 1 then return callback(done[1]) end
+    if #done == 1 then
+      return callback(done[1])
+    end
     vim.ui.select(done, {
       prompt = "Adopt which suggestion?",
       format_item = function(suggestion)
@@ -804,7 +980,9 @@ local function choose(id, callback)
         )
       end,
     }, function(choice)
-      if choice then callback(choice) end
+      if choice then
+        callback(choice)
+      end
     end)
   end)
 end
@@ -816,7 +994,9 @@ function M.open(id)
     task.run(function()
       return M.prepare(suggestion --[[@as SuggestionReview.Suggestion]])
     end, function(err, plan)
-      if err then return require("suggestion-review.notify").error("Not adopted: " .. text_of(err)) end
+      if err then
+        return require("suggestion-review.notify").error("Not adopted: " .. text_of(err))
+      end
       require("suggestion-review.plan_window").show(plan)
     end)
   end)

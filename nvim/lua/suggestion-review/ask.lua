@@ -30,11 +30,15 @@ end
 ---@return string?
 local function relative_name(buf)
   local name = vim.api.nvim_buf_get_name(buf)
-  if name == "" or vim.bo[buf].buftype ~= "" then return nil end
+  if name == "" or vim.bo[buf].buftype ~= "" then
+    return nil
+  end
   name = vim.fs.normalize(vim.uv.fs_realpath(name) or name)
   local root = vim.fs.root(name, { ".jj", ".git" })
   root = root and vim.fs.normalize(vim.uv.fs_realpath(root) or root)
-  if root and vim.startswith(name, root .. "/") then return name:sub(#root + 2) end
+  if root and vim.startswith(name, root .. "/") then
+    return name:sub(#root + 2)
+  end
   return name
 end
 
@@ -43,19 +47,27 @@ end
 ---@param opts SuggestionReview.AskOpts
 ---@return table[]
 function M.attachments(buf, opts)
-  if opts.without_file then return {} end
+  if opts.without_file then
+    return {}
+  end
   local file = relative_name(buf)
-  if not file then return {} end
+  if not file then
+    return {}
+  end
   local count = vim.api.nvim_buf_line_count(buf)
   if opts.first_line then
     local first = math.max(1, math.min(opts.first_line, count))
     local last = math.max(first, math.min(opts.last_line or first, count))
     local text = table.concat(vim.api.nvim_buf_get_lines(buf, first - 1, last, false), "\n")
-    if #text > MAX_ATTACHED then text = nil end
+    if #text > MAX_ATTACHED then
+      text = nil
+    end
     return { { file = file, text = text, first_line = first, last_line = last } }
   end
   -- The agent has the file as it was committed; only what it cannot see is worth sending.
-  if not vim.bo[buf].modified then return { { file = file } } end
+  if not vim.bo[buf].modified then
+    return { { file = file } }
+  end
   local text = table.concat(vim.api.nvim_buf_get_lines(buf, 0, -1, false), "\n")
   return { { file = file, text = #text <= MAX_ATTACHED and text or nil } }
 end
@@ -69,7 +81,9 @@ local function project_of(server)
   local projects = {}
   for _, suggestion in ipairs(require("suggestion-review.store").list({ all = true, server = server })) do
     projects[suggestion.project] = true
-    if root and suggestion.project == vim.uv.fs_realpath(root) then return suggestion.project end
+    if root and suggestion.project == vim.uv.fs_realpath(root) then
+      return suggestion.project
+    end
   end
   local names = vim.tbl_keys(projects)
   return #names == 1 and names[1] or nil
@@ -92,7 +106,9 @@ local function send(text, attachments, opts)
       project = server and project_of(server),
     },
   }, function(err, data)
-    if err then return notify.error("Not asked: " .. err.message) end
+    if err then
+      return notify.error("Not asked: " .. err.message)
+    end
     asked[data.session_id] = true
     last_session, last_server = data.session_id, server
     local with = ""
@@ -116,10 +132,14 @@ function M.ask(text, opts)
   if state.state ~= "connected" then
     return require("suggestion-review.notify").error("Not asked: " .. state.message)
   end
-  if text and text:find("%S") then return send(text, attachments, opts) end
+  if text and text:find("%S") then
+    return send(text, attachments, opts)
+  end
   local about = attachments[1] and (" about " .. attachments[1].file) or ""
   vim.ui.input({ prompt = ("Ask the agent%s: "):format(about) }, function(input)
-    if input and input:find("%S") then send(input, attachments, opts) end
+    if input and input:find("%S") then
+      send(input, attachments, opts)
+    end
   end)
 end
 
@@ -128,10 +148,17 @@ function M.abort()
   local client = require("suggestion-review.client")
   local notify = require("suggestion-review.notify")
   local target = client.get(last_server)
-  local request = { session_id = last_session, project = not last_session and target and project_of(target.server.name) or nil }
-  if next(request) == nil then request = vim.empty_dict() end
+  local request = {
+    session_id = last_session,
+    project = not last_session and target and project_of(target.server.name) or nil,
+  }
+  if next(request) == nil then
+    request = vim.empty_dict()
+  end
   client.request({ type = "abort", request = request }, function(err, data)
-    if err then return notify.error("Not stopped: " .. err.message) end
+    if err then
+      return notify.error("Not stopped: " .. err.message)
+    end
     notify.info(data.aborted and "The agent was stopped" or "The agent was not working")
   end, target and target.server.name)
 end

@@ -62,7 +62,9 @@ local DECODE = { luanil = { object = true, array = true } }
 local function set_state(client, state, message)
   local before = client.state
   client.state, client.message = state, message
-  if before == state and client.announced == message then return end
+  if before == state and client.announced == message then
+    return
+  end
   client.announced = message
   require("suggestion-review.log").info("%s: %s (%s)", client.server.name, state, message)
   require("suggestion-review.store").announce({
@@ -79,13 +81,21 @@ end
 ---@return string? warning
 function M.read_token(path)
   local stat = vim.uv.fs_stat(path)
-  if not stat then return nil, ("there is no token file %s"):format(path) end
+  if not stat then
+    return nil, ("there is no token file %s"):format(path)
+  end
   local file, err = io.open(path, "rb")
-  if not file then return nil, ("the token file cannot be read: %s"):format(err) end
+  if not file then
+    return nil, ("the token file cannot be read: %s"):format(err)
+  end
   local token = (file:read(4096) or ""):match("^%s*(.-)%s*$")
   file:close()
-  if token == "" then return nil, ("the token file %s is empty"):format(path) end
-  if token:find("[^\33-\126]") then return nil, ("the token file %s holds more than one word"):format(path) end
+  if token == "" then
+    return nil, ("the token file %s is empty"):format(path)
+  end
+  if token:find("[^\33-\126]") then
+    return nil, ("the token file %s holds more than one word"):format(path)
+  end
   local warning
   if stat.type == "file" and stat.mode % 64 ~= 0 then
     warning = ("%s can be read by others: chmod 600 it, and have the token replaced"):format(path)
@@ -105,12 +115,16 @@ end
 ---@param proofs any
 ---@return boolean
 function M.is_proven(token, nonce, proofs)
-  if type(proofs) ~= "table" then return false end
+  if type(proofs) ~= "table" then
+    return false
+  end
   local sha256 = require("suggestion-review.sha256")
   local expected = sha256.hmac(sha256.hex(token), "suggestion-manager:" .. nonce)
   local proven = false
   for _, proof in ipairs(proofs) do
-    if type(proof) == "string" and sha256.equal(proof, expected) then proven = true end
+    if type(proof) == "string" and sha256.equal(proof, expected) then
+      proven = true
+    end
   end
   return proven
 end
@@ -129,7 +143,9 @@ function Client:later(ms, callback)
   self.timer = require("suggestion-review.tcp").timer(
     ms,
     vim.schedule_wrap(function()
-      if generation == self.generation then callback() end
+      if generation == self.generation then
+        callback()
+      end
     end)
   )
 end
@@ -149,7 +165,11 @@ function Client:retry(why)
   local delay = self:backoff()
   self.attempts = self.attempts + 1
   local seconds = delay < 1500 and "" or (" in %d s"):format(math.floor(delay / 1000 + 0.5))
-  set_state(self, "waiting", ("No connection to %s: %s. Trying again%s."):format(self.server.name, why, seconds))
+  set_state(
+    self,
+    "waiting",
+    ("No connection to %s: %s. Trying again%s."):format(self.server.name, why, seconds)
+  )
   self:later(delay, function()
     self:connect()
   end)
@@ -163,7 +183,9 @@ end
 function Client:refuse(why, look_again)
   local first = self.state ~= "refused"
   set_state(self, "refused", why)
-  if first then require("suggestion-review.notify").connection_problem(self.server.name, why) end
+  if first then
+    require("suggestion-review.notify").connection_problem(self.server.name, why)
+  end
   local stamp = self.token_stamp
   local since = vim.uv.now()
   local function look()
@@ -183,8 +205,12 @@ function Client:drop()
   local socket, raw = self.socket, self.raw
   self.socket, self.raw = nil, nil
   self.inbox, self.inbox_bytes = {}, 0
-  if socket then socket:close(1000, "") end
-  if raw and not raw:is_closing() then raw:close() end
+  if socket then
+    socket:close(1000, "")
+  end
+  if raw and not raw:is_closing() then
+    raw:close()
+  end
 end
 
 --- Connects: TCP, proof, (once) the journal's position, upgrade, all on one connection, so that what proved itself is
@@ -198,7 +224,9 @@ function Client:connect()
   end
   self.token_stamp = stamp_of(server.token_file)
   local token, problem, warning = M.read_token(server.token_file)
-  if not token then return self:refuse(("Not connected to %s: %s."):format(server.name, problem)) end
+  if not token then
+    return self:refuse(("Not connected to %s: %s."):format(server.name, problem))
+  end
   if warning and self.warned ~= warning then
     self.warned = warning
     require("suggestion-review.notify").warn(warning)
@@ -211,7 +239,9 @@ function Client:connect()
   ---@param callback fun(...)
   local function current(callback)
     return vim.schedule_wrap(function(...)
-      if generation == self.generation then callback(...) end
+      if generation == self.generation then
+        callback(...)
+      end
     end)
   end
   local function unreachable(err)
@@ -245,7 +275,9 @@ function Client:connect()
         self:opened()
       end),
       on_message = function(text)
-        if generation == self.generation then self:received(text) end
+        if generation == self.generation then
+          self:received(text)
+        end
       end,
       on_refused = function(status)
         self.refused_status = status
@@ -256,15 +288,21 @@ function Client:connect()
     })
   end
   tcp.connect(server.host, server.port, 5000, function(err, socket)
-    if generation ~= self.generation then return socket and socket:close() end
+    if generation ~= self.generation then
+      return socket and socket:close()
+    end
     self.raw = socket
     current(function()
-      if err then return unreachable(err) end
+      if err then
+        return unreachable(err)
+      end
       exchange(socket, "/health?nonce=" .. nonce, nil, function(response, health, kept)
         local stranger = not health or health.service ~= "suggestion-manager"
         if stranger or not M.is_proven(token, nonce, health.proofs) then
           socket:close()
-          if not stranger and response.status >= 500 then return self:retry("it answered " .. response.status) end
+          if not stranger and response.status >= 500 then
+            return self:retry("it answered " .. response.status)
+          end
           local what = stranger and "what listens there is not a suggestion-manager"
             or "it does not know the token in " .. server.token_file
           return self:refuse(
@@ -278,7 +316,9 @@ function Client:connect()
           socket:close()
           return self:retry("it closes connections after one answer")
         end
-        if self.last_seq then return open(socket) end
+        if self.last_seq then
+          return open(socket)
+        end
         exchange(socket, "/health", { Authorization = "Bearer " .. token }, function(_, known, still_kept)
           if not known or type(known.last_seq) ~= "number" or not still_kept then
             socket:close()
@@ -323,7 +363,9 @@ function Client:subscribe(callback)
   self.gap_at = nil
   self:raw_request({ type = "subscribe", since = self.last_seq }, function(err, data)
     if not err then
-      if callback then callback(data) end
+      if callback then
+        callback(data)
+      end
       return
     end
     local last = err.details and err.details.last_seq
@@ -345,12 +387,20 @@ function Client:list(callback)
   local all = {}
   local function page(offset)
     self:raw_request({ type = "list", status = "open", limit = 100, offset = offset }, function(err, data)
-      if err then return callback and callback(err) end
+      if err then
+        return callback and callback(err)
+      end
       vim.list_extend(all, data.suggestions)
-      if data.next then return page(data.next) end
-      if #data.suggestions == 100 and data.total and #all < data.total then return page(#all) end
+      if data.next then
+        return page(data.next)
+      end
+      if #data.suggestions == 100 and data.total and #all < data.total then
+        return page(#all)
+      end
       require("suggestion-review.store").reset(self.server.name, all)
-      if callback then callback() end
+      if callback then
+        callback()
+      end
     end)
   end
   page(0)
@@ -380,9 +430,14 @@ function Client:closed(code, reason)
   end
   -- A server that went away may be back at once; one that found fault with us will find it again.
   local gone = code == 1006 or code == 1001 or code == 1000 or code == 1005
-  if was_open and gone then self.attempts = 0 end
-  if code == 4008 then self.attempts = 0 end
-  local why = reason ~= "" and require("suggestion-review.tcp").explain(reason) or ("close code %d"):format(code)
+  if was_open and gone then
+    self.attempts = 0
+  end
+  if code == 4008 then
+    self.attempts = 0
+  end
+  local why = reason ~= "" and require("suggestion-review.tcp").explain(reason)
+    or ("close code %d"):format(code)
   self:retry(was_open and "the connection was lost (" .. why .. ")" or why)
 end
 
@@ -392,8 +447,12 @@ end
 function Client:received(text)
   self.inbox[#self.inbox + 1] = text
   self.inbox_bytes = self.inbox_bytes + #text
-  if self.inbox_bytes > INBOX_HIGH and self.socket then self.socket:pause() end
-  if self.draining then return end
+  if self.inbox_bytes > INBOX_HIGH and self.socket then
+    self.socket:pause()
+  end
+  if self.draining then
+    return
+  end
   self.draining = true
   vim.schedule(function()
     self:drain()
@@ -413,11 +472,15 @@ function Client:drain()
       self.draining = false
       return
     end
-    if vim.uv.hrtime() > stop then break end
+    if vim.uv.hrtime() > stop then
+      break
+    end
   end
   if done == #inbox then
     self.inbox, self.inbox_bytes, self.draining = {}, 0, false
-    if self.socket then self.socket:resume() end
+    if self.socket then
+      self.socket:resume()
+    end
     return
   end
   self.inbox = vim.list_slice(inbox, done + 1)
@@ -435,16 +498,24 @@ function Client:handle(text)
   end
   if message.type == "response" then
     if message.id == nil then
-      return require("suggestion-review.log").warn("%s: %s", self.server.name, message.error or "answer without id")
+      return require("suggestion-review.log").warn(
+        "%s: %s",
+        self.server.name,
+        message.error or "answer without id"
+      )
     end
-    if message.success then return self:settle(message.id, nil, message.data or {}) end
+    if message.success then
+      return self:settle(message.id, nil, message.data or {})
+    end
     return self:settle(message.id, {
       code = message.code or "internal",
       message = message.error or "The server gave no reason",
       details = message.details,
     })
   end
-  if type(message.seq) ~= "number" then return end
+  if type(message.seq) ~= "number" then
+    return
+  end
   self:event(message)
 end
 
@@ -452,12 +523,21 @@ end
 ---@param event SuggestionReview.Event
 function Client:event(event)
   local expected = self.last_seq + 1
-  if event.seq < expected then return end -- sent again by a replay
+  if event.seq < expected then
+    return
+  end -- sent again by a replay
   if event.seq > expected then
-    if self.gap_at == self.last_seq then return end -- asked for already
+    if self.gap_at == self.last_seq then
+      return
+    end -- asked for already
     if self.gap_seen == self.last_seq then
       -- The journal itself lacks these: go on from here, with a list that is right by itself.
-      require("suggestion-review.log").error("%s: events %d to %d are missing", self.server.name, expected, event.seq - 1)
+      require("suggestion-review.log").error(
+        "%s: events %d to %d are missing",
+        self.server.name,
+        expected,
+        event.seq - 1
+      )
       self.last_seq = event.seq
       self:list()
       return self:take_in(event)
@@ -479,7 +559,9 @@ end
 ---@param event SuggestionReview.Event
 function Client:take_in(event)
   event.server = self.server.name
-  if self.replay_until and event.seq <= self.replay_until then event.replayed = true end
+  if self.replay_until and event.seq <= self.replay_until then
+    event.replayed = true
+  end
   require("suggestion-review.store").apply(event)
 end
 
@@ -490,10 +572,14 @@ end
 ---@param data? table
 function Client:settle(id, err, data)
   local pending = self.pending[id]
-  if not pending then return end
+  if not pending then
+    return
+  end
   self.pending[id] = nil
   require("suggestion-review.tcp").stop_timer(pending.timer)
-  if pending.sent and not pending.raw then self.in_flight = self.in_flight - 1 end
+  if pending.sent and not pending.raw then
+    self.in_flight = self.in_flight - 1
+  end
   local ok, message = xpcall(pending.callback, debug.traceback, err, data)
   if not ok then
     require("suggestion-review.log").error("callback: %s", message)
@@ -563,13 +649,17 @@ end
 ---@param callback fun(err?: SuggestionReview.Error, data?: table)
 function Client:raw_request(command, callback)
   local pending = self:enter(command, callback, 30000)
-  if not pending then return end
+  if not pending then
+    return
+  end
   pending.raw, pending.sent = true, true
   local ok, err = false, "not connected"
   if self.socket then
     ok, err = self.socket:send(pending.text)
   end
-  if not ok then self:settle(pending.id, { code = "disconnected", message = err }) end
+  if not ok then
+    self:settle(pending.id, { code = "disconnected", message = err })
+  end
 end
 
 ---@param command table
@@ -584,7 +674,9 @@ function Client:request(command, callback, opts)
   end
   local timeout = opts and opts.timeout or require("suggestion-review.config").get().request_timeout
   local pending = self:enter(command, callback, timeout)
-  if not pending then return end
+  if not pending then
+    return
+  end
   table.insert(self.waiting, pending.id)
   self:send_waiting()
 end
@@ -657,9 +749,13 @@ end
 ---@param name? string
 ---@return SuggestionReview.Client?
 function M.get(name)
-  if name then return clients[name] end
+  if name then
+    return clients[name]
+  end
   for _, candidate in ipairs(order) do
-    if clients[candidate].state == "connected" then return clients[candidate] end
+    if clients[candidate].state == "connected" then
+      return clients[candidate]
+    end
   end
   return clients[order[1]]
 end
@@ -687,7 +783,13 @@ end
 function M.state(name)
   local client = M.get(name)
   if not client then
-    return { server = name or "", state = "stopped", message = "Not connected: :Suggest connect", attempts = 0, in_flight = 0 }
+    return {
+      server = name or "",
+      state = "stopped",
+      message = "Not connected: :Suggest connect",
+      attempts = 0,
+      in_flight = 0,
+    }
   end
   return {
     server = client.server.name,
@@ -725,8 +827,12 @@ end
 ---@param callback? fun(err?: SuggestionReview.Error)
 function M.refresh(server, callback)
   local client = clients[server]
-  if client and client.state == "connected" then return client:list(callback) end
-  if callback then callback({ code = "disconnected", message = client and client.message or "Not connected" }) end
+  if client and client.state == "connected" then
+    return client:list(callback)
+  end
+  if callback then
+    callback({ code = "disconnected", message = client and client.message or "Not connected" })
+  end
 end
 
 --- For tests: forgets everything.

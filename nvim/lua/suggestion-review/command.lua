@@ -26,7 +26,9 @@ end
 local function ids(lead, all)
   local found = {}
   for _, suggestion in ipairs(require("suggestion-review.store").list({ all = all })) do
-    if vim.startswith(suggestion.id, lead) then found[#found + 1] = suggestion.id end
+    if vim.startswith(suggestion.id, lead) then
+      found[#found + 1] = suggestion.id
+    end
   end
   return found
 end
@@ -48,19 +50,30 @@ local function current()
   local store = require("suggestion-review.store")
   local review = package.loaded["suggestion-review.review"]
   local id = review and review.current_id and review.current_id()
-  if id then return store.get(id) end
+  if id then
+    return store.get(id)
+  end
   local open = store.list()
-  if #open == 1 then return open[1] end
-  notify().warn(#open == 0 and "There is no open suggestion" or "Several suggestions are open: open one with :Suggest review")
+  if #open == 1 then
+    return open[1]
+  end
+  notify().warn(
+    #open == 0 and "There is no open suggestion"
+      or "Several suggestions are open: open one with :Suggest review"
+  )
 end
 M.current = current
 
 ---@param comment? string
 function M.revise(comment)
   local suggestion = current()
-  if not suggestion then return end
+  if not suggestion then
+    return
+  end
   require("suggestion-review.feedback").revise(suggestion.id, { comment = comment }, function(err, data)
-    if err then return notify().error(err.message) end
+    if err then
+      return notify().error(err.message)
+    end
     notify().info(data.message ~= "" and data.message or "The agent was asked to revise the suggestion")
   end)
 end
@@ -121,9 +134,13 @@ local subcommands = {
     text = "make the suggestion anew on the shared branch",
     run = function()
       local suggestion = current()
-      if not suggestion then return end
+      if not suggestion then
+        return
+      end
       require("suggestion-review.feedback").rebase(suggestion.id, function(err)
-        if err then notify().error(err.message) end
+        if err then
+          notify().error(err.message)
+        end
       end)
     end,
   },
@@ -131,9 +148,13 @@ local subcommands = {
     text = "run the server's check on what is accepted",
     run = function()
       local suggestion = current()
-      if not suggestion then return end
+      if not suggestion then
+        return
+      end
       require("suggestion-review.feedback").verify(suggestion.id, function(err, data)
-        if err then return notify().error(err.message) end
+        if err then
+          return notify().error(err.message)
+        end
         notify().info(data.ok and "The check passed" or "The check failed:\n" .. data.output)
       end)
     end,
@@ -158,14 +179,18 @@ local subcommands = {
         return notify().info(state.state == "connected" and "There is no open suggestion" or state.message)
       end
       vim.ui.select(open, { prompt = "Suggestions", format_item = label }, function(choice)
-        if choice then require("suggestion-review").open(choice.id) end
+        if choice then
+          require("suggestion-review").open(choice.id)
+        end
       end)
     end,
   },
   style = {
     text = "floating, picker or inline",
     run = function(args)
-      if not args[1] then return notify().warn("Which style? :Suggest style floating|picker|inline") end
+      if not args[1] then
+        return notify().warn("Which style? :Suggest style floating|picker|inline")
+      end
       require("suggestion-review").set_style(args[1])
     end,
     complete = function(lead)
@@ -234,7 +259,9 @@ function M.run(opts)
   local subcommand = subcommands[name]
   if not subcommand then
     local close = vim.fn.matchfuzzy(M.names(), name)[1]
-    return notify().error((":Suggest has no %s%s"):format(name, close and ("; did you mean %s?"):format(close) or ""))
+    return notify().error(
+      (":Suggest has no %s%s"):format(name, close and ("; did you mean %s?"):format(close) or "")
+    )
   end
   if name == "ask" then
     -- Words as they were typed, blanks included.
@@ -256,7 +283,9 @@ function M.complete(lead, line, position)
     end, M.names())
   end
   local subcommand = subcommands[words[1]]
-  if not subcommand or not subcommand.complete or #words > 2 then return {} end
+  if not subcommand or not subcommand.complete or #words > 2 then
+    return {}
+  end
   return subcommand.complete(lead)
 end
 

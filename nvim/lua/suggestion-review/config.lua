@@ -144,7 +144,9 @@ local function check_value(name, value, rule)
   else
     ok, message = pcall(vim.validate, name, value, rule)
   end
-  if ok then return nil end
+  if ok then
+    return nil
+  end
   return (tostring(message):gsub("^.-: ", "", message:match("^[^:]+:%d+: ") and 1 or 0))
 end
 
@@ -153,9 +155,13 @@ end
 ---@return string?
 local function nearest(known, word)
   local match = vim.fn.matchfuzzy(known, word)[1]
-  if match then return match end
+  if match then
+    return match
+  end
   for _, candidate in ipairs(known) do
-    if candidate:sub(1, 3) == word:sub(1, 3) then return candidate end
+    if candidate:sub(1, 3) == word:sub(1, 3) then
+      return candidate
+    end
   end
 end
 
@@ -164,7 +170,9 @@ end
 ---@return string[]
 local function key_names(group)
   local names = vim.tbl_keys(defaults[group])
-  if group == "keymaps" then vim.list_extend(names, require("suggestion-review.ui.keys").names()) end
+  if group == "keymaps" then
+    vim.list_extend(names, require("suggestion-review.ui.keys").names())
+  end
   return names
 end
 
@@ -183,7 +191,9 @@ local function merge(into, given, shape, path)
   for name, value in pairs(given) do
     local full = path == "" and tostring(name) or ("%s.%s"):format(path, tostring(name))
     local rule = shape.each or shape[name]
-    if shape.keys and not is_key(shape.keys, name) then rule = nil end
+    if shape.keys and not is_key(shape.keys, name) then
+      rule = nil
+    end
     if rule == nil then
       local known = shape.keys and key_names(shape.keys) or vim.tbl_keys(shape)
       local close = type(name) == "string" and nearest(known, name)
@@ -197,7 +207,9 @@ local function merge(into, given, shape, path)
       elseif type(value) ~= "table" then
         problems[#problems + 1] = ("%s: expected table, got %s"):format(full, type(value))
       else
-        if type(into[name]) ~= "table" then into[name] = {} end
+        if type(into[name]) ~= "table" then
+          into[name] = {}
+        end
         merge(into[name], value, rule, full)
       end
     else
@@ -225,8 +237,12 @@ local function build()
   if type(opencode) == "table" and type(opencode.suggestion_review) == "table" then
     merge(config, opencode.suggestion_review, schema, "")
   end
-  if global then merge(config, global, schema, "") end
-  if from_setup then merge(config, from_setup, schema, "") end
+  if global then
+    merge(config, global, schema, "")
+  end
+  if from_setup then
+    merge(config, from_setup, schema, "")
+  end
   if #problems > 0 then
     local text = "suggestion-review: " .. table.concat(problems, "\n  ")
     vim.schedule(function()
@@ -239,7 +255,9 @@ end
 --- The settings in force.
 ---@return SuggestionReview.Config
 function M.get()
-  if not merged then merged = build() end
+  if not merged then
+    merged = build()
+  end
   return merged
 end
 
@@ -276,11 +294,17 @@ end
 ---@return string
 function M.default_token_file()
   local given = vim.env.SUGGESTION_MANAGER_TOKEN_FILE
-  if given and given ~= "" then return vim.fs.abspath(given) end
+  if given and given ~= "" then
+    return vim.fs.abspath(given)
+  end
   local own = xdg("XDG_CONFIG_HOME", "/.config") .. "/suggestion-manager/token"
-  if vim.uv.fs_stat(own) then return own end
+  if vim.uv.fs_stat(own) then
+    return own
+  end
   local state = vim.env.SUGGESTION_MANAGER_STATE
-  if not state or state == "" then state = xdg("XDG_STATE_HOME", "/.local/state") .. "/suggestion-manager" end
+  if not state or state == "" then
+    state = xdg("XDG_STATE_HOME", "/.local/state") .. "/suggestion-manager"
+  end
   return vim.uv.fs_stat(state .. "/token") and state .. "/token" or own
 end
 
@@ -301,7 +325,9 @@ function M.servers()
     local host = given.host or config.server.host
     local number = given.port or config.server.port
     local name = given.name or ("%s:%d"):format(host, number)
-    if names[name] then name = ("%s#%d"):format(name, index) end
+    if names[name] then
+      name = ("%s#%d"):format(name, index)
+    end
     names[name] = true
     local token_file = given.token_file or config.server.token_file
     local root = given.root or config.server.root

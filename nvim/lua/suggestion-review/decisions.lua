@@ -1,8 +1,9 @@
 --- What this developer decided in their own Neovim, on disk. At finalize nothing else counts: the server's word on
 --- what was accepted is a claim, this is the evidence (see `adopt.lua`).
 ---
---- One file of JSON lines per suggestion under `stdpath("state")/suggestion-review/decisions/`. A decision is written and
---- synced before it is sent ("intent") and closed by the answer ("done" or "void"); several Neovims append to the same file.
+--- One file of JSON lines per suggestion under `stdpath("state")/suggestion-review/decisions/`. A decision is written
+--- and synced before it is sent ("intent") and closed by the answer ("done" or "void"); several Neovims append to the
+--- same file.
 
 local M = {}
 
@@ -88,14 +89,18 @@ local function read(id)
     ledgers[id] = ledger
   end
   local file = io.open(ledger.path, "rb")
-  if not file then return ledger end
+  if not file then
+    return ledger
+  end
   if file:seek("end") > ledger.offset then
     file:seek("set", ledger.offset)
     local text = file:read("*a")
     local from = 1
     while true do
       local stop = text:find("\n", from, true)
-      if not stop then break end -- a line being written, or cut off by a crash: taken in once it is whole
+      if not stop then
+        break
+      end -- a line being written, or cut off by a crash: taken in once it is whole
       local line = text:sub(from, stop - 1)
       local ok, entry = pcall(vim.json.decode, line, { luanil = { object = true, array = true } })
       if ok and type(entry) == "table" then
@@ -125,21 +130,31 @@ local function write_next()
   writing = true
   local uv = vim.uv
   local function finish(handle, err)
-    if handle then uv.fs_close(handle) end
+    if handle then
+      uv.fs_close(handle)
+    end
     table.remove(queue, 1)
     vim.schedule(function()
       job.callback(err)
     end)
     write_next()
   end
-  if not job.path then return finish() end
+  if not job.path then
+    return finish()
+  end
   uv.fs_open(job.path, "a+", tonumber("600", 8), function(open_err, handle)
-    if open_err then return finish(nil, open_err) end
+    if open_err then
+      return finish(nil, open_err)
+    end
     uv.fs_fstat(handle, function(_, stat)
       local function append(text)
         uv.fs_write(handle, text, -1, function(write_err, written)
-          if write_err then return finish(handle, write_err) end
-          if written < #text then return append(text:sub(written + 1)) end
+          if write_err then
+            return finish(handle, write_err)
+          end
+          if written < #text then
+            return append(text:sub(written + 1))
+          end
           uv.fs_fsync(handle, function(sync_err)
             finish(handle, sync_err)
           end)
@@ -162,15 +177,22 @@ end
 ---@param callback? fun(err?: string)
 local function append(id, entry, callback)
   vim.fn.mkdir(M.directory(), "p", "0o700")
-  table.insert(queue, { path = path_of(id), text = vim.json.encode(entry) .. "\n", callback = callback or function() end })
-  if not writing then write_next() end
+  table.insert(
+    queue,
+    { path = path_of(id), text = vim.json.encode(entry) .. "\n", callback = callback or function() end }
+  )
+  if not writing then
+    write_next()
+  end
 end
 
 --- Calls `callback` when everything written so far is on disk.
 ---@param callback fun()
 function M.after_writes(callback)
   table.insert(queue, { callback = callback })
-  if not writing then write_next() end
+  if not writing then
+    write_next()
+  end
 end
 
 ---@return string
@@ -184,7 +206,9 @@ end
 local function essence(hunk)
   local kept = {}
   for name, value in pairs(hunk) do
-    if name ~= "state" and name ~= "decision" and name ~= "comments" and name ~= "earlier" then kept[name] = value end
+    if name ~= "state" and name ~= "decision" and name ~= "comments" and name ~= "earlier" then
+      kept[name] = value
+    end
   end
   return kept
 end
@@ -282,7 +306,9 @@ function M._follow(suggestion, hunks, callback)
     end
   end
   if #items == 0 then
-    if callback then callback() end
+    if callback then
+      callback()
+    end
     return
   end
   append(suggestion.id, { t = "state", at = now(), items = items }, callback)
@@ -293,7 +319,9 @@ end
 ---@param suggestion SuggestionReview.Suggestion with hunks
 function M.settle_unanswered(suggestion)
   local ledger = read(suggestion.id)
-  if next(ledger.intents) == nil then return end
+  if next(ledger.intents) == nil then
+    return
+  end
   local in_flight = require("suggestion-review.feedback").in_flight()
   local store = require("suggestion-review.store")
   for request_id, records in pairs(ledger.intents) do

@@ -7,7 +7,9 @@ local M = {}
 ---@return string lower-case hex
 local function sha256(bytes)
   -- The built-in is faster, but takes no NUL before Neovim 0.12 and cannot be called from a uv callback.
-  if bytes:find("\0", 1, true) or vim.in_fast_event() then return require("suggestion-review.sha256").hex(bytes) end
+  if bytes:find("\0", 1, true) or vim.in_fast_event() then
+    return require("suggestion-review.sha256").hex(bytes)
+  end
   return vim.fn.sha256(bytes)
 end
 
@@ -25,7 +27,9 @@ end
 ---@param oid? string
 ---@return string
 function M.side(mode, oid)
-  if not mode or not oid then return "" end
+  if not mode or not oid then
+    return ""
+  end
   return mode .. " " .. oid
 end
 
@@ -41,21 +45,37 @@ end
 ---@param hunk SuggestionReview.Hunk
 ---@return string?
 function M.of(hunk)
-  if hunk.diff_omitted then return nil end
+  if hunk.diff_omitted then
+    return nil
+  end
   local path = M.path(hunk)
-  if hunk.kind == "mode" then return M.compute("mode", path, hunk.old_mode or "", hunk.new_mode or "") end
+  if hunk.kind == "mode" then
+    return M.compute("mode", path, hunk.old_mode or "", hunk.new_mode or "")
+  end
   if hunk.kind == "rename" then
     -- A previous path that is not UTF-8 travels quoted, without its bytes.
-    if not hunk.old_file or hunk.old_file:sub(1, 1) == '"' then return nil end
+    if not hunk.old_file or hunk.old_file:sub(1, 1) == '"' then
+      return nil
+    end
     return M.compute("rename", path, hunk.old_file, path)
   end
-  if hunk.encoding == "binary" then return nil end
-  if hunk.kind ~= "text" and hunk.kind ~= "create" and hunk.kind ~= "delete" then return nil end
+  if hunk.encoding == "binary" then
+    return nil
+  end
+  if hunk.kind ~= "text" and hunk.kind ~= "create" and hunk.kind ~= "delete" then
+    return nil
+  end
   local text = require("suggestion-review.diff").text_of(hunk)
-  if not text then return "" end -- not a diff at all: no digest fits it
+  if not text then
+    return ""
+  end -- not a diff at all: no digest fits it
   local old, new = table.concat(text.old), table.concat(text.new)
-  if hunk.kind == "create" then new = (hunk.new_mode or "") .. "\n" .. new end
-  if hunk.kind == "delete" then old = (hunk.old_mode or "") .. "\n" .. old end
+  if hunk.kind == "create" then
+    new = (hunk.new_mode or "") .. "\n" .. new
+  end
+  if hunk.kind == "delete" then
+    old = (hunk.old_mode or "") .. "\n" .. old
+  end
   return M.compute(hunk.kind, path, old, new)
 end
 

@@ -28,7 +28,9 @@ end
 local function refuse(callback, code, message, details)
   vim.schedule(function()
     local err = { code = code, message = message, details = details }
-    if callback then callback(err) end
+    if callback then
+      callback(err)
+    end
   end)
 end
 
@@ -79,12 +81,16 @@ local function send(suggestion, request_id, command, callback)
       if err.code == "stale_hunk" and err.details and err.details.hunk then
         store.merge(suggestion.id, { err.details.hunk })
       end
-      if callback then callback(err) end
+      if callback then
+        callback(err)
+      end
       return
     end
     decisions.confirm(suggestion.id, request_id)
     store.merge(suggestion.id, data.hunks or {})
-    if callback then callback(nil, data) end
+    if callback then
+      callback(nil, data)
+    end
   end, suggestion.server)
 end
 
@@ -102,7 +108,9 @@ function M.decide(suggestion_id, hunk, action, opts, callback)
   end, "accept, reject or modify")
   opts = opts or {}
   local suggestion = open_suggestion(suggestion_id, callback)
-  if not suggestion then return end
+  if not suggestion then
+    return
+  end
   if action == "modify" and not opts.modified_diff then
     return refuse(callback, "invalid_request", "A modification needs the edited diff")
   end
@@ -114,7 +122,8 @@ function M.decide(suggestion_id, hunk, action, opts, callback)
     )
   end
   local request_id = new_id()
-  local item = { hunk = hunk, state = OUTCOME[action], modified_diff = opts.modified_diff, lines = opts.lines }
+  local item =
+    { hunk = hunk, state = OUTCOME[action], modified_diff = opts.modified_diff, lines = opts.lines }
   local digest, hunk_id = hunk.digest, hunk.id
   in_flight[request_id] = true
   require("suggestion-review.decisions").intend(suggestion, request_id, { item }, function(err)
@@ -155,11 +164,15 @@ function M.batch(suggestion_id, opts, callback)
   vim.validate("suggestion_id", suggestion_id, "string")
   vim.validate("opts", opts, "table")
   local suggestion = open_suggestion(suggestion_id, callback)
-  if not suggestion then return end
+  if not suggestion then
+    return
+  end
   local store = require("suggestion-review.store")
   if not suggestion.hunks then
     store.fetch(suggestion_id, function(err)
-      if err then return callback and callback(err) end
+      if err then
+        return callback and callback(err)
+      end
       M.batch(suggestion_id, opts, callback)
     end)
     return
@@ -196,13 +209,17 @@ function M.batch(suggestion_id, opts, callback)
       }
     end
   end
-  if #items == 0 then return refuse(callback, "nothing_to_do", "There is no hunk left to decide") end
+  if #items == 0 then
+    return refuse(callback, "nothing_to_do", "There is no hunk left to decide")
+  end
   for _, item in ipairs(items) do
     if not fits(item.hunk) then
       return refuse(
         callback,
         "local",
-        ("The server's digest of %s does not fit the text it sent; nothing was decided"):format(item.hunk.file)
+        ("The server's digest of %s does not fit the text it sent; nothing was decided"):format(
+          item.hunk.file
+        )
       )
     end
   end
@@ -212,7 +229,11 @@ function M.batch(suggestion_id, opts, callback)
   require("suggestion-review.decisions").intend(suggestion, request_id, items, function(err)
     if err then
       in_flight[request_id] = nil
-      return refuse(callback, "local", "The decisions could not be kept on disk, so they were not sent: " .. err)
+      return refuse(
+        callback,
+        "local",
+        "The decisions could not be kept on disk, so they were not sent: " .. err
+      )
     end
     send(suggestion, request_id, { type = "batch", request = request }, callback)
   end)
@@ -224,19 +245,27 @@ end
 ---@param callback? SuggestionReview.Callback
 local function step(direction, suggestion_id, opts, callback)
   local suggestion = open_suggestion(suggestion_id, callback)
-  if not suggestion then return end
+  if not suggestion then
+    return
+  end
   local store = require("suggestion-review.store")
   require("suggestion-review.client").request({
     type = direction,
     request = { suggestion_id = suggestion_id, hunk_id = opts and opts.hunk_id, request_id = new_id() },
   }, function(err, data)
-    if err then return callback and callback(err) end
+    if err then
+      return callback and callback(err)
+    end
     store.merge(suggestion_id, data.hunks or {})
     local hunks = data.hunks or {}
     -- An answer names 200 hunks at most; for more, the events have brought the rest.
-    if data.changed and data.changed > #hunks and suggestion.hunks then hunks = suggestion.hunks end
+    if data.changed and data.changed > #hunks and suggestion.hunks then
+      hunks = suggestion.hunks
+    end
     require("suggestion-review.decisions").follow(suggestion, hunks, function()
-      if callback then callback(nil, data) end
+      if callback then
+        callback(nil, data)
+      end
     end)
   end, suggestion.server)
 end
@@ -265,13 +294,19 @@ end
 function M.comment(suggestion_id, hunk, text, callback)
   vim.validate("text", text, "string")
   local suggestion = open_suggestion(suggestion_id, callback)
-  if not suggestion then return end
+  if not suggestion then
+    return
+  end
   require("suggestion-review.client").request({
     type = "comment",
     request = { suggestion_id = suggestion_id, hunk_id = hunk.id, comment = text, request_id = new_id() },
   }, function(err, data)
-    if not err then require("suggestion-review.store").merge(suggestion_id, data.hunks or {}) end
-    if callback then callback(err, data) end
+    if not err then
+      require("suggestion-review.store").merge(suggestion_id, data.hunks or {})
+    end
+    if callback then
+      callback(err, data)
+    end
   end, suggestion.server)
 end
 
@@ -285,8 +320,12 @@ function M.complete(suggestion_id, action, opts, callback)
     return value == "finalize" or value == "discard"
   end, "finalize or discard")
   local suggestion = open_suggestion(suggestion_id, callback)
-  if not suggestion then return end
-  if action == "finalize" then require("suggestion-review.adopt").expect(suggestion_id) end
+  if not suggestion then
+    return
+  end
+  if action == "finalize" then
+    require("suggestion-review.adopt").expect(suggestion_id)
+  end
   require("suggestion-review.client").request({
     type = "complete",
     suggestionId = suggestion_id,
@@ -294,7 +333,9 @@ function M.complete(suggestion_id, action, opts, callback)
     description = opts and opts.description,
     requestId = new_id(),
   }, function(err, data)
-    if callback then callback(err, data) end
+    if callback then
+      callback(err, data)
+    end
   end, suggestion.server, { timeout = 300000 })
 end
 
@@ -304,12 +345,16 @@ end
 ---@param callback? SuggestionReview.Callback
 function M.revise(suggestion_id, opts, callback)
   local suggestion = open_suggestion(suggestion_id, callback)
-  if not suggestion then return end
+  if not suggestion then
+    return
+  end
   require("suggestion-review.client").request({
     type = "revise",
     request = { suggestion_id = suggestion_id, comment = opts and opts.comment, request_id = new_id() },
   }, function(err, data)
-    if callback then callback(err, data) end
+    if callback then
+      callback(err, data)
+    end
   end, suggestion.server)
 end
 
@@ -318,12 +363,16 @@ end
 ---@param callback? SuggestionReview.Callback
 function M.rebase(suggestion_id, callback)
   local suggestion = open_suggestion(suggestion_id, callback)
-  if not suggestion then return end
+  if not suggestion then
+    return
+  end
   require("suggestion-review.client").request({
     type = "rebase",
     request = { suggestion_id = suggestion_id, request_id = new_id() },
   }, function(err, data)
-    if callback then callback(err, data) end
+    if callback then
+      callback(err, data)
+    end
   end, suggestion.server, { timeout = 120000 })
 end
 
@@ -332,12 +381,16 @@ end
 ---@param callback? SuggestionReview.Callback
 function M.verify(suggestion_id, callback)
   local suggestion = open_suggestion(suggestion_id, callback)
-  if not suggestion then return end
+  if not suggestion then
+    return
+  end
   require("suggestion-review.client").request({
     type = "verify",
     request = { suggestion_id = suggestion_id },
   }, function(err, data)
-    if callback then callback(err, data) end
+    if callback then
+      callback(err, data)
+    end
   end, suggestion.server, { timeout = 24 * 3600 * 1000 })
 end
 

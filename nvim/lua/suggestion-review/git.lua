@@ -22,10 +22,22 @@ local ENV = { GIT_TERMINAL_PROMPT = "0", GIT_ASKPASS = "true", SSH_ASKPASS = "tr
 --- Variables that would point git at another repository than the one it is run in, as hooks and editors started
 --- from git have them.
 local FOREIGN = {
-  "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-  "GIT_COMMON_DIR", "GIT_PREFIX", "GIT_NAMESPACE",
+  "GIT_DIR",
+  "GIT_WORK_TREE",
+  "GIT_INDEX_FILE",
+  "GIT_OBJECT_DIRECTORY",
+  "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+  "GIT_COMMON_DIR",
+  "GIT_PREFIX",
+  "GIT_NAMESPACE",
   -- These would write the token, which travels in a header, to a terminal or a file.
-  "GIT_CURL_VERBOSE", "GIT_TRACE", "GIT_TRACE_CURL", "GIT_TRACE_PACKET", "GIT_TRACE2", "GIT_TRACE2_EVENT", "GIT_TRACE2_PERF",
+  "GIT_CURL_VERBOSE",
+  "GIT_TRACE",
+  "GIT_TRACE_CURL",
+  "GIT_TRACE_PACKET",
+  "GIT_TRACE2",
+  "GIT_TRACE2_EVENT",
+  "GIT_TRACE2_PERF",
 } -- stylua: ignore
 
 --- Runs a command to its end. Raises `{ message }` when it cannot be started or its exit code is not among `opts.ok`.
@@ -47,13 +59,21 @@ function M.command(command, opts)
       text = false,
       timeout = opts.timeout or 120000,
     }, callback)
-    if not ok then callback({ code = -1, stdout = "", stderr = tostring(message) }) end
+    if not ok then
+      callback({ code = -1, stdout = "", stderr = tostring(message) })
+    end
   end)
   result.stdout, result.stderr = result.stdout or "", result.stderr or ""
-  if result.code == 0 or (opts.ok and opts.ok[result.code]) then return result end
+  if result.code == 0 or (opts.ok and opts.ok[result.code]) then
+    return result
+  end
   local said = vim.trim(result.stderr ~= "" and result.stderr or result.stdout)
   error({
-    message = ("%s %s: %s"):format(command[1], command[2] or "", said ~= "" and said or ("exit code " .. result.code)),
+    message = ("%s %s: %s"):format(
+      command[1],
+      command[2] or "",
+      said ~= "" and said or ("exit code " .. result.code)
+    ),
     code = result.code,
     stderr = result.stderr,
   }, 0)
@@ -81,7 +101,9 @@ function M.split_nul(text)
   local fields, from = {}, 1
   while true do
     local at = text:find("\0", from, true)
-    if not at then break end
+    if not at then
+      break
+    end
     fields[#fields + 1] = text:sub(from, at - 1)
     from = at + 1
   end
@@ -104,7 +126,9 @@ function M.entries(tree, paths, opts)
     vim.list_extend(args, paths, from, math.min(from + 199, #paths))
     for _, record in ipairs(M.split_nul(M.run(args, opts).stdout)) do
       local mode, kind, oid, path = record:match("^(%d+) (%a+) (%x+)\t(.*)$")
-      if mode and kind ~= "tree" then found[path] = { mode = mode, oid = oid } end
+      if mode and kind ~= "tree" then
+        found[path] = { mode = mode, oid = oid }
+      end
     end
   end
   return found
@@ -126,7 +150,9 @@ function M.changes(from, to, opts)
   local changes = {}
   for i = 1, #fields, 2 do
     local old_mode, new_mode, old_oid, new_oid = fields[i]:match("^:(%d+) (%d+) (%x+) (%x+) %a")
-    if not old_mode then error({ message = "git diff-tree printed something unknown: " .. fields[i] }, 0) end
+    if not old_mode then
+      error({ message = "git diff-tree printed something unknown: " .. fields[i] }, 0)
+    end
     changes[#changes + 1] = {
       path = fields[i + 1],
       old = old_mode ~= "000000" and { mode = old_mode, oid = old_oid } or nil,

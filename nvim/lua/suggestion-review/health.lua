@@ -15,7 +15,9 @@ local function wait(start, timeout)
   vim.wait(timeout or 6000, function()
     return results ~= nil
   end, 5)
-  if not results then return "it did not answer in time" end
+  if not results then
+    return "it did not answer in time"
+  end
   return unpack(results, 1, results.n)
 end
 
@@ -38,7 +40,9 @@ local function check_editor()
   else
     h.error("Neovim " .. text .. " is too old", "Install 0.11 or newer")
   end
-  if not jit then h.error("This Neovim has no LuaJIT: the connection needs its bit library") end
+  if not jit then
+    h.error("This Neovim has no LuaJIT: the connection needs its bit library")
+  end
   if vim.o.autoread then
     h.ok("'autoread' is on: files that change on disk are read again")
   else
@@ -53,7 +57,9 @@ local function check_settings()
   for _, problem in ipairs(problems) do
     h.error(problem, "See :help suggestion-review-config")
   end
-  if #problems == 0 then h.ok("All settings are known and of the right type") end
+  if #problems == 0 then
+    h.ok("All settings are known and of the right type")
+  end
   local style = config.get().ui.style
   if style == "telescope" and not pcall(require, "telescope") then
     h.warn("ui.style is telescope, which is not installed; vim.ui.select is used", 'Set ui.style = "picker"')
@@ -103,7 +109,9 @@ local function compatible(a, b)
   end
   local a_major, a_minor = parts(a)
   local b_major, b_minor = parts(b)
-  if not a_major or not b_major then return true end
+  if not a_major or not b_major then
+    return true
+  end
   return a_major == b_major and (a_major > 0 or a_minor == b_minor)
 end
 
@@ -125,7 +133,9 @@ local function check_server(server)
   local token, problem, warning = client.read_token(server.token_file)
   if token then
     h.ok("Token file " .. server.token_file)
-    if warning then h.error(warning) end
+    if warning then
+      h.error(warning)
+    end
     if token:find("^sma_") then
       h.error("This is the agent's token, which decides nothing", "Point token_file to the developer's token")
     end
@@ -138,7 +148,10 @@ local function check_server(server)
 
   local nonce = require("suggestion-review.sha256").to_hex(assert(vim.uv.random(16)))
   local err, response = wait(function(callback)
-    http.get({ host = server.host, port = server.port, path = "/health?nonce=" .. nonce, timeout = 3000 }, callback)
+    http.get(
+      { host = server.host, port = server.port, path = "/health?nonce=" .. nonce, timeout = 3000 },
+      callback
+    )
   end)
   if err then
     h.error(("No server at %s: %s"):format(tcp.authority(server.host, server.port), tcp.explain(err)), {
@@ -150,19 +163,26 @@ local function check_server(server)
   local ok, health = pcall(vim.json.decode, response.body, { luanil = { object = true, array = true } })
   if not ok or type(health) ~= "table" or health.service ~= "suggestion-manager" then
     h.error(
-      ("Something else listens at %s (HTTP status %d)"):format(tcp.authority(server.host, server.port), response.status),
+      ("Something else listens at %s (HTTP status %d)"):format(
+        tcp.authority(server.host, server.port),
+        response.status
+      ),
       "Set another port on both sides"
     )
     return
   end
-  h.ok(("suggestion-manager %s, up for %d min"):format(health.version or "?", (health.uptime_seconds or 0) / 60))
+  h.ok(
+    ("suggestion-manager %s, up for %d min"):format(health.version or "?", (health.uptime_seconds or 0) / 60)
+  )
   if not compatible(health.version, M.version) then
     h.warn(
       ("The server is version %s, this plugin %s"):format(health.version, M.version),
       "Update the older of the two"
     )
   end
-  if not token then return end
+  if not token then
+    return
+  end
   if not client.is_proven(token, nonce, health.proofs) then
     h.error("The server does not know this token, so it was not sent", {
       "Is it the server you mean? Another user's server may have the port",
@@ -237,10 +257,17 @@ local function check_checkout(server, settings)
     if output({ "git", "-C", root, "cat-file", "-e", suggestion.base_commit .. "^{commit}" }) then
       h.ok(("%s has the base of “%s”"):format(root, name))
     else
-      h.warn(("%s does not have commit %s, the base of “%s”"):format(root, suggestion.base_commit:sub(1, 12), name), {
-        "Is this the right checkout? Set server.root otherwise",
-        "Is it behind? Fetch from the shared repository",
-      })
+      h.warn(
+        ("%s does not have commit %s, the base of “%s”"):format(
+          root,
+          suggestion.base_commit:sub(1, 12),
+          name
+        ),
+        {
+          "Is this the right checkout? Set server.root otherwise",
+          "Is it behind? Fetch from the shared repository",
+        }
+      )
     end
   end
 end
@@ -251,7 +278,9 @@ function M.check()
   check_programs()
   for _, server in ipairs(require("suggestion-review.config").servers()) do
     local settings = check_server(server)
-    if settings then check_checkout(server, settings) end
+    if settings then
+      check_checkout(server, settings)
+    end
   end
   h.start("Files")
   h.info("Log: " .. require("suggestion-review.log").path())

@@ -17,11 +17,19 @@ local function dechunk(text)
   local parts, at = {}, 1
   while true do
     local line_end = text:find("\r\n", at, true)
-    if not line_end then return nil end
+    if not line_end then
+      return nil
+    end
     local size = tonumber(text:sub(at, line_end - 1):match("^%x+"), 16)
-    if not size then return nil, "malformed chunk" end
-    if size == 0 then return table.concat(parts) end
-    if #text < line_end + 1 + size + 2 then return nil end
+    if not size then
+      return nil, "malformed chunk"
+    end
+    if size == 0 then
+      return table.concat(parts)
+    end
+    if #text < line_end + 1 + size + 2 then
+      return nil
+    end
     parts[#parts + 1] = text:sub(line_end + 2, line_end + 1 + size)
     at = line_end + 2 + size + 2
   end
@@ -64,10 +72,14 @@ function M.exchange(socket, request, callback)
   local finished, deadline = false, nil
 
   local function finish(err, response, kept)
-    if finished then return end
+    if finished then
+      return
+    end
     finished = true
     tcp.stop_timer(deadline)
-    if not socket:is_closing() then socket:read_stop() end
+    if not socket:is_closing() then
+      socket:read_stop()
+    end
     callback(err, response, kept)
   end
 
@@ -76,13 +88,19 @@ function M.exchange(socket, request, callback)
     "Host: " .. tcp.authority(request.host, request.port),
     "Accept: application/json",
   }
-  if not request.keep then lines[#lines + 1] = "Connection: close" end
+  if not request.keep then
+    lines[#lines + 1] = "Connection: close"
+  end
   for name, value in pairs(request.headers or {}) do
-    if (name .. value):find("[\r\n%z]") then return finish("a header holds a line break") end
+    if (name .. value):find("[\r\n%z]") then
+      return finish("a header holds a line break")
+    end
     lines[#lines + 1] = ("%s: %s"):format(name, value)
   end
   local ok, message = socket:write(table.concat(lines, "\r\n") .. "\r\n\r\n")
-  if not ok then return finish(message) end
+  if not ok then
+    return finish(message)
+  end
 
   local text = ""
   local status, headers, body_at
@@ -90,28 +108,44 @@ function M.exchange(socket, request, callback)
     if not body_at then
       local _, stop = text:find("\r\n\r\n", 1, true)
       if not stop then
-        if #text > MAX_HEAD then return finish("the answer's head is too long") end
-        if ended then finish("the connection was closed before an answer came") end
+        if #text > MAX_HEAD then
+          return finish("the answer's head is too long")
+        end
+        if ended then
+          finish("the connection was closed before an answer came")
+        end
         return
       end
       status, headers = M.parse_head(text:sub(1, stop))
-      if not status then return finish("the answer is not HTTP") end
+      if not status then
+        return finish("the answer is not HTTP")
+      end
       body_at = stop + 1
     end
-    if #text - body_at > max_body + 4096 then return finish("the answer is too long") end
+    if #text - body_at > max_body + 4096 then
+      return finish("the answer is too long")
+    end
     local kept = not ended and not (headers.connection or ""):lower():find("close", 1, true)
     local length = tonumber(headers["content-length"])
     if (headers["transfer-encoding"] or ""):lower():find("chunked", 1, true) then
       local body, broken = dechunk(text:sub(body_at))
-      if body then return finish(nil, { status = status, headers = headers, body = body }, kept) end
-      if broken or ended then finish(broken or "the answer ended early") end
+      if body then
+        return finish(nil, { status = status, headers = headers, body = body }, kept)
+      end
+      if broken or ended then
+        finish(broken or "the answer ended early")
+      end
     elseif length then
-      if length > max_body then return finish("the answer is too long") end
+      if length > max_body then
+        return finish("the answer is too long")
+      end
       if #text - body_at + 1 >= length then
         local body = text:sub(body_at, body_at + length - 1)
         return finish(nil, { status = status, headers = headers, body = body }, kept)
       end
-      if ended then finish("the answer ended early") end
+      if ended then
+        finish("the answer ended early")
+      end
     elseif ended then
       finish(nil, { status = status, headers = headers, body = text:sub(body_at) }, false)
     end
@@ -120,10 +154,16 @@ function M.exchange(socket, request, callback)
     finish("ETIMEDOUT: no answer within " .. timeout .. " ms")
   end)
   socket:read_start(function(err, data)
-    if finished then return end
-    if err then return finish(err) end
+    if finished then
+      return
+    end
+    if err then
+      return finish(err)
+    end
     -- The answers read here are small; `max_body` bounds what this adds up to.
-    if data then text = text .. data end
+    if data then
+      text = text .. data
+    end
     look(data == nil)
   end)
 end
@@ -132,13 +172,22 @@ end
 ---@param request SuggestionReview.HttpRequest
 ---@param callback fun(err?: string, response?: SuggestionReview.HttpResponse)
 function M.get(request, callback)
-  require("suggestion-review.tcp").connect(request.host, request.port, request.timeout or 5000, function(err, socket)
-    if err then return callback(err) end
-    M.exchange(socket, request, function(failed, response)
-      if not socket:is_closing() then socket:close() end
-      callback(failed, response)
-    end)
-  end)
+  require("suggestion-review.tcp").connect(
+    request.host,
+    request.port,
+    request.timeout or 5000,
+    function(err, socket)
+      if err then
+        return callback(err)
+      end
+      M.exchange(socket, request, function(failed, response)
+        if not socket:is_closing() then
+          socket:close()
+        end
+        callback(failed, response)
+      end)
+    end
+  )
 end
 
 return M

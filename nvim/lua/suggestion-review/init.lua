@@ -7,15 +7,21 @@ local M = {}
 function M.setup(opts)
   require("suggestion-review.config").setup(opts)
   require("suggestion-review.log").reload()
-  if vim.v.vim_did_enter == 1 and #vim.api.nvim_list_uis() > 0 then M.auto_connect() end
+  if vim.v.vim_did_enter == 1 and #vim.api.nvim_list_uis() > 0 then
+    M.auto_connect()
+  end
 end
 
 --- Connects unless settings or the lack of a token speak against it; says nothing in the latter case.
 function M.auto_connect()
   local config = require("suggestion-review.config")
-  if not config.get().auto_connect then return end
+  if not config.get().auto_connect then
+    return
+  end
   for _, server in ipairs(config.servers()) do
-    if vim.uv.fs_stat(server.token_file) then require("suggestion-review.client").start(server.name) end
+    if vim.uv.fs_stat(server.token_file) then
+      require("suggestion-review.client").start(server.name)
+    end
   end
 end
 
@@ -23,20 +29,28 @@ end
 ---@param then_ fun()
 local function connected(then_)
   local client = require("suggestion-review.client")
-  if not client.get() then client.start() end
+  if not client.get() then
+    client.start()
+  end
   local function ready()
     for _, one in ipairs(client.all()) do
-      if one.state == "connecting" then return false end
+      if one.state == "connecting" then
+        return false
+      end
     end
     return true
   end
-  if ready() then return then_() end
+  if ready() then
+    return then_()
+  end
   local store = require("suggestion-review.store")
   local stop
   stop = store.subscribe(function(event)
     if (event.type == "store.reset" or event.type == "client.state") and ready() then
       -- The list follows the connection; a state that is not "connected" will bring none.
-      if event.type == "client.state" and event.state == "connected" then return end
+      if event.type == "client.state" and event.state == "connected" then
+        return
+      end
       stop()
       then_()
     end
@@ -53,8 +67,25 @@ end
 
 --- Functions of the review that are passed on as they are.
 for _, name in ipairs({
-  "close", "next", "prev", "next_file", "prev_file", "accept", "reject", "modify", "accept_all", "reject_all",
-  "accept_file", "reject_file", "undo", "redo", "comment", "complete", "discard", "set_style", "is_open",
+  "close",
+  "next",
+  "prev",
+  "next_file",
+  "prev_file",
+  "accept",
+  "reject",
+  "modify",
+  "accept_all",
+  "reject_all",
+  "accept_file",
+  "reject_file",
+  "undo",
+  "redo",
+  "comment",
+  "complete",
+  "discard",
+  "set_style",
+  "is_open",
 }) do -- stylua: ignore
   M[name] = function(...)
     return require("suggestion-review.review")[name](...)
@@ -94,7 +125,9 @@ end
 --- A short text for the statusline, "" when there is nothing to say; see |suggestion-review-statusline|.
 ---@return string
 function M.statusline()
-  if not package.loaded["suggestion-review.client"] then return "" end
+  if not package.loaded["suggestion-review.client"] then
+    return ""
+  end
   return require("suggestion-review.statusline").text()
 end
 

@@ -16,11 +16,15 @@ function M.path()
 end
 
 local function open()
-  if file or failed then return file end
+  if file or failed then
+    return file
+  end
   local path = M.path()
   vim.fn.mkdir(vim.fs.dirname(path), "p")
   local stat = vim.uv.fs_stat(path)
-  if stat and stat.size > MAX_BYTES then vim.uv.fs_rename(path, path .. ".old") end
+  if stat and stat.size > MAX_BYTES then
+    vim.uv.fs_rename(path, path .. ".old")
+  end
   file = vim.uv.fs_open(path, "a", tonumber("600", 8))
   failed = file == nil
   return file
@@ -30,13 +34,21 @@ end
 ---@param format string
 local function write(level, format, ...)
   local ok, text = pcall(string.format, format, ...)
-  if not ok then text = format end
+  if not ok then
+    text = format
+  end
   local line = ("%s %s %s\n"):format(os.date("!%Y-%m-%dT%H:%M:%SZ"), level, text)
   local function put()
-    if not threshold then threshold = LEVELS[require("suggestion-review.config").get().log_level] or 2 end
-    if LEVELS[level] > threshold then return end
+    if not threshold then
+      threshold = LEVELS[require("suggestion-review.config").get().log_level] or 2
+    end
+    if LEVELS[level] > threshold then
+      return
+    end
     local handle = open()
-    if handle then vim.uv.fs_write(handle, line) end
+    if handle then
+      vim.uv.fs_write(handle, line)
+    end
   end
   if vim.in_fast_event() then
     vim.schedule(put)

@@ -39,9 +39,13 @@ end
 ---@param message string
 function M.connection_problem(server, message)
   M.problems = M.problems or {}
-  if M.problems[server] == message then return end
+  if M.problems[server] == message then
+    return
+  end
   M.problems[server] = message
-  if require("suggestion-review.config").get().notifications.on_error then M.warn(message) end
+  if require("suggestion-review.config").get().notifications.on_error then
+    M.warn(message)
+  end
 end
 
 ---@param count integer
@@ -86,7 +90,9 @@ M.patterns = PATTERNS
 ---@param event SuggestionReview.Event
 local function fire(event)
   local pattern = PATTERNS[event.type]
-  if not pattern then return end
+  if not pattern then
+    return
+  end
   local id = event.suggestion_id or (event.suggestion and event.suggestion.id)
   vim.api.nvim_exec_autocmds("User", {
     pattern = pattern,
@@ -99,25 +105,35 @@ end
 local tell = {}
 
 tell["suggestion.ready"] = function(event, settings)
-  if not settings.on_ready then return end
+  if not settings.on_ready then
+    return
+  end
   local suggestion = require("suggestion-review.store").get(event.suggestion.id)
   -- Replayed after a reconnect, it may be settled by now.
-  if not suggestion or suggestion.state ~= "open" or suggestion.revision ~= event.suggestion.revision then return end
+  if not suggestion or suggestion.state ~= "open" or suggestion.revision ~= event.suggestion.revision then
+    return
+  end
   local key = require("suggestion-review.config").get().keymaps.open_review
   M.info(M.ready_text(suggestion) .. (key and (" — %s to review"):format(key) or " — :Suggest review"))
 end
 
 tell["suggestion.error"] = function(event, settings)
-  if not settings.on_error then return end
+  if not settings.on_error then
+    return
+  end
   M.error(("%s (%s)"):format(event.message, event.code))
 end
 
 tell["suggestion.status"] = function(event, settings)
-  if settings.on_status and not event.replayed then M.info(event.message) end
+  if settings.on_status and not event.replayed then
+    M.info(event.message)
+  end
 end
 
 tell["agent.turn"] = function(event, settings)
-  if event.replayed or event.state == "busy" then return end
+  if event.replayed or event.state == "busy" then
+    return
+  end
   local asked = require("suggestion-review.ask").is_ours(event)
   if event.state == "error" and settings.on_error then
     M.error("The agent stopped: " .. event.message)
@@ -127,19 +143,29 @@ tell["agent.turn"] = function(event, settings)
 end
 
 tell["suggestion.verified"] = function(event, settings)
-  if event.ok or not settings.on_error then return end
-  M.warn(("The check of the accepted work failed%s"):format(
-    event.exit_code and (" with exit code %d"):format(event.exit_code) or ""
-  ))
+  if event.ok or not settings.on_error then
+    return
+  end
+  M.warn(
+    ("The check of the accepted work failed%s"):format(
+      event.exit_code and (" with exit code %d"):format(event.exit_code) or ""
+    )
+  )
 end
 
 tell["suggestion.base_moved"] = function(event, settings)
-  if settings.on_status then M.info(("%s has moved on since this suggestion was made"):format(event.branch)) end
+  if settings.on_status then
+    M.info(("%s has moved on since this suggestion was made"):format(event.branch))
+  end
 end
 
 tell["suggestion.completed"] = function(event, settings)
-  if event.action == "finalized" then require("suggestion-review.adopt").offer(event.suggestion_id) end
-  if settings.on_status and event.action == "discarded" then M.info("The suggestion was discarded") end
+  if event.action == "finalized" then
+    require("suggestion-review.adopt").offer(event.suggestion_id)
+  end
+  if settings.on_status and event.action == "discarded" then
+    M.info("The suggestion was discarded")
+  end
 end
 
 local listed = {}
@@ -147,32 +173,44 @@ local listed = {}
 --- Suggestions that were waiting when this Neovim came, as one notification.
 ---@param server string
 local function greet(server)
-  if listed[server] then return end
+  if listed[server] then
+    return
+  end
   listed[server] = true
   local open = require("suggestion-review.store").list({ server = server })
-  if #open == 0 or not require("suggestion-review.config").get().notifications.on_ready then return end
+  if #open == 0 or not require("suggestion-review.config").get().notifications.on_ready then
+    return
+  end
   if #open == 1 then
     return M.info(M.ready_text(open[1]))
   end
-  M.info(("%d suggestions wait for review; the newest: %s"):format(
-    #open,
-    vim.split(open[#open].description, "\n", { plain = true })[1]
-  ))
+  M.info(
+    ("%d suggestions wait for review; the newest: %s"):format(
+      #open,
+      vim.split(open[#open].description, "\n", { plain = true })[1]
+    )
+  )
 end
 
 local attached = false
 
 --- Starts listening to the store; once is enough.
 function M.attach()
-  if attached then return end
+  if attached then
+    return
+  end
   attached = true
   require("suggestion-review.store").subscribe(function(event)
-    if event.type == "store.reset" then return greet(event.server) end
+    if event.type == "store.reset" then
+      return greet(event.server)
+    end
     if event.type == "client.state" and event.state == "connected" and M.problems then
       M.problems[event.server] = nil
     end
     local handler = tell[event.type]
-    if handler then handler(event, require("suggestion-review.config").get().notifications) end
+    if handler then
+      handler(event, require("suggestion-review.config").get().notifications)
+    end
     fire(event)
   end)
 end

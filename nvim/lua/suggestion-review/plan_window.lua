@@ -33,10 +33,14 @@ function M.show(plan)
   })
   vim.wo[window].wrap = false
   vim.bo[buf].filetype = "suggestion-plan"
-  if plan.verdict.diff ~= "" then pcall(vim.treesitter.start, buf, "diff") end
+  if plan.verdict.diff ~= "" then
+    pcall(vim.treesitter.start, buf, "diff")
+  end
 
   local function close()
-    if vim.api.nvim_win_is_valid(window) then vim.api.nvim_win_close(window, true) end
+    if vim.api.nvim_win_is_valid(window) then
+      vim.api.nvim_win_close(window, true)
+    end
   end
   for _, key in ipairs({ "q", "<Esc>", "n" }) do
     vim.keymap.set("n", key, close, { buffer = buf, nowait = true, desc = "Leave everything as it is" })

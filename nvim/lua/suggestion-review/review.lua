@@ -116,11 +116,6 @@ local function count()
   session.index = math.max(1, math.min(session.index, #session.hunks))
 end
 
---- Moves the counts for one hunk whose state changed, without going over all of them.
-local function recount_later()
-  count()
-end
-
 local refresh_pending = false
 
 --- Draws again soon; many events make one drawing.
@@ -133,7 +128,8 @@ local function refresh_soon()
     refresh_pending = false
     if session and M.is_open() then
       count()
-      ui().refresh({ keep_cursor = true, text = false })
+      ui().refresh({ keep_cursor = true, text = session.stale_text == true })
+      session.stale_text = nil
     end
   end)
 end

@@ -15,7 +15,9 @@ local function activity(server)
   for _, turn in pairs(require("suggestion-review.store").turns(server)) do
     if turn.state == "busy" then
       local status = require("suggestion-review.store").status(server)
-      if status and (status.seq or 0) >= (turn.seq or 0) and status.status ~= "idle" then return status.message end
+      if status and (status.seq or 0) >= (turn.seq or 0) and status.status ~= "idle" then
+        return status.message
+      end
       return turn.message ~= "" and turn.message or "working"
     end
   end
@@ -25,7 +27,9 @@ end
 ---@param width integer
 local function short(text, width)
   text = text:gsub("%s+", " ")
-  if vim.fn.strdisplaywidth(text) <= width then return text end
+  if vim.fn.strdisplaywidth(text) <= width then
+    return text
+  end
   return vim.fn.strcharpart(text, 0, width - 1) .. "…"
 end
 
@@ -39,20 +43,29 @@ function M.text()
     known = known or one.state ~= "stopped"
     connected = connected or one.state == "connected"
   end
-  if not known then return "" end
+  if not known then
+    return ""
+  end
   local open = require("suggestion-review.store").list()
   if #open > 0 then
     local left = 0
     for _, suggestion in ipairs(open) do
       left = left + suggestion.hunk_count - suggestion.reviewed_count
     end
-    parts[1] = ("%s, %s"):format(counted(#open, "suggestion"), left == 0 and "all decided" or counted(left, "hunk") .. " to decide")
+    parts[1] = ("%s, %s"):format(
+      counted(#open, "suggestion"),
+      left == 0 and "all decided" or counted(left, "hunk") .. " to decide"
+    )
   end
   for _, one in ipairs(client.all()) do
     local doing = one.state == "connected" and activity(one.server.name)
-    if doing then parts[#parts + 1] = short(doing, 40) end
+    if doing then
+      parts[#parts + 1] = short(doing, 40)
+    end
   end
-  if not connected then parts[#parts + 1] = "suggestions: offline" end
+  if not connected then
+    parts[#parts + 1] = "suggestions: offline"
+  end
   return table.concat(parts, " · ")
 end
 
@@ -62,9 +75,12 @@ function M.report()
   local client = require("suggestion-review.client")
   local store = require("suggestion-review.store")
   local lines = {}
-  if #client.all() == 0 then return { client.state().message } end
+  if #client.all() == 0 then
+    return { client.state().message }
+  end
   for _, one in ipairs(client.all()) do
-    lines[#lines + 1] = one.message .. (one.version and one.state == "connected" and (" (version %s)"):format(one.version) or "")
+    lines[#lines + 1] = one.message
+      .. (one.version and one.state == "connected" and (" (version %s)"):format(one.version) or "")
     for _, suggestion in ipairs(store.list({ server = one.server.name })) do
       lines[#lines + 1] = ("  %s: %d of %d decided, revision %d"):format(
         short(suggestion.description, 60),
@@ -74,7 +90,9 @@ function M.report()
       )
     end
     local doing = activity(one.server.name)
-    if doing then lines[#lines + 1] = "  The agent: " .. short(doing, 100) end
+    if doing then
+      lines[#lines + 1] = "  The agent: " .. short(doing, 100)
+    end
   end
   return lines
 end

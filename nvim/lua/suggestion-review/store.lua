@@ -35,7 +35,9 @@ local function announce(event)
     local listener = listeners[number]
     if listener then
       local ok, message = xpcall(listener, debug.traceback, event)
-      if not ok then require("suggestion-review.log").error("listener of %s: %s", event.type, message) end
+      if not ok then
+        require("suggestion-review.log").error("listener of %s: %s", event.type, message)
+      end
     end
   end
 end
@@ -64,7 +66,9 @@ end
 ---@param suggestion SuggestionReview.Suggestion
 local function recount(suggestion)
   local hunks = suggestion.hunks
-  if not hunks then return end
+  if not hunks then
+    return
+  end
   local accepted, rejected = 0, 0
   local index, files, by_file = {}, {}, {}
   for i, hunk in ipairs(hunks) do
@@ -103,14 +107,20 @@ end
 local function set_state(suggestion, hunk, state)
   local before = hunk.state
   hunk.state = state
-  if before == state then return end
+  if before == state then
+    return
+  end
   local function by(name, amount)
     suggestion[name] = (suggestion[name] or 0) + amount
   end
   local was, is = DECIDED[before] and 1 or 0, DECIDED[state] and 1 or 0
   by("reviewed_count", is - was)
-  if was == 1 then by(before == "rejected" and "rejected_count" or "accepted_count", -1) end
-  if is == 1 then by(state == "rejected" and "rejected_count" or "accepted_count", 1) end
+  if was == 1 then
+    by(before == "rejected" and "rejected_count" or "accepted_count", -1)
+  end
+  if is == 1 then
+    by(state == "rejected" and "rejected_count" or "accepted_count", 1)
+  end
   if is ~= was then
     for _, file in ipairs(suggestion.file_summaries or {}) do
       if file.file == hunk.file then
@@ -145,7 +155,9 @@ function M.list(opts)
     end
   end
   table.sort(list, function(a, b)
-    if a.created_at ~= b.created_at then return a.created_at < b.created_at end
+    if a.created_at ~= b.created_at then
+      return a.created_at < b.created_at
+    end
     return a.id < b.id
   end)
   return list
@@ -166,7 +178,9 @@ end
 function M.hunk(id, hunk_id)
   local suggestion = suggestions[id]
   local index = suggestion and suggestion.hunks and positions[id] and positions[id][hunk_id]
-  if not index then return nil end
+  if not index then
+    return nil
+  end
   return suggestion.hunks[index], index
 end
 
@@ -199,7 +213,9 @@ local function put(server, given)
   local known = suggestions[given.id]
   local suggestion = given
   suggestion.server = server
-  if suggestion.hunks and (suggestion.hunks_omitted or #suggestion.hunks == 0 and suggestion.hunk_count > 0) then
+  if
+    suggestion.hunks and (suggestion.hunks_omitted or #suggestion.hunks == 0 and suggestion.hunk_count > 0)
+  then
     suggestion.hunks = nil
   end
   local same = known and known.revision == suggestion.revision and known.server == server
@@ -213,7 +229,9 @@ local function put(server, given)
     suggestions[given.id] = suggestion
     positions[given.id] = nil
   end
-  if given.hunks then recount(suggestion) end
+  if given.hunks then
+    recount(suggestion)
+  end
   return suggestion
 end
 
@@ -267,10 +285,14 @@ end
 --- Counts of a suggestion whose hunks are not loaded cannot be moved by events: list again, once for many events.
 ---@param server string
 local function refresh_later(server)
-  if stale[server] then return end
+  if stale[server] then
+    return
+  end
   stale[server] = true
   vim.defer_fn(function()
-    if stale[server] then require("suggestion-review.client").refresh(server) end
+    if stale[server] then
+      require("suggestion-review.client").refresh(server)
+    end
   end, 200)
 end
 
@@ -286,9 +308,13 @@ local on = {}
 
 on["suggestion.hunk_applied"] = function(suggestion, event)
   local hunk = find(suggestion, event.hunk_id)
-  if not hunk then return end
+  if not hunk then
+    return
+  end
   set_state(suggestion, hunk, event.action --[[@as SuggestionReview.HunkState]])
-  if event.carried and hunk.decision then return end
+  if event.carried and hunk.decision then
+    return
+  end
   hunk.decision = {
     by = event.by,
     at = event.ts,
@@ -299,14 +325,18 @@ end
 
 on["suggestion.hunk_reset"] = function(suggestion, event)
   local hunk = find(suggestion, event.hunk_id)
-  if not hunk then return end
+  if not hunk then
+    return
+  end
   set_state(suggestion, hunk, "pending")
   hunk.decision = nil
 end
 
 on["suggestion.hunk_split"] = function(suggestion, event)
   local _, index = M.hunk(suggestion.id, event.hunk_id)
-  if not index then return end
+  if not index then
+    return
+  end
   table.remove(suggestion.hunks, index)
   for offset, part in ipairs(event.into) do
     table.insert(suggestion.hunks, index + offset - 1, part)
@@ -336,10 +366,14 @@ end
 
 on["suggestion.comment"] = function(suggestion, event)
   local hunk = find(suggestion, event.hunk_id)
-  if not hunk then return end
+  if not hunk then
+    return
+  end
   hunk.comments = hunk.comments or {}
   for _, known in ipairs(hunk.comments) do
-    if known.at == event.ts and known.text == event.comment then return end
+    if known.at == event.ts and known.text == event.comment then
+      return
+    end
   end
   table.insert(hunk.comments, { text = event.comment, by = event.by, at = event.ts })
 end
@@ -361,9 +395,13 @@ local function take_in(event)
     local fetch = fetches[given.id]
     local known = suggestions[given.id]
     -- A replayed publication that is older than what is known tells nothing.
-    if known and known.revision > given.revision then return end
+    if known and known.revision > given.revision then
+      return
+    end
     put(server, vim.deepcopy(given))
-    if fetch then fetch.restart = true end
+    if fetch then
+      fetch.restart = true
+    end
     return
   elseif event.type == "suggestion.status" then
     last_status[server] = event
@@ -375,8 +413,12 @@ local function take_in(event)
   end
   local id = event.suggestion_id
   local suggestion = id and suggestions[id]
-  if not suggestion then return end
-  if event.ts then suggestion.updated_at = event.ts end
+  if not suggestion then
+    return
+  end
+  if event.ts then
+    suggestion.updated_at = event.ts
+  end
   if event.type == "suggestion.completed" then
     suggestion.state = event.action --[[@as "finalized"|"discarded"]]
     if event.commit then
@@ -393,7 +435,9 @@ local function take_in(event)
       tree = suggestion.verify and suggestion.verify.tree or "",
     }
   elseif NEEDS_HUNKS[event.type] then
-    if fetches[id] then table.insert(fetches[id].events, event) end
+    if fetches[id] then
+      table.insert(fetches[id].events, event)
+    end
     if suggestion.hunks then
       on[event.type](suggestion, event)
     elseif event.type ~= "suggestion.comment" then
@@ -415,7 +459,9 @@ end
 ---@param hunks SuggestionReview.Hunk[]
 function M.merge(id, hunks)
   local suggestion = suggestions[id]
-  if not suggestion or not suggestion.hunks then return end
+  if not suggestion or not suggestion.hunks then
+    return
+  end
   for _, hunk in ipairs(hunks) do
     local known, index = M.hunk(id, hunk.id)
     if known and index then
@@ -446,7 +492,9 @@ function M.fetch(id, callback)
     for _, waiting in ipairs(fetch.callbacks) do
       waiting(err, not err and suggestion or nil)
     end
-    if not err then announce({ type = "store.loaded", suggestion_id = id, server = suggestion.server }) end
+    if not err then
+      announce({ type = "store.loaded", suggestion_id = id, server = suggestion.server })
+    end
   end
 
   ---@param whole SuggestionReview.Suggestion
@@ -469,16 +517,26 @@ function M.fetch(id, callback)
     attempts = attempts + 1
     fetch.events, fetch.restart = {}, nil
     client.request({ type = "get", suggestionId = id }, function(err, whole)
-      if err then return finish(err) end
+      if err then
+        return finish(err)
+      end
       local server = client.server_of(id)
-      if not whole.hunks_omitted then return complete(whole, server, whole.hunks) end
+      if not whole.hunks_omitted then
+        return complete(whole, server, whole.hunks)
+      end
       local hunks = {}
       local function page(offset)
         client.request({ type = "hunks", suggestionId = id, offset = offset }, function(page_err, data)
-          if page_err then return finish(page_err) end
-          if (fetch.restart or data.revision ~= whole.revision) and attempts < 5 then return load() end
+          if page_err then
+            return finish(page_err)
+          end
+          if (fetch.restart or data.revision ~= whole.revision) and attempts < 5 then
+            return load()
+          end
           vim.list_extend(hunks, data.hunks)
-          if data.next then return page(data.next) end
+          if data.next then
+            return page(data.next)
+          end
           complete(whole, server, hunks)
         end)
       end
@@ -499,13 +557,17 @@ function M.content(id, file, side, callback)
   local function chunk(offset)
     local command = { type = "content", suggestionId = id, file = file, side = side, offset = offset }
     client.request(command, function(err, data)
-      if err then return callback(err) end
+      if err then
+        return callback(err)
+      end
       local ok, bytes = pcall(vim.base64.decode, data.base64)
       if not ok then
         return callback({ code = "local", message = "The server sent content that is not base64" })
       end
       parts[#parts + 1] = bytes
-      if data.next then return chunk(data.next) end
+      if data.next then
+        return chunk(data.next)
+      end
       callback(nil, { exists = data.exists, mode = data.mode, bytes = table.concat(parts) })
     end)
   end

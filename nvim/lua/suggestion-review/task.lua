@@ -9,7 +9,9 @@ local M = {}
 function M.run(body, done)
   local thread = coroutine.create(function()
     local ok, result = xpcall(body, function(thrown)
-      if type(thrown) == "table" then return thrown end
+      if type(thrown) == "table" then
+        return thrown
+      end
       return debug.traceback(tostring(thrown), 2)
     end)
     if ok then
@@ -20,7 +22,9 @@ function M.run(body, done)
   end)
   local ok, message = coroutine.resume(thread)
   -- Only `done` itself can raise here.
-  if not ok then error(message, 0) end
+  if not ok then
+    error(message, 0)
+  end
 end
 
 --- Inside a task: starts something and waits for its callback, wherever that is called from.
@@ -30,12 +34,18 @@ function M.await(start)
   local thread = assert(coroutine.running(), "await outside of a task")
   local results, waiting
   start(function(...)
-    if results then return end
+    if results then
+      return
+    end
     results = { n = select("#", ...), ... }
-    if not waiting then return end
+    if not waiting then
+      return
+    end
     vim.schedule(function()
       local ok, message = coroutine.resume(thread)
-      if not ok then error(message, 0) end
+      if not ok then
+        error(message, 0)
+      end
     end)
   end)
   if not results then

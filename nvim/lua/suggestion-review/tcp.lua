@@ -27,7 +27,9 @@ end
 ---@param host string
 ---@return string bracketed when it is an IPv6 address
 function M.authority(host, port)
-  if host:find(":", 1, true) then host = "[" .. host:gsub("[%[%]]", "") .. "]" end
+  if host:find(":", 1, true) then
+    host = "[" .. host:gsub("[%[%]]", "") .. "]"
+  end
   return ("%s:%d"):format(host, port)
 end
 
@@ -47,7 +49,9 @@ function M.connect(host, port, timeout, callback)
 
   local function finish(err, socket)
     if finished then
-      if socket and not socket:is_closing() then socket:close() end
+      if socket and not socket:is_closing() then
+        socket:close()
+      end
       return
     end
     finished = true
@@ -57,40 +61,58 @@ function M.connect(host, port, timeout, callback)
 
   local function try(addresses, index, last_error)
     local address = addresses[index]
-    if finished then return end
-    if not address then return finish(last_error or "no address") end
+    if finished then
+      return
+    end
+    if not address then
+      return finish(last_error or "no address")
+    end
     local socket = assert(uv.new_tcp())
     trying = socket
     local ok, message = socket:connect(address.addr, port, function(err)
       if finished or err then
-        if not socket:is_closing() then socket:close() end
+        if not socket:is_closing() then
+          socket:close()
+        end
         return try(addresses, index + 1, err)
       end
       socket:nodelay(true)
       finish(nil, socket)
     end)
     if not ok then
-      if not socket:is_closing() then socket:close() end
+      if not socket:is_closing() then
+        socket:close()
+      end
       try(addresses, index + 1, message)
     end
   end
 
   deadline = M.timer(timeout, function()
-    if trying and not trying:is_closing() then trying:close() end
+    if trying and not trying:is_closing() then
+      trying:close()
+    end
     finish("ETIMEDOUT: no connection within " .. timeout .. " ms")
   end)
   local plain = host:gsub("[%[%]]", "")
   local request, message = uv.getaddrinfo(plain, nil, { socktype = "stream" }, function(err, addresses)
-    if err or not addresses then return finish(err or "the name was not found") end
+    if err or not addresses then
+      return finish(err or "the name was not found")
+    end
     try(addresses, 1)
   end)
-  if not request then finish(message) end
+  if not request then
+    finish(message)
+  end
 
   return function()
-    if finished then return end
+    if finished then
+      return
+    end
     finished = true
     stop(deadline)
-    if trying and not trying:is_closing() then trying:close() end
+    if trying and not trying:is_closing() then
+      trying:close()
+    end
   end
 end
 
@@ -98,10 +120,18 @@ end
 ---@param err string
 ---@return string
 function M.explain(err)
-  if err:find("ECONNREFUSED") then return "nothing listens there" end
-  if err:find("ETIMEDOUT") then return "it did not answer in time" end
-  if err:find("ENOTFOUND") or err:find("EAI_") then return "the host name is not known" end
-  if err:find("ECONNRESET") or err:find("EPIPE") then return "the connection was cut" end
+  if err:find("ECONNREFUSED") then
+    return "nothing listens there"
+  end
+  if err:find("ETIMEDOUT") then
+    return "it did not answer in time"
+  end
+  if err:find("ENOTFOUND") or err:find("EAI_") then
+    return "the host name is not known"
+  end
+  if err:find("ECONNRESET") or err:find("EPIPE") then
+    return "the connection was cut"
+  end
   return err
 end
 

@@ -24,12 +24,18 @@ M.EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 ---@return string? digest
 function M.part_digest(hunk, lines)
   local text = diff.text_of(hunk)
-  if not text then return nil end
+  if not text then
+    return nil
+  end
   local old = table.concat(text.old, "", lines.old[1] + 1, lines.old[1] + lines.old[2])
   local new = table.concat(text.new, "", lines.new[1] + 1, lines.new[1] + lines.new[2])
   local mode = hunk.new_mode or hunk.old_mode or ""
-  if hunk.kind == "create" then new = mode .. "\n" .. new end
-  if hunk.kind == "delete" then old = mode .. "\n" .. old end
+  if hunk.kind == "create" then
+    new = mode .. "\n" .. new
+  end
+  if hunk.kind == "delete" then
+    old = mode .. "\n" .. old
+  end
   return digest.compute(hunk.kind, digest.path(hunk), old, new)
 end
 
@@ -37,7 +43,9 @@ end
 ---@param record SuggestionReview.Record
 ---@return string
 function M.digest_of(record)
-  if not record.lines then return record.hunk.digest end
+  if not record.lines then
+    return record.hunk.digest
+  end
   return M.part_digest(record.hunk, record.lines) or ""
 end
 
@@ -76,8 +84,12 @@ function M.resolve(hunks, by_hunk)
       -- interchangeable, being the same text in the same file.
       local best
       for index, record in ipairs(records or {}) do
-        if not best or record.state == hunk.state then best = index end
-        if record.state == hunk.state then break end
+        if not best or record.state == hunk.state then
+          best = index
+        end
+        if record.state == hunk.state then
+          break
+        end
       end
       local record = best and table.remove(records, best)
       own[i] = {
@@ -97,8 +109,12 @@ local WHOLE = { binary = true, symlink = true, submodule = true, type = true }
 ---@param hunk SuggestionReview.Hunk
 ---@return string? raw path before the change
 local function old_path(hunk)
-  if hunk.kind == "create" then return nil end
-  if not hunk.old_file then return nil end
+  if hunk.kind == "create" then
+    return nil
+  end
+  if not hunk.old_file then
+    return nil
+  end
   if hunk.file_b64 and hunk.kind ~= "rename" then
     -- Same path on both sides: the raw bytes are the new side's.
     return digest.path(hunk)
@@ -138,14 +154,22 @@ end
 ---@return string? reason
 function M.replacement(item)
   local hunk = item.hunk
-  if hunk.digest ~= digest.of(hunk) then return nil, "the text of a hunk is not what its digest names" end
+  if hunk.digest ~= digest.of(hunk) then
+    return nil, "the text of a hunk is not what its digest names"
+  end
   if item.state == "modified" then
     local edited = item.modified_diff or ""
-    if hunk.encoding == "latin1" then edited = diff.latin1_to_bytes(edited) or "" end
+    if hunk.encoding == "latin1" then
+      edited = diff.latin1_to_bytes(edited) or ""
+    end
     -- File headers in front are passed over, as the server does.
-    if edited:sub(1, 3) ~= "@@ " then edited = edited:match("\n(@@ .*)$") or edited end
+    if edited:sub(1, 3) ~= "@@ " then
+      edited = edited:match("\n(@@ .*)$") or edited
+    end
     local parsed, reason = diff.parse(edited)
-    if not parsed then return nil, reason end
+    if not parsed then
+      return nil, reason
+    end
     local sides = diff.sides(parsed)
     return {
       key = hunk.id,
@@ -157,9 +181,13 @@ function M.replacement(item)
     }
   end
   local text, reason = diff.text_of(hunk)
-  if not text then return nil, reason end
+  if not text then
+    return nil, reason
+  end
   local at = diff.zero_based(hunk.old_start, hunk.old_count)
-  if #text.old == 0 and hunk.kind == "create" then at = 0 end
+  if #text.old == 0 and hunk.kind == "create" then
+    at = 0
+  end
   return {
     key = hunk.id,
     at = at,
@@ -180,7 +208,9 @@ function M.compose(base, own)
   local replacements, reached = {}, 0
   for i, item in ipairs(own) do
     local replacement, reason = M.replacement(item)
-    if not replacement then return nil, reason end
+    if not replacement then
+      return nil, reason
+    end
     for offset, line in ipairs(replacement.old) do
       if lines[replacement.at + offset] ~= line then
         return nil, "a hunk does not fit its place in the base"
@@ -215,15 +245,21 @@ function M.file_state(change, before, after, read)
   local taken = vim.tbl_filter(function(item)
     return TAKEN[item.state]
   end, change.own)
-  if #taken == 0 then return {}, nil end
+  if #taken == 0 then
+    return {}, nil
+  end
   local function takes(kind)
     for _, item in ipairs(taken) do
-      if item.hunk.kind == kind then return item end
+      if item.hunk.kind == kind then
+        return item
+      end
     end
   end
   local base = change.old and before[change.old] or nil
   local removed = base and { change.old } or {}
-  if change.old and not base then return removed, nil, "the base does not have this file" end
+  if change.old and not base then
+    return removed, nil, "the base does not have this file"
+  end
   local path = (takes("rename") or not change.old) and change.new or change.old --[[@as string]]
   path = path or change.old --[[@as string]]
 
@@ -237,7 +273,9 @@ function M.file_state(change, before, after, read)
         digest.side(base and base.mode, base and base.oid),
         digest.side(there and item.hunk.new_mode, there and there.oid)
       )
-      if found ~= item.hunk.digest then return removed, nil, "its content is not the one that was accepted" end
+      if found ~= item.hunk.digest then
+        return removed, nil, "its content is not the one that was accepted"
+      end
       local mode = (takes("mode") or kind == "type") and there.mode or base.mode
       return removed, { path = path, mode = mode, oid = there.oid }
     end
@@ -254,8 +292,12 @@ function M.file_state(change, before, after, read)
         digest.side(base and base.mode, base and base.oid),
         digest.side(there and there.mode, there and there.oid)
       )
-      if found ~= hunk.digest then return removed, nil, "its content is not the one that was accepted" end
-      if not there then return removed, nil end
+      if found ~= hunk.digest then
+        return removed, nil, "its content is not the one that was accepted"
+      end
+      if not there then
+        return removed, nil
+      end
       return removed, { path = path, mode = there.mode, oid = there.oid }
     end
   end
@@ -272,14 +314,20 @@ function M.file_state(change, before, after, read)
   end
   if whole_deletion then
     local bytes, reason = M.compose(read(base.oid), with_lines)
-    if reason then return removed, nil, reason end
-    if bytes ~= "" then return removed, nil, "the deletion leaves lines that were not shown" end
+    if reason then
+      return removed, nil, reason
+    end
+    if bytes ~= "" then
+      return removed, nil, "the deletion leaves lines that were not shown"
+    end
     return removed, nil
   end
   local mode = base and base.mode
   local mode_item = takes("mode")
   if mode_item then
-    if digest.of(mode_item.hunk) ~= mode_item.hunk.digest then return removed, nil, "its mode is not what was accepted" end
+    if digest.of(mode_item.hunk) ~= mode_item.hunk.digest then
+      return removed, nil, "its mode is not what was accepted"
+    end
     mode = mode_item.hunk.new_mode
   elseif not mode then
     mode = change.own[1].hunk.new_mode
@@ -289,12 +337,24 @@ function M.file_state(change, before, after, read)
     return removed, nil, "its name is not what was accepted"
   end
   if #with_lines == 0 then
-    if not base then return removed, nil end
-    return removed, { path = path, mode = mode --[[@as string]], oid = base.oid }
+    if not base then
+      return removed, nil
+    end
+    return removed, {
+      path = path,
+      mode = mode --[[@as string]],
+      oid = base.oid,
+    }
   end
   local bytes, reason = M.compose(base and read(base.oid) or "", with_lines)
-  if not bytes then return removed, nil, reason end
-  return removed, { path = path, mode = mode --[[@as string]], content = bytes }
+  if not bytes then
+    return removed, nil, reason
+  end
+  return removed, {
+    path = path,
+    mode = mode --[[@as string]],
+    content = bytes,
+  }
 end
 
 ---@class SuggestionReview.Verdict
@@ -326,7 +386,9 @@ local function swap_states(item, changes)
       end
     end
   end
-  if digest.compute("swap", name, table.concat(before), table.concat(after)) ~= item.hunk.digest then return nil end
+  if digest.compute("swap", name, table.concat(before), table.concat(after)) ~= item.hunk.digest then
+    return nil
+  end
   return removed, files
 end
 
@@ -339,8 +401,11 @@ end
 local function write_tree(removed, files, base, opts)
   local directory = vim.fn.tempname()
   vim.fn.mkdir(directory, "p", "0o700")
-  local index = { cwd = opts.cwd, env = vim.tbl_extend("force", opts.env or {}, { GIT_INDEX_FILE = directory .. "/index" }) }
-  local names, owners = {}, {}
+  local index = {
+    cwd = opts.cwd,
+    env = vim.tbl_extend("force", opts.env or {}, { GIT_INDEX_FILE = directory .. "/index" }),
+  }
+  local names, written = {}, {}
   for _, file in ipairs(files) do
     if file.content then
       local name = ("%s/%d"):format(directory, #names + 1)
@@ -348,17 +413,19 @@ local function write_tree(removed, files, base, opts)
       handle:write(file.content)
       handle:close()
       names[#names + 1] = name
-      owners[#names] = file
+      written[#names] = file
     end
   end
   local ok, result = pcall(function()
     if #names > 0 then
       local args = { "hash-object", "-w", "-t", "blob", "--no-filters", "--stdin-paths" }
-      local out = git.run(args, { cwd = opts.cwd, env = opts.env, stdin = table.concat(names, "\n") .. "\n" }).stdout
+      local out =
+        git.run(args, { cwd = opts.cwd, env = opts.env, stdin = table.concat(names, "\n") .. "\n" }).stdout
       local at = 0
       for oid in out:gmatch("%x+") do
         at = at + 1
-        owners[at].oid = oid
+        local file = written[at]
+        file.oid = oid
       end
     end
     git.run({ "read-tree", base }, index)
@@ -370,12 +437,17 @@ local function write_tree(removed, files, base, opts)
       records[#records + 1] = ("%s %s\t%s\0"):format(file.mode, file.oid, file.path)
     end
     if #records > 0 then
-      git.run({ "update-index", "-z", "--index-info" }, vim.tbl_extend("force", index, { stdin = table.concat(records) }))
+      git.run(
+        { "update-index", "-z", "--index-info" },
+        vim.tbl_extend("force", index, { stdin = table.concat(records) })
+      )
     end
     return git.line({ "write-tree" }, index)
   end)
   vim.fn.delete(directory, "rf")
-  if not ok then error(result, 0) end
+  if not ok then
+    error(result, 0)
+  end
   return result
 end
 
@@ -391,7 +463,9 @@ function M.verify(suggestion, by_hunk, commit, opts)
   local own = M.resolve(suggestion.hunks, by_hunk)
   local verdict = { ok = false, message = "", reasons = {}, differing = {}, foreign = {}, diff = "" }
   for _, item in ipairs(own) do
-    if TAKEN[item.hunk.state] and not TAKEN[item.state] then table.insert(verdict.foreign, item.hunk) end
+    if TAKEN[item.hunk.state] and not TAKEN[item.state] then
+      table.insert(verdict.foreign, item.hunk)
+    end
   end
   local parents = vim.split(git.line({ "rev-list", "--parents", "-n", "1", commit }, opts), " ")
   if #parents ~= 2 and not (#parents == 1 and base == M.EMPTY_TREE) then
@@ -404,9 +478,15 @@ function M.verify(suggestion, by_hunk, commit, opts)
   local groups = M.group(own)
   local old_paths, new_paths = {}, {}
   for _, group in ipairs(groups) do
-    if group.old then table.insert(old_paths, group.old) end
-    if group.new then table.insert(new_paths, group.new) end
-    if group.old and group.new and group.old ~= group.new then table.insert(new_paths, group.old) end
+    if group.old then
+      table.insert(old_paths, group.old)
+    end
+    if group.new then
+      table.insert(new_paths, group.new)
+    end
+    if group.old and group.new and group.old ~= group.new then
+      table.insert(new_paths, group.old)
+    end
   end
   local before = git.entries(base, old_paths, opts)
   local after = git.entries(commit, new_paths, opts)
@@ -429,9 +509,13 @@ function M.verify(suggestion, by_hunk, commit, opts)
       local state
       gone, state, reason = M.file_state(group, before, after, read)
       put = { state }
-      if reason then gone, put = {}, {} end
+      if reason then
+        gone, put = {}, {}
+      end
     end
-    if reason then table.insert(verdict.reasons, ("%s: %s"):format(first.hunk.file, reason)) end
+    if reason then
+      table.insert(verdict.reasons, ("%s: %s"):format(first.hunk.file, reason))
+    end
     vim.list_extend(removed, gone)
     vim.list_extend(files, put)
   end
@@ -440,12 +524,16 @@ function M.verify(suggestion, by_hunk, commit, opts)
   if parent ~= base then
     -- The server moved the work onto a newer shared branch: the same merge, made here.
     local identity = {
-      GIT_AUTHOR_NAME = "suggestion-review", GIT_AUTHOR_EMAIL = "suggestion-review@localhost",
-      GIT_COMMITTER_NAME = "suggestion-review", GIT_COMMITTER_EMAIL = "suggestion-review@localhost",
-      GIT_AUTHOR_DATE = "0 +0000", GIT_COMMITTER_DATE = "0 +0000",
+      GIT_AUTHOR_NAME = "suggestion-review",
+      GIT_AUTHOR_EMAIL = "suggestion-review@localhost",
+      GIT_COMMITTER_NAME = "suggestion-review",
+      GIT_COMMITTER_EMAIL = "suggestion-review@localhost",
+      GIT_AUTHOR_DATE = "@0 +0000",
+      GIT_COMMITTER_DATE = "@0 +0000",
     } -- stylua: ignore
     local with_identity = { cwd = opts.cwd, env = vim.tbl_extend("force", opts.env or {}, identity) }
-    local work = git.line({ "commit-tree", "-p", base, "-m", "base and own decisions", expected }, with_identity)
+    local work =
+      git.line({ "commit-tree", "-p", base, "-m", "base and own decisions", expected }, with_identity)
     local merged = git.run(
       { "merge-tree", "--write-tree", "--no-messages", parent, work },
       { cwd = opts.cwd, env = opts.env, ok = { [0] = true, [1] = true } }
@@ -468,10 +556,20 @@ function M.verify(suggestion, by_hunk, commit, opts)
     table.insert(verdict.differing, change.path)
   end
   verdict.diff = git.run({
-    "-c", "core.quotePath=true", "diff", "--no-ext-diff", "--no-textconv", "--no-color", expected, actual,
+    "-c",
+    "core.quotePath=true",
+    "diff",
+    "--no-ext-diff",
+    "--no-textconv",
+    "--no-color",
+    expected,
+    actual,
   }, opts).stdout -- stylua: ignore
   local count = #verdict.differing
-  verdict.message = ("The commit differs from what was decided here in %d file%s"):format(count, count == 1 and "" or "s")
+  verdict.message = ("The commit differs from what was decided here in %d file%s"):format(
+    count,
+    count == 1 and "" or "s"
+  )
   return verdict
 end
 

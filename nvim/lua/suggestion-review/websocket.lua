@@ -93,23 +93,37 @@ function M.is_utf8(text)
       return false
     elseif lead < 0xe0 then
       local b = byte(text, at + 1)
-      if not b or b < 0x80 or b > 0xbf then return false end
+      if not b or b < 0x80 or b > 0xbf then
+        return false
+      end
       at = at + 2
     elseif lead < 0xf0 then
       local b, c = byte(text, at + 1, at + 2)
-      if not c or c < 0x80 or c > 0xbf then return false end
-      if b < (lead == 0xe0 and 0xa0 or 0x80) or b > (lead == 0xed and 0x9f or 0xbf) then return false end
+      if not c or c < 0x80 or c > 0xbf then
+        return false
+      end
+      if b < (lead == 0xe0 and 0xa0 or 0x80) or b > (lead == 0xed and 0x9f or 0xbf) then
+        return false
+      end
       at = at + 3
     else
       local b, c, d = byte(text, at + 1, at + 3)
-      if not d or c < 0x80 or c > 0xbf or d < 0x80 or d > 0xbf then return false end
-      if b < (lead == 0xf0 and 0x90 or 0x80) or b > (lead == 0xf4 and 0x8f or 0xbf) then return false end
+      if not d or c < 0x80 or c > 0xbf or d < 0x80 or d > 0xbf then
+        return false
+      end
+      if b < (lead == 0xf0 and 0x90 or 0x80) or b > (lead == 0xf4 and 0x8f or 0xbf) then
+        return false
+      end
       at = at + 4
     end
     local next_byte = byte(text, at)
     -- A run of ASCII is passed by the C search, a run of other bytes without it.
-    if not next_byte then return true end
-    if next_byte < 0x80 then at = text:find("[\128-\255]", at) end
+    if not next_byte then
+      return true
+    end
+    if next_byte < 0x80 then
+      at = text:find("[\128-\255]", at)
+    end
   end
   return true
 end
@@ -156,7 +170,9 @@ function WebSocket:set_timer(name, ms, callback)
   self:stop_timer(name)
   self.timers[name] = require("suggestion-review.tcp").timer(ms, function()
     self.timers[name] = nil
-    if self.state ~= "closed" then callback() end
+    if self.state ~= "closed" then
+      callback()
+    end
   end)
 end
 
@@ -172,9 +188,13 @@ end
 ---@param code integer
 ---@param reason string
 function WebSocket:finish(code, reason)
-  if self.state == "closed" then return end
+  if self.state == "closed" then
+    return
+  end
   self.state = "closed"
-  if self.cancel then self.cancel() end
+  if self.cancel then
+    self.cancel()
+  end
   for _, name in ipairs(vim.tbl_keys(self.timers)) do
     self:stop_timer(name)
   end
@@ -192,8 +212,12 @@ end
 ---@param code integer
 ---@param reason string
 function WebSocket:fail(code, reason)
-  if self.failed then return end
-  if self.state ~= "open" then return self:finish(self.close_code or code, self.close_reason or reason) end
+  if self.failed then
+    return
+  end
+  if self.state ~= "open" then
+    return self:finish(self.close_code or code, self.close_reason or reason)
+  end
   self.state, self.failed = "closing", true
   self.close_code, self.close_reason = code, reason
   self.buffer, self.at, self.chunks, self.available, self.parts = "", 1, {}, 0, nil
@@ -209,9 +233,13 @@ end
 ---@return string? err
 function WebSocket:write(data)
   local socket = self.socket
-  if not socket or socket:is_closing() then return false, "the connection is closed" end
+  if not socket or socket:is_closing() then
+    return false, "the connection is closed"
+  end
   local ok, message = socket:write(data, function(err)
-    if err then self:finish(M.CLOSE.ABNORMAL, err) end
+    if err then
+      self:finish(M.CLOSE.ABNORMAL, err)
+    end
   end)
   return ok ~= nil, message
 end
@@ -246,12 +274,18 @@ end
 ---@param payload string
 function WebSocket:on_close_frame(payload)
   local code, reason = M.CLOSE.NO_STATUS, ""
-  if #payload == 1 then return self:fail(M.CLOSE.PROTOCOL, "close frame of one byte") end
+  if #payload == 1 then
+    return self:fail(M.CLOSE.PROTOCOL, "close frame of one byte")
+  end
   if #payload >= 2 then
     code = byte(payload, 1) * 256 + byte(payload, 2)
     reason = sub(payload, 3)
-    if not is_valid_close(code) then return self:fail(M.CLOSE.PROTOCOL, "close code that must not be sent") end
-    if not M.is_utf8(reason) then return self:fail(M.CLOSE.INVALID_DATA, "close reason that is not UTF-8") end
+    if not is_valid_close(code) then
+      return self:fail(M.CLOSE.PROTOCOL, "close code that must not be sent")
+    end
+    if not M.is_utf8(reason) then
+      return self:fail(M.CLOSE.INVALID_DATA, "close reason that is not UTF-8")
+    end
   end
   self.close_code, self.close_reason = code, reason
   if self.state == "open" then
@@ -275,11 +309,17 @@ function WebSocket:on_data_frame(opcode, final, payload)
   end
   self.parts[#self.parts + 1] = payload
   self.parts_size = self.parts_size + #payload
-  if not final then return end
+  if not final then
+    return
+  end
   local text = #self.parts == 1 and payload or table.concat(self.parts)
   self.parts = nil
-  if self.parts_opcode == OP.BINARY then return self:fail(M.CLOSE.UNSUPPORTED, "text messages only") end
-  if not M.is_utf8(text) then return self:fail(M.CLOSE.INVALID_DATA, "text that is not UTF-8") end
+  if self.parts_opcode == OP.BINARY then
+    return self:fail(M.CLOSE.UNSUPPORTED, "text messages only")
+  end
+  if not M.is_utf8(text) then
+    return self:fail(M.CLOSE.INVALID_DATA, "text that is not UTF-8")
+  end
   self.opts.on_message(text)
 end
 
@@ -289,7 +329,9 @@ end
 function WebSocket:read_frame()
   local header = self.header
   if not header then
-    if self.available < 2 then return false end
+    if self.available < 2 then
+      return false
+    end
     local first, second = byte(self:take(2), 1, 2)
     local length = band(second, 127)
     header = {
@@ -314,11 +356,15 @@ function WebSocket:read_frame()
     elseif (opcode == OP.TEXT or opcode == OP.BINARY) and self.parts then
       self:fail(M.CLOSE.PROTOCOL, "new message inside a fragmented one")
     end
-    if self.failed or self.state == "closed" then return false end
+    if self.failed or self.state == "closed" then
+      return false
+    end
     self.header = header
   end
   if header.more > 0 then
-    if self.available < header.more then return false end
+    if self.available < header.more then
+      return false
+    end
     local bytes = self:take(header.more)
     local length = 0
     for i = 1, #bytes do
@@ -337,7 +383,9 @@ function WebSocket:read_frame()
       return false
     end
   end
-  if self.available < header.length then return false end
+  if self.available < header.length then
+    return false
+  end
   local payload = header.length == 0 and "" or self:take(header.length)
   self.header = nil
   if header.opcode == OP.PING then
@@ -350,7 +398,9 @@ function WebSocket:read_frame()
     return false
   elseif header.opcode ~= OP.PONG then
     -- After our own close, data still on its way is of no interest.
-    if self.state == "open" then self:on_data_frame(header.opcode, header.final, payload) end
+    if self.state == "open" then
+      self:on_data_frame(header.opcode, header.final, payload)
+    end
   end
   -- After our own close frame only the peer's is awaited; after the peer's, nothing.
   return self.state == "open" or (self.state == "closing" and not self.close_code)
@@ -361,7 +411,9 @@ end
 function WebSocket:on_bytes(data)
   self.heard = vim.uv.now()
   self:stop_timer("pong")
-  if self.failed or self.close_code then return end
+  if self.failed or self.close_code then
+    return
+  end
   if self.buffer == "" then
     self.buffer, self.at = data, 1
   else
@@ -376,7 +428,9 @@ end
 function WebSocket:keep_alive()
   local interval = self.opts.ping_interval or 20000
   self:set_timer("ping", interval, function()
-    if self.state ~= "open" then return end
+    if self.state ~= "open" then
+      return
+    end
     if not self.paused and not self.timers.pong and vim.uv.now() - self.heard >= interval then
       self:write(frame(OP.PING, ""))
       self:set_timer("pong", self.opts.pong_timeout or 10000, function()
@@ -388,22 +442,35 @@ function WebSocket:keep_alive()
 end
 
 --- Checks the server's answer to the upgrade (§4.1).
----@private
 ---@param head string
 ---@param key string
 ---@return string? problem
-function WebSocket:check_handshake(head, key)
+local function check_handshake(head, key)
   local status, headers = require("suggestion-review.http").parse_head(head)
-  if not status then return "the answer is not HTTP" end
-  if status ~= 101 then return ("the upgrade was refused with status %d"):format(status) end
-  if (headers.upgrade or ""):lower() ~= "websocket" then return "the answer does not upgrade to websocket" end
+  if not status then
+    return "the answer is not HTTP"
+  end
+  if status ~= 101 then
+    return ("the upgrade was refused with status %d"):format(status)
+  end
+  if (headers.upgrade or ""):lower() ~= "websocket" then
+    return "the answer does not upgrade to websocket"
+  end
   local connection = "," .. (headers.connection or ""):lower():gsub("%s", "") .. ","
-  if not connection:find(",upgrade,", 1, true) then return "the answer does not upgrade the connection" end
+  if not connection:find(",upgrade,", 1, true) then
+    return "the answer does not upgrade the connection"
+  end
   local sha256 = require("suggestion-review.sha256")
   local expected = vim.base64.encode(sha256.sha1_raw(key .. GUID))
-  if headers["sec-websocket-accept"] ~= expected then return "Sec-WebSocket-Accept does not answer this request" end
-  if headers["sec-websocket-extensions"] then return "the server chose an extension that was not offered" end
-  if headers["sec-websocket-protocol"] then return "the server chose a protocol that was not offered" end
+  if headers["sec-websocket-accept"] ~= expected then
+    return "Sec-WebSocket-Accept does not answer this request"
+  end
+  if headers["sec-websocket-extensions"] then
+    return "the server chose an extension that was not offered"
+  end
+  if headers["sec-websocket-protocol"] then
+    return "the server chose a protocol that was not offered"
+  end
 end
 
 ---@private
@@ -421,15 +488,21 @@ function WebSocket:handshake(socket)
     "Sec-WebSocket-Version: 13",
   }
   for name, value in pairs(opts.headers or {}) do
-    if (name .. value):find("[\r\n%z]") then return self:finish(M.CLOSE.ABNORMAL, "a header holds a line break") end
+    if (name .. value):find("[\r\n%z]") then
+      return self:finish(M.CLOSE.ABNORMAL, "a header holds a line break")
+    end
     lines[#lines + 1] = ("%s: %s"):format(name, value)
   end
   local answer = ""
   local refusal
   self.on_read = function(err, data)
-    if self.state == "closed" then return end
+    if self.state == "closed" then
+      return
+    end
     if self.state ~= "connecting" then
-      if err then return self:finish(self.close_code or M.CLOSE.ABNORMAL, self.close_reason or err) end
+      if err then
+        return self:finish(self.close_code or M.CLOSE.ABNORMAL, self.close_reason or err)
+      end
       if not data then
         return self:finish(
           self.close_code or M.CLOSE.ABNORMAL,
@@ -438,24 +511,36 @@ function WebSocket:handshake(socket)
       end
       return self:on_bytes(data)
     end
-    if err then return self:finish(M.CLOSE.ABNORMAL, err) end
-    if data then answer = answer .. data end
+    if err then
+      return self:finish(M.CLOSE.ABNORMAL, err)
+    end
+    if data then
+      answer = answer .. data
+    end
     local _, stop = answer:find("\r\n\r\n", 1, true)
     if not stop then
-      if not data then return self:finish(M.CLOSE.ABNORMAL, "the connection was closed during the handshake") end
-      if #answer > 16384 then self:finish(M.CLOSE.ABNORMAL, "the handshake's answer is too long") end
+      if not data then
+        return self:finish(M.CLOSE.ABNORMAL, "the connection was closed during the handshake")
+      end
+      if #answer > 16384 then
+        self:finish(M.CLOSE.ABNORMAL, "the handshake's answer is too long")
+      end
       return
     end
     local head = sub(answer, 1, stop)
-    local problem = refusal or self:check_handshake(head, key)
+    local problem = refusal or check_handshake(head, key)
     if problem then
       refusal = problem
       local status, headers = require("suggestion-review.http").parse_head(head)
       local body = sub(answer, stop + 1)
       local length = tonumber(headers["content-length"]) or 0
       -- The body says why; waiting for it is bounded by its length, 16 kB and the handshake's deadline.
-      if status and status ~= 101 and data and #body < math.min(length, 16384) then return end
-      if status and status ~= 101 and opts.on_refused then opts.on_refused(status, headers, body) end
+      if status and status ~= 101 and data and #body < math.min(length, 16384) then
+        return
+      end
+      if status and status ~= 101 and opts.on_refused then
+        opts.on_refused(status, headers, body)
+      end
       return self:finish(M.CLOSE.ABNORMAL, problem)
     end
     self:stop_timer("handshake")
@@ -463,11 +548,15 @@ function WebSocket:handshake(socket)
     self.heard = vim.uv.now()
     self:keep_alive()
     opts.on_open()
-    if self.state == "open" and #answer > stop then self:on_bytes(sub(answer, stop + 1)) end
+    if self.state == "open" and #answer > stop then
+      self:on_bytes(sub(answer, stop + 1))
+    end
   end
   socket:read_start(self.on_read)
   local ok, message = socket:write(table.concat(lines, "\r\n") .. "\r\n\r\n")
-  if not ok then self:finish(M.CLOSE.ABNORMAL, message or "could not write") end
+  if not ok then
+    self:finish(M.CLOSE.ABNORMAL, message or "could not write")
+  end
 end
 
 --- Sends a text message.
@@ -475,7 +564,9 @@ end
 ---@return boolean ok
 ---@return string? err
 function WebSocket:send(text)
-  if self.state ~= "open" then return false, "the connection is not open" end
+  if self.state ~= "open" then
+    return false, "the connection is not open"
+  end
   local queued = self.socket:get_write_queue_size()
   if queued > 0 and queued + #text > (self.opts.max_queue or 16 * 1024 * 1024) then
     return false, ("%d bytes already wait to be sent"):format(queued)
@@ -485,14 +576,18 @@ end
 
 --- Stops reading: the peer feels it as back-pressure. Messages already read are still delivered.
 function WebSocket:pause()
-  if self.paused or not self.socket or self.state ~= "open" then return end
+  if self.paused or not self.socket or self.state ~= "open" then
+    return
+  end
   self.paused = true
   self.socket:read_stop()
   self:stop_timer("pong")
 end
 
 function WebSocket:resume()
-  if not self.paused or not self.socket then return end
+  if not self.paused or not self.socket then
+    return
+  end
   self.paused = nil
   self.heard = vim.uv.now()
   self.socket:read_start(self.on_read)
@@ -502,8 +597,12 @@ end
 ---@param code? integer
 ---@param reason? string
 function WebSocket:close(code, reason)
-  if self.state == "closed" or self.state == "closing" then return end
-  if self.state == "connecting" then return self:finish(M.CLOSE.ABNORMAL, reason or "given up") end
+  if self.state == "closed" or self.state == "closing" then
+    return
+  end
+  if self.state == "connecting" then
+    return self:finish(M.CLOSE.ABNORMAL, reason or "given up")
+  end
   self.state = "closing"
   self:write(frame(OP.CLOSE, big_endian(code or M.CLOSE.NORMAL, 2) .. sub(reason or "", 1, 123)))
   self:set_timer("close", self.opts.close_timeout or 2000, function()
@@ -543,8 +642,12 @@ function M.connect(opts)
   end
   self.cancel = require("suggestion-review.tcp").connect(opts.host, opts.port, timeout, function(err, socket)
     self.cancel = nil
-    if err then return self:finish(M.CLOSE.ABNORMAL, err) end
-    if self.state ~= "connecting" then return socket:close() end
+    if err then
+      return self:finish(M.CLOSE.ABNORMAL, err)
+    end
+    if self.state ~= "connecting" then
+      return socket:close()
+    end
     self.socket = socket
     self:handshake(socket)
   end)

@@ -36,8 +36,8 @@ export function quotePath(raw: RawPath): string {
   let out = '"';
   for (const character of raw) {
     const byte = character.charCodeAt(0);
-    const escape = ESCAPES[byte];
-    if (escape !== undefined) out += escape;
+    const known = ESCAPES[byte];
+    if (known !== undefined) out += known;
     else if (byte < 32 || byte > 126) out += `\\${byte.toString(8).padStart(3, "0")}`;
     else out += character;
   }

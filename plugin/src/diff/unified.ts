@@ -92,6 +92,11 @@ export function parseEdited(
   const kept: { at: number; line: Uint8Array }[] = [];
   at++;
 
+  /** Editors strip trailing blanks: an empty line of the diff is an empty context line. */
+  const takeEmpty = (line: Uint8Array): Uint8Array => {
+    at++;
+    return line;
+  };
   const takeLine = (): Uint8Array => {
     const line = (lines[at] as Uint8Array).subarray(1);
     at++;
@@ -115,7 +120,7 @@ export function parseEdited(
     if (sign === 0x20 || sign === LF) {
       if (oldLeft === 0 || newLeft === 0)
         throw refuse(`line ${number} is context beyond the counts of the header`);
-      const text = sign === LF ? (at++, line) : takeLine();
+      const text = sign === LF ? takeEmpty(line) : takeLine();
       matchBase(position, text, number, "context");
       kept.push({ at: position, line: text });
       position++;

@@ -248,7 +248,8 @@ function migrate(db: Database, path: string): void {
 function retryBusy(work: () => void): void {
   for (let tries = 0; ; tries++) {
     try {
-      return work();
+      work();
+      return;
     } catch (thrown) {
       if (tries >= 50 || !/locked|busy/i.test((thrown as Error).message)) throw thrown;
       Bun.sleepSync(100);

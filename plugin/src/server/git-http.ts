@@ -18,22 +18,26 @@ import type { Context } from "./context.ts";
 import { type GitRequest, type GitService, gitEnvironment, gitPlaceDirectories } from "./git-env.ts";
 import { writeHooks } from "./git-hooks.ts";
 import { GitTransfer } from "./git-transfer.ts";
-import type { Identity } from "./tokens.ts";
+import { removeOldSpools } from "./spool.ts";
+import type { Identity, Role } from "./tokens.ts";
 
 /** Exactly the three requests of the smart protocol; a name has no separator and does not start with a dot. */
 const ADDRESS =
   /^\/git\/([A-Za-z0-9_][A-Za-z0-9._-]{0,127}\.git)\/(info\/refs|git-upload-pack|git-receive-pack)$/;
+/** No transfer takes so long; a spool older than this was left by a server that was killed. */
+const OLD_SPOOL_MS = 24 * 3600 * 1000;
 const SERVICES = new Set<string>(["git-upload-pack", "git-receive-pack"]);
 
 export class GitHttp {
   readonly #context: Context;
   readonly #directories: { hooksDir: string; home: string };
-  readonly #running = new Set<GitTransfer>();
+  readonly #running = new Map<GitTransfer, Role>();
 
   constructor(context: Context) {
     this.#context = context;
     this.#directories = gitPlaceDirectories(context.config.stateDir);
     writeHooks(this.#directories.hooksDir, this.#directories.home);
+    removeOldSpools(this.#directories.home, OLD_SPOOL_MS);
   }
 
   async handle(request: Request, url: URL, identity: Identity): Promise<Response> {
@@ -41,14 +45,16 @@ export class GitHttp {
     if (asked.service === "git-receive-pack" && identity.role !== "developer") {
       throw new ReviewError("forbidden", "Pushing needs the developer's token; the agent's may fetch");
     }
-    if (this.#running.size >= this.#context.limits.maxGitProcesses) {
+    // Counted by role: whatever the agent starts, the developer's transfers have their own places.
+    const same = [...this.#running.values()].filter((role) => role === identity.role).length;
+    if (same >= this.#context.limits.maxGitProcesses) {
       throw new ReviewError("rate_limited", "Too many git transfers at once; try again");
     }
     return this.#run(request, asked);
   }
 
   stop(): void {
-    for (const transfer of this.#running) transfer.cut();
+    for (const transfer of this.#running.keys()) transfer.cut();
   }
 
   #parse(request: Request, url: URL, identity: Identity): GitRequest {
@@ -94,7 +100,7 @@ export class GitHttp {
       maxInputBytes: limits.gitInputBytes,
     };
     const transfer = new GitTransfer(this.#directories.home, limits);
-    this.#running.add(transfer);
+    this.#running.set(transfer, asked.role);
     const cut = (): void => transfer.cut();
     request.signal.addEventListener("abort", cut);
     void transfer.ended.then(async ({ code, complaint }) => {

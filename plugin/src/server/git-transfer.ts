@@ -1,7 +1,7 @@
 /**
  * One run of `git http-backend`: the request's body goes into a spool, git reads it from there and answers into
- * another, and the client takes the answer while git still writes. Memory holds one piece at a time; the process
- * ends when git is done, when its client leaves, or when nothing moves any more.
+ * another, which the client takes at its own pace when git is long gone. Memory holds one piece at a time, and no
+ * process waits for a slow client.
  */
 import { ReviewError } from "../protocol/errors.ts";
 import { type CgiHead, parseCgiHead } from "./cgi.ts";
@@ -10,7 +10,7 @@ import { Spool } from "./spool.ts";
 
 export interface GitAnswer {
   head: CgiHead;
-  body: ReadableStream<Uint8Array>;
+  body: Uint8Array<ArrayBuffer> | Blob;
 }
 
 export interface GitEnd {
@@ -22,8 +22,6 @@ export interface GitEnd {
 /** What a failed git says, kept for the log. */
 const MOST_COMPLAINT_BYTES = 4096;
 const MOST_HEAD_BYTES = 64 * 1024;
-/** How soon output is looked for while git is still writing. */
-const LOOK_MS = 4;
 
 export class GitTransfer {
   readonly #limits: Limits;
@@ -64,10 +62,10 @@ export class GitTransfer {
     } catch (error) {
       if (this.#child === null) this.#finished.resolve({ code: null, complaint: "" });
       this.#child?.kill("SIGKILL");
-      output.close();
+      output.remove();
       throw error;
     } finally {
-      input.close();
+      input.remove();
     }
   }
 
@@ -101,9 +99,10 @@ export class GitTransfer {
     const child = Bun.spawn(["git", "http-backend"], {
       env: environment,
       cwd: this.#directory,
-      stdin: input.size === 0 ? "ignore" : input.fd,
-      stdout: output.fd,
+      stdin: input.size === 0 ? "ignore" : input.fd(),
+      stdout: output.fd(),
       stderr: "pipe",
+      timeout: this.#limits.gitRunMs,
     });
     this.#child = child;
     void (async () => {
@@ -112,50 +111,16 @@ export class GitTransfer {
     })();
   }
 
+  /** Once git is done: a small answer from memory, a large one from its file by the kernel's own means. */
   async #answer(output: Spool): Promise<GitAnswer> {
-    let seen: Uint8Array = new Uint8Array();
-    for (;;) {
-      const head = parseCgiHead(seen);
-      if (head !== null) return { head, body: this.#body(output, seen.subarray(head.end)) };
-      const piece = await this.#more(output);
-      if (piece === null || seen.length > MOST_HEAD_BYTES) {
-        const { complaint } = await this.ended;
-        throw new ReviewError("git_error", "git gave no answer", { cause: complaint });
-      }
-      seen = Buffer.concat([seen, piece]);
+    const { code, complaint } = await this.ended;
+    const start = await output.start(MOST_HEAD_BYTES);
+    const head = parseCgiHead(start);
+    if (head === null || code !== 0) {
+      output.remove();
+      throw new ReviewError("git_error", "git gave no answer", { cause: complaint });
     }
-  }
-
-  /** @returns the next piece of output, waiting for it if need be; null at the end */
-  async #more(output: Spool): Promise<Uint8Array | null> {
-    for (;;) {
-      const over = this.#child?.exitCode !== null || this.#child.signalCode !== null;
-      const piece = await output.next();
-      if (piece.length > 0) return piece;
-      if (over) return null;
-      await Promise.race([this.#child?.exited, Bun.sleep(LOOK_MS)]);
-    }
-  }
-
-  #body(output: Spool, first: Uint8Array): ReadableStream<Uint8Array> {
-    // A "direct" stream: only its flush(true) waits for a client that reads slowly.
-    return new ReadableStream<Uint8Array>({
-      type: "direct",
-      pull: async (controller) => {
-        try {
-          let piece: Uint8Array | null = first;
-          while (piece !== null && !this.#cut) {
-            controller.write(piece);
-            await controller.flush(true);
-            piece = await this.#more(output);
-          }
-          controller.close();
-        } finally {
-          output.close();
-        }
-      },
-      cancel: () => this.cut(),
-    } as Bun.DirectUnderlyingSource<Uint8Array>);
+    return { head, body: output.answer(start, head.end) };
   }
 }
 

@@ -32,11 +32,12 @@ export interface Limits {
   heartbeatMs: number;
   /** How often live sockets are checked for stalls and revoked tokens. */
   sweepMs: number;
-  /** git processes at once, and the largest pack a push may bring. */
+  /** git transfers at once for each role, and the largest pack a push may bring. */
   maxGitProcesses: number;
   gitInputBytes: number;
-  /** A git transfer in which no byte moves for this long is cut. */
+  /** A push of which no byte comes for this long is given up; so is a git that runs for longer than `gitRunMs`. */
   gitIdleMs: number;
+  gitRunMs: number;
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -58,5 +59,6 @@ export const DEFAULT_LIMITS: Limits = {
   sweepMs: 500,
   maxGitProcesses: 8,
   gitInputBytes: 2 * 1024 * 1024 * 1024,
-  gitIdleMs: 120_000,
+  gitIdleMs: 60_000,
+  gitRunMs: 600_000,
 };

@@ -1,34 +1,44 @@
 /**
- * A file without a name that a transfer passes through. The runtime (Bun 1.3.14, measured) reads a request's body
- * and a child's output as fast as they come, whether or not anybody takes them: 3 GB read slowly took 1.6 GB of
- * memory. Going through a file bounds memory by one piece, and git is done as soon as it can be.
+ * A file that a transfer passes through. The runtime (Bun 1.3.14, measured) takes a request's body and a child's
+ * output as fast as they come and sends a stream's pieces whether or not the client reads: 3 GB read slowly took
+ * 1.6 GB of memory. Files it sends properly, from the disk as the client takes them.
  */
 import { randomBytes } from "node:crypto";
-import { constants, unlinkSync } from "node:fs";
+import { readdirSync, rmSync, statSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 
-const PIECE_BYTES = 256 * 1024;
+const PREFIX = "spool-";
+/** By then the runtime has long opened the file it is to send; its name may go. */
+const NAME_KEPT_MS = 10_000;
+
+/** What a killed server left behind. Files of a running one are younger than its longest transfer. */
+export function removeOldSpools(directory: string, olderThanMs: number): void {
+  for (const name of readdirSync(directory)) {
+    const path = join(directory, name);
+    if (name.startsWith(PREFIX) && Date.now() - statSync(path).mtimeMs > olderThanMs)
+      rmSync(path, { force: true });
+  }
+}
 
 export class Spool {
+  readonly #path: string;
   readonly #file: FileHandle;
   #size = 0;
-  #read = 0;
+  #removed = false;
 
-  private constructor(file: FileHandle) {
+  private constructor(path: string, file: FileHandle) {
+    this.#path = path;
     this.#file = file;
   }
 
-  /** The name is gone before a byte is written, so that a killed server leaves nothing behind. */
   static async create(directory: string): Promise<Spool> {
-    const path = join(directory, `spool-${process.pid}-${randomBytes(8).toString("hex")}`);
-    const file = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);
-    unlinkSync(path);
-    return new Spool(file);
+    const path = join(directory, `${PREFIX}${process.pid}-${randomBytes(8).toString("hex")}`);
+    return new Spool(path, await open(path, "wx+", 0o600));
   }
 
-  /** For a child to inherit. Reading and writing by position elsewhere does not move its offset. */
-  get fd(): number {
+  /** For a child to inherit; `append` writes by position and leaves its offset at the beginning. */
+  fd(): number {
     return this.#file.fd;
   }
 
@@ -50,16 +60,31 @@ export class Spool {
     this.#size += piece.byteLength;
   }
 
-  /** @returns what was written since the last read, up to one piece; empty when there is no more so far */
-  async next(): Promise<Uint8Array> {
-    const piece = new Uint8Array(PIECE_BYTES);
-    const { bytesRead } = await this.#file.read(piece, 0, piece.byteLength, this.#read);
-    this.#read += bytesRead;
+  /** The first bytes of what a child wrote. */
+  async start(limit: number): Promise<Uint8Array<ArrayBuffer>> {
+    const piece = new Uint8Array(limit);
+    const { bytesRead } = await this.#file.read(piece, 0, limit, 0);
     return piece.subarray(0, bytesRead);
   }
 
-  close(): void {
-    // Nothing depends on it: the file has no name, and a second close finds it closed.
+  /**
+   * What follows `from`, as a response body; the spool is used up by it.
+   *
+   * @param start what `start` gave: when that is all there is, no file is left to be sent
+   */
+  answer(start: Uint8Array<ArrayBuffer>, from: number): Uint8Array<ArrayBuffer> | Blob {
+    if (statSync(this.#path).size === start.byteLength) {
+      this.remove();
+      return start.subarray(from);
+    }
+    setTimeout(() => this.remove(), NAME_KEPT_MS).unref();
+    return Bun.file(this.#path).slice(from);
+  }
+
+  remove(): void {
+    if (this.#removed) return;
+    this.#removed = true;
+    rmSync(this.#path, { force: true });
     this.#file.close().catch(() => {});
   }
 }

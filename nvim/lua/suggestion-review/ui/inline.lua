@@ -1,0 +1,585 @@
+--- The review inside the real buffers: what goes is marked where it stands, what comes is shown below it as virtual
+--- lines. Keys exist only in these buffers and only while reviewing; the user's own come back afterwards.
+local apply = require("suggestion-review.apply")
+local rows_of = require("suggestion-review.ui.rows")
+local syntax = require("suggestion-review.ui.syntax")
+local text_of = require("suggestion-review.ui.text")
+local worktree = require("suggestion-review.worktree")
+local digest = require("suggestion-review.digest")
+
+local M = {}
+
+---@class SuggestionReview.InlineHunk
+---@field index integer
+---@field hunk SuggestionReview.Hunk
+---@field from integer first line in the buffer, 0-based
+---@field to integer end, exclusive
+---@field status SuggestionReview.Outcome
+
+---@class SuggestionReview.InlineBuffer
+---@field buf integer
+---@field file SuggestionReview.SessionFile
+---@field placed SuggestionReview.InlineHunk[]
+---@field by_index table<integer, SuggestionReview.InlineHunk>
+---@field tick integer|nil
+---@field drawn table<integer, true>
+---@field saved table[] maps of the user's
+---@field old_sign string|nil
+
+---@class SuggestionReview.Inline
+---@field session SuggestionReview.Session
+---@field buffers table<integer, SuggestionReview.InlineBuffer>
+---@field group integer
+---@field timer uv.uv_timer_t|nil
+
+---@type SuggestionReview.Inline|nil
+local current
+
+local namespace = vim.api.nvim_create_namespace("suggestion-review.inline")
+
+--- Actions that get a key while reviewing inline, by their name in `global_keymaps`.
+local ACTIONS = {
+  { name = "accept", action = "accept" },
+  { name = "reject", action = "reject" },
+  { name = "modify", action = "modify" },
+  { name = "next_hunk", action = "next" },
+  { name = "prev_hunk", action = "prev" },
+  { name = "accept_all", action = "accept_all" },
+  { name = "reject_all", action = "reject_all" },
+  { name = "discard", action = "discard" },
+  { name = "complete", action = "complete" },
+}
+
+---@param file SuggestionReview.SessionFile
+---@return string|nil
+local function path_of(file)
+  local session = current.session
+  local root = session.place.root
+  if not root then
+    return
+  end
+  local hunk = session.hunks[file.first]
+  local path = worktree.resolve(root, digest.path(hunk))
+  if path and not vim.uv.fs_lstat(path) and hunk.old_file then
+    local old = worktree.resolve(root, hunk.old_file)
+    if old and vim.uv.fs_lstat(old) then
+      return old
+    end
+  end
+  return path
+end
+
+---@param one SuggestionReview.InlineBuffer
+local function map_keys(one)
+  local keys = require("suggestion-review.ui.keys")
+  local config = require("suggestion-review.config").get()
+  local buf = one.buf
+  local function map(mode, lhs, rhs, text, expr)
+    local saved = vim.api.nvim_buf_call(buf, function()
+      return vim.fn.maparg(lhs, mode, false, true)
+    end)
+    if saved.buffer == 1 then
+      one.saved[#one.saved + 1] = { mode = mode, lhs = lhs, map = saved }
+    else
+      one.saved[#one.saved + 1] = { mode = mode, lhs = lhs }
+    end
+    vim.keymap.set(mode, lhs, rhs, { buffer = buf, silent = true, nowait = true, expr = expr, desc = "Review: " .. text })
+  end
+  for _, action in ipairs(ACTIONS) do
+    local lhs = config.global_keymaps[action.name]
+    if lhs then
+      for _, key in ipairs(keys.list) do
+        if key.action == action.action and not key.name:find("_in_file$") then
+          map("n", lhs, function()
+            keys.run(key, false)
+          end, key.text)
+          if key.visual then
+            map("x", lhs, function()
+              keys.run(key, true)
+            end, key.text)
+          end
+          break
+        end
+      end
+    end
+  end
+  for _, name in ipairs({ "next_in_file", "prev_in_file" }) do
+    local lhs = keys.key(name)
+    if lhs then
+      map("n", lhs, function()
+        require("suggestion-review.review")[name == "next_in_file" and "next" or "prev"]()
+      end, name == "next_in_file" and "next hunk" or "previous hunk")
+    end
+  end
+  for _, mode in ipairs({ "o", "x" }) do
+    map(mode, "ih", function()
+      require("suggestion-review.textobject").select()
+    end, "the hunk")
+  end
+end
+
+---@param one SuggestionReview.InlineBuffer
+local function unmap_keys(one)
+  if not vim.api.nvim_buf_is_valid(one.buf) then
+    return
+  end
+  for i = #one.saved, 1, -1 do
+    local saved = one.saved[i]
+    pcall(vim.keymap.del, saved.mode, saved.lhs, { buffer = one.buf })
+    if saved.map then
+      vim.api.nvim_buf_call(one.buf, function()
+        vim.fn.mapset(saved.mode, false, saved.map)
+      end)
+    end
+  end
+  one.saved = {}
+end
+
+---@param session SuggestionReview.Session
+---@param index integer
+---@param one SuggestionReview.InlineHunk
+---@return table[] chunks
+local function headline(session, index, one)
+  local hunk = session.hunks[index]
+  local state = text_of.STATE[session.state_of(hunk)]
+  local chunks = {
+    { ("%s %d/%d %s"):format(state.icon, index, #session.hunks, state.word), state.group },
+  }
+  if hunk.kind ~= "text" then
+    chunks[#chunks + 1] = { " · " .. hunk.kind, "SuggestionReviewHint" }
+  end
+  chunks[#chunks + 1] = { (" · +%d"):format(hunk.new_count), "SuggestionReviewAddSign" }
+  chunks[#chunks + 1] = { (" -%d"):format(hunk.old_count), "SuggestionReviewDeleteSign" }
+  local note = session.outcomes[hunk.id] or (one.status == "conflict" and "touches your own edits") or (one.status == "refused" and "cannot be applied here")
+  if note then
+    chunks[#chunks + 1] = { " · " .. note, "SuggestionReviewNotApplied" }
+  end
+  if session.index == index then
+    local global = require("suggestion-review.config").get().global_keymaps
+    for _, hint in ipairs({ { "accept", "accept" }, { "reject", "reject" }, { "modify", "modify" }, { "next_hunk", "next" } }) do
+      if global[hint[1]] then
+        chunks[#chunks + 1] = { "  " .. global[hint[1]], "SuggestionReviewKey" }
+        chunks[#chunks + 1] = { " " .. hint[2], "SuggestionReviewHint" }
+      end
+    end
+  end
+  return chunks
+end
+
+--- One added line as chunks: syntax colours over the background of additions, changed words stronger.
+---@param block SuggestionReview.Block
+---@param nth integer
+---@param file string
+---@param config table
+---@return table[]
+local function added_line(block, nth, file, config)
+  local text = block.new[nth]
+  local base = "SuggestionReviewAdd"
+  local chunks = { { "+ ", { base, "SuggestionReviewAddSign" } } }
+  local shown = text:gsub("\t", (" "):rep(vim.bo.tabstop > 0 and math.min(vim.bo.tabstop, 8) or 4))
+  if shown ~= text or text:find("[%z\1-\31\127]") or #text > 500 then
+    chunks[2] = { text_of.plain(shown), base }
+  else
+    local cuts, groups = { [0] = true, [#text] = true }, {}
+    local spans = config.treesitter and syntax.of_block(block, "new", file)
+    for _, span in ipairs(spans and spans[nth] or {}) do
+      groups[#groups + 1] = span
+      cuts[span[1]], cuts[math.min(span[2], #text)] = true, true
+    end
+    for _, span in ipairs(config.word_diff and rows_of.words(block, "new", nth) or {}) do
+      groups[#groups + 1] = { span[1], span[2], "SuggestionReviewAddWord" }
+      cuts[span[1]], cuts[math.min(span[2], #text)] = true, true
+    end
+    local at = vim.tbl_keys(cuts)
+    table.sort(at)
+    for i = 1, #at - 1 do
+      local from, to = at[i], at[i + 1]
+      local stack = { base }
+      for _, group in ipairs(groups) do
+        if group[1] <= from and group[2] >= to then
+          stack[#stack + 1] = group[3]
+        end
+      end
+      chunks[#chunks + 1] = { text_of.plain(text:sub(from + 1, to)), stack }
+    end
+  end
+  chunks[#chunks + 1] = { (" "):rep(math.max(0, vim.o.columns - vim.api.nvim_strwidth(text) - 2)), base }
+  return chunks
+end
+
+---@param one SuggestionReview.InlineBuffer
+---@param placed SuggestionReview.InlineHunk
+local function draw_hunk(one, placed)
+  local session = current.session
+  local buf, index = one.buf, placed.index
+  local hunk = session.hunks[index]
+  local state = session.state_of(hunk)
+  local config = require("suggestion-review.config").get().ui
+  local count = vim.api.nvim_buf_line_count(buf)
+  local function mark(row, opts)
+    opts.strict = false
+    vim.api.nvim_buf_set_extmark(buf, namespace, math.max(0, math.min(row, count - 1)), 0, opts)
+  end
+  local head = headline(session, index, placed)
+  if state == "accepted" or state == "modified" then
+    for row = placed.from, placed.to - 1 do
+      mark(row, { sign_text = "▎", sign_hl_group = "SuggestionReviewAccepted", priority = 20 })
+    end
+    mark(placed.from, { virt_text = session.index == index and head or { head[1] }, virt_text_pos = "eol", priority = 20 })
+    return
+  elseif state == "rejected" then
+    mark(placed.from, { virt_text = session.index == index and head or { head[1] }, virt_text_pos = "eol", priority = 20 })
+    return
+  end
+  local virtual = { head }
+  if placed.status == "clean" then
+    local block = rows_of.block_of(hunk)
+    for row = placed.from, placed.to - 1 do
+      mark(row, { end_row = row + 1, hl_group = "SuggestionReviewDelete", hl_eol = true, priority = 20 })
+      mark(row, { sign_text = "-", sign_hl_group = "SuggestionReviewDeleteSign", priority = 20 })
+      for _, span in ipairs(config.word_diff and rows_of.words(block, "old", row - placed.from + 1) or {}) do
+        vim.api.nvim_buf_set_extmark(buf, namespace, row, span[1], {
+          end_row = row,
+          end_col = span[2],
+          hl_group = "SuggestionReviewDeleteWord",
+          priority = 120,
+          strict = false,
+        })
+      end
+    end
+    if #block.new > 0 then
+      virtual = {}
+      for nth = 1, math.min(#block.new, 500) do
+        virtual[nth] = added_line(block, nth, one.file.file, config)
+      end
+      if #block.new > 500 then
+        virtual[#virtual + 1] = { { ("… %d more lines"):format(#block.new - 500), "SuggestionReviewHint" } }
+      end
+      table.insert(virtual, head)
+    elseif hunk.kind ~= "text" and hunk.kind ~= "delete" then
+      virtual = { { { text_of.first_line(hunk.diff), "Normal" } }, head }
+    end
+  else
+    for row = placed.from, math.max(placed.from, placed.to - 1) do
+      mark(row, { sign_text = "!", sign_hl_group = "SuggestionReviewNotApplied", priority = 20 })
+    end
+  end
+  local above = placed.to == 0
+  mark(above and 0 or placed.to - 1, { virt_lines = virtual, virt_lines_above = above, priority = 20 })
+end
+
+--- Draws the hunks that are in sight in any window of the buffer, and a screen around.
+---@param one SuggestionReview.InlineBuffer
+local function draw(one)
+  local height = vim.o.lines * 2
+  for _, win in ipairs(vim.fn.win_findbuf(one.buf)) do
+    local info = vim.fn.getwininfo(win)[1]
+    local from, to = info.topline - height, info.botline + height
+    for _, placed in ipairs(one.placed) do
+      if placed.to >= from and placed.from <= to and not one.drawn[placed.index] then
+        one.drawn[placed.index] = true
+        draw_hunk(one, placed)
+      end
+    end
+    if info.topline == 1 and one.placed[1] and one.placed[1].to == 0 then
+      -- Lines above the first one are out of sight until the window is told to make room.
+      vim.api.nvim_win_call(win, function()
+        local block = rows_of.block_of(one.placed[1].hunk)
+        vim.fn.winrestview({ topfill = math.min(#block.new + 1, math.floor(info.height / 2)) })
+      end)
+    end
+  end
+end
+
+--- Works out where the hunks of the buffer's file are in it now, and draws them.
+---@param one SuggestionReview.InlineBuffer
+local function place_hunks(one)
+  local inline = current
+  if not inline or not vim.api.nvim_buf_is_valid(one.buf) then
+    return
+  end
+  local session = inline.session
+  local wants = {}
+  for index = one.file.first, one.file.last do
+    local hunk = session.hunks[index]
+    local state = session.state_of(hunk)
+    -- Where it would go, or where it is.
+    local inside = state == "accepted" or state == "modified"
+    wants[#wants + 1] = { hunk = hunk, state = (inside or state == "rejected") and "rejected" or "accepted" }
+  end
+  local pending, decided = {}, {}
+  for _, want in ipairs(wants) do
+    table.insert(want.state == "accepted" and pending or decided, want)
+  end
+  local tick = vim.api.nvim_buf_get_changedtick(one.buf)
+  local items = {}
+  local function finish()
+    if current ~= inline or not vim.api.nvim_buf_is_valid(one.buf) then
+      return
+    end
+    local index_of = {}
+    for index = one.file.first, one.file.last do
+      index_of[session.hunks[index].id] = index
+    end
+    one.placed, one.by_index, one.drawn = {}, {}, {}
+    for _, item in ipairs(items) do
+      local placed = {
+        index = index_of[item.hunk.id],
+        hunk = item.hunk,
+        from = item.placed and item.placed.from or 0,
+        to = item.placed and item.placed.to or 0,
+        status = item.status,
+      }
+      if not item.placed and item.hunk.kind == "delete" then
+        placed.to = vim.api.nvim_buf_line_count(one.buf)
+      end
+      if placed.index then
+        one.placed[#one.placed + 1] = placed
+        one.by_index[placed.index] = placed
+      end
+    end
+    table.sort(one.placed, function(a, b)
+      return a.index < b.index
+    end)
+    one.tick = tick
+    vim.api.nvim_buf_clear_namespace(one.buf, namespace, 0, -1)
+    draw(one)
+  end
+  apply.plan(session.place, pending, function(_, first)
+    vim.list_extend(items, first)
+    apply.plan(session.place, decided, function(_, second)
+      vim.list_extend(items, second)
+      finish()
+    end)
+  end)
+end
+
+--- Begins reviewing in a buffer that shows one of the suggestion's files.
+---@param buf integer
+---@return SuggestionReview.InlineBuffer|nil
+local function adopt_buffer(buf)
+  local inline = current
+  if not inline or inline.buffers[buf] or vim.bo[buf].buftype ~= "" then
+    return inline and inline.buffers[buf]
+  end
+  local name = vim.api.nvim_buf_get_name(buf)
+  if name == "" then
+    return
+  end
+  local real = vim.uv.fs_realpath(name) or name
+  for _, file in ipairs(inline.session.files) do
+    local path = path_of(file)
+    if path and (path == name or path == real) then
+      local one = { buf = buf, file = file, placed = {}, by_index = {}, drawn = {}, saved = {} }
+      inline.buffers[buf] = one
+      map_keys(one)
+      place_hunks(one)
+      return one
+    end
+  end
+end
+
+---@param file SuggestionReview.SessionFile
+---@return SuggestionReview.InlineBuffer|nil
+local function buffer_of(file)
+  for _, one in pairs(current.buffers) do
+    if one.file.file == file.file and vim.api.nvim_buf_is_valid(one.buf) then
+      return one
+    end
+  end
+end
+
+--- Shows the file of a hunk in the window the developer works in, and goes to it.
+---@param index integer
+local function go(index)
+  local session = current.session
+  local file = session.files[session.file_of(index)]
+  local one = buffer_of(file)
+  if not one or vim.api.nvim_get_current_buf() ~= one.buf then
+    local path = path_of(file)
+    if not path then
+      return require("suggestion-review.notify").warn(
+        "The inline review needs a checkout; use the floating one elsewhere"
+      )
+    end
+    if vim.bo.buftype ~= "" then
+      vim.cmd("keepalt wincmd p")
+    end
+    vim.cmd("silent keepalt edit " .. vim.fn.fnameescape(vim.fn.fnamemodify(path, ":.")))
+    one = adopt_buffer(vim.api.nvim_get_current_buf())
+  end
+  local placed = one and one.by_index[index]
+  if not one or not placed then
+    return
+  end
+  local row = math.max(1, math.min(placed.to > placed.from and placed.from + 1 or math.max(1, placed.to), vim.api.nvim_buf_line_count(one.buf)))
+  vim.cmd("normal! m'")
+  vim.api.nvim_win_set_cursor(0, { row, 0 })
+  local info = vim.fn.getwininfo(vim.api.nvim_get_current_win())[1]
+  local need = #rows_of.block_of(placed.hunk).new + 2
+  if info.botline - row < need then
+    vim.cmd("normal! zz")
+  end
+  vim.cmd("normal! zv")
+  draw(one)
+end
+
+---@param session SuggestionReview.Session
+function M.open(session)
+  M.close()
+  require("suggestion-review.highlights").ensure()
+  current = {
+    session = session,
+    buffers = {},
+    group = vim.api.nvim_create_augroup("suggestion-review.inline", {}),
+  }
+  local group = current.group
+  vim.api.nvim_create_autocmd({ "BufWinEnter", "BufEnter" }, {
+    group = group,
+    callback = function(event)
+      adopt_buffer(event.buf)
+    end,
+  })
+  vim.api.nvim_create_autocmd({ "TextChanged", "InsertLeave", "BufReadPost" }, {
+    group = group,
+    callback = function(event)
+      local one = current and current.buffers[event.buf]
+      if one and vim.api.nvim_buf_get_changedtick(event.buf) ~= one.tick then
+        place_hunks(one)
+      end
+    end,
+  })
+  vim.api.nvim_create_autocmd("WinScrolled", {
+    group = group,
+    callback = function()
+      for _, one in pairs(current and current.buffers or {}) do
+        if vim.api.nvim_buf_is_valid(one.buf) then
+          draw(one)
+        end
+      end
+    end,
+  })
+  vim.api.nvim_create_autocmd("CursorMoved", {
+    group = group,
+    callback = function(event)
+      local one = current and current.buffers[event.buf]
+      if not one then
+        return
+      end
+      local row = vim.api.nvim_win_get_cursor(0)[1] - 1
+      for _, placed in ipairs(one.placed) do
+        if row >= placed.from - (placed.from == placed.to and 1 or 0) and row < math.max(placed.to, placed.from + 1) then
+          if current.session.index ~= placed.index then
+            current.session.index = placed.index
+            M.refresh({ keep_cursor = true, text = false })
+          end
+          return
+        end
+      end
+    end,
+  })
+  vim.api.nvim_create_autocmd("BufWipeout", {
+    group = group,
+    callback = function(event)
+      if current then
+        current.buffers[event.buf] = nil
+      end
+    end,
+  })
+  for _, win in ipairs(vim.api.nvim_tabpage_list_wins(0)) do
+    adopt_buffer(vim.api.nvim_win_get_buf(win))
+  end
+  go(session.index)
+end
+
+---@param opts? { keep_cursor?: boolean }
+function M.refresh(opts)
+  if not current then
+    return
+  end
+  local session = current.session
+  for buf, one in pairs(current.buffers) do
+    if not vim.api.nvim_buf_is_valid(buf) then
+      current.buffers[buf] = nil
+    else
+      for _, file in ipairs(session.files) do
+        if file.file == one.file.file then
+          one.file = file
+        end
+      end
+      place_hunks(one)
+    end
+  end
+  if not (opts and opts.keep_cursor) then
+    go(session.index)
+  end
+end
+
+--- Lines of the current hunk's removed side that are selected.
+---@param first integer
+---@param last integer
+---@return integer|nil hunk
+---@return SuggestionReview.LineRange|nil lines
+function M.selection(first, last)
+  local one = current and current.buffers[vim.api.nvim_get_current_buf()]
+  for _, placed in ipairs(one and one.placed or {}) do
+    if placed.status == "clean" and placed.from < last and placed.to > first - 1 then
+      local from = math.max(placed.from, first - 1)
+      local to = math.min(placed.to, last)
+      local block = rows_of.block_of(placed.hunk)
+      local old = { from - placed.from, to - from }
+      -- Virtual lines cannot be selected: what replaces the selected lines goes with them.
+      local new_from, new_to = nil, nil
+      for _, pair in ipairs(require("suggestion-review.diff").pairs_of(block.old, block.new)) do
+        if pair.old > old[1] and pair.old <= old[1] + old[2] then
+          new_from = new_from or pair.new - 1
+          new_to = pair.new
+        end
+      end
+      return placed.index, { old = old, new = { new_from or -1, (new_to or 0) - (new_from or 0) } }
+    end
+  end
+end
+
+--- The lines of the hunk under the cursor in this buffer, 1-based.
+---@return integer|nil first
+---@return integer|nil last
+function M.hunk_lines()
+  local one = current and current.buffers[vim.api.nvim_get_current_buf()]
+  local placed = one and one.by_index[current.session.index]
+  if placed and placed.to > placed.from then
+    return placed.from + 1, placed.to
+  end
+end
+
+function M.line_at_cursor()
+  return vim.api.nvim_win_get_cursor(0)[1]
+end
+
+---@return boolean
+function M.is_open()
+  return current ~= nil
+end
+
+function M.focus()
+  if current then
+    go(current.session.index)
+  end
+end
+
+function M.close()
+  local inline = current
+  if not inline then
+    return
+  end
+  current = nil
+  vim.api.nvim_del_augroup_by_id(inline.group)
+  for buf, one in pairs(inline.buffers) do
+    if vim.api.nvim_buf_is_valid(buf) then
+      vim.api.nvim_buf_clear_namespace(buf, namespace, 0, -1)
+      unmap_keys(one)
+    end
+  end
+end
+
+return M

@@ -1,0 +1,310 @@
+--- The review as a list to pick from: Telescope, fzf-lua or snacks where they are installed, else `vim.ui.select`.
+local rows_of = require("suggestion-review.ui.rows")
+local text_of = require("suggestion-review.ui.text")
+
+local M = {}
+
+---@type SuggestionReview.Session|nil
+local current
+local busy = false
+
+--- The hunk as one line of the list.
+---@param session SuggestionReview.Session
+---@param index integer
+---@return string
+function M.line(session, index)
+  local hunk = session.hunks[index]
+  local state = text_of.STATE[session.state_of(hunk)]
+  local block = rows_of.block_of(hunk)
+  local sample = vim.trim(block.new[1] or block.old[1] or hunk.diff)
+  return ("%s %d/%d  %s:%d  +%d -%d  %s"):format(
+    state.icon,
+    index,
+    #session.hunks,
+    text_of.plain(hunk.file),
+    math.max(1, hunk.old_start),
+    hunk.new_count,
+    hunk.old_count,
+    text_of.fit(text_of.first_line(sample), 60)
+  )
+end
+
+--- The hunk as text for a preview window.
+---@param hunk SuggestionReview.Hunk
+---@return string[]
+function M.preview(hunk)
+  local lines = {}
+  for line in vim.gsplit(hunk.diff, "\n", { plain = true }) do
+    lines[#lines + 1] = text_of.plain(line)
+  end
+  if lines[#lines] == "" then
+    lines[#lines] = nil
+  end
+  return lines
+end
+
+---@param session SuggestionReview.Session
+---@return integer[]
+local function indices(session)
+  local list = {}
+  for index in ipairs(session.hunks) do
+    list[index] = index
+  end
+  -- Undecided ones first, from where one is.
+  table.sort(list, function(a, b)
+    local a_open = session.state_of(session.hunks[a]) == "pending"
+    local b_open = session.state_of(session.hunks[b]) == "pending"
+    if a_open ~= b_open then
+      return a_open
+    end
+    return a < b
+  end)
+  return list
+end
+
+local MENU = {
+  { "accept", "accept" },
+  { "reject", "reject" },
+  { "modify", "modify" },
+  { "comment", "comment" },
+  { "open_file", "go to the file" },
+  { "undo", "undo the last decision" },
+  { "complete", "finalize the suggestion" },
+}
+
+--- What to do with one hunk, as a second list.
+---@param index integer
+local function act(index)
+  local review = require("suggestion-review.review")
+  if not current then
+    return
+  end
+  current.index = index
+  local hunk = current.hunks[index]
+  vim.ui.select(MENU, {
+    prompt = M.line(current, index),
+    kind = "suggestion-review.action",
+    format_item = function(entry)
+      return entry[2]
+    end,
+    preview = M.preview(hunk),
+  }, function(entry)
+    if not current then
+      return
+    elseif not entry then
+      return M.pick()
+    end
+    review[entry[1]]()
+  end)
+end
+
+---@param actions table<string, fun(index: integer)>
+local function with_telescope(actions)
+  local ok, pickers = pcall(require, "telescope.pickers")
+  if not ok then
+    return false
+  end
+  local finders, previewers = require("telescope.finders"), require("telescope.previewers")
+  local settings = require("telescope.config").values
+  local telescope_actions, action_state = require("telescope.actions"), require("telescope.actions.state")
+  local session = current
+  pickers
+    .new({}, {
+      prompt_title = text_of.first_line(session.suggestion().description),
+      finder = finders.new_table({
+        results = indices(session),
+        entry_maker = function(index)
+          local line = M.line(session, index)
+          return { value = index, display = line, ordinal = line }
+        end,
+      }),
+      sorter = settings.generic_sorter({}),
+      previewer = previewers.new_buffer_previewer({
+        title = "Hunk",
+        define_preview = function(self, entry)
+          vim.api.nvim_buf_set_lines(self.state.bufnr, 0, -1, false, M.preview(session.hunks[entry.value]))
+          vim.bo[self.state.bufnr].syntax = "diff"
+        end,
+      }),
+      attach_mappings = function(prompt, map)
+        local function bind(lhs, action)
+          map({ "i", "n" }, lhs, function()
+            local entry = action_state.get_selected_entry()
+            telescope_actions.close(prompt)
+            if entry then
+              action(entry.value)
+            end
+          end)
+        end
+        telescope_actions.select_default:replace(function()
+          local entry = action_state.get_selected_entry()
+          telescope_actions.close(prompt)
+          if entry then
+            actions.act(entry.value)
+          end
+        end)
+        bind("<C-a>", actions.accept)
+        bind("<C-r>", actions.reject)
+        bind("<C-e>", actions.modify)
+        return true
+      end,
+    })
+    :find()
+  return true
+end
+
+---@param actions table<string, fun(index: integer)>
+local function with_snacks(actions)
+  local snacks = rawget(_G, "Snacks")
+  if not (snacks and snacks.picker and snacks.picker.pick) then
+    return false
+  end
+  local session = current
+  local items = {}
+  for _, index in ipairs(indices(session)) do
+    items[#items + 1] = {
+      text = M.line(session, index),
+      index = index,
+      preview = { text = table.concat(M.preview(session.hunks[index]), "\n"), ft = "diff" },
+    }
+  end
+  local function bound(action)
+    return function(picker, item)
+      picker:close()
+      if item then
+        action(item.index)
+      end
+    end
+  end
+  snacks.picker.pick({
+    title = text_of.first_line(session.suggestion().description),
+    items = items,
+    format = "text",
+    preview = "preview",
+    confirm = bound(actions.act),
+    actions = { sr_accept = bound(actions.accept), sr_reject = bound(actions.reject), sr_modify = bound(actions.modify) },
+    win = {
+      input = {
+        keys = {
+          ["<c-a>"] = { "sr_accept", mode = { "n", "i" } },
+          ["<c-r>"] = { "sr_reject", mode = { "n", "i" } },
+          ["<c-e>"] = { "sr_modify", mode = { "n", "i" } },
+        },
+      },
+    },
+  })
+  return true
+end
+
+---@param actions table<string, fun(index: integer)>
+local function with_fzf(actions)
+  local ok, fzf = pcall(require, "fzf-lua")
+  if not ok then
+    return false
+  end
+  local session = current
+  local lines, index_of = {}, {}
+  for _, index in ipairs(indices(session)) do
+    local line = M.line(session, index)
+    lines[#lines + 1] = line
+    index_of[line] = index
+  end
+  local function bound(action)
+    return function(selected)
+      local index = selected and selected[1] and index_of[selected[1]]
+      if index then
+        action(index)
+      end
+    end
+  end
+  fzf.fzf_exec(lines, {
+    prompt = "Hunk> ",
+    preview = function(selected)
+      local index = selected and selected[1] and index_of[selected[1]]
+      return index and table.concat(M.preview(session.hunks[index]), "\n") or ""
+    end,
+    actions = {
+      ["default"] = bound(actions.act),
+      ["ctrl-a"] = bound(actions.accept),
+      ["ctrl-r"] = bound(actions.reject),
+      ["ctrl-e"] = bound(actions.modify),
+    },
+  })
+  return true
+end
+
+---@param name string
+local function decide(name)
+  return function(index)
+    if current then
+      current.index = index
+      require("suggestion-review.review")[name]()
+    end
+  end
+end
+
+--- Shows the list.
+function M.pick()
+  local session = current
+  if not session then
+    return
+  end
+  busy = true
+  local actions = { act = act, accept = decide("accept"), reject = decide("reject"), modify = decide("modify") }
+  vim.schedule(function()
+    busy = false
+    if current ~= session then
+      return
+    end
+    if with_telescope(actions) or with_snacks(actions) or with_fzf(actions) then
+      return
+    end
+    vim.ui.select(indices(session), {
+      prompt = ("%s (%d/%d decided)"):format(
+        text_of.first_line(session.suggestion().description),
+        session.decided,
+        #session.hunks
+      ),
+      kind = "suggestion-review.hunk",
+      format_item = function(index)
+        return M.line(session, index)
+      end,
+    }, function(index)
+      if not current then
+        return
+      elseif index then
+        act(index)
+      else
+        require("suggestion-review.review").close()
+      end
+    end)
+  end)
+end
+
+---@param session SuggestionReview.Session
+function M.open(session)
+  current = session
+  M.pick()
+end
+
+--- After a decision the list comes back with the next hunk on top, until all are decided.
+---@param opts? { keep_cursor?: boolean }
+function M.refresh(opts)
+  if current and not (opts and opts.keep_cursor) and not busy then
+    M.pick()
+  end
+end
+
+function M.is_open()
+  return current ~= nil
+end
+
+function M.focus()
+  M.pick()
+end
+
+function M.close()
+  current = nil
+end
+
+return M
