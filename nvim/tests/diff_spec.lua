@@ -56,6 +56,15 @@ describe("diff.parse", function()
   end)
 end)
 
+describe("diff.is_utf8", function()
+  it("takes whole characters and nothing else", function()
+    t.ok(diff.is_utf8("a größe 中 🙂\0"))
+    for _, bad in ipairs({ "\233", "a\195", "\195\228\184\173\164", "\255", "\128" }) do
+      t.ok(not diff.is_utf8(bad), vim.inspect(bad))
+    end
+  end)
+end)
+
 describe("diff latin1", function()
   it("is lossless for every byte", function()
     local bytes = {}

@@ -38,11 +38,6 @@ local function hunk(id, file, index, kind, fields)
 end
 M.hunk = hunk
 
----@param text string
-local function is_utf8(text)
-  return vim.iconv(text, "utf-8", "utf-8") == text
-end
-
 ---@param from integer
 ---@param to integer
 local function start_of(from, to)
@@ -66,13 +61,13 @@ function M.hunks_of(id, file, old, new)
     local text = (#a + #b == 0) and ""
       or diff.format(
         range[1] - before,
-        range[3] - before,
+        math.max(0, range[3] - before),
         vim.list_slice(a, range[1] - before + 1, range[1]),
         vim.list_slice(a, range[1] + 1, range[2]),
         vim.list_slice(b, range[3] + 1, range[4]),
         vim.list_slice(a, range[2] + 1, range[2] + after)
       )
-    local utf8 = is_utf8(text)
+    local utf8 = diff.is_utf8(text)
     hunks[#hunks + 1] = hunk(id, file, index - 1, kind, {
       diff = utf8 and text or diff.bytes_to_latin1(text),
       encoding = utf8 and "utf-8" or "latin1",

@@ -235,6 +235,96 @@ local function path_now(place, file, old, renaming)
   return renaming and file or old
 end
 
+--- What changes in a carrier whose lines are the file's lines.
+---@param plan SuggestionReview.FilePlan
+---@param base SuggestionReview.Base
+---@param now SuggestionReview.Replacement[]
+---@param remove table<string, true>
+---@param add SuggestionReview.Replacement[]
+---@return SuggestionReview.TextChange[]|nil
+---@return fun(): string[] expected
+---@return string[] displaced
+---@return string|nil reason
+---@return table<string, string>|nil refused by key
+local function line_changes(plan, base, now, remove, add)
+  local nothing = function()
+    return {}
+  end
+  local base_lines, shape = decode_base(base, plan.carrier.form)
+  if not base_lines then
+    return nil, nothing, {}, shape --[[@as string]]
+  end
+  ---@cast shape SuggestionReview.Form
+  plan.shape = shape
+  local expected_list, adding, refused = {}, {}, {}
+  for _, replacement in ipairs(now) do
+    local decoded, reason = decode_replacement(replacement, shape)
+    if not decoded then
+      return nil, nothing, {}, reason
+    end
+    expected_list[#expected_list + 1] = decoded
+  end
+  for _, replacement in ipairs(add) do
+    local decoded, reason = decode_replacement(replacement, shape)
+    if decoded then
+      adding[#adding + 1] = decoded
+    else
+      refused[replacement.key] = reason
+    end
+  end
+  local changes, _, displaced = mapping.changes(base_lines, expected_list, remove, adding)
+  return changes, function()
+    return mapping.compose(base_lines, expected_list)
+  end, displaced, nil, refused
+end
+
+--- What changes in a carrier whose lines are others than the file's (lone CR, UTF-16): both texts are decoded as a
+--- whole and compared; all hunks go together or none.
+---@param plan SuggestionReview.FilePlan
+---@param base SuggestionReview.Base
+---@param now SuggestionReview.Replacement[]
+---@param remove table<string, true>
+---@param add SuggestionReview.Replacement[]
+---@return SuggestionReview.TextChange[]|nil
+---@return fun(): string[] expected
+---@return string[] displaced
+---@return string|nil reason
+local function whole_changes(plan, base, now, remove, add)
+  local _, after, displaced = mapping.changes({}, now, remove, add)
+  local shape = plan.carrier.form
+  local function decoded(list)
+    local text, reason = form.decode(table.concat(mapping.compose(base.lines, list)), shape, true)
+    return text and diff.split_lines(text), reason
+  end
+  local expected, reason = decoded(now)
+  local wanted, wanted_reason = decoded(after)
+  if not expected or not wanted then
+    return nil, function()
+      return {}
+    end, {}, reason or wanted_reason
+  end
+  plan.shape = shape
+  local keys = vim.tbl_keys(remove)
+  for _, replacement in ipairs(add) do
+    keys[#keys + 1] = replacement.key
+  end
+  local changes = {}
+  for _, range in ipairs(diff.ranges(expected, wanted)) do
+    changes[#changes + 1] = {
+      keys = keys,
+      from = range[1],
+      to = range[2],
+      old = vim.list_slice(expected, range[1] + 1, range[2]),
+      lines = vim.list_slice(wanted, range[3] + 1, range[4]),
+      base_from = 0,
+      base_to = #base.lines,
+    }
+  end
+  return changes, function()
+    return expected
+  end, displaced
+end
+
 ---@param place SuggestionReview.Place
 ---@param plan SuggestionReview.FilePlan
 ---@param base SuggestionReview.Base
@@ -372,40 +462,21 @@ local function plan_lines(place, plan, base, relative)
   end
   plan.carrier, plan.tick = carried, carrier.tick(carried)
 
-  local base_lines, shape = decode_base(base, carried.form)
-  if not base_lines then
-    return all(items, "refused", shape --[[@as string]])
+  local changes, expected_lines, displaced, refused, shape_reason
+  local line_wise = form.line_wise(carried.form)
+  if line_wise then
+    changes, expected_lines, displaced, shape_reason, refused = line_changes(plan, base, now, remove, add)
+  else
+    changes, expected_lines, displaced, shape_reason = whole_changes(plan, base, now, remove, add)
   end
-  ---@cast shape SuggestionReview.Form
-  plan.shape = shape
-  local function decode_all(list, fail)
-    local out = {}
-    for _, replacement in ipairs(list) do
-      local decoded, decode_reason = decode_replacement(replacement, shape)
-      if decoded then
-        out[#out + 1] = decoded
-      elseif fail then
-        fail(replacement, decode_reason)
-      else
-        return nil, decode_reason
-      end
+  if not changes then
+    return all(items, "refused", shape_reason)
+  end
+  for _, item in ipairs(items) do
+    if refused and refused[item.hunk.id] then
+      item.status, item.reason = "refused", refused[item.hunk.id]
     end
-    return out
   end
-  local expected_list, expected_reason = decode_all(now)
-  if not expected_list then
-    return all(items, "refused", expected_reason)
-  end
-  local adding = decode_all(add, function(replacement, decode_reason)
-    for _, item in ipairs(items) do
-      if item.hunk.id == replacement.key then
-        item.status, item.reason = "refused", decode_reason
-      end
-    end
-  end)
-  ---@cast adding SuggestionReview.Replacement[]
-
-  local changes, _, displaced = mapping.changes(base_lines, expected_list, remove, adding)
   local step_key = ("%s\0%s\0%s\0%d"):format(
     id,
     place.suggestion.base_commit,
@@ -420,7 +491,7 @@ local function plan_lines(place, plan, base, relative)
     placed = mapping.place(changes, nil, nil)
     total = vim.api.nvim_buf_line_count(buf --[[@as integer]])
   else
-    local expected = mapping.compose(base_lines, expected_list)
+    local expected = expected_lines()
     local expected_text, actual_text = table.concat(expected), carrier.text(carried)
     if expected_text == actual_text then
       placed = mapping.place(changes, nil, nil)
@@ -437,10 +508,17 @@ local function plan_lines(place, plan, base, relative)
     end
   end
 
+  if not line_wise and vim.iter(placed):any(function(one)
+    return one.status == "conflict"
+  end) then
+    return all(items, "refused", "your own edits touch the same lines")
+  end
   local by_key = {}
   for _, one in ipairs(placed) do
     for _, key in ipairs(one.change.keys) do
-      by_key[key] = one
+      if not by_key[key] or by_key[key].status == "already" then
+        by_key[key] = one
+      end
     end
   end
   for _, item in ipairs(items) do
@@ -774,7 +852,7 @@ function M.as_modification(item, lines)
   )
   if item.hunk.encoding == "latin1" then
     text = diff.bytes_to_latin1(text)
-  elseif text:find("[\128-\255]") and vim.fn.match(text, "\\%u") ~= -1 and vim.iconv(text, "utf-8", "utf-8") ~= text then
+  elseif not diff.is_utf8(text) then
     return nil, "your text is not UTF-8"
   end
   return text,

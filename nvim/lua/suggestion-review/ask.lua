@@ -13,8 +13,9 @@ local M = {}
 --- Sessions asked from here, so that the end of their turn is told.
 ---@type table<string, true>
 local asked = {}
----@type string?
-local last_session, last_server
+--- What was asked last.
+---@type { session: string, server?: string, project?: string }?
+local last
 
 --- Largest file that goes along as a whole; larger ones are only named.
 local MAX_ATTACHED = 256 * 1024
@@ -72,21 +73,24 @@ function M.attachments(buf, opts)
   return { { file = file, text = #text <= MAX_ATTACHED and text or nil } }
 end
 
---- The project to ask about: the one of the suggestion at hand or of the checkout; nil lets a server that has only one
---- decide.
----@param server string
----@return string?
-local function project_of(server)
+--- Calls back with the project to ask about: the server's only one, the one that lies in this checkout, the one the
+--- suggestion under review is from, else what the user chooses.
+---@param target SuggestionReview.Client?
+---@param callback fun(project?: string)
+local function with_project(target, callback)
+  local projects = vim.tbl_keys(target and target.projects or {})
+  if #projects <= 1 then return callback(projects[1]) end
+  table.sort(projects)
   local root = vim.fs.root(0, { ".jj", ".git" }) or vim.fs.root(vim.fn.getcwd(), { ".jj", ".git" })
-  local projects = {}
-  for _, suggestion in ipairs(require("suggestion-review.store").list({ all = true, server = server })) do
-    projects[suggestion.project] = true
-    if root and suggestion.project == vim.uv.fs_realpath(root) then
-      return suggestion.project
-    end
-  end
-  local names = vim.tbl_keys(projects)
-  return #names == 1 and names[1] or nil
+  root = root and vim.uv.fs_realpath(root)
+  if root and vim.list_contains(projects, root) then return callback(root) end
+  local review = package.loaded["suggestion-review.review"]
+  local id = review and review.current_id()
+  local suggestion = id and require("suggestion-review.store").get(id)
+  if suggestion then return callback(suggestion.project) end
+  vim.ui.select(projects, { prompt = "Which project's agent?" }, function(choice)
+    if choice then callback(choice) end
+  end)
 end
 
 ---@param text string
@@ -143,24 +147,22 @@ function M.ask(text, opts)
   end)
 end
 
---- Stops the agent's turn: the one asked for last, else whatever the server's project does.
+--- Stops the agent's turn: the one asked for last, else whatever the project's agent does.
 function M.abort()
   local client = require("suggestion-review.client")
   local notify = require("suggestion-review.notify")
-  local target = client.get(last_server)
-  local request = {
-    session_id = last_session,
-    project = not last_session and target and project_of(target.server.name) or nil,
-  }
-  if next(request) == nil then
-    request = vim.empty_dict()
+  local function stop(request, server)
+    if next(request) == nil then request = vim.empty_dict() end
+    client.request({ type = "abort", request = request }, function(err, data)
+      if err then return notify.error("Not stopped: " .. err.message) end
+      notify.info(data.aborted and "The agent was stopped" or "The agent was not working")
+    end, server)
   end
-  client.request({ type = "abort", request = request }, function(err, data)
-    if err then
-      return notify.error("Not stopped: " .. err.message)
-    end
-    notify.info(data.aborted and "The agent was stopped" or "The agent was not working")
-  end, target and target.server.name)
+  if last then return stop({ session_id = last.session, project = last.project }, last.server) end
+  local target = client.get()
+  with_project(target, function(project)
+    stop({ project = project }, target and target.server.name)
+  end)
 end
 
 return M

@@ -27,6 +27,7 @@ local M = {}
 ---@field attempts integer failed attempts in a row
 ---@field version? string the server's
 ---@field connected_at? integer
+---@field projects table<string, true> absolute paths of the agents' repositories it serves
 ---@field private pending table<integer, SuggestionReview.Pending>
 ---@field private waiting integer[] ids not sent yet
 ---@field private in_flight integer
@@ -213,7 +214,7 @@ function Client:drop()
   end
 end
 
---- Connects: TCP, proof, (once) the journal's position, upgrade, all on one connection, so that what proved itself is
+--- Connects: TCP, proof, the journal's position and the projects, upgrade, all on one connection, so that what proved itself is
 --- what gets the token.
 function Client:connect()
   self:drop()
@@ -327,7 +328,11 @@ function Client:connect()
               STRANGER_CHECK
             )
           end
-          self.last_seq = known.last_seq
+          self.last_seq = self.last_seq or known.last_seq
+          self.projects = {}
+          for _, project in ipairs(known.projects or {}) do
+            self.projects[project.project] = true
+          end
           open(socket)
         end)
       end)
@@ -559,6 +564,7 @@ end
 ---@param event SuggestionReview.Event
 function Client:take_in(event)
   event.server = self.server.name
+  if event.project then self.projects[event.project] = true end
   if self.replay_until and event.seq <= self.replay_until then
     event.replayed = true
   end
@@ -689,6 +695,7 @@ local function new(server)
     state = "stopped",
     message = ("Not connected to %s: :Suggest connect"):format(server.name),
     attempts = 0,
+    projects = {},
     pending = {},
     waiting = {},
     in_flight = 0,

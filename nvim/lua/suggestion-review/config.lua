@@ -265,6 +265,8 @@ end
 ---@param opts? table
 function M.setup(opts)
   vim.validate("opts", opts, "table", true)
+  -- The shape that opencode.nvim's options have is taken as well.
+  if opts and type(opts.suggestion_review) == "table" then opts = opts.suggestion_review end
   from_setup = opts and vim.deepcopy(opts) or nil
   merged = build()
 end

@@ -67,6 +67,20 @@ function M.latin1_to_bytes(text)
   return bytes
 end
 
+---@param text string
+---@return boolean
+function M.is_utf8(text)
+  if not text:find("[\128-\255]") then
+    return true
+  end
+  -- Whole characters become NULs, so that what is left of broken ones cannot join to something valid.
+  local rest = text
+    :gsub("[\240-\244][\128-\191][\128-\191][\128-\191]", "\0")
+    :gsub("[\224-\239][\128-\191][\128-\191]", "\0")
+    :gsub("[\194-\223][\128-\191]", "\0")
+  return not rest:find("[\128-\255]")
+end
+
 ---@param bytes string
 ---@return string
 function M.bytes_to_latin1(bytes)

@@ -102,7 +102,7 @@ end
 --- Whether lines of the bytes and lines of the buffer correspond one to one.
 ---@param form SuggestionReview.Form
 function M.line_wise(form)
-  return form.eol ~= "mac" and not form.encoding:find("^u[ct][sf]%-?%d") or is_utf8(form.encoding)
+  return form.eol ~= "mac" and (is_utf8(form.encoding) or not form.encoding:find("^u[ct][sf]"))
 end
 
 --- The buffer's text with "\n" ends, as `:write` would store it ('fixeol' apart).
@@ -113,7 +113,7 @@ function M.buffer_text(buf)
   if #lines == 1 and lines[1] == "" then
     -- A file without a byte and one with a single empty line look alike but for their size.
     local empty = vim.api.nvim_buf_call(buf, function()
-      return vim.fn.line2byte(1) == -1
+      return vim.fn.wordcount().bytes == 0
     end)
     return not empty and vim.bo[buf].eol and "\n" or ""
   end

@@ -134,11 +134,13 @@ tell["agent.turn"] = function(event, settings)
   if event.replayed or event.state == "busy" then
     return
   end
-  local asked = require("suggestion-review.ask").is_ours(event)
+  -- The end of a turn is told to whoever asked for it.
+  local ask = package.loaded["suggestion-review.ask"]
+  local asked = ask and ask.is_ours(event)
   if event.state == "error" and settings.on_error then
-    M.error("The agent stopped: " .. event.message)
+    M.warn(event.message)
   elseif event.state == "idle" and (asked or settings.on_status) then
-    M.info("The agent is done" .. (event.message ~= "" and ": " .. event.message or ""))
+    M.info(event.message)
   end
 end
 

@@ -93,18 +93,19 @@ export class Project {
     await this.jj.updateStale();
   }
 
-  /** Private bookmarks that a crash in the middle of a settle left in the agent's repository. */
+  /** Private refs that a crash in the middle of a settle left in the agent's repository. */
   async clearLeftovers(): Promise<string[]> {
     const store = await this.jj.store();
-    const left = await store.text([
-      "for-each-ref",
-      "--format=%(refname)",
-      "refs/heads/suggestion-manager",
-      "refs/suggestion-manager",
-    ]);
+    const left = await store.text(["for-each-ref", "--format=%(refname) %(objectname)", "refs/heads/suggestion-manager", "refs/suggestion-manager"]);
     if (left === "") return [];
-    await this.jj.aside(["bookmark", "forget", "--quiet", "glob:suggestion-manager/*"], { expect: [0, 1] });
-    for (const ref of left.split("\n")) await store.deleteRef(ref);
+    const refs = left.split("\n").map((line) => line.split(" ") as [string, string]);
+    for (const [ref] of refs) await store.deleteRef(ref);
+    // Nothing becomes hidden by their going, but a rewrite that jj took in without its operation is one too many.
+    await this.jj.aside(["git", "import", "--quiet", "--config", "git.abandon-unreachable-commits=false"]);
+    for (const [ref, commit] of refs) {
+      const commits = await this.jj.commitsOf(basename(ref));
+      if (commits.length > 1 && commits.some((change) => change.commit === commit)) await this.jj.aside(["abandon", "--quiet", commit]);
+    }
     await this.jj.updateStale();
     return ["cleared what an interrupted settle had left in the agent's repository"];
   }

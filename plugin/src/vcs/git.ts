@@ -146,6 +146,14 @@ export class Git {
   }
 }
 
+/** What a hub is set to: pinned revisions can be fetched by id, private refs are nobody else's business. */
+const HUB_SETTINGS: [string, string][] = [
+  ["uploadpack.allowAnySHA1InWant", "true"],
+  ["transfer.hideRefs", "refs/review"],
+  ["core.logAllRefUpdates", "true"],
+  ["gc.auto", "0"],
+];
+
 /** Opens the bare repository at `dir`, making it first if it is not there. */
 export async function openBare(dir: string, branch = "main"): Promise<Git> {
   const git = new Git(dir);
@@ -155,11 +163,11 @@ export async function openBare(dir: string, branch = "main"): Promise<Git> {
       code: "git_error",
       env: ENVIRONMENT,
     });
-    // Objects of pinned revisions are fetched by id; private refs are nobody else's business.
-    await git.run(["config", "uploadpack.allowAnySHA1InWant", "true"]);
-    await git.run(["config", "--add", "transfer.hideRefs", "refs/review"]);
-    await git.run(["config", "core.logAllRefUpdates", "true"]);
-    await git.run(["config", "gc.auto", "0"]);
+  }
+  // Set-ups make hubs of their own: what must hold is seen to at every start.
+  const known = toLatin1((await git.run(["config", "--local", "--list"])).stdout).toLowerCase().split("\n");
+  for (const [name, value] of HUB_SETTINGS) {
+    if (!known.includes(`${name}=${value}`.toLowerCase())) await git.run(["config", "--local", name, value]);
   }
   return git;
 }

@@ -2,8 +2,8 @@
  * jj, through its command line: the agent's repository is read when something is published and written when it is
  * settled. Parsing is of templates with JSON, never of output made for people.
  */
-import { realpathSync } from "node:fs";
-import { join } from "node:path";
+import { readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { toLatin1 } from "../diff/bytes.ts";
 import { ReviewError } from "../protocol/errors.ts";
 import { Git } from "./git.ts";
@@ -69,9 +69,56 @@ export class Jj {
     return this.#store;
   }
 
-  /** Id of the operation that is current now. */
+  /** Id of the operation that is current now; operations made at the same moment are merged first. */
   async operation(): Promise<string> {
+    const heads = this.#operationHeads();
+    if (heads?.length === 1) return heads[0] as string;
     return textOf(await this.aside(["op", "log", "--no-graph", "--limit", "1", "-T", "id"]));
+  }
+
+  /** Whether `operation`, and no other, is current. Starts no process, so that little can happen between look and act. */
+  async isCurrent(operation: string): Promise<boolean> {
+    const heads = this.#operationHeads();
+    if (heads === null) return (await this.operation()).startsWith(operation);
+    return heads.length === 1 && (heads[0] as string).startsWith(operation);
+  }
+
+  /** jj's default store keeps one file for each head of the operation log; null when this is another store. */
+  #operationHeads(): string[] | null {
+    try {
+      return readdirSync(join(this.#repo(), "op_heads", "heads")).filter((name) => /^[0-9a-f]{64,}$/.test(name));
+    } catch {
+      return null;
+    }
+  }
+
+  /** `.jj/repo`, which in a further workspace is a file that names the first one's. */
+  #repo(): string {
+    const path = join(this.dir, ".jj", "repo");
+    return statSync(path).isDirectory() ? path : resolve(join(this.dir, ".jj"), readFileSync(path, "utf8").trim());
+  }
+
+  /** Other workspaces of the same repository that are still where jj remembers them. */
+  async otherWorkspaces(): Promise<Jj[]> {
+    const listed = await this.aside(["workspace", "list", "-T", 'root ++ "\\0"'], { expect: [0, 1] });
+    if (listed.exitCode !== 0) return [];
+    const found: Jj[] = [];
+    for (const root of new TextDecoder().decode(listed.stdout).split("\0")) {
+      if (!root.startsWith("/")) continue;
+      try {
+        const real = realpathSync(root);
+        if (real !== this.dir && statSync(join(real, ".jj")).isDirectory()) found.push(new Jj(real));
+      } catch {
+        // Deleted without "jj workspace forget".
+      }
+    }
+    return found;
+  }
+
+  /** Runs a command that makes an operation aside from the log, on top of `at`. Returns its id, or `at` if it made none. */
+  async operationAside(at: string, args: string[]): Promise<string> {
+    const { stderr } = await this.aside([...args, "--no-integrate-operation"], { at });
+    return /--no-integrate-operation was requested: ([0-9a-f]+)/.exec(stderr)?.[1] ?? at;
   }
 
   /**
@@ -187,5 +234,5 @@ export async function openJj(dir: string): Promise<Jj> {
   return root === real ? probe : new Jj(root);
 }
 
-/** Where a private ref or bookmark of this program lives; never pushed. */
-export const privateBookmark = (changeId: string): string => join("suggestion-manager", changeId);
+/** Ref under which a rewritten change enters the store; gone again before anyone sees the operation. Never pushed. */
+export const entranceRef = (changeId: string): string => `refs/heads/suggestion-manager/${changeId}`;

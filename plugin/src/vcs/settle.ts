@@ -3,15 +3,16 @@
  * without losing anything the agent did to it since.
  *
  * The new commit is made in the hub by a three-way merge (what was last settled, what the agent has now, what is
- * wanted), enters the agent's store as an object, and becomes the change by moving a private bookmark and importing
- * it: jj sees a rewrite and rebases descendants in the same operation. That operation is made aside, looked at,
- * and only integrated if nothing happened meanwhile and nothing in it is conflicted.
+ * wanted), enters the agent's store as an object, and becomes the change by moving a private ref and importing it: jj
+ * sees a rewrite and rebases descendants in the same operation. That operation is made aside, looked at, and only
+ * integrated, under the working copy's lock, if nothing happened meanwhile and nothing in it is conflicted.
  */
 import { fromLatin1, toLatin1 } from "../diff/bytes.ts";
 import { ReviewError } from "../protocol/errors.ts";
-import { type Git, ZERO } from "./git.ts";
-import { type Change, type Jj, privateBookmark } from "./jj.ts";
+import { EMPTY_TREE, type Git, ZERO } from "./git.ts";
+import { type Change, entranceRef, type Jj } from "./jj.ts";
 import { textOf } from "./run.ts";
+import { WorkingCopyLock } from "./working-copy-lock.ts";
 
 export interface SettleTarget {
   suggestionId: string;
@@ -106,78 +107,109 @@ export async function mergeCommits(
   return { files: [...new Set(files.filter((file) => file !== ""))] };
 }
 
-/** Moves a change to a commit that is in the hub, as one jj operation that is checked before it counts. */
-async function rewriteChange(
-  jj: Jj,
-  hub: Git,
-  from: Change,
-  to: string,
-  extraRefs: [string, string][],
-): Promise<void> {
-  const store = await jj.store();
-  const bookmark = privateBookmark(from.changeId);
-  const ref = `refs/heads/${bookmark}`;
-  const incoming = `refs/suggestion-manager/incoming/${from.changeId}`;
-  await store.take(hub.dir, to, incoming);
-  try {
-    await jj.aside(["bookmark", "set", "--quiet", "--allow-backwards", bookmark, "--revision", from.commit]);
-    await jj.aside(["git", "export", "--quiet"]);
-    const before = await jj.operation();
-    await store.updateRef(ref, to, from.commit);
-    for (const [extra, commit] of extraRefs) await store.setRef(extra, commit);
-    const imported = await jj.aside(["git", "import", "--no-integrate-operation"], { at: before });
-    const made = /--no-integrate-operation was requested: ([0-9a-f]+)/.exec(imported.stderr)?.[1];
-    if (made === undefined)
-      throw new ReviewError("jj_error", `jj git import made no operation: ${imported.stderr.trim()}`);
-    const troubled = await jj.changes(`(conflicts() | divergent()) & change_id(${from.changeId})::`, made);
-    const known = new Set(
-      (await jj.changes(`(conflicts() | divergent()) & change_id(${from.changeId})::`, before)).map(
-        (change) => change.changeId,
-      ),
-    );
-    const fresh = troubled.filter((change) => !known.has(change.changeId));
-    if (fresh.length > 0) {
-      throw new ReviewError("merge_conflict", "Later changes of the agent conflict with the decisions", {
-        details: { changes: fresh.map((change) => change.changeId.slice(0, 12)) },
-      });
-    }
-    if ((await jj.operation()) !== before) throw new Raced();
-    await jj.aside(["op", "integrate", made]);
-  } finally {
-    await jj.aside(["bookmark", "forget", "--quiet", bookmark], { expect: [0, 1] });
-    await store.run(["update-ref", "--no-deref", "-d", ref], { expect: [0, 1, 128] });
-    await store.deleteRef(incoming);
-  }
-  await jj.updateStale();
+/** What the agent's repository was when a settle looked at it. */
+interface Seen {
+  operation: string;
+  change: Change;
 }
 
-async function attempt(
-  jj: Jj,
-  hub: Git,
-  target: SettleTarget,
-  extraRefs: [string, string][],
-): Promise<SettleOutcome> {
+/** Importing without this lets jj hide commits that only the removed ref had made reachable to git. */
+const KEEP_ALL = ["--config", "git.abandon-unreachable-commits=false"];
+
+/**
+ * Makes the operation that moves a change to a commit of the hub, aside from the log. A ref that jj has seen at the old
+ * commit and now finds at the new one is a rewrite to jj: descendants follow in the same operation.
+ *
+ * @returns id of the operation, of which nothing can be seen in the repository yet
+ */
+async function rewriteAside(jj: Jj, hub: Git, seen: Seen, to: string, extraRefs: [string, string][]): Promise<string> {
+  const store = await jj.store();
+  const { change } = seen;
+  const ref = entranceRef(change.changeId);
+  await store.take(hub.dir, to, `refs/suggestion-manager/incoming/${change.changeId}`);
+  try {
+    await store.setRef(ref, change.commit);
+    const known = await jj.operationAside(seen.operation, ["git", "import", ...KEEP_ALL]);
+    await store.updateRef(ref, to, change.commit);
+    for (const [extra, commit] of extraRefs) await store.setRef(extra, commit);
+    const moved = await jj.operationAside(known, ["git", "import"]);
+    if (moved === known) throw new ReviewError("jj_error", "jj did not take the rewritten change in");
+    await store.deleteRef(ref);
+    return await jj.operationAside(moved, ["git", "import", ...KEEP_ALL]);
+  } finally {
+    await store.run(["update-ref", "--stdin"], { input: `delete ${ref}\ndelete refs/suggestion-manager/incoming/${change.changeId}\n` });
+  }
+}
+
+/** Refuses an operation after which something is conflicted or divergent that was not before. */
+async function checkOperation(jj: Jj, seen: Seen, made: string, parents: Set<string>): Promise<void> {
+  const troubled = (commits: Iterable<string>, at: string) =>
+    jj.changes(`(conflicts() | divergent()) & mutable() & (${[...commits].map((commit) => `present(${commit})`).join(" | ")})::`, at);
+  const after = await troubled(parents, made);
+  if (after.length === 0) return;
+  const before = new Set((await troubled([seen.change.commit, ...parents], seen.operation)).map((change) => change.changeId));
+  const fresh = after.filter((change) => !before.has(change.changeId));
+  if (fresh.length > 0) {
+    throw new ReviewError("merge_conflict", "Later changes of the agent conflict with the decisions", {
+      details: { changes: [...new Set(fresh.map((change) => change.changeId.slice(0, 12)))] },
+    });
+  }
+}
+
+/**
+ * Lets an operation count if nothing has happened since the repository was looked at, and brings the files to it.
+ * @throws Raced
+ */
+async function integrate(jj: Jj, others: Jj[], seen: Seen, make: () => Promise<string>): Promise<void> {
+  const lock = await WorkingCopyLock.take(jj.dir);
+  try {
+    if (!(await jj.isCurrent(seen.operation))) throw new Raced();
+    const made = await make();
+    if (!(await jj.isCurrent(seen.operation))) throw new Raced();
+    await jj.aside(["op", "integrate", "--quiet", made]);
+    const alone = await jj.isCurrent(made);
+    lock.handOver();
+    await jj.updateStale();
+    if (!alone) await mendOverlap(jj, made);
+  } finally {
+    lock.release();
+  }
+  for (const other of others) await other.updateStale();
+}
+
+/**
+ * A command of the agent's ran at the very same moment and jj merged both operations. Where that left the working copy's
+ * change with two commits, the one that only the settle made is older and goes.
+ */
+async function mendOverlap(jj: Jj, made: string): Promise<void> {
+  const [current] = await jj.changes("@");
+  const [ours] = await jj.changes("@", made);
+  if (current === undefined || ours === undefined || !current.divergent) return;
+  if (ours.changeId !== current.changeId || ours.commit === current.commit) return;
+  if ((await jj.changes(`${ours.commit} & mutable()`)).length > 0) await jj.run(["abandon", "--quiet", ours.commit]);
+}
+
+async function attempt(jj: Jj, hub: Git, target: SettleTarget, extraRefs: [string, string][]): Promise<SettleOutcome> {
+  const others = await jj.otherWorkspaces();
+  for (const other of others) await other.snapshot();
   await jj.snapshot();
-  const commits = await jj.commitsOf(target.changeId);
+  const operation = await jj.operation();
+  const commits = await jj.changes(`change_id(${target.changeId})`, operation);
   const [now] = commits;
   const short = target.changeId.slice(0, 12);
-  if (now === undefined)
-    return { kind: "gone", message: `Change ${short} is no longer in the agent's repository` };
+  if (now === undefined) return { kind: "gone", message: `Change ${short} is no longer in the agent's repository` };
   if (commits.length > 1) {
-    return {
-      kind: "conflict",
-      message: `Change ${short} is divergent: keep one commit of it with "jj abandon"`,
-      files: [],
-    };
+    return { kind: "conflict", message: `Change ${short} is divergent: keep one commit of it with "jj abandon"`, files: [] };
   }
   if (now.conflict) {
-    return {
-      kind: "conflict",
-      message: `Change ${short} holds conflicts: resolve them with "jj resolve -r ${short}"`,
-      files: [],
-    };
+    return { kind: "conflict", message: `Change ${short} holds conflicts: resolve them with "jj resolve -r ${short}"`, files: [] };
   }
-  const moves = target.settledParent !== target.wantedParent;
+  if (now.immutable) {
+    return { kind: "conflict", message: `Change ${short} is immutable: it is on a shared branch already, and what was decided cannot be brought into it`, files: [] };
+  }
+  if (now.parents.length !== 1) {
+    return { kind: "conflict", message: `Change ${short} is a merge now: rebase it onto one parent, then publish again`, files: [] };
+  }
   const store = await jj.store();
   await hub.take(store.dir, now.commit, `refs/review/${target.suggestionId}/agent`);
   const merged = await mergeTrees(hub, target.settled, now.commit, target.wanted);
@@ -188,25 +220,34 @@ async function attempt(
       files: merged.files,
     };
   }
-  const parent = moves ? target.wantedParent : (now.parents[0] ?? ZERO);
-  const sameParent = parent === (now.parents[0] ?? ZERO);
-  let commit = now;
-  if (!sameParent || merged.tree !== (await hub.treeOf(now.commit))) {
+  const oldParent = now.parents[0] ?? ZERO;
+  // Where the agent itself moved the change, it stays: only one that still stands on its old base moves along with it.
+  const parent = target.settledParent !== target.wantedParent && oldParent === target.settledParent ? target.wantedParent : oldParent;
+  const [tree, parentTree] = await Promise.all([hub.treeOf(now.commit), treeBelow(jj, hub, parent)]);
+  const abandons = target.abandonEmpty && merged.tree === parentTree;
+  const seen: Seen = { operation, change: now };
+  let commit = now.commit;
+  if (parent !== oldParent || merged.tree !== tree) {
     const raw = toLatin1((await hub.run(["cat-file", "commit", now.commit])).stdout);
     const rewritten = rewriteCommit(raw, merged.tree, parent, Math.floor(Date.now() / 1000));
-    const made = textOf(
-      await hub.run(["hash-object", "-t", "commit", "-w", "--stdin"], { input: fromLatin1(rewritten) }),
-    );
-    await hub.setRef(`refs/review/${target.suggestionId}/agent`, made);
-    await rewriteChange(jj, hub, now, made, extraRefs);
-    commit = { ...now, commit: made };
+    commit = textOf(await hub.run(["hash-object", "-t", "commit", "-w", "--stdin"], { input: fromLatin1(rewritten) }));
+    await hub.setRef(`refs/review/${target.suggestionId}/agent`, commit);
   }
-  const left = merged.tree !== (await hub.treeOf(parent));
-  if (target.abandonEmpty && !left) {
-    await jj.run(["abandon", "--quiet", commit.commit]);
-    return { kind: "abandoned" };
-  }
-  return commit === now ? { kind: "unchanged" } : { kind: "settled", commit: commit.commit };
+  if (commit === now.commit && !abandons) return { kind: "unchanged" };
+  await integrate(jj, others, seen, async () => {
+    let made = commit === now.commit ? operation : await rewriteAside(jj, hub, seen, commit, extraRefs);
+    if (abandons) made = await jj.operationAside(made, ["abandon", commit]);
+    await checkOperation(jj, seen, made, new Set([oldParent, parent]));
+    return made;
+  });
+  return abandons ? { kind: "abandoned" } : { kind: "settled", commit };
+}
+
+/** Tree of a parent, which the hub may not have when it is a commit of the agent's that was never published. */
+async function treeBelow(jj: Jj, hub: Git, parent: string): Promise<string> {
+  const known = await hub.resolve(`${parent}^{tree}`);
+  if (known !== null || parent === ZERO) return known ?? EMPTY_TREE;
+  return (await jj.store()).treeOf(parent);
 }
 
 /**

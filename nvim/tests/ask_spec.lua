@@ -1,0 +1,173 @@
+-- luacheck: read globals t describe it before_each after_each pending
+-- luacheck: ignore 122
+--- Asking the agent: real opencode with the plugin, and a model whose answers are written down.
+
+local real = require("real")
+local opencode = t.program("opencode")
+if not real.available() or not opencode then
+  pending("ask", "opencode is not provisioned")
+  return
+end
+
+local client = require("suggestion-review.client")
+local store = require("suggestion-review.store")
+
+local directory = t.tempdir()
+local agent = directory .. "/agent"
+local environment = real.env(directory)
+vim.fn.mkdir(agent, "p")
+t.write(agent .. "/greet.txt", "hello\nworld\n")
+t.run({ "sh", "-ec", "git init -q -b main && git add -A && git commit -qm base && jj git init --colocate . 2>/dev/null" }, {
+  cwd = agent,
+  env = environment,
+})
+
+local script = {
+  conversations = {
+    {
+      when = "shout",
+      turns = {
+        { calls = { { tool = "suggestion_status", args = { message = "Looking at greet.txt" } } } },
+        { calls = { { tool = "bash", args = { command = "printf 'HELLO\\nworld\\n' > greet.txt", description = "shout" } } } },
+        { calls = { { tool = "publish_suggestion", args = { description = "Shout the greeting" } } } },
+        { text = "Published." },
+      },
+    },
+    { when = "dawdle", turns = { { delayMs = 60000, text = "too late" } } },
+  },
+}
+t.write(directory .. "/script.json", vim.json.encode(script))
+local model = t.spawn({
+  t.program("bun"), t.root .. "/test-harness/scripted-model.ts", "--script", directory .. "/script.json",
+  "--log", directory .. "/requests.jsonl",
+}, { env = environment, cwd = t.root }) -- stylua: ignore
+local model_url = t.wait(function()
+  return model.out:match('"url":"([^"]+)"')
+end, 10000, "the model")
+if not model_url:find("/v1$") then model_url = model_url .. "/v1" end
+
+t.run({
+  t.program("bun"), "build", t.root .. "/plugin/src/index.ts", "--target=bun", "--format=esm",
+  "--outfile", directory .. "/plugin.js",
+}, { cwd = t.root, env = environment }) -- stylua: ignore
+
+local function free_port()
+  local socket = assert(vim.uv.new_tcp())
+  socket:bind("127.0.0.1", 0)
+  local port = socket:getsockname().port
+  socket:close()
+  return port
+end
+local port, host_port = free_port(), free_port()
+t.write(
+  directory .. "/opencode.json",
+  vim.json.encode({
+    model = "scripted/scripted-1",
+    small_model = "scripted/scripted-1",
+    enabled_providers = { "scripted" },
+    share = "disabled",
+    autoupdate = false,
+    lsp = false,
+    formatter = false,
+    permission = { bash = "allow", edit = "allow" },
+    provider = {
+      scripted = {
+        npm = "@ai-sdk/openai-compatible",
+        options = { baseURL = model_url, apiKey = "none" },
+        models = { ["scripted-1"] = { tool_call = true, limit = { context = 200000, output = 8192 } } },
+      },
+    },
+    plugin = { { "file://" .. directory .. "/plugin.js", { port = port, state_dir = directory .. "/state", feedback_log = directory .. "/feedback.jsonl" } } },
+  })
+)
+local host = t.spawn({ opencode, "serve", "--port", tostring(host_port), "--hostname", "127.0.0.1" }, {
+  cwd = agent,
+  env = vim.tbl_extend("force", environment, {
+    OPENCODE_CONFIG = directory .. "/opencode.json",
+    OPENCODE_DISABLE_MODELS_FETCH = "1",
+    OPENCODE_DISABLE_PROJECT_CONFIG = "1",
+    npm_config_offline = "true",
+    XDG_STATE_HOME = directory .. "/.local/state",
+    XDG_DATA_HOME = directory .. "/.local/share",
+    XDG_CACHE_HOME = directory .. "/.cache",
+  }),
+})
+local function curl(path)
+  return vim.system({ "curl", "-s", "--max-time", "30", ("http://127.0.0.1:%d%s"):format(host_port, path) }):wait()
+end
+t.wait(function()
+  if host.code then error("opencode ended: " .. host.err) end
+  return curl("/global/health").code == 0
+end, 30000, "opencode")
+curl("/path?directory=" .. vim.uri_encode(agent))
+t.wait(function()
+  return vim.uv.fs_stat(directory .. "/state/token")
+    and vim.system({ "curl", "-s", ("http://127.0.0.1:%d/health"):format(port) }):wait().code == 0
+end, 30000, "the plugin")
+
+local notices = {}
+vim.notify = function(message)
+  table.insert(notices, message)
+end
+local function notice(pattern)
+  return t.wait(function()
+    for _, message in ipairs(notices) do
+      if message:find(pattern) then return message end
+    end
+  end, 20000, pattern)
+end
+
+require("suggestion-review.config").setup({
+  server = { host = "127.0.0.1", port = port, token_file = directory .. "/state/token" },
+  notifications = { on_status = true },
+})
+client.start()
+t.wait(function()
+  return client.state().state == "connected"
+end, 10000, "the connection")
+
+describe("asking", function()
+  it("sends the selection, and shows how the turn goes until its end", function()
+    vim.cmd.edit(agent .. "/greet.txt")
+    vim.cmd("source " .. t.root .. "/nvim/plugin/suggestion-review.lua")
+    vim.cmd("1,1Suggest ask Please shout this  twice")
+    notice("^Asked about greet.txt, lines 1 to 1")
+    notice("Looking at greet.txt")
+    notice("^Suggestion ready: Shout the greeting")
+    notice("turn has ended")
+    local asked
+    for line in io.lines(directory .. "/requests.jsonl") do
+      if line:find("Please shout this  twice", 1, true) then asked = line end
+    end
+    t.ok(asked)
+    t.match(asked, 'greet.txt[^\n]-lines 1')
+    local suggestion = store.list()[1]
+    t.eq(suggestion.description, "Shout the greeting")
+  end)
+
+  it("shows the agent's work in the statusline, and stops it", function()
+    notices = {}
+    vim.cmd("Suggest! ask Please dawdle")
+    notice("^Asked; :Suggest abort stops it")
+    t.wait(function()
+      return require("suggestion-review").statusline():find("working")
+    end, 10000, "the statusline")
+    vim.cmd("Suggest abort")
+    notice("The agent was stopped")
+    t.wait(function()
+      return not require("suggestion-review").statusline():find("working")
+    end, 10000, "the end")
+  end)
+
+  it("attaches the file, with its text only when the agent cannot have it", function()
+    local attachments = require("suggestion-review.ask").attachments
+    local buf = vim.api.nvim_get_current_buf()
+    t.eq(attachments(buf, {}), { { file = "greet.txt" } })
+    vim.api.nvim_buf_set_lines(buf, 0, 1, false, { "edited" })
+    t.match(attachments(buf, {})[1].text, "^edited\n")
+    t.eq(attachments(buf, { without_file = true }), {})
+    t.eq(attachments(buf, { first_line = 1, last_line = 99 })[1].last_line, vim.api.nvim_buf_line_count(buf))
+    vim.cmd.enew({ bang = true })
+    t.eq(attachments(vim.api.nvim_get_current_buf(), {}), {})
+  end)
+end)

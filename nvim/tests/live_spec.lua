@@ -1,0 +1,225 @@
+-- luacheck: read globals t describe it before_each after_each pending
+--- A user's Neovim against the real server: notifications, autocommands, statusline, health, adopting by keys.
+
+local real = require("real")
+if not real.available() then
+  pending("live", "the server's programs are not provisioned")
+  return
+end
+local child = require("child")
+
+local server = real.start({ ["a.txt"] = "one\ntwo\nthree\n", ["b.txt"] = "b\n" })
+
+---@param extra? string
+local function settings(extra)
+  return ([[
+    vim.g.mapleader = " "
+    notices, fired = {}, {}
+    vim.notify = function(message, level) table.insert(notices, { message, level }) end
+    vim.g.suggestion_review = {
+      server = { name = "real", host = "127.0.0.1", port = %d, token_file = %q },
+      %s
+    }
+    vim.api.nvim_create_autocmd("User", {
+      pattern = "Suggestion*",
+      callback = function(args) table.insert(fired, { args.match, args.data.event and args.data.event.type or "" }) end,
+    })
+  ]]):format(server.port, server.token_file, extra or "")
+end
+
+local function start(extra, opts)
+  opts = opts or {}
+  return child.start(vim.tbl_extend("force", {
+    ui = true,
+    cwd = server.checkout,
+    init = settings(extra),
+    env = { GIT_CONFIG_NOSYSTEM = "1", JJ_USER = "Dev", JJ_EMAIL = "dev@example.org" },
+  }, opts))
+end
+
+local CONNECTED = "require('suggestion-review.client').state().state == 'connected'"
+
+--- Waits for a notification.
+local function notice(one, pattern)
+  return one:wait(([[(function() for _, n in ipairs(notices) do if n[1]:find(%q) then return n[1] end end end)()]]):format(pattern))
+end
+local function fired(one, pattern)
+  return one:wait(([[(function() for _, n in ipairs(fired) do if n[1] == %q then return true end end end)()]]):format(pattern))
+end
+
+describe("a Neovim that starts with a token", function()
+  it("connects by itself and tells of a suggestion", function()
+    local one = start()
+    one:wait(CONNECTED)
+    local id = server:publish({ ["a.txt"] = "one\nTWO\nthree\n", ["b.txt"] = "B\n" }, "Capital letters")
+    t.match(notice(one, "^Suggestion ready"), "Capital letters %(2 hunks in 2 files%) — <leader>sr to review$")
+    fired(one, "SuggestionReady")
+    t.eq(one:get("require('suggestion-review').statusline()"), "1 suggestion, 2 hunks to decide")
+    one:cmd("Suggest status")
+    t.match(notice(one, "Connected to real"), "Capital letters: 0 of 2 decided")
+    server:http("POST", "/status", { message = "Running tests…", status = "testing" })
+    fired(one, "SuggestionStatus")
+    server:http("POST", "/complete", { suggestion_id = id, action = "discard" })
+    fired(one, "SuggestionCompleted")
+    t.eq(one:get("require('suggestion-review').statusline()"), "")
+    one:stop()
+  end)
+
+  it("tells what was waiting before it came", function()
+    local id = server:publish({ ["a.txt"] = "one\nzwei\nthree\n" }, "Waiting", "new")
+    local one = start()
+    notice(one, "^Suggestion ready: Waiting %(1 hunk in 1 file%)")
+    server:http("POST", "/complete", { suggestion_id = id, action = "discard" })
+    one:stop()
+  end)
+
+  it("says nothing where the settings say so, but fires the autocommands", function()
+    local one = start("notifications = { on_ready = false, on_error = false, on_status = true }")
+    one:wait(CONNECTED)
+    local id = server:publish({ ["a.txt"] = "one\nquiet\nthree\n" }, "Quiet", "new")
+    fired(one, "SuggestionReady")
+    server:http("POST", "/status", { message = "Loud status" })
+    notice(one, "Loud status")
+    t.eq(one:get([[(function() for _, n in ipairs(notices) do if n[1]:find("ready") then return true end end return false end)()]]), false)
+    server:http("POST", "/complete", { suggestion_id = id, action = "discard" })
+    one:stop()
+  end)
+
+  it("does not connect when told not to", function()
+    local one = start("auto_connect = false")
+    vim.wait(200)
+    t.eq(one:get("package.loaded['suggestion-review.client'] == nil"), true)
+    one:cmd("Suggest connect")
+    one:wait(CONNECTED)
+    one:cmd("Suggest disconnect")
+    t.eq(one:get("require('suggestion-review.client').state().state"), "stopped")
+    one:stop()
+  end)
+
+  it("leaves without waiting for the server", function()
+    local one = start()
+    one:wait(CONNECTED)
+    local started = vim.uv.hrtime()
+    pcall(vim.rpcrequest, one.channel, "nvim_command", "qall!")
+    vim.fn.jobwait({ one.job }, 5000)
+    t.ok((vim.uv.hrtime() - started) / 1e6 < 1500)
+  end)
+end)
+
+describe("the whole way by keys", function()
+  it("reviews, finalizes, verifies and adopts", function()
+    local id = server:publish({ ["a.txt"] = "one\nTWO\nthree\nfour\n", ["b.txt"] = "B\n" }, "By keys", "new")
+    local one = start("adopt_on_finalize = 'ask',")
+    one:wait(CONNECTED)
+    notice(one, "^Suggestion ready: By keys")
+    one:type(" sr")
+    one:wait("require('suggestion-review.review').is_open()")
+    one:wait(("require('suggestion-review.store').hunks(%q) ~= nil"):format(id))
+    one:type("a")
+    one:wait(("require('suggestion-review.store').get(%q).accepted_count == 1"):format(id))
+    local accepted = one:get(("require('suggestion-review.store').hunks(%q)[1].file"):format(id))
+    t.wait(function()
+      return t.read(server.checkout .. "/" .. accepted) ~= (accepted == "a.txt" and "one\ntwo\nthree\n" or "b\n")
+    end, 5000, "the accepted hunk in the file")
+    one:lua("require('suggestion-review.feedback').complete(..., 'finalize')", id)
+    one:wait("vim.bo.filetype == 'suggestion-plan'", 10000)
+    t.match(one:get("table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, false), '\\n')"), "Verified yes")
+    one:type("<CR>")
+    local commit = one:get(("require('suggestion-review.store').get(%q).result.commit"):format(id))
+    t.wait(function()
+      return vim.trim(server:git("checkout", "rev-parse", "HEAD")) == commit
+    end, 5000, "HEAD to move")
+    t.eq(server:git("checkout", "status", "--porcelain"), "")
+    notice(one, "now on " .. commit:sub(1, 12))
+    fired(one, "SuggestionAdopted")
+    one:stop()
+  end)
+end)
+
+describe(":checkhealth", function()
+  local function report(one)
+    one:cmd("checkhealth suggestion-review")
+    return one:get("table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, false), '\\n')")
+  end
+
+  it("finds nothing wrong where nothing is", function()
+    local one = start()
+    one:wait(CONNECTED)
+    local text = report(one)
+    t.eq(text:find("ERROR", 1, true), nil, text)
+    t.match(text, "has proven that it knows the token")
+    t.match(text, "Connected")
+    t.match(text, "suggestion%-manager %d")
+    one:stop()
+  end)
+
+  it("finds a server that is not there", function()
+    local one = start("auto_connect = false, server = { port = 1, host = '127.0.0.1' }")
+    t.match(report(one), "No server at 127.0.0.1:1: nothing listens there")
+    one:stop()
+  end)
+
+  it("finds a wrong token, which it does not send", function()
+    local file = t.tempdir() .. "/token"
+    t.write(file, "smd_wrong")
+    vim.uv.fs_chmod(file, 384)
+    local one = start(("auto_connect = false, server = { port = %d, host = '127.0.0.1', token_file = %q }"):format(server.port, file))
+    t.match(report(one), "does not know this token, so it was not sent")
+    one:stop()
+  end)
+
+  it("finds a missing token, a token others can read, and the agent's token", function()
+    local one = start("auto_connect = false, server = { token_file = '/none' }")
+    t.match(report(one), "there is no token file /none")
+    one:stop()
+    local file = t.tempdir() .. "/token"
+    t.write(file, t.read(server.state .. "/agent-token"))
+    vim.uv.fs_chmod(file, 420)
+    one = start(("auto_connect = false, server = { port = %d, host = '127.0.0.1', token_file = %q }"):format(server.port, file))
+    local text = report(one)
+    t.match(text, "can be read by others")
+    t.match(text, "agent's token")
+    one:stop()
+  end)
+
+  it("finds a stranger on the port", function()
+    local stranger = t.spawn({ "node", "-e", [[
+      require("http").createServer((q, r) => r.end("hello")).listen(0, "127.0.0.1", function () { console.log(this.address().port) })
+    ]] })
+    local port = t.wait(function()
+      return tonumber(stranger.out:match("%d+"))
+    end)
+    local one = start(("auto_connect = false, server = { port = %d, host = '127.0.0.1' }"):format(port))
+    t.match(report(one), "Something else listens")
+    one:stop()
+  end)
+
+  it("finds a checkout that has nothing to do with the suggestion", function()
+    local id = server:publish({ ["a.txt"] = "one\nelse\nthree\n" }, "Elsewhere", "new")
+    local other = t.tempdir()
+    t.run({ "git", "init", "-q", other })
+    local one = start(nil, { cwd = other })
+    one:wait(CONNECTED)
+    one:wait("#require('suggestion-review.store').list() == 1")
+    t.match(report(one), "does not have commit %x+, the base of “Elsewhere”")
+    server:http("POST", "/complete", { suggestion_id = id, action = "discard" })
+    one:stop()
+  end)
+
+  it("finds autoread off, bad settings, old or missing programs", function()
+    local one = start("auto_connect = false, nonsense = 1", { init = settings("auto_connect = false, nonsense = 1") .. "vim.o.autoread = false" })
+    local text = report(one)
+    t.match(text, "'autoread' is off")
+    t.match(text, "nonsense is not a setting")
+    one:stop()
+    local bin = t.tempdir()
+    t.write(bin .. "/git", "#!/bin/sh\necho git version 2.20.1\n")
+    vim.uv.fs_chmod(bin .. "/git", 493)
+    one = start("auto_connect = false", { env = { PATH = bin .. ":/usr/bin:/bin" } })
+    t.match(report(one), "git version 2.20.1 is too old")
+    one:stop()
+    one = start("auto_connect = false", { env = { PATH = "/nonexistent" } })
+    t.match(report(one), "git is not on the PATH")
+    one:stop()
+  end)
+end)

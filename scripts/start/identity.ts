@@ -1,0 +1,165 @@
+/**
+ * Who runs what: the developer and the agent as Unix users, and programs run as one of them. Everything that touches
+ * a folder of one of the two is done as that user, so that neither can trick the other through files.
+ */
+import { existsSync } from "node:fs";
+import { homedir, userInfo } from "node:os";
+import { StartError } from "./report.ts";
+
+export interface Identity {
+  name: string;
+  uid: number;
+  gid: number;
+  home: string;
+  /** The command that runs `command` as this user. */
+  wrap(command: string[], options?: { dieWithParent?: boolean }): string[];
+}
+
+const isLinux = process.platform === "linux";
+
+/** Signals the child when the launcher dies, and forbids it to gain rights through set-user-id programs. */
+function guard(options: { dieWithParent?: boolean }): string[] {
+  if (!isLinux || Bun.which("setpriv") === null) return [];
+  return ["setpriv", "--no-new-privs", ...(options.dieWithParent === true ? ["--pdeathsig", "TERM"] : []), "--"];
+}
+
+function switching(uid: number, gid: number, options: { dieWithParent?: boolean }): string[] {
+  return [
+    "setpriv",
+    `--reuid=${uid}`,
+    `--regid=${gid}`,
+    "--init-groups",
+    "--no-new-privs",
+    ...(options.dieWithParent === true ? ["--pdeathsig", "TERM"] : []),
+    "--",
+  ];
+}
+
+/** The person at the keyboard: the one who called sudo, if anybody did. */
+export function findDeveloper(): Identity {
+  const uid = process.getuid?.() ?? 0;
+  const sudoUser = process.env.SUDO_USER;
+  if (uid === 0 && sudoUser !== undefined && sudoUser !== "root" && isLinux) {
+    const entry = lookUp(sudoUser);
+    if (entry !== null) return { ...entry, wrap: (command) => [...switching(entry.uid, entry.gid, {}), ...command] };
+  }
+  const info = userInfo();
+  return {
+    name: info.username,
+    uid,
+    gid: process.getgid?.() ?? 0,
+    home: process.env.HOME || homedir(),
+    wrap: (command) => command,
+  };
+}
+
+/** The agent as the very user who runs the launcher: no isolation. */
+export function sameUser(): Identity {
+  const info = userInfo();
+  return {
+    name: info.username,
+    uid: process.getuid?.() ?? 0,
+    gid: process.getgid?.() ?? 0,
+    home: process.env.HOME || homedir(),
+    wrap: (command, options = {}) => [...guard(options), ...command],
+  };
+}
+
+export interface UserEntry {
+  name: string;
+  uid: number;
+  gid: number;
+  home: string;
+}
+
+export function lookUp(name: string): UserEntry | null {
+  const result = Bun.spawnSync(["getent", "passwd", name]);
+  const [found, , uid, gid, , home] = result.stdout.toString().trim().split(":");
+  if (result.exitCode !== 0 || found !== name) return null;
+  return { name, uid: Number(uid), gid: Number(gid), home: home ?? "/" };
+}
+
+/** Why a separate user is not possible here, or null when it is. */
+export function whyNoSeparateUser(): string | null {
+  if (!isLinux) return "a separate user is set up on Linux only";
+  if (process.getuid?.() !== 0) return "only root can run the agent as another user";
+  for (const program of ["setpriv", "useradd", "getent"]) {
+    if (Bun.which(program) === null && !existsSync(`/usr/sbin/${program}`)) return `the program ${program} is missing`;
+  }
+  return null;
+}
+
+/**
+ * The agent's own user, made when it is not there.
+ * @returns `created` only when this call made it
+ */
+export function ensureAgentUser(name: string, home: string): { agent: Identity; created: boolean } {
+  if (!/^[a-z_][a-z0-9_-]{0,30}$/.test(name)) {
+    throw new StartError(`ISOLATED_AI_CODER_USER: "${name}" is not a user name (lower-case letters, digits, - and _)`);
+  }
+  let entry = lookUp(name);
+  const created = entry === null;
+  if (entry === null) {
+    const made = Bun.spawnSync(
+      ["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", home, "--shell", "/usr/sbin/nologin", name],
+      { env: { ...process.env, PATH: `${process.env.PATH ?? ""}:/usr/sbin:/sbin` } },
+    );
+    entry = lookUp(name);
+    if (made.exitCode !== 0 || entry === null) {
+      throw new StartError(`The user ${name} could not be made: ${made.stderr.toString().trim() || "useradd failed"}`);
+    }
+  }
+  const { uid, gid } = entry;
+  if (uid === 0) throw new StartError("ISOLATED_AI_CODER_USER: root would be no isolation; name another user");
+  return { agent: { ...entry, wrap: (command, options = {}) => [...switching(uid, gid, options), ...command] }, created };
+}
+
+export interface RunOptions {
+  cwd?: string;
+  env?: Record<string, string>;
+  input?: Uint8Array | ReadableStream | string;
+  /** Do not throw on a failure; look at `exitCode`. */
+  mayFail?: boolean;
+}
+
+export interface RunResult {
+  exitCode: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs a program as `who` to its end. */
+export async function runAs(who: Identity, command: string[], options: RunOptions = {}): Promise<RunResult> {
+  const input = options.input;
+  const child = Bun.spawn(who.wrap(command), {
+    cwd: options.cwd ?? "/",
+    env: options.env ?? { ...(process.env as Record<string, string>), HOME: who.home },
+    stdin: input === undefined ? "ignore" : typeof input === "string" ? new TextEncoder().encode(input) : input,
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [stdout, stderr, exitCode] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  if (exitCode !== 0 && options.mayFail !== true) {
+    throw new StartError(
+      `${command.slice(0, 3).join(" ")} failed as ${who.name} (exit ${exitCode}): ${stderr.trim().split("\n").slice(-3).join(" ")}`,
+    );
+  }
+  return { exitCode, stdout, stderr };
+}
+
+/** Writes a file as its owner: the folder is made, the file appears whole or not at all. */
+export async function writeAs(who: Identity, path: string, content: string, mode = "600"): Promise<void> {
+  const script =
+    'set -e; umask 077; mkdir -p "$(dirname "$1")"; t="$1.tmp-$$"; cat > "$t"; chmod "$2" "$t"; mv -f "$t" "$1"';
+  await runAs(who, ["sh", "-c", script, "sh", path, mode], { input: content });
+}
+
+/** Content of a file read as its owner, or null when it is not there. */
+export async function readAs(who: Identity, path: string): Promise<string | null> {
+  const result = await runAs(who, ["cat", "--", path], { mayFail: true });
+  return result.exitCode === 0 ? result.stdout : null;
+}
