@@ -96,9 +96,9 @@ local function curl(path)
   return vim.system({ "curl", "-s", "--max-time", "30", ("http://127.0.0.1:%d%s"):format(host_port, path) }):wait()
 end
 t.wait(function()
-  if host.code then error("opencode ended: " .. host.err) end
+  if host.code then error("opencode ended: " .. host.out .. host.err) end
   return curl("/global/health").code == 0
-end, 30000, "opencode")
+end, 60000, "opencode")
 curl("/path?directory=" .. vim.uri_encode(agent))
 t.wait(function()
   return vim.uv.fs_stat(directory .. "/state/token")

@@ -317,9 +317,6 @@ function Client:connect()
           socket:close()
           return self:retry("it closes connections after one answer")
         end
-        if self.last_seq then
-          return open(socket)
-        end
         exchange(socket, "/health", { Authorization = "Bearer " .. token }, function(_, known, still_kept)
           if not known or type(known.last_seq) ~= "number" or not still_kept then
             socket:close()

@@ -212,16 +212,19 @@ export class Desk implements ReviewDesk {
     });
     const suggestion = getSuggestion(this.ledger, result.suggestion_id);
     this.#kick(suggestion.project);
-    if (
-      this.#config.autoSync &&
-      result.remaining_hunks === 0 &&
-      suggestion.accepted + suggestion.modified > 0
-    ) {
-      void this.complete({ suggestion_id: suggestion.id, action: "finalize" }, actor).catch((error) =>
-        this.#failed("The suggestion could not be finalized by itself", error),
-      );
-    }
+    if (result.remaining_hunks === 0 && suggestion.accepted + suggestion.modified > 0)
+      this.#reviewed(suggestion.id, actor);
     return result;
+  }
+
+  /** Every hunk is decided: the set-up may want its check run, and the result pushed when that is good. */
+  #reviewed(id: string, actor: Actor): void {
+    const { autoSync, verify: preflight } = this.#config;
+    if (!autoSync && preflight.command === null) return;
+    void (async () => {
+      const checked = preflight.command === null ? { ok: true } : await this.verify({ suggestion_id: id });
+      if (autoSync && checked.ok) await this.complete({ suggestion_id: id, action: "finalize" }, actor);
+    })().catch((error) => this.#failed("What follows a complete review", error));
   }
 
   #checkMayDecide(actor: Actor): void {

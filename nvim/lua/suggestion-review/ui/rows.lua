@@ -28,6 +28,11 @@ local M = {}
 ---@type table<string, SuggestionReview.Block>
 local blocks = setmetatable({}, { __mode = "v" })
 
+--- Lets go of everything that was kept; for tests and benches.
+function M.forget()
+  blocks = setmetatable({}, { __mode = "v" })
+end
+
 ---@param lines string[]
 local function bare(lines)
   for i, line in ipairs(lines) do
