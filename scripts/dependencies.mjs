@@ -56,11 +56,10 @@ async function install(root, modules, log) {
     writeAtomically(unfinished, "");
   }
   const outcome = await runNpm([command], { cwd: root, timeout: 30 * 60_000 });
-  if (/EUSAGE|in sync/.test(outcome.output) && !outcome.ok)
+  if (!outcome.ok && /EUSAGE|in sync/.test(outcome.output))
     throw new ProvisionError(
       "failed",
-      `package-lock.json does not fit package.json: run "npm install" in ${root}, look at the change, then run this again.`,
-      { detail: outcome.output },
+      `package-lock.json does not fit package.json: run "npm install" in ${root}, look at what it changes, then run this again.`,
     );
   if (!outcome.ok)
     throw explainClientFailure(

@@ -153,12 +153,14 @@ local function work()
   vim.cmd.redraw()
   local jumps, diff_jumps, inline_jumps = {}, {}, {}
   for _ = 1, 200 do
+    vim.wait(2)
     jumps[#jumps + 1] = timed(review.next)
   end
   review.close()
   review.open(id, { style = "inline" })
   vim.cmd.redraw()
   for _ = 1, 200 do
+    vim.wait(2)
     inline_jumps[#inline_jumps + 1] = timed(review.next)
   end
   review.close()
@@ -166,6 +168,7 @@ local function work()
   vim.cmd("normal! gg")
   vim.cmd.redraw()
   for _ = 1, 60 do
+    vim.wait(2)
     diff_jumps[#diff_jumps + 1] = timed(function()
       vim.cmd("normal! ]c")
     end)
@@ -196,11 +199,18 @@ local function work()
   local suggestion = store.get(id)
   local buf = vim.fn.bufnr(checkout .. "/big.lua")
   vim.cmd.redraw()
+  -- The place of the edit is on the screen, as it is when one looks at what one accepts.
+  local function look_at(line)
+    vim.api.nvim_win_set_cursor(0, { line, 0 })
+    vim.cmd("normal! zz")
+    vim.cmd.redraw()
+  end
   local bare = {}
   for i = 1, 100 do
-    local line = (i * step) + 100
+    local line = i * step + 9
+    look_at(line)
     bare[#bare + 1] = timed(function()
-      vim.api.nvim_buf_set_text(buf, line, 0, line, 5, { "LOCAL" })
+      vim.api.nvim_buf_set_text(buf, line, 0, line, 5, { "LOCAL changed", "more" })
     end)
   end
   vim.cmd("silent edit!")
@@ -215,6 +225,7 @@ local function work()
   bring(suggestion.hunks[1], "accepted")
   local even, uneven, diffs = {}, {}, {}
   for i = 2, 101 do
+    look_at(i * step + i)
     even[#even + 1] = timed(function()
       bring(suggestion.hunks[i], "accepted")
     end)

@@ -28,17 +28,33 @@ local maps = {
   { "reject_all", "reject_all", "<leader>sX", "Reject all remaining hunks" },
   { "discard", "discard", "<leader>sd", "Discard suggestion" },
   { "complete", "complete", "<leader>sc", "Complete review" },
-  { "accept_file", "accept_file" },
-  { "reject_file", "reject_file" },
-  { "next_file", "next_file" },
-  { "prev_file", "prev_file" },
-  { "undo", "undo" },
-  { "redo", "redo" },
-  { "comment", "comment" },
-  { "close", "close" },
-  { "revise", "revise" },
-  { "adopt", "adopt" },
 }
+for _, name in ipairs({
+  "accept_file",
+  "reject_file",
+  "next_file",
+  "prev_file",
+  "next_pending",
+  "undo",
+  "redo",
+  "comment",
+  "resolve",
+  "revise",
+  "close",
+  "open_file",
+  "toggle_gap",
+  "open_gaps",
+  "close_gaps",
+  "toggle_layout",
+  "toggle_panel",
+  "next_style",
+  "quickfix",
+  "help",
+  "adopt",
+  "abort",
+}) do -- stylua: ignore
+  maps[#maps + 1] = { name, name }
+end
 for _, map in ipairs(maps) do
   vim.keymap.set("n", ("<Plug>(suggestion-review-%s)"):format((map[1]:gsub("_", "-"))), function()
     require("suggestion-review")[map[2]]()
@@ -86,6 +102,7 @@ local function connect_if_set_up()
   if not config and type(given) ~= "table" then
     local home = vim.env.HOME or ""
     local found = vim.env.SUGGESTION_MANAGER_TOKEN_FILE
+      or vim.env.SUGGESTION_MANAGER_STATE
       or vim.uv.fs_stat((vim.env.XDG_CONFIG_HOME or home .. "/.config") .. "/suggestion-manager/token")
       or vim.uv.fs_stat((vim.env.XDG_STATE_HOME or home .. "/.local/state") .. "/suggestion-manager/token")
     if not found then

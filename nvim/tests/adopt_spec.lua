@@ -94,18 +94,15 @@ end
 --- A fresh clone at the base, as the developer has it.
 local function clone()
   local path = t.tempdir() .. "/checkout"
-  t.run(
-    {
-      "git",
-      "-c",
-      "http.extraHeader=Authorization: Bearer " .. server.token,
-      "clone",
-      "--quiet",
-      server.hub,
-      path,
-    },
-    { env = server.environment }
-  )
+  t.run({
+    "git",
+    "-c",
+    "http.extraHeader=Authorization: Bearer " .. server.token,
+    "clone",
+    "--quiet",
+    server.hub,
+    path,
+  }, { env = server.environment })
   t.run({ "git", "checkout", "--quiet", "-B", "main", base }, { cwd = path, env = server.environment })
   return path
 end
@@ -170,18 +167,15 @@ local function apply_diff(checkout, commit)
 end
 
 local function fetch_into(checkout, id)
-  t.run(
-    {
-      "git",
-      "-c",
-      "http.extraHeader=Authorization: Bearer " .. server.token,
-      "fetch",
-      "--quiet",
-      server.hub,
-      "refs/heads/" .. store.get(id).result.ref,
-    },
-    { cwd = checkout, env = server.environment }
-  )
+  t.run({
+    "git",
+    "-c",
+    "http.extraHeader=Authorization: Bearer " .. server.token,
+    "fetch",
+    "--quiet",
+    server.hub,
+    "refs/heads/" .. store.get(id).result.ref,
+  }, { cwd = checkout, env = server.environment })
 end
 
 describe("verification", function()
@@ -190,18 +184,15 @@ describe("verification", function()
     batch(id, "accept")
     finalize(id)
     local plan = prepare(id, clone())
-    t.eq(
-      plan.verdict,
-      {
-        ok = true,
-        message = plan.verdict.message,
-        reasons = {},
-        differing = {},
-        foreign = {},
-        diff = "",
-        tree = plan.verdict.tree,
-      }
-    )
+    t.eq(plan.verdict, {
+      ok = true,
+      message = plan.verdict.message,
+      reasons = {},
+      differing = {},
+      foreign = {},
+      diff = "",
+      tree = plan.verdict.tree,
+    })
   end)
 
   it("holds for random decisions, modifications and undos", function()
@@ -555,6 +546,20 @@ describe("adopting", function()
     vim.cmd("bwipeout!")
   end)
 
+  it("refuses a checkout of something else before anything is fetched", function()
+    ready()
+    local other = t.tempdir()
+    t.run(
+      { "sh", "-ec", "git init -q && git commit -q --allow-empty -m other" },
+      { cwd = other, env = server.environment }
+    )
+    local err = run(function()
+      return adopt.prepare(store.get(id), other)
+    end)
+    t.match(err.message, "Is it the right checkout")
+    t.eq(t.run({ "git", "for-each-ref", "refs/suggestion-review" }, { cwd = other }), "")
+  end)
+
   it("follows the developer's line ends", function()
     ready()
     local checkout = clone()
@@ -632,16 +637,13 @@ describe("a jj checkout", function()
     if not colocate then
       table.insert(command, 4, "--no-colocate")
     end
-    t.run(
-      command,
-      {
-        env = vim.tbl_extend("force", server.environment, {
-          GIT_CONFIG_COUNT = "1",
-          GIT_CONFIG_KEY_0 = "http.extraHeader",
-          GIT_CONFIG_VALUE_0 = "Authorization: Bearer " .. server.token,
-        }),
-      }
-    )
+    t.run(command, {
+      env = vim.tbl_extend("force", server.environment, {
+        GIT_CONFIG_COUNT = "1",
+        GIT_CONFIG_KEY_0 = "http.extraHeader",
+        GIT_CONFIG_VALUE_0 = "Authorization: Bearer " .. server.token,
+      }),
+    })
     return checkout
   end
   local function jj(checkout, ...)
@@ -738,18 +740,15 @@ describe("verification after a rebase", function()
     t.write(other .. "/b.txt", lines(20, { [1] = "someone else" }))
     t.run({ "git", "commit", "-qam", "someone else" }, { cwd = other, env = server.environment })
     local environment = vim.tbl_extend("force", server.environment, {})
-    t.run(
-      {
-        "git",
-        "-c",
-        "http.extraHeader=Authorization: Bearer " .. server.token,
-        "push",
-        "--quiet",
-        server.hub,
-        "HEAD:main",
-      },
-      { cwd = other, env = environment }
-    )
+    t.run({
+      "git",
+      "-c",
+      "http.extraHeader=Authorization: Bearer " .. server.token,
+      "push",
+      "--quiet",
+      server.hub,
+      "HEAD:main",
+    }, { cwd = other, env = environment })
     finalize(id)
     t.ok(store.get(id).result.base_commit ~= base, "it was not rebased")
     local plan = prepare(id, clone())

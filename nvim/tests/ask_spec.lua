@@ -17,7 +17,11 @@ local agent = directory .. "/agent"
 local environment = real.env(directory)
 vim.fn.mkdir(agent, "p")
 t.write(agent .. "/greet.txt", "hello\nworld\n")
-t.run({ "sh", "-ec", "git init -q -b main && git add -A && git commit -qm base && jj git init --colocate . 2>/dev/null" }, {
+t.run({
+  "sh",
+  "-ec",
+  "git init -q -b main && git add -A && git commit -qm base && jj git init --colocate . 2>/dev/null",
+}, {
   cwd = agent,
   env = environment,
 })
@@ -28,7 +32,14 @@ local script = {
       when = "shout",
       turns = {
         { calls = { { tool = "suggestion_status", args = { message = "Looking at greet.txt" } } } },
-        { calls = { { tool = "bash", args = { command = "printf 'HELLO\\nworld\\n' > greet.txt", description = "shout" } } } },
+        {
+          calls = {
+            {
+              tool = "bash",
+              args = { command = "printf 'HELLO\\nworld\\n' > greet.txt", description = "shout" },
+            },
+          },
+        },
         { calls = { { tool = "publish_suggestion", args = { description = "Shout the greeting" } } } },
         { text = "Published." },
       },
@@ -38,17 +49,28 @@ local script = {
 }
 t.write(directory .. "/script.json", vim.json.encode(script))
 local model = t.spawn({
-  t.program("bun"), t.root .. "/test-harness/scripted-model.ts", "--script", directory .. "/script.json",
-  "--log", directory .. "/requests.jsonl",
+  t.program("bun"),
+  t.root .. "/test-harness/scripted-model.ts",
+  "--script",
+  directory .. "/script.json",
+  "--log",
+  directory .. "/requests.jsonl",
 }, { env = environment, cwd = t.root }) -- stylua: ignore
 local model_url = t.wait(function()
   return model.out:match('"url":"([^"]+)"')
 end, 10000, "the model")
-if not model_url:find("/v1$") then model_url = model_url .. "/v1" end
+if not model_url:find("/v1$") then
+  model_url = model_url .. "/v1"
+end
 
 t.run({
-  t.program("bun"), "build", t.root .. "/plugin/src/index.ts", "--target=bun", "--format=esm",
-  "--outfile", directory .. "/plugin.js",
+  t.program("bun"),
+  "build",
+  t.root .. "/plugin/src/index.ts",
+  "--target=bun",
+  "--format=esm",
+  "--outfile",
+  directory .. "/plugin.js",
 }, { cwd = t.root, env = environment }) -- stylua: ignore
 
 local function free_port()
@@ -77,7 +99,12 @@ t.write(
         models = { ["scripted-1"] = { tool_call = true, limit = { context = 200000, output = 8192 } } },
       },
     },
-    plugin = { { "file://" .. directory .. "/plugin.js", { port = port, state_dir = directory .. "/state", feedback_log = directory .. "/feedback.jsonl" } } },
+    plugin = {
+      {
+        "file://" .. directory .. "/plugin.js",
+        { port = port, state_dir = directory .. "/state", feedback_log = directory .. "/feedback.jsonl" },
+      },
+    },
   })
 )
 local host = t.spawn({ opencode, "serve", "--port", tostring(host_port), "--hostname", "127.0.0.1" }, {
@@ -93,10 +120,14 @@ local host = t.spawn({ opencode, "serve", "--port", tostring(host_port), "--host
   }),
 })
 local function curl(path)
-  return vim.system({ "curl", "-s", "--max-time", "30", ("http://127.0.0.1:%d%s"):format(host_port, path) }):wait()
+  return vim
+    .system({ "curl", "-s", "--max-time", "30", ("http://127.0.0.1:%d%s"):format(host_port, path) })
+    :wait()
 end
 t.wait(function()
-  if host.code then error("opencode ended: " .. host.out .. host.err) end
+  if host.code then
+    error("opencode ended: " .. host.out .. host.err)
+  end
   return curl("/global/health").code == 0
 end, 60000, "opencode")
 curl("/path?directory=" .. vim.uri_encode(agent))
@@ -112,7 +143,9 @@ end
 local function notice(pattern)
   return t.wait(function()
     for _, message in ipairs(notices) do
-      if message:find(pattern) then return message end
+      if message:find(pattern) then
+        return message
+      end
     end
   end, 20000, pattern)
 end
@@ -137,10 +170,12 @@ describe("asking", function()
     notice("turn has ended")
     local asked
     for line in io.lines(directory .. "/requests.jsonl") do
-      if line:find("Please shout this  twice", 1, true) then asked = line end
+      if line:find("Please shout this  twice", 1, true) then
+        asked = line
+      end
     end
     t.ok(asked)
-    t.match(asked, 'greet.txt[^\n]-lines 1')
+    t.match(asked, "greet.txt[^\n]-lines 1")
     local suggestion = store.list()[1]
     t.eq(suggestion.description, "Shout the greeting")
   end)

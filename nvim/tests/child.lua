@@ -11,20 +11,25 @@ local M = {}
 local Child = {}
 Child.__index = Child
 
----@param opts? { init?: string, args?: string[], cwd?: string, env?: table<string, string>, home?: string, ui?: boolean }
+---@class ChildOpts
+---@field init? string Lua for its init.lua
+---@field args? string[]
+---@field cwd? string
+---@field env? table<string, string>
+---@field home? string
+---@field ui? boolean with a terminal, as a person has it
+
+---@param opts? ChildOpts
 ---@return Child
 function M.start(opts)
   opts = opts or {}
   local self = setmetatable({ home = opts.home or t.tempdir() }, Child)
   local init = self.home .. "/init.lua"
-  t.write(
-    init,
-    ([[
+  t.write(init, ([[
 vim.opt.runtimepath:prepend(%q)
 vim.opt.runtimepath:append(%q)
 vim.opt.swapfile = false
-]]):format(t.root .. "/nvim", t.root .. "/nvim/after") .. (opts.init or "")
-  )
+]]):format(t.root .. "/nvim", t.root .. "/nvim/after") .. (opts.init or ""))
   local command = { vim.v.progpath, "-i", "NONE", "-u", init }
   local socket = self.home .. "/nvim.sock"
   vim.list_extend(command, opts.ui and { "--listen", socket } or { "--embed", "--headless" })

@@ -52,6 +52,13 @@ describe("diff.parse", function()
       if #after == 0 and #old > 0 and random(1, 2) == 1 then old[#old] = old[#old]:sub(1, -2) end
       local text = diff.sides(assert(diff.parse(diff.format(10, 12, before, old, new, after))))
       t.eq({ text.before, text.old, text.new, text.after }, { before, old, new, after })
+      local quick = diff.quick_sides(diff.format(10, 12, before, old, new, after))
+      local function bare(lines)
+        return vim.tbl_map(function(line)
+          return (line:gsub("\n$", ""))
+        end, lines)
+      end
+      t.eq({ quick.before, quick.old, quick.new, quick.after }, { bare(before), bare(old), bare(new), bare(after) })
     end
   end)
 end)
@@ -133,6 +140,32 @@ describe("diff.format_modification", function()
         t.run({ t.program("git"), "apply", "--unidiff-zero", "p" }, { cwd = directory })
         t.eq(t.read(directory .. "/f"), table.concat(expected), "seed " .. seed)
       end
+    end
+  end)
+end)
+
+describe("diff.ranges_near", function()
+  it("finds what comparing the whole texts finds", function()
+    for seed = 1, 200 do
+      local random = build.random(seed * 977)
+      local a = {}
+      for i = 1, random(0, 400) do
+        a[i] = (random(1, 8) == 1 and "}" or "line " .. random(1, 100000)) .. "\n"
+      end
+      local b = vim.list_slice(a)
+      local at = random(1, #a + 1)
+      for _ = 1, random(0, 6) do
+        local where = math.max(1, math.min(#b + 1, at + random(-10, 10)))
+        if random(1, 2) == 1 or not b[where] then
+          table.insert(b, where, "new " .. random(1, 1000) .. "\n")
+        else
+          table.remove(b, where)
+        end
+      end
+      if #b > 0 and random(1, 4) == 1 then b[#b] = b[#b]:sub(1, -2) end
+      local found = diff.ranges_near(diff.bare_lines(a), diff.bare_lines(b), 20)
+      t.eq(found or {}, diff.ranges(a, b), "seed " .. seed)
+      t.eq(diff.bare_lines(diff.bare_lines(b)), b)
     end
   end)
 end)

@@ -1,4 +1,5 @@
 -- luacheck: read globals t describe it before_each after_each pending
+-- luacheck: no max line length
 --- A user's Neovim against the real server: notifications, autocommands, statusline, health, adopting by keys.
 
 local real = require("real")
@@ -41,10 +42,18 @@ local CONNECTED = "require('suggestion-review.client').state().state == 'connect
 
 --- Waits for a notification.
 local function notice(one, pattern)
-  return one:wait(([[(function() for _, n in ipairs(notices) do if n[1]:find(%q) then return n[1] end end end)()]]):format(pattern))
+  return one:wait(
+    ([[(function() for _, n in ipairs(notices) do if n[1]:find(%q) then return n[1] end end end)()]]):format(
+      pattern
+    )
+  )
 end
 local function fired(one, pattern)
-  return one:wait(([[(function() for _, n in ipairs(fired) do if n[1] == %q then return true end end end)()]]):format(pattern))
+  return one:wait(
+    ([[(function() for _, n in ipairs(fired) do if n[1] == %q then return true end end end)()]]):format(
+      pattern
+    )
+  )
 end
 
 describe("a Neovim that starts with a token", function()
@@ -52,7 +61,10 @@ describe("a Neovim that starts with a token", function()
     local one = start()
     one:wait(CONNECTED)
     local id = server:publish({ ["a.txt"] = "one\nTWO\nthree\n", ["b.txt"] = "B\n" }, "Capital letters")
-    t.match(notice(one, "^Suggestion ready"), "Capital letters %(2 hunks in 2 files%) — <leader>sr to review$")
+    t.match(
+      notice(one, "^Suggestion ready"),
+      "Capital letters %(2 hunks in 2 files%) — <leader>sr to review$"
+    )
     fired(one, "SuggestionReady")
     t.eq(one:get("require('suggestion-review').statusline()"), "1 suggestion, 2 hunks to decide")
     one:cmd("Suggest status")
@@ -80,7 +92,12 @@ describe("a Neovim that starts with a token", function()
     fired(one, "SuggestionReady")
     server:http("POST", "/status", { message = "Loud status" })
     notice(one, "Loud status")
-    t.eq(one:get([[(function() for _, n in ipairs(notices) do if n[1]:find("ready") then return true end end return false end)()]]), false)
+    t.eq(
+      one:get(
+        [[(function() for _, n in ipairs(notices) do if n[1]:find("ready") then return true end end return false end)()]]
+      ),
+      false
+    )
     server:http("POST", "/complete", { suggestion_id = id, action = "discard" })
     one:stop()
   end)
@@ -119,7 +136,8 @@ describe("the whole way by keys", function()
     one:wait(("require('suggestion-review.store').get(%q).accepted_count == 1"):format(id))
     local accepted = one:get(("require('suggestion-review.store').hunks(%q)[1].file"):format(id))
     t.wait(function()
-      return t.read(server.checkout .. "/" .. accepted) ~= (accepted == "a.txt" and "one\ntwo\nthree\n" or "b\n")
+      return t.read(server.checkout .. "/" .. accepted)
+        ~= (accepted == "a.txt" and "one\ntwo\nthree\n" or "b\n")
     end, 5000, "the accepted hunk in the file")
     one:lua("require('suggestion-review.feedback').complete(..., 'finalize')", id)
     one:wait("vim.bo.filetype == 'suggestion-plan'", 10000)
@@ -163,7 +181,12 @@ describe(":checkhealth", function()
     local file = t.tempdir() .. "/token"
     t.write(file, "smd_wrong")
     vim.uv.fs_chmod(file, 384)
-    local one = start(("auto_connect = false, server = { port = %d, host = '127.0.0.1', token_file = %q }"):format(server.port, file))
+    local one = start(
+      ("auto_connect = false, server = { port = %d, host = '127.0.0.1', token_file = %q }"):format(
+        server.port,
+        file
+      )
+    )
     t.match(report(one), "does not know this token, so it was not sent")
     one:stop()
   end)
@@ -175,7 +198,12 @@ describe(":checkhealth", function()
     local file = t.tempdir() .. "/token"
     t.write(file, t.read(server.state .. "/agent-token"))
     vim.uv.fs_chmod(file, 420)
-    one = start(("auto_connect = false, server = { port = %d, host = '127.0.0.1', token_file = %q }"):format(server.port, file))
+    one = start(
+      ("auto_connect = false, server = { port = %d, host = '127.0.0.1', token_file = %q }"):format(
+        server.port,
+        file
+      )
+    )
     local text = report(one)
     t.match(text, "can be read by others")
     t.match(text, "agent's token")
@@ -183,9 +211,13 @@ describe(":checkhealth", function()
   end)
 
   it("finds a stranger on the port", function()
-    local stranger = t.spawn({ "node", "-e", [[
+    local stranger = t.spawn({
+      "node",
+      "-e",
+      [[
       require("http").createServer((q, r) => r.end("hello")).listen(0, "127.0.0.1", function () { console.log(this.address().port) })
-    ]] })
+    ]],
+    })
     local port = t.wait(function()
       return tonumber(stranger.out:match("%d+"))
     end)
@@ -207,7 +239,10 @@ describe(":checkhealth", function()
   end)
 
   it("finds autoread off, bad settings, old or missing programs", function()
-    local one = start("auto_connect = false, nonsense = 1", { init = settings("auto_connect = false, nonsense = 1") .. "vim.o.autoread = false" })
+    local one = start(
+      "auto_connect = false, nonsense = 1",
+      { init = settings("auto_connect = false, nonsense = 1") .. "vim.o.autoread = false" }
+    )
     local text = report(one)
     t.match(text, "'autoread' is off")
     t.match(text, "nonsense is not a setting")

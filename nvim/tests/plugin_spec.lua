@@ -1,4 +1,5 @@
 -- luacheck: read globals t describe it before_each after_each pending
+-- luacheck: no max line length
 --- What a user meets: start-up, the command, keys, settings, health, asking.
 
 local child = require("child")
@@ -27,7 +28,8 @@ describe("start-up", function()
     for _ = 1, 10 do
       vim.fn.delete(log)
       t.run({ vim.v.progpath, "--headless", "-i", "NONE", "-u", init, "--startuptime", log, "+qa" })
-      local took = t.read(log):match("[%d.]+%s+([%d.]+)%s+[%d.]+: sourcing [^\n]*plugin/suggestion%-review.lua")
+      local took = t.read(log)
+        :match("[%d.]+%s+([%d.]+)%s+[%d.]+: sourcing [^\n]*plugin/suggestion%-review.lua")
       t.ok(took, "the plugin was not sourced")
       best = math.min(best, tonumber(took))
     end
@@ -65,8 +67,16 @@ describe("keys", function()
   it("are mapped under <leader>s", function()
     local one = child.start({ init = "vim.g.mapleader = ' '" })
     for key, name in pairs({
-      r = "open-review", n = "next-hunk", p = "prev-hunk", a = "accept", x = "reject", m = "modify",
-      A = "accept-all", X = "reject-all", d = "discard", c = "complete",
+      r = "open-review",
+      n = "next-hunk",
+      p = "prev-hunk",
+      a = "accept",
+      x = "reject",
+      m = "modify",
+      A = "accept-all",
+      X = "reject-all",
+      d = "discard",
+      c = "complete",
     }) do -- stylua: ignore
       t.eq(one:get("vim.fn.maparg(' s' .. ..., 'n')", key), ("<Plug>(suggestion-review-%s)"):format(name))
     end
@@ -90,7 +100,10 @@ describe("keys", function()
     local one = child.start({
       init = [[
         vim.g.mapleader = " "
-        vim.g.suggestion_review = { global_keymaps = { accept = "<leader>y", reject = false }, keymaps = { open_review = "<F5>" } }
+        vim.g.suggestion_review = {
+          global_keymaps = { accept = "<leader>y", reject = false },
+          keymaps = { open_review = "<F5>" },
+        }
       ]],
     })
     t.eq(one:get("vim.fn.maparg(' y', 'n')"), "<Plug>(suggestion-review-accept)")
@@ -98,7 +111,8 @@ describe("keys", function()
     t.eq(one:get("vim.fn.maparg(' sx', 'n')"), "")
     t.eq(one:get("vim.fn.maparg('<F5>', 'n')"), "<Plug>(suggestion-review-open-review)")
     one:stop()
-    one = child.start({ init = "vim.g.mapleader = ' '; vim.g.suggestion_review = { global_keymaps = false }" })
+    one =
+      child.start({ init = "vim.g.mapleader = ' '; vim.g.suggestion_review = { global_keymaps = false }" })
     t.eq(one:get("vim.fn.maparg(' sr', 'n')"), "")
     one:stop()
     one = child.start({
@@ -118,14 +132,44 @@ describe(":Suggest", function()
   it("completes its subcommands", function()
     local names = one:get("vim.fn.getcompletion('Suggest ', 'cmdline')")
     for _, name in ipairs({
-      "review", "next", "prev", "accept", "reject", "modify", "accept_all", "reject_all", "accept_file", "reject_file",
-      "undo", "redo", "comment", "complete", "discard", "list", "style", "ask", "abort", "revise", "log", "connect",
-      "disconnect", "status", "adopt", "close", "next_file", "prev_file", "verify", "rebase",
+      "review",
+      "next",
+      "prev",
+      "accept",
+      "reject",
+      "modify",
+      "accept_all",
+      "reject_all",
+      "accept_file",
+      "reject_file",
+      "undo",
+      "redo",
+      "comment",
+      "complete",
+      "discard",
+      "list",
+      "style",
+      "ask",
+      "abort",
+      "revise",
+      "log",
+      "connect",
+      "disconnect",
+      "status",
+      "adopt",
+      "close",
+      "next_file",
+      "prev_file",
+      "verify",
+      "rebase",
     }) do -- stylua: ignore
       t.ok(vim.list_contains(names, name), name)
     end
     t.eq(one:get("vim.fn.getcompletion('Suggest acc', 'cmdline')"), { "accept", "accept_all", "accept_file" })
-    t.eq(one:get("vim.fn.getcompletion('Suggest style ', 'cmdline')"), { "floating", "inline", "picker", "telescope" })
+    t.eq(
+      one:get("vim.fn.getcompletion('Suggest style ', 'cmdline')"),
+      { "floating", "inline", "picker", "telescope" }
+    )
     t.eq(one:get("vim.fn.getcompletion('Suggest connect ', 'cmdline')"), { "localhost:4097" })
     t.eq(one:get("vim.fn.getcompletion('Suggest accept ', 'cmdline')"), {})
   end)
@@ -158,8 +202,14 @@ describe("settings", function()
     t.eq(config.server.port, 4097)
     t.eq({ config.ui.style, config.ui.position, config.ui.width }, { "floating", "right", 0.4 })
     t.eq(config.keymaps, {
-      open_review = "<leader>sr", accept = "a", reject = "r", modify = "m", next_hunk = "n", prev_hunk = "p",
-      complete = "<CR>", discard = "<Esc>",
+      open_review = "<leader>sr",
+      accept = "a",
+      reject = "r",
+      modify = "m",
+      next_hunk = "n",
+      prev_hunk = "p",
+      complete = "<CR>",
+      discard = "<Esc>",
     }) -- stylua: ignore
     t.eq(config.notifications, { on_ready = true, on_error = true, on_status = false })
     t.eq(config.write_on_accept, true)
@@ -229,10 +279,15 @@ end)
 
 describe("the shape of opencode.nvim's setup", function()
   it("is taken where that plugin is not installed", function()
-    local one = child.start({ init = 'require("opencode").setup({ suggestion_review = { server = { port = 4444 } } })' })
+    local one = child.start({
+      init = 'require("opencode").setup({ suggestion_review = { server = { port = 4444 } } })',
+    })
     t.eq(one:get("require('suggestion-review.config').get().server.port"), 4444)
     t.eq(one:get("package.loaded.opencode == nil"), true)
-    t.match(one:get("select(2, pcall(function() return require('opencode').toggle() end))"), "opencode.nvim is not installed")
+    t.match(
+      one:get("select(2, pcall(function() return require('opencode').toggle() end))"),
+      "opencode.nvim is not installed"
+    )
     one:stop()
   end)
 
@@ -261,7 +316,9 @@ describe("the shape of opencode.nvim's setup", function()
   end)
 
   it("is taken from that plugin's own variable and by our setup()", function()
-    local one = child.start({ init = "vim.g.opencode_opts = { suggestion_review = { server = { port = 4445 } }, other = 1 }" })
+    local one = child.start({
+      init = "vim.g.opencode_opts = { suggestion_review = { server = { port = 4445 } }, other = 1 }",
+    })
     t.eq(one:get("require('suggestion-review.config').get().server.port"), 4445)
     t.eq(one:get("#require('suggestion-review.config').problems()"), 0)
     one:lua('require("suggestion-review").setup({ suggestion_review = { server = { port = 4446 } } })')
@@ -285,26 +342,49 @@ describe("installation", function()
     local path = t.tempdir() .. "/isolated-ai-coder"
     vim.fn.mkdir(path, "p")
     t.run({ "cp", "-r", t.root .. "/nvim", path .. "/nvim" })
-    t.run({ "sh", "-ec", [[git init -q -b main && git add -A &&
-      git -c user.name=x -c user.email=x@example.org commit -qm x]] }, { cwd = path })
+    t.run({
+      "sh",
+      "-ec",
+      [[git init -q -b main && git add -A &&
+      git -c user.name=x -c user.email=x@example.org commit -qm x]],
+    }, { cwd = path })
     return path
   end
 
   it("works with vim.pack", function()
-    if vim.fn.has("nvim-0.12") == 0 then t.skip("vim.pack comes with Neovim 0.12") end
+    if vim.fn.has("nvim-0.12") == 0 then
+      t.skip("vim.pack comes with Neovim 0.12")
+    end
     local home = t.tempdir()
     local init = home .. "/init.lua"
-    t.write(init, ([[
+    t.write(
+      init,
+      ([[
       vim.pack.add({ { src = "file://%s" } }, { confirm = false, load = function(plugin)
         vim.opt.runtimepath:append(plugin.path .. "/nvim")
         vim.opt.runtimepath:append(plugin.path .. "/nvim/after")
         vim.cmd.runtime("plugin/suggestion-review.lua")
       end })
-    ]]):format(repository()))
-    local out = t.run({ vim.v.progpath, "--headless", "-i", "NONE", "-u", init,
-      "+lua io.write(vim.fn.exists(':Suggest'), ' ', #vim.api.nvim_get_runtime_file('doc/suggestion-review.txt', false))", "+qa" }, {
-      env = { HOME = home, PATH = vim.env.PATH, GIT_CONFIG_GLOBAL = "/dev/null", XDG_DATA_HOME = home .. "/share",
-        XDG_CONFIG_HOME = home .. "/config", XDG_STATE_HOME = home .. "/state" },
+    ]]):format(repository())
+    )
+    local out = t.run({
+      vim.v.progpath,
+      "--headless",
+      "-i",
+      "NONE",
+      "-u",
+      init,
+      "+lua io.write(vim.fn.exists(':Suggest'), ' ', #vim.api.nvim_get_runtime_file('doc/suggestion-review.txt', false))",
+      "+qa",
+    }, {
+      env = {
+        HOME = home,
+        PATH = vim.env.PATH,
+        GIT_CONFIG_GLOBAL = "/dev/null",
+        XDG_DATA_HOME = home .. "/share",
+        XDG_CONFIG_HOME = home .. "/config",
+        XDG_STATE_HOME = home .. "/state",
+      },
       clear_env = true,
     })
     t.match(out, "2 1$")
@@ -317,10 +397,24 @@ describe("installation", function()
     t.run({ "cp", "-r", t.root .. "/nvim", path })
     local init = home .. "/init.lua"
     t.write(init, 'require("opencode").setup({ suggestion_review = { server = { port = 4447 } } })')
-    local out = t.run({ vim.v.progpath, "--headless", "-i", "NONE", "-u", init, "+helptags ALL",
-      "+lua io.write(vim.fn.exists(':Suggest'), ' ', require('suggestion-review.config').get().server.port)", "+qa" }, {
-      env = { HOME = home, PATH = vim.env.PATH, XDG_DATA_HOME = home .. "/share", XDG_STATE_HOME = home .. "/state",
-        XDG_CONFIG_HOME = home .. "/config" },
+    local out = t.run({
+      vim.v.progpath,
+      "--headless",
+      "-i",
+      "NONE",
+      "-u",
+      init,
+      "+helptags ALL",
+      "+lua io.write(vim.fn.exists(':Suggest'), ' ', require('suggestion-review.config').get().server.port)",
+      "+qa",
+    }, {
+      env = {
+        HOME = home,
+        PATH = vim.env.PATH,
+        XDG_DATA_HOME = home .. "/share",
+        XDG_STATE_HOME = home .. "/state",
+        XDG_CONFIG_HOME = home .. "/config",
+      },
       clear_env = true,
     })
     t.match(out, "2 4447$")

@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, readdirSync, renameSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { catalog, recipeOf, sandboxTools } from "./catalog.mjs";
 import { explainFileError, ProvisionError } from "./errors.mjs";
-import { acquireLock } from "./lock.mjs";
+import { acquireLock, isAbandoned } from "./lock.mjs";
 import { isolatedEnvironment, probe } from "./probe.mjs";
 import { Relocation } from "./relocation.mjs";
 import { isIntact, readStamp, resultOf, stampFiles, stampName, writeStamp } from "./stamp.mjs";
@@ -41,17 +41,21 @@ export async function copyTools({ from, to, tools = sandboxTools, log = () => {}
   const recipe = `copy ${createHash("sha256")
     .update(JSON.stringify([source, ...wanted.map((tool) => [tool.name, entries[tool.name]])]))
     .digest("hex")}`;
-  if (isUpToDate(target, wanted, recipe)) return resultOf(target, wanted, readStamp(target));
+  const parent = dirname(target);
+  const lock = join(parent, `.${basename(target)}.lock`);
+  if (isUpToDate(target, wanted, recipe) && !isAbandoned(lock))
+    return resultOf(target, wanted, readStamp(target));
   if (/[:\n$]/.test(target))
     throw new ProvisionError(
       "unsupported",
       `The tools cannot live in "${target}", because of a ":", "$" or line break in its name: choose another folder.`,
     );
-  const parent = dirname(target);
   try {
     makeOpenFolder(parent);
-    const release = await acquireLock(join(parent, `.${basename(target)}.lock`), { log });
+    const release = await acquireLock(lock, { log });
     try {
+      for (const name of readdirSync(parent))
+        if (name.startsWith(draftsOf(target))) discard(join(parent, name));
       if (isUpToDate(target, wanted, recipe)) return resultOf(target, wanted, readStamp(target));
       await replaceCopy(source, target, wanted, entries, recipe, log);
     } finally {
@@ -82,10 +86,7 @@ async function replaceCopy(source, target, wanted, entries, recipe, log) {
       "permission",
       `${target} holds something else than a copy of the tools: choose another folder, or move that away.`,
     );
-  const drafts = `.${basename(target)}.tmp-`;
-  for (const name of readdirSync(dirname(target)))
-    if (name.startsWith(drafts)) discard(join(dirname(target), name));
-  const workshop = mkdtempSync(join(dirname(target), drafts));
+  const workshop = mkdtempSync(join(dirname(target), draftsOf(target)));
   try {
     const built = join(workshop, "tools");
     const files = await new Relocation(source, target, built, log).build(wanted, entries);
@@ -155,6 +156,11 @@ function entriesOf(source, wanted) {
       `${source} has no usable ${missing.join(", ")}: run "node scripts/provision.mjs" first.`,
     );
   return tools;
+}
+
+/** @param {string} target beside it, on the same disk: a rename puts the whole copy in place */
+function draftsOf(target) {
+  return `.${basename(target)}.tmp-`;
 }
 
 /**

@@ -1,6 +1,6 @@
 // @ts-check
 // Fetches tools from Debian's archive into a private prefix, without root and without touching the system.
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { findArchive, PrivateApt } from "./apt.mjs";
@@ -25,21 +25,36 @@ export async function provideFromDebian(wanted, { prefix, temporary }, log, { af
   const manifest = readManifest(place);
   const has = !afresh && manifest !== undefined && wanted.every((tool) => manifest.tools.includes(tool.name));
   if (has && manifest.location === place) return false;
-  const built = join(temporary, "debian");
-  if (has) {
-    log("the private folder was moved; binding its programs to the new place");
-    const tools = toolsNamed(manifest.tools);
-    await buildPrefix({ source: place, target: built, location: place, tools, versions: manifest.versions });
-  } else {
-    await requireDebian(wanted);
-    // One prefix for all: what is there stays in it, next to what is added.
-    const tools = [...new Set([...toolsNamed(manifest?.tools ?? []), ...wanted])];
-    const { folder, versions } = await fetchPackages(tools, temporary, log);
-    await buildPrefix({ source: folder, target: built, location: place, tools, versions });
-    rmSync(folder, { recursive: true, force: true });
+  if (has && (await rebind(place, manifest, temporary, log))) return false;
+  await requireDebian(wanted);
+  // One prefix for all: what is there stays in it, next to what is added.
+  const tools = [...new Set([...toolsNamed(manifest?.tools ?? []), ...wanted])];
+  const { folder, versions } = await fetchPackages(tools, temporary, log);
+  const built = join(mkdtempSync(join(temporary, "built-")), "debian");
+  await buildPrefix({ source: folder, target: built, location: place, tools, versions });
+  rmSync(folder, { recursive: true, force: true });
+  putInPlace(built, place, temporary);
+  return true;
+}
+
+/**
+ * The folder was moved or copied with the repository: its programs still name the old place, and would run from there.
+ * @param {string} place
+ * @param {import("./prefix.mjs").Manifest} manifest
+ * @param {string} temporary
+ * @param {import("./types.mjs").Log} log
+ */
+async function rebind(place, { tools: names, versions }, temporary, log) {
+  log("the private folder was moved; binding its programs to the new place");
+  const built = join(mkdtempSync(join(temporary, "built-")), "debian");
+  try {
+    await buildPrefix({ source: place, target: built, location: place, tools: toolsNamed(names), versions });
+    putInPlace(built, place, temporary);
+    return true;
+  } catch (error) {
+    if (error instanceof ProvisionError && error.code === "broken") return false;
+    throw error;
   }
-  putInPlace(built, place, join(temporary, "old-debian"));
-  return !has;
 }
 
 /**
@@ -66,12 +81,12 @@ async function fetchPackages(tools, temporary, log) {
 }
 
 /**
- * @param {PrivateApt} apt
+ * @param {Pick<PrivateApt, "update" | "candidates">} apt
  * @param {import("./sources.mjs").Archive} archive
  * @param {{package: string, minimum: string}[]} needs
  * @param {import("./types.mjs").Log} log
  */
-async function enterSuite(apt, archive, needs, log) {
+export async function enterSuite(apt, archive, needs, log) {
   /** @type {unknown} */
   let refusal;
   for (const suite of suiteNames) {

@@ -1,6 +1,6 @@
 // @ts-check
 // Binds ELF programs to the dynamic loader and libraries beside them, so that they run on a machine with an older C library.
-import { closeSync, lstatSync, openSync, readdirSync, readSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { ProvisionError } from "./errors.mjs";
 import { run } from "./run.mjs";
@@ -44,15 +44,17 @@ export function* walkFiles(folder) {
  * @returns {{libraries: string, loader: string}} relative to the prefix
  */
 export function findLoader(prefix) {
-  for (const triplet of readdirSync(join(prefix, "usr/lib"))) {
-    const libraries = join("usr/lib", triplet);
-    if (!triplet.includes("-linux-gnu") || !lstatSync(join(prefix, libraries)).isDirectory()) continue;
+  const folder = join(prefix, "usr/lib");
+  const triplets = existsSync(folder) ? readdirSync(folder, { withFileTypes: true }) : [];
+  for (const triplet of triplets) {
+    if (!triplet.isDirectory() || !triplet.name.includes("-linux-gnu")) continue;
+    const libraries = join("usr/lib", triplet.name);
     const loader = readdirSync(join(prefix, libraries)).find((name) => /^ld-linux-.*\.so\.\d+$/.test(name));
     if (loader) return { libraries, loader: join(libraries, loader) };
   }
   throw new ProvisionError(
     "broken",
-    `The packages that were fetched hold no dynamic loader in ${join(prefix, "usr/lib")}: run this again, and report it if it stays.`,
+    `There is no dynamic loader in ${folder}: remove ${prefix}, then run this again.`,
   );
 }
 
@@ -77,7 +79,7 @@ export async function bindPrograms(prefix, location) {
     if (!outcome.ok)
       throw new ProvisionError(
         "broken",
-        `patchelf could not bind the programs in ${prefix} to their libraries: run this again.`,
+        `patchelf could not bind the programs in ${prefix} to their libraries (can programs in that folder be executed?): run this again.`,
         { detail: outcome.output || String(outcome.error) },
       );
     return outcome.stdout;

@@ -10,8 +10,8 @@ export class ProvisionError extends Error {
    * @param {{cause?: unknown, detail?: string}} [options] detail: the tail of what a child process said
    */
   constructor(code, message, options = {}) {
-    const detail = options.detail ? redactAddresses(options.detail).trim() : "";
-    super(detail ? `${message}\n${indent(detail)}` : message, { cause: options.cause });
+    const detail = tailOf(redactAddresses(options.detail ?? ""));
+    super(detail ? `${message}\n${detail}` : message, { cause: options.cause });
     this.name = "ProvisionError";
     this.code = code;
   }
@@ -110,11 +110,15 @@ export function explainClientFailure(client, what, output, folder) {
 export function redactAddresses(text) {
   return text
     .replace(/\b[a-z][a-z0-9+.-]*:\/\/[^\s'"]+/gi, "(address)")
-    .replace(/\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT)\s+(?!\()[^\s]+/g, "$1 (address)")
-    .replace(/((?:resolv(?:e|ing)|connect(?:ing)? to|request to)\s+)'?(?!\()[^\s',]+'?/gi, "$1(address)");
+    .replace(/\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT)[ \t]+(?!\()[^\s]+/g, "$1 (address)")
+    .replace(/((?:resolv(?:e|ing)|connect(?:ing)? to|request to)[ \t]+)'?(?!\()[^\s',]+'?/gi, "$1(address)");
 }
 
-/** @param {string} text */
-function indent(text) {
-  return text.replace(/^/gm, "    ");
+/** @param {string} text its last lines: clients repeat themselves */
+function tailOf(text) {
+  const lines = text.split("\n").filter((line) => line.trim() !== "");
+  return lines
+    .slice(-8)
+    .map((line) => `    ${line.trimEnd()}`)
+    .join("\n");
 }

@@ -13,7 +13,11 @@ import { ProvisionError } from "./errors.mjs";
  * @returns {Promise<() => void>} releases it
  */
 export async function acquireLock(path, { log = () => {}, patience = 20 * 60_000 } = {}) {
-  const mine = JSON.stringify({ pid: process.pid, started: startOf(process.pid), host: hostname() });
+  const mine = JSON.stringify({
+    pid: process.pid,
+    started: processNow(process.pid)?.started ?? "",
+    host: hostname(),
+  });
   const deadline = Date.now() + patience;
   let said = false;
   for (;;) {
@@ -117,21 +121,32 @@ function isAlive(content, path) {
   } catch (error) {
     return /** @type {NodeJS.ErrnoException} */ (error).code === "EPERM";
   }
-  // The number may have been given to another process since.
-  const started = startOf(holder.pid);
-  return started === "" || holder.started === "" || started === holder.started;
+  // The number may have been given to another process since, or be kept for a parent that has not asked how its child ended.
+  const now = processNow(holder.pid);
+  if (!now || holder.started === "") return true;
+  return now.started === holder.started && now.state !== "Z";
 }
 
 /**
- * When a process began, in ticks since boot (proc(5), field 22 of stat); "" where there is no /proc.
+ * Whether a run was killed while it held this lock, and may have left things half-done.
+ * @param {string} path
+ */
+export function isAbandoned(path) {
+  const content = readIfThere(path);
+  return content !== undefined && !isAlive(content, path);
+}
+
+/**
+ * A process's state and when it began, in ticks since boot (proc(5), fields 3 and 22 of stat); nothing where there is no /proc.
  * @param {number} pid
  */
-function startOf(pid) {
+function processNow(pid) {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return { state: fields[0], started: fields[19] };
   } catch {
-    return "";
+    return undefined;
   }
 }
 

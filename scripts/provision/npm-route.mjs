@@ -1,6 +1,6 @@
 // @ts-check
 // Fetches a tool from the npm registry: only the platform's own package, whose program is called directly. No install script runs.
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { explainClientFailure, ProvisionError } from "./errors.mjs";
 import { runNpm } from "./npm.mjs";
@@ -41,7 +41,7 @@ export async function provideFromNpm(tool, platform, { prefix, temporary }) {
     const program = join(folder, "node_modules", name, recipe.program);
     const answer = await probe(program, tool, environment);
     if (answer.version && isAtLeast(answer.version, tool.minimum)) {
-      putInPlace(folder, home, join(temporary, `old-${tool.name}`));
+      putInPlace(folder, home, temporary);
       return {
         program: join(home, "node_modules", name, recipe.program),
         version: answer.version,
@@ -104,10 +104,10 @@ async function install(recipe, name, folder, prefix) {
 /**
  * @param {string} folder
  * @param {string} place
- * @param {string} aside
+ * @param {string} temporary where what was there goes, to be removed later
  */
-export function putInPlace(folder, place, aside) {
+export function putInPlace(folder, place, temporary) {
   mkdirSync(dirname(place), { recursive: true });
-  if (existsSync(place)) renameSync(place, aside);
+  if (existsSync(place)) renameSync(place, join(mkdtempSync(join(temporary, "old-")), "replaced"));
   renameSync(folder, place);
 }

@@ -6,7 +6,7 @@ import { bindPrograms, findLoader } from "./elf.mjs";
 import { copyTree } from "./tree.mjs";
 
 /** @typedef {import("./types.mjs").Tool} Tool */
-/** @typedef {{location: string, tools: string[], versions: Record<string, string>}} Manifest */
+/** @typedef {{location: string, libraries: string, loader: string, tools: string[], versions: Record<string, string>}} Manifest */
 
 const manifestName = "manifest.json";
 
@@ -20,7 +20,7 @@ const manifestName = "manifest.json";
  */
 export async function buildPrefix({ source, target, location, tools, versions }) {
   mkdirSync(target, { recursive: true });
-  const { libraries } = findLoader(source);
+  const { libraries, loader } = findLoader(source);
   const keep = new Set(["usr/bin/patchelf", ...tools.flatMap((tool) => tool.debian?.keep ?? [])]);
   // Every shared library, but not the folders of plug-ins beside them: those belong to programs that are left out.
   for (const entry of readdirSync(join(source, libraries), { withFileTypes: true }))
@@ -33,7 +33,7 @@ export async function buildPrefix({ source, target, location, tools, versions })
   }
   await bindPrograms(target, location);
   /** @type {Manifest} */
-  const manifest = { location, tools: tools.map((tool) => tool.name), versions };
+  const manifest = { location, libraries, loader, tools: tools.map((tool) => tool.name), versions };
   writeFileSync(join(target, manifestName), `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o644 });
 }
 
@@ -43,7 +43,8 @@ export async function buildPrefix({ source, target, location, tools, versions })
  */
 export function readManifest(prefix) {
   try {
-    return JSON.parse(readFileSync(join(prefix, manifestName), "utf8"));
+    const manifest = JSON.parse(readFileSync(join(prefix, manifestName), "utf8"));
+    return typeof manifest.loader === "string" && Array.isArray(manifest.tools) ? manifest : undefined;
   } catch {
     return undefined;
   }
@@ -52,11 +53,13 @@ export function readManifest(prefix) {
 /**
  * @param {string} prefix
  * @param {Tool} tool
- * @returns {string[]} the files whose loss or change must be noticed
+ * @returns {string[]} the files whose loss or change must be noticed; none when there is no prefix to speak of
  */
 export function vitalFiles(prefix, tool) {
   if (!tool.debian) return [];
-  const { libraries, loader } = findLoader(prefix);
+  const manifest = readManifest(prefix);
+  if (!manifest) return [];
+  const { libraries, loader } = manifest;
   const paths = [tool.debian.program, loader, join(libraries, "libc.so.6"), ...(tool.debian.alsoCheck ?? [])];
   return paths.map((path) => join(prefix, path));
 }

@@ -4,7 +4,7 @@ import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { recipeOf, selectTools } from "./catalog.mjs";
 import { explainFileError, ProvisionError } from "./errors.mjs";
-import { acquireLock } from "./lock.mjs";
+import { acquireLock, isAbandoned } from "./lock.mjs";
 import { Provisioning } from "./provisioning.mjs";
 import { isIntact, readStamp, resultOf } from "./stamp.mjs";
 
@@ -23,8 +23,9 @@ export async function provision({ root, tools, log = () => {}, prefix: place, ve
   const wanted = selectTools(tools);
   const prefix = resolve(place ?? join(root, ".tools"));
   const stamp = readStamp(prefix);
-  if (!verify && wanted.every((tool) => isIntact(stamp.tools[tool.name], recipeOf(tool))))
-    return resultOf(prefix, wanted, stamp);
+  const lock = join(prefix, "lock");
+  const intact = wanted.every((tool) => isIntact(stamp.tools[tool.name], recipeOf(tool)));
+  if (intact && !verify && !isAbandoned(lock)) return resultOf(prefix, wanted, stamp);
   // Both separate entries in PATH and in an ELF search path, where nothing can quote it.
   if (/[:\n$]/.test(prefix))
     throw new ProvisionError(
@@ -33,7 +34,7 @@ export async function provision({ root, tools, log = () => {}, prefix: place, ve
     );
   try {
     mkdirSync(join(prefix, "bin"), { recursive: true });
-    const release = await acquireLock(join(prefix, "lock"), { log });
+    const release = await acquireLock(lock, { log });
     try {
       await new Provisioning(prefix, log).provide(wanted, verify);
       return resultOf(prefix, wanted, readStamp(prefix));

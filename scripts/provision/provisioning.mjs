@@ -2,7 +2,7 @@
 // One run of provisioning, by the holder of the lock: what is in place, what PATH has, what has to be fetched.
 import { existsSync, mkdtempSync } from "node:fs";
 import { join, relative } from "node:path";
-import { recipeOf } from "./catalog.mjs";
+import { catalog, recipeOf } from "./catalog.mjs";
 import { provideFromDebian } from "./debian-route.mjs";
 import { combineErrors, explainFileError, ProvisionError } from "./errors.mjs";
 import { exposeDebianTool, linkTool, wrapTool } from "./links.mjs";
@@ -107,12 +107,20 @@ export class Provisioning {
   /** @param {Tool[]} tools */
   async #takeFromDebian(tools) {
     if (tools.length === 0) return;
-    const fetched = await provideFromDebian(tools, this, this.log);
-    if (!(await this.#exposeAll(tools, fetched)) && !fetched) {
+    let fetched = await provideFromDebian(tools, this, this.log);
+    if (!(await this.#exposeAll(tools, fetched))) {
       // What an earlier run left there is damaged.
-      await provideFromDebian(tools, this, this.log, { afresh: true });
-      await this.#exposeAll(tools, true);
+      fetched = await provideFromDebian(tools, this, this.log, { afresh: true });
+      await this.#exposeAll(tools, fetched);
     }
+    // The whole folder was made anew, and with it the files of tools that were not asked for now.
+    if (fetched) await this.#exposeAll(this.#neighbours(tools), fetched);
+  }
+
+  /** @param {Tool[]} tools @returns {Tool[]} the other tools noted as living in the same folder */
+  #neighbours(tools) {
+    const others = [...catalog.values()].filter((tool) => tool.debian && !tools.includes(tool));
+    return others.filter((tool) => this.stamp.tools[tool.name]?.source === "private");
   }
 
   /**
@@ -124,7 +132,7 @@ export class Provisioning {
     const folder = join(this.prefix, "debian");
     for (const tool of tools) {
       const files = vitalFiles(folder, tool);
-      if (!fetched && !files.every((path) => existsSync(path))) return false;
+      if (!fetched && (files.length === 0 || !files.every((path) => existsSync(path)))) return false;
       exposeDebianTool(this.bin, tool, folder);
       const { version, complaint } = await probe(
         join(this.bin, tool.name),

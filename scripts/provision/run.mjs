@@ -15,13 +15,13 @@ export function stopChildren() {
  * @typedef {object} Outcome
  * @property {boolean} ok it ran and ended with 0
  * @property {string} stdout
- * @property {string} output the tail of stdout and stderr together
+ * @property {string} output stdout and stderr together, without the middle when that is long
  * @property {NodeJS.ErrnoException} [error] it could not be started
  * @property {NodeJS.Signals | null} signal
  */
 
 const stdoutLimit = 1 << 20;
-const tailLimit = 2000;
+const outputLimit = 1 << 14;
 
 /**
  * @param {string} program
@@ -38,23 +38,28 @@ export function run(program, args, options = {}) {
       cwd: options.cwd,
       env: options.env ?? process.env,
       stdio: ["ignore", "pipe", "pipe"],
-      timeout: options.timeout ?? 30_000,
-      killSignal: "SIGKILL",
     });
     running.add(child);
+    // Not spawn's own timeout: that one keeps the process alive when the child could not be started (seen with Node 20).
+    const timer = setTimeout(() => child.kill("SIGKILL"), options.timeout ?? 30_000);
     /** @param {Partial<Outcome>} end */
     const finish = (end) => {
       if (settled) return;
       settled = true;
       running.delete(child);
-      resolve({ ok: false, signal: null, stdout, output: output.slice(-tailLimit), ...end });
+      clearTimeout(timer);
+      for (const stream of [child.stdout, child.stderr]) stream?.destroy();
+      resolve({ ok: false, signal: null, stdout, output, ...end });
     };
     for (const stream of [child.stdout, child.stderr]) {
       const decoder = new StringDecoder("utf8");
       stream.on("data", (chunk) => {
         const text = decoder.write(chunk);
         if (stream === child.stdout && stdout.length < stdoutLimit) stdout += text;
-        output = (output + text).slice(-2 * tailLimit);
+        output += text;
+        // The reason is often in the first lines, the consequences in the last.
+        if (output.length > 2 * outputLimit)
+          output = `${output.slice(0, outputLimit)}\n…\n${output.slice(-outputLimit / 2)}`;
       });
     }
     child.on("error", (error) => finish({ error }));
@@ -62,7 +67,7 @@ export function run(program, args, options = {}) {
     child.on("exit", (code, signal) => {
       const end = { ok: code === 0, signal };
       child.on("close", () => finish(end));
-      setTimeout(() => finish(end), 500).unref();
+      setTimeout(() => finish(end), 2000).unref();
     });
   });
 }

@@ -36,12 +36,3 @@ export function unmetNeeds(needs, candidates) {
       : [`${need.package} ${candidate}, older than ${need.minimum}`];
   });
 }
-
-/**
- * @param {{suite: string, candidates: Map<string, string>}[]} offers in order of preference
- * @param {{package: string, minimum: string}[]} needs
- * @returns {string | undefined} the first suite that has everything
- */
-export function chooseSuite(offers, needs) {
-  return offers.find((offer) => unmetNeeds(needs, offer.candidates).length === 0)?.suite;
-}

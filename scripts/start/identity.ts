@@ -2,8 +2,8 @@
  * Who runs what: the developer and the agent as Unix users, and programs run as one of them. Everything that touches
  * a folder of one of the two is done as that user, so that neither can trick the other through files.
  */
-import { existsSync } from "node:fs";
 import { homedir, userInfo } from "node:os";
+import { ensureUser, lookUp, type UserEntry } from "../../sandbox/user.ts";
 import { StartError } from "./report.ts";
 
 export interface Identity {
@@ -20,7 +20,12 @@ const isLinux = process.platform === "linux";
 /** Signals the child when the launcher dies, and forbids it to gain rights through set-user-id programs. */
 function guard(options: { dieWithParent?: boolean }): string[] {
   if (!isLinux || Bun.which("setpriv") === null) return [];
-  return ["setpriv", "--no-new-privs", ...(options.dieWithParent === true ? ["--pdeathsig", "TERM"] : []), "--"];
+  return [
+    "setpriv",
+    "--no-new-privs",
+    ...(options.dieWithParent === true ? ["--pdeathsig", "TERM"] : []),
+    "--",
+  ];
 }
 
 function switching(uid: number, gid: number, options: { dieWithParent?: boolean }): string[] {
@@ -41,7 +46,8 @@ export function findDeveloper(): Identity {
   const sudoUser = process.env.SUDO_USER;
   if (uid === 0 && sudoUser !== undefined && sudoUser !== "root" && isLinux) {
     const entry = lookUp(sudoUser);
-    if (entry !== null) return { ...entry, wrap: (command) => [...switching(entry.uid, entry.gid, {}), ...command] };
+    if (entry !== null)
+      return { ...entry, wrap: (command) => [...switching(entry.uid, entry.gid, {}), ...command] };
   }
   const info = userInfo();
   return {
@@ -65,53 +71,17 @@ export function sameUser(): Identity {
   };
 }
 
-export interface UserEntry {
-  name: string;
-  uid: number;
-  gid: number;
-  home: string;
+/** The agent as its own user, made when it is not there. */
+export function agentUser(name: string, home: string): { agent: Identity; created: boolean } {
+  const { user, created } = ensureUser(name, home);
+  return { agent: asUser(user), created };
 }
 
-export function lookUp(name: string): UserEntry | null {
-  const result = Bun.spawnSync(["getent", "passwd", name]);
-  const [found, , uid, gid, , home] = result.stdout.toString().trim().split(":");
-  if (result.exitCode !== 0 || found !== name) return null;
-  return { name, uid: Number(uid), gid: Number(gid), home: home ?? "/" };
-}
-
-/** Why a separate user is not possible here, or null when it is. */
-export function whyNoSeparateUser(): string | null {
-  if (!isLinux) return "a separate user is set up on Linux only";
-  if (process.getuid?.() !== 0) return "only root can run the agent as another user";
-  for (const program of ["setpriv", "useradd", "getent"]) {
-    if (Bun.which(program) === null && !existsSync(`/usr/sbin/${program}`)) return `the program ${program} is missing`;
-  }
-  return null;
-}
-
-/**
- * The agent's own user, made when it is not there.
- * @returns `created` only when this call made it
- */
-export function ensureAgentUser(name: string, home: string): { agent: Identity; created: boolean } {
-  if (!/^[a-z_][a-z0-9_-]{0,30}$/.test(name)) {
-    throw new StartError(`ISOLATED_AI_CODER_USER: "${name}" is not a user name (lower-case letters, digits, - and _)`);
-  }
-  let entry = lookUp(name);
-  const created = entry === null;
-  if (entry === null) {
-    const made = Bun.spawnSync(
-      ["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", home, "--shell", "/usr/sbin/nologin", name],
-      { env: { ...process.env, PATH: `${process.env.PATH ?? ""}:/usr/sbin:/sbin` } },
-    );
-    entry = lookUp(name);
-    if (made.exitCode !== 0 || entry === null) {
-      throw new StartError(`The user ${name} could not be made: ${made.stderr.toString().trim() || "useradd failed"}`);
-    }
-  }
-  const { uid, gid } = entry;
-  if (uid === 0) throw new StartError("ISOLATED_AI_CODER_USER: root would be no isolation; name another user");
-  return { agent: { ...entry, wrap: (command, options = {}) => [...switching(uid, gid, options), ...command] }, created };
+export function asUser(user: UserEntry): Identity {
+  return {
+    ...user,
+    wrap: (command, options = {}) => [...switching(user.uid, user.gid, options), ...command],
+  };
 }
 
 export interface RunOptions {
@@ -134,7 +104,8 @@ export async function runAs(who: Identity, command: string[], options: RunOption
   const child = Bun.spawn(who.wrap(command), {
     cwd: options.cwd ?? "/",
     env: options.env ?? { ...(process.env as Record<string, string>), HOME: who.home },
-    stdin: input === undefined ? "ignore" : typeof input === "string" ? new TextEncoder().encode(input) : input,
+    stdin:
+      input === undefined ? "ignore" : typeof input === "string" ? new TextEncoder().encode(input) : input,
     stdout: "pipe",
     stderr: "pipe",
   });

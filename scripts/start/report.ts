@@ -39,7 +39,8 @@ export function sentenceOf(error: unknown): string {
   if (code === "EACCES" || code === "EPERM" || code === "EROFS") {
     return `${path ?? "A folder"} cannot be written by this user: make it writable, or run this as its owner.`;
   }
-  if (code === "ENOSPC") return `No space is left for ${path ?? "the files of this project"}: free some and try again.`;
+  if (code === "ENOSPC")
+    return `No space is left for ${path ?? "the files of this project"}: free some and try again.`;
   return error instanceof Error ? error.message : String(error);
 }
 

@@ -9,7 +9,9 @@ local here = vim.fs.normalize(debug.getinfo(1, "S").source:sub(2))
 local function real_module()
   for _, name in ipairs({ "lua/opencode.lua", "lua/opencode/init.lua" }) do
     for _, path in ipairs(vim.api.nvim_get_runtime_file(name, true)) do
-      if vim.fs.normalize(path) ~= here then return path end
+      if vim.fs.normalize(path) ~= here then
+        return path
+      end
     end
   end
 end
@@ -25,7 +27,9 @@ if not path and package.loaded["lazy.core.config"] then
     end
   end
 end
-if path then return dofile(path) end
+if path then
+  return dofile(path)
+end
 
 return setmetatable({
   ---@param opts? { suggestion_review?: table }
@@ -37,7 +41,9 @@ return setmetatable({
   __index = function(_, name)
     package.loaded["opencode"] = nil
     error(
-      ('opencode.nvim is not installed; suggestion-review only stands in for its setup(), not for "%s"'):format(name),
+      ('opencode.nvim is not installed; suggestion-review only stands in for its setup(), not for "%s"'):format(
+        name
+      ),
       2
     )
   end,

@@ -361,7 +361,9 @@ local function look_at_files(changes, root)
     end
   end
   local states, files = {}, {}
+  local breathe = task.breather()
   for i, change in ipairs(changes) do
+    breathe()
     local state = {
       path = change.path,
       old = change.old,
@@ -439,14 +441,14 @@ local function contains(state, root)
       handle:write(git.blob(oid, opts))
       handle:close()
     end
-    local merged = git.command(
-      { "git", "merge-file", "-p", "--quiet", "ours", "base", "theirs" },
-      { cwd = directory, ok = setmetatable({}, {
+    local merged = git.command({ "git", "merge-file", "-p", "--quiet", "ours", "base", "theirs" }, {
+      cwd = directory,
+      ok = setmetatable({}, {
         __index = function()
           return true
         end,
-      }) }
-    )
+      }),
+    })
     if merged.code ~= 0 then
       return false
     end
@@ -616,6 +618,24 @@ function M.prepare(suggestion, root)
     opts.env =
       { GIT_DIR = git.command({ "jj", "git", "root", "--ignore-working-copy" }, opts).stdout:gsub("\n$", "") }
   end
+  local base = suggestion.base_commit
+  if not base:find("^0+$") then
+    local known = git.run(
+      { "cat-file", "-e", base .. "^{commit}" },
+      vim.tbl_extend("force", opts, {
+        ok = { [0] = true, [1] = true, [128] = true },
+      })
+    )
+    if known.code ~= 0 then
+      refuse(
+        ("%s does not have %s, the base of this work. Is it the right checkout? Otherwise fetch first."):format(
+          root,
+          base:sub(1, 12)
+        ),
+        { is_jj and "jj git fetch" or "git fetch" }
+      )
+    end
+  end
   fetch(suggestion, opts)
 
   local store = require("suggestion-review.store")
@@ -746,18 +766,15 @@ local function run_jj(plan)
   if remote.add then
     git.command({ "jj", "git", "remote", "add", remote.name, remote.url }, opts)
   end
-  git.command(
-    {
-      "jj",
-      "git",
-      "fetch",
-      "--remote",
-      remote.name,
-      "--branch",
-      "exact:" .. vim.json.encode(plan.suggestion.result.ref),
-    },
-    { cwd = plan.root, env = env }
-  )
+  git.command({
+    "jj",
+    "git",
+    "fetch",
+    "--remote",
+    remote.name,
+    "--branch",
+    "exact:" .. vim.json.encode(plan.suggestion.result.ref),
+  }, { cwd = plan.root, env = env })
   git.command({ "jj", "rebase", "-s", "@", "-d", plan.commit }, opts)
   local conflicts = git.command(
     { "jj", "log", "--no-graph", "--color=never", "-r", "conflicts() & @::", "-T", 'change_id ++ "\\n"' },
@@ -784,7 +801,7 @@ function M.execute(plan)
   vim.api.nvim_exec_autocmds("User", {
     pattern = "SuggestionAdopted",
     modeline = false,
-    data = { suggestion = plan.suggestion, commit = plan.commit, root = plan.root },
+    data = { suggestion_id = plan.suggestion.id, commit = plan.commit, root = plan.root },
   })
   return remarks
 end

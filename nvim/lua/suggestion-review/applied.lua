@@ -9,8 +9,10 @@ local uv = vim.uv
 ---@field root string
 ---@field path string the log
 ---@field size integer how much of the log has been read
+---@field fd integer|nil
 ---@field suggestions table<string, table<string, table<string, SuggestionReview.Replacement>>>
 ---@field version table<string, integer> counts changes per suggestion and file
+---@field lists table<string, { version: integer, list: SuggestionReview.Replacement[] }>
 local Applied = {}
 Applied.__index = Applied
 
@@ -37,6 +39,7 @@ function M.open(worktree)
       size = 0,
       suggestions = {},
       version = {},
+      lists = {},
     }, Applied)
     open[worktree] = self
   end
@@ -56,6 +59,7 @@ function Applied:_take(entry)
   if entry.put then
     local put = entry.put
     put.lines = vim.tbl_map(vim.base64.decode, put.lines)
+    setmetatable(put.lines, nil)
     files[file][put.key] = put
   elseif entry.out then
     files[file][entry.out] = nil
@@ -90,27 +94,51 @@ function Applied:_append(entries)
   if #entries == 0 then
     return
   end
-  vim.fn.mkdir(directory(), "p", 448)
+  if not self.fd then
+    vim.fn.mkdir(directory(), "p", 448)
+    local fd, message = uv.fs_open(self.path, "a", 384)
+    if not fd then
+      error(("suggestion-review: cannot write %s: %s"):format(self.path, message), 0)
+    end
+    self.fd = fd
+  end
   local lines = {}
   for i, entry in ipairs(entries) do
     lines[i] = vim.json.encode(entry) .. "\n"
   end
-  local fd, message = uv.fs_open(self.path, "a", 384)
-  if not fd then
-    error(("suggestion-review: cannot write %s: %s"):format(self.path, message), 0)
+  local text = table.concat(lines)
+  local written, message = uv.fs_write(self.fd, text)
+  if written ~= #text then
+    error(("suggestion-review: cannot write %s: %s"):format(self.path, message or "disk full"), 0)
   end
-  uv.fs_write(fd, table.concat(lines))
-  uv.fs_close(fd)
-  self:refresh()
+  local stat = uv.fs_fstat(self.fd)
+  if stat and stat.nlink > 0 and stat.size == self.size + #text then
+    for _, entry in ipairs(entries) do
+      self:_take(entry)
+    end
+    self.size = stat.size
+  else
+    -- Another Neovim wrote as well: its lines come first.
+    self:refresh()
+  end
 end
 
---- What is applied in one file, in order.
+--- What is applied in one file, in order. Not a copy: change nothing in it.
 ---@param suggestion_id string
 ---@param file string raw bytes
 ---@return SuggestionReview.Replacement[]
 function Applied:of_file(suggestion_id, file)
   local files = self.suggestions[suggestion_id]
-  return vim.tbl_values(files and files[file] or {})
+  if not files or not files[file] then
+    return {}
+  end
+  local key, version = file_key(suggestion_id, file), self:version_of(suggestion_id, file)
+  local kept = self.lists[key]
+  if not kept or kept.version ~= version then
+    kept = { version = version, list = require("suggestion-review.mapping").sorted(vim.tbl_values(files[file])) }
+    self.lists[key] = kept
+  end
+  return kept.list
 end
 
 ---@param suggestion_id string
@@ -153,6 +181,11 @@ end
 
 --- Forgets what is only in memory; for tests.
 function M.reset()
+  for _, one in pairs(open) do
+    if one.fd then
+      uv.fs_close(one.fd)
+    end
+  end
   open = {}
 end
 

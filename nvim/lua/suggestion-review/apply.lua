@@ -71,6 +71,44 @@ function M.place(suggestion, directory)
   }
 end
 
+--- Text of hunks whose digest was found right, by the very fields it was computed from.
+---@type table<SuggestionReview.Hunk, { diff: string, digest: string, kind: string, file: string, mode: string|nil, text: SuggestionReview.HunkText }>
+local verified = setmetatable({}, { __mode = "k" })
+
+---@param hunk SuggestionReview.Hunk
+---@return SuggestionReview.HunkText|nil
+---@return string|nil reason
+local function verified_text(hunk)
+  local known = verified[hunk]
+  local mode = hunk.kind == "delete" and hunk.old_mode or hunk.new_mode
+  if
+    known
+    and known.diff == hunk.diff
+    and known.digest == hunk.digest
+    and known.kind == hunk.kind
+    and known.file == digest.path(hunk)
+    and known.mode == mode
+  then
+    return known.text
+  end
+  if digest.of(hunk) ~= hunk.digest then
+    return nil, "what the server sent is not what its digest names; nothing was applied"
+  end
+  local text, reason = diff.text_of(hunk)
+  if not text then
+    return nil, reason
+  end
+  verified[hunk] = {
+    diff = hunk.diff,
+    digest = hunk.digest,
+    kind = hunk.kind,
+    file = digest.path(hunk),
+    mode = mode,
+    text = text,
+  }
+  return text
+end
+
 --- The replacement a decision stands for.
 ---@param want SuggestionReview.Want
 ---@return SuggestionReview.Replacement|nil
@@ -78,10 +116,7 @@ end
 ---@return SuggestionReview.HunkText|nil
 local function replacement_of(want)
   local hunk = want.hunk
-  if digest.of(hunk) ~= hunk.digest then
-    return nil, "what the server sent is not what its digest names; nothing was applied"
-  end
-  local text, reason = diff.text_of(hunk)
+  local text, reason = verified_text(hunk)
   if not text then
     return nil, reason
   end
@@ -197,17 +232,19 @@ local function all(items, status, reason)
   end
 end
 
----@param place SuggestionReview.Place
----@param file string
+local LINE_KINDS = { text = true, create = true, delete = true }
+
 ---@param list SuggestionReview.Replacement[]
----@return SuggestionReview.Replacement[] lines only
-local function line_replacements(place, file, list)
-  return vim.tbl_filter(function(replacement)
-    return replacement.kind == nil
-      or replacement.kind == "text"
-      or replacement.kind == "create"
-      or replacement.kind == "delete"
-  end, list)
+---@return SuggestionReview.Replacement[] those that are about lines
+local function line_replacements(list)
+  for _, one in ipairs(list) do
+    if not LINE_KINDS[one.kind or "text"] then
+      return vim.tbl_filter(function(replacement)
+        return LINE_KINDS[replacement.kind or "text"]
+      end, list)
+    end
+  end
+  return list
 end
 
 --- The path a file has in the worktree now: its old one until its renaming was applied.
@@ -235,6 +272,20 @@ local function path_now(place, file, old, renaming)
   return renaming and file or old
 end
 
+--- The text as it should be before the change, made only when it is asked for.
+---@class (exact) SuggestionReview.Expected
+---@field lines fun(): string[]
+---@field bare fun(): string[] the same in bare form, see `diff.bare`
+
+local NOTHING = {
+  lines = function()
+    return {}
+  end,
+  bare = function()
+    return {}
+  end,
+}
+
 --- What changes in a carrier whose lines are the file's lines.
 ---@param plan SuggestionReview.FilePlan
 ---@param base SuggestionReview.Base
@@ -242,17 +293,14 @@ end
 ---@param remove table<string, true>
 ---@param add SuggestionReview.Replacement[]
 ---@return SuggestionReview.TextChange[]|nil
----@return fun(): string[] expected
+---@return SuggestionReview.Expected
 ---@return string[] displaced
 ---@return string|nil reason
 ---@return table<string, string>|nil refused by key
 local function line_changes(plan, base, now, remove, add)
-  local nothing = function()
-    return {}
-  end
   local base_lines, shape = decode_base(base, plan.carrier.form)
   if not base_lines then
-    return nil, nothing, {}, shape --[[@as string]]
+    return nil, NOTHING, {}, shape --[[@as string]]
   end
   ---@cast shape SuggestionReview.Form
   plan.shape = shape
@@ -260,7 +308,7 @@ local function line_changes(plan, base, now, remove, add)
   for _, replacement in ipairs(now) do
     local decoded, reason = decode_replacement(replacement, shape)
     if not decoded then
-      return nil, nothing, {}, reason
+      return nil, NOTHING, {}, reason
     end
     expected_list[#expected_list + 1] = decoded
   end
@@ -273,9 +321,23 @@ local function line_changes(plan, base, now, remove, add)
     end
   end
   local changes, _, displaced = mapping.changes(base_lines, expected_list, remove, adding)
-  return changes, function()
-    return mapping.compose(base_lines, expected_list)
-  end, displaced, nil, refused
+  return changes,
+    {
+      lines = function()
+        return mapping.compose(base_lines, expected_list)
+      end,
+      bare = function()
+        local bare = base.bare[base_lines]
+        if not bare then
+          bare = diff.bare_lines(base_lines)
+          base.bare[base_lines] = bare
+        end
+        return mapping.compose_bare(bare, expected_list)
+      end,
+    },
+    displaced,
+    nil,
+    refused
 end
 
 --- What changes in a carrier whose lines are others than the file's (lone CR, UTF-16): both texts are decoded as a
@@ -286,7 +348,7 @@ end
 ---@param remove table<string, true>
 ---@param add SuggestionReview.Replacement[]
 ---@return SuggestionReview.TextChange[]|nil
----@return fun(): string[] expected
+---@return SuggestionReview.Expected
 ---@return string[] displaced
 ---@return string|nil reason
 local function whole_changes(plan, base, now, remove, add)
@@ -299,9 +361,7 @@ local function whole_changes(plan, base, now, remove, add)
   local expected, reason = decoded(now)
   local wanted, wanted_reason = decoded(after)
   if not expected or not wanted then
-    return nil, function()
-      return {}
-    end, {}, reason or wanted_reason
+    return nil, NOTHING, {}, reason or wanted_reason
   end
   plan.shape = shape
   local keys = vim.tbl_keys(remove)
@@ -320,9 +380,16 @@ local function whole_changes(plan, base, now, remove, add)
       base_to = #base.lines,
     }
   end
-  return changes, function()
-    return expected
-  end, displaced
+  return changes,
+    {
+      lines = function()
+        return expected
+      end,
+      bare = function()
+        return diff.bare_lines(expected)
+      end,
+    },
+    displaced
 end
 
 ---@param place SuggestionReview.Place
@@ -335,7 +402,7 @@ local function plan_lines(place, plan, base, relative)
   if not path then
     return all(items, "refused", reason)
   end
-  local now = line_replacements(place, plan.file, place.applied:of_file(id, plan.file))
+  local now = line_replacements(place.applied:of_file(id, plan.file))
   local remove, add = {}, {}
   for _, item in ipairs(items) do
     if item.want.state == "accepted" or item.want.state == "modified" then
@@ -366,8 +433,12 @@ local function plan_lines(place, plan, base, relative)
   end
 
   local stat = vim.uv.fs_lstat(path)
-  local _, after = mapping.changes({}, now, remove, add)
-  local expected_exists, wanted_exists = exists_with(base, now), exists_with(base, after)
+  local after, expected_exists, wanted_exists = nil, true, true
+  if not base.exists or (items[1].hunk.kind == "delete") then
+    local _, wanted = mapping.changes({}, now, remove, add)
+    after = wanted
+    expected_exists, wanted_exists = exists_with(base, now), exists_with(base, after)
+  end
   if expected_exists ~= wanted_exists then
     local expected = table.concat(mapping.compose(base.lines, now))
     local wanted = table.concat(mapping.compose(base.lines, after))
@@ -462,12 +533,12 @@ local function plan_lines(place, plan, base, relative)
   end
   plan.carrier, plan.tick = carried, carrier.tick(carried)
 
-  local changes, expected_lines, displaced, refused, shape_reason
+  local changes, expected, displaced, refused, shape_reason
   local line_wise = form.line_wise(carried.form)
   if line_wise then
-    changes, expected_lines, displaced, shape_reason, refused = line_changes(plan, base, now, remove, add)
+    changes, expected, displaced, shape_reason, refused = line_changes(plan, base, now, remove, add)
   else
-    changes, expected_lines, displaced, shape_reason = whole_changes(plan, base, now, remove, add)
+    changes, expected, displaced, shape_reason = whole_changes(plan, base, now, remove, add)
   end
   if not changes then
     return all(items, "refused", shape_reason)
@@ -491,19 +562,19 @@ local function plan_lines(place, plan, base, relative)
     placed = mapping.place(changes, nil, nil)
     total = vim.api.nvim_buf_line_count(buf --[[@as integer]])
   else
-    local expected = expected_lines()
-    local expected_text, actual_text = table.concat(expected), carrier.text(carried)
-    if expected_text == actual_text then
+    local actual = carrier.bare(carried)
+    total = #actual
+    local ranges = diff.ranges_near(expected.bare(), actual)
+    if not ranges then
       placed = mapping.place(changes, nil, nil)
-      total = #expected
       if buf then
         in_step[buf] = { tick = tick, key = step_key }
         known = in_step[buf]
       end
     else
-      local actual = diff.split_lines(actual_text)
-      total = #actual
-      placed = mapping.place(changes, expected, actual, diff.ranges_of_text(expected_text, actual_text))
+      placed = mapping.place(changes, expected.lines, function()
+        return diff.bare_lines(actual)
+      end, ranges)
       known = nil
     end
   end

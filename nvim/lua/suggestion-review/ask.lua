@@ -58,12 +58,12 @@ function M.attachments(buf, opts)
   local count = vim.api.nvim_buf_line_count(buf)
   if opts.first_line then
     local first = math.max(1, math.min(opts.first_line, count))
-    local last = math.max(first, math.min(opts.last_line or first, count))
-    local text = table.concat(vim.api.nvim_buf_get_lines(buf, first - 1, last, false), "\n")
+    local final = math.max(first, math.min(opts.last_line or first, count))
+    local text = table.concat(vim.api.nvim_buf_get_lines(buf, first - 1, final, false), "\n")
     if #text > MAX_ATTACHED then
       text = nil
     end
-    return { { file = file, text = text, first_line = first, last_line = last } }
+    return { { file = file, text = text, first_line = first, last_line = final } }
   end
   -- The agent has the file as it was committed; only what it cannot see is worth sending.
   if not vim.bo[buf].modified then
@@ -79,17 +79,25 @@ end
 ---@param callback fun(project?: string)
 local function with_project(target, callback)
   local projects = vim.tbl_keys(target and target.projects or {})
-  if #projects <= 1 then return callback(projects[1]) end
+  if #projects <= 1 then
+    return callback(projects[1])
+  end
   table.sort(projects)
   local root = vim.fs.root(0, { ".jj", ".git" }) or vim.fs.root(vim.fn.getcwd(), { ".jj", ".git" })
   root = root and vim.uv.fs_realpath(root)
-  if root and vim.list_contains(projects, root) then return callback(root) end
+  if root and vim.list_contains(projects, root) then
+    return callback(root)
+  end
   local review = package.loaded["suggestion-review.review"]
   local id = review and review.current_id()
   local suggestion = id and require("suggestion-review.store").get(id)
-  if suggestion then return callback(suggestion.project) end
+  if suggestion then
+    return callback(suggestion.project)
+  end
   vim.ui.select(projects, { prompt = "Which project's agent?" }, function(choice)
-    if choice then callback(choice) end
+    if choice then
+      callback(choice)
+    end
   end)
 end
 
@@ -101,29 +109,31 @@ local function send(text, attachments, opts)
   local notify = require("suggestion-review.notify")
   local target = client.get(opts.server)
   local server = target and target.server.name
-  client.request({
-    type = "ask",
-    request = {
-      text = text,
-      attachments = #attachments > 0 and attachments or nil,
-      session_id = opts.session_id,
-      project = server and project_of(server),
-    },
-  }, function(err, data)
-    if err then
-      return notify.error("Not asked: " .. err.message)
-    end
-    asked[data.session_id] = true
-    last_session, last_server = data.session_id, server
-    local with = ""
-    local first = attachments[1]
-    if first and first.first_line then
-      with = (" about %s, lines %d to %d"):format(first.file, first.first_line, first.last_line)
-    elseif first then
-      with = " about " .. first.file
-    end
-    notify.info(("Asked%s; :Suggest abort stops it"):format(with))
-  end, server)
+  with_project(target, function(project)
+    client.request({
+      type = "ask",
+      request = {
+        text = text,
+        attachments = #attachments > 0 and attachments or nil,
+        session_id = opts.session_id,
+        project = project,
+      },
+    }, function(err, data)
+      if err then
+        return notify.error("Not asked: " .. err.message)
+      end
+      asked[data.session_id] = true
+      last = { session = data.session_id, server = server, project = project }
+      local with = ""
+      local first = attachments[1]
+      if first and first.first_line then
+        with = (" about %s, lines %d to %d"):format(first.file, first.first_line, first.last_line)
+      elseif first then
+        with = " about " .. first.file
+      end
+      notify.info(("Asked%s; :Suggest abort stops it"):format(with))
+    end, server)
+  end)
 end
 
 --- Asks the agent. Without `text` the prompt is asked for.
@@ -152,13 +162,19 @@ function M.abort()
   local client = require("suggestion-review.client")
   local notify = require("suggestion-review.notify")
   local function stop(request, server)
-    if next(request) == nil then request = vim.empty_dict() end
+    if next(request) == nil then
+      request = vim.empty_dict()
+    end
     client.request({ type = "abort", request = request }, function(err, data)
-      if err then return notify.error("Not stopped: " .. err.message) end
+      if err then
+        return notify.error("Not stopped: " .. err.message)
+      end
       notify.info(data.aborted and "The agent was stopped" or "The agent was not working")
     end, server)
   end
-  if last then return stop({ session_id = last.session, project = last.project }, last.server) end
+  if last then
+    return stop({ session_id = last.session, project = last.project }, last.server)
+  end
   local target = client.get()
   with_project(target, function(project)
     stop({ project = project }, target and target.server.name)

@@ -9,7 +9,8 @@ local M = {}
 ---@field lines string[]
 ---@field exists boolean
 ---@field source "git"|"server"|"none"
----@field decoded table<string, string[]|false> lines as a buffer of some form holds them
+---@field decoded table<string, any> lines as a buffer of some form holds them
+---@field bare table<string[], string[]> bare form of line lists, see `diff.bare`
 
 ---@type table<string, SuggestionReview.Base>
 local cache = {}
@@ -40,7 +41,7 @@ end
 ---@param source "git"|"server"|"none"
 ---@return SuggestionReview.Base
 local function make(bytes, exists, source)
-  return { bytes = bytes, lines = diff.split_lines(bytes), exists = exists, source = source, decoded = {} }
+  return { bytes = bytes, lines = diff.split_lines(bytes), exists = exists, source = source, decoded = {}, bare = {} }
 end
 
 --- Whether `base` has the lines that `hunk` says it replaces, where it says so.

@@ -89,7 +89,7 @@ function M.open(path, load)
   return { path = path, form = none, exists = true, bytes = bytes, stat = stat }
 end
 
---- The text now, with "\n" ends. For a file on disk whose ends are CR LF only, `as_unix` hides them.
+--- The text now, with "\n" ends.
 ---@param carrier SuggestionReview.Carrier
 ---@return string
 function M.text(carrier)
@@ -100,6 +100,16 @@ function M.text(carrier)
     return (carrier.bytes:gsub("\r\n", "\n"))
   end
   return carrier.bytes --[[@as string]]
+end
+
+--- Its lines in bare form (see `diff.bare`).
+---@param carrier SuggestionReview.Carrier
+---@return string[]
+function M.bare(carrier)
+  if carrier.buf then
+    return form.buffer_lines(carrier.buf)
+  end
+  return diff.bare_lines(diff.split_lines(M.text(carrier)))
 end
 
 --- Something that is the same only while nobody changed the text.

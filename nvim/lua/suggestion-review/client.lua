@@ -214,8 +214,8 @@ function Client:drop()
   end
 end
 
---- Connects: TCP, proof, the journal's position and the projects, upgrade, all on one connection, so that what proved itself is
---- what gets the token.
+--- Connects: TCP, proof, the journal's position and the projects, upgrade, all on one connection, so that what proved
+--- itself is what gets the token.
 function Client:connect()
   self:drop()
   local generation = self.generation
@@ -561,7 +561,9 @@ end
 ---@param event SuggestionReview.Event
 function Client:take_in(event)
   event.server = self.server.name
-  if event.project then self.projects[event.project] = true end
+  if event.project then
+    self.projects[event.project] = true
+  end
   if self.replay_until and event.seq <= self.replay_until then
     event.replayed = true
   end

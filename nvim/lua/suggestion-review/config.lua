@@ -24,7 +24,6 @@ local defaults = {
     height = 0.8,
     layout = "unified",
     border = nil, -- default: 'winborder', or "rounded"
-    context = 3,
     word_diff = true,
     treesitter = true,
     file_panel = true,
@@ -115,7 +114,6 @@ local schema = {
     height = fraction,
     layout = one_of("unified", "side-by-side"),
     border = { "string", "table" },
-    context = count,
     word_diff = "boolean",
     treesitter = "boolean",
     file_panel = "boolean",
@@ -203,7 +201,9 @@ local function merge(into, given, shape, path)
       )
     elseif type(rule) == "table" and not rule.check and not vim.islist(rule) then
       if rule.off and value == false then
-        into[name] = false
+        for key_name in pairs(into[name]) do
+          into[name][key_name] = false
+        end
       elseif type(value) ~= "table" then
         problems[#problems + 1] = ("%s: expected table, got %s"):format(full, type(value))
       else
@@ -234,14 +234,13 @@ local function build()
   end
   -- opencode.nvim takes its options from this variable; the part meant for us is welcome there too.
   local opencode = vim.g.opencode_opts
-  if type(opencode) == "table" and type(opencode.suggestion_review) == "table" then
-    merge(config, opencode.suggestion_review, schema, "")
-  end
-  if global then
-    merge(config, global, schema, "")
-  end
-  if from_setup then
-    merge(config, from_setup, schema, "")
+  opencode = type(opencode) == "table" and opencode.suggestion_review
+  for _, given in ipairs({ type(opencode) == "table" and opencode or {}, global or {}, from_setup or {} }) do
+    merge(config, given, schema, "")
+    local own = type(given.keymaps) == "table" and given.keymaps.open_review
+    if given.global_keymaps == false and not own then
+      config.keymaps.open_review = false
+    end
   end
   if #problems > 0 then
     local text = "suggestion-review: " .. table.concat(problems, "\n  ")
@@ -266,7 +265,9 @@ end
 function M.setup(opts)
   vim.validate("opts", opts, "table", true)
   -- The shape that opencode.nvim's options have is taken as well.
-  if opts and type(opts.suggestion_review) == "table" then opts = opts.suggestion_review end
+  if opts and type(opts.suggestion_review) == "table" then
+    opts = opts.suggestion_review
+  end
   from_setup = opts and vim.deepcopy(opts) or nil
   merged = build()
 end

@@ -71,7 +71,14 @@ function M.open(session, item, door)
 
   local width = math.min(vim.o.columns, 160)
   local each = math.floor(width / 2) - 2
-  local tallest = math.max(#ours, #theirs, 3)
+  local function rows_for(lines)
+    local rows = 0
+    for _, line in ipairs(lines) do
+      rows = rows + math.max(1, math.ceil(vim.api.nvim_strwidth(line:gsub("%c", " ")) / each))
+    end
+    return rows
+  end
+  local tallest = math.max(rows_for(ours), rows_for(theirs), 3)
   local height = math.max(3, math.min(tallest, vim.o.lines - vim.o.cmdheight - 6))
   local row = math.max(0, math.floor((vim.o.lines - height - 2) / 2))
   local left = math.floor((vim.o.columns - width) / 2)
@@ -192,8 +199,9 @@ function M.open(session, item, door)
     { "e", "edit", not removes and edit or nil },
     { "q", "leave undecided", close },
   }
-  local footer = {}
-  for _, hint in ipairs(hints) do
+  local footers = { {}, {} }
+  for i, hint in ipairs(hints) do
+    local footer = footers[i <= 3 and 1 or 2]
     if hint[3] then
       footer[#footer + 1] = { (" %s"):format(hint[1]), "SuggestionReviewKey" }
       footer[#footer + 1] = { (" %s "):format(hint[2]), "SuggestionReviewHint" }
@@ -222,12 +230,13 @@ function M.open(session, item, door)
       style = "minimal",
       border = "rounded",
       title = { { pane.title, "SuggestionReviewTitle" } },
-      footer = i == 1 and footer or { { " your edits touch the same lines ", "SuggestionReviewNotApplied" } },
+      footer = footers[i],
       zindex = 55,
     })
     wins[i] = win
     vim.wo[win].winhighlight = "Normal:SuggestionReviewNormal,FloatBorder:SuggestionReviewBorder"
     vim.wo[win].scrollbind = true
+    vim.wo[win].wrap, vim.wo[win].linebreak, vim.wo[win].breakindent = true, true, true
     for _, hint in ipairs(hints) do
       if hint[3] then
         vim.keymap.set("n", hint[1], hint[3], { buffer = buf, nowait = true, desc = "Conflict: " .. hint[2] })

@@ -11,6 +11,7 @@ local M = {}
 ---@field path string
 ---@field offset integer bytes read so far
 ---@field intents table<string, SuggestionReview.Record[]> unanswered, by request id
+---@field voided table<string, SuggestionReview.Record[]> refused, or given up on
 ---@field by_hunk table<string, SuggestionReview.Record> latest, by hunk id
 ---@field history SuggestionReview.Record[] every decision that stood once, oldest first
 
@@ -57,11 +58,13 @@ local function take_in(ledger, entry)
     end
     ledger.intents[entry.request_id] = records
   elseif entry.t == "done" then
-    for _, record in ipairs(ledger.intents[entry.request_id] or {}) do
+    -- An answer outweighs another Neovim's guess that none would come.
+    for _, record in ipairs(ledger.intents[entry.request_id] or ledger.voided[entry.request_id] or {}) do
       stand(ledger, record)
     end
-    ledger.intents[entry.request_id] = nil
+    ledger.intents[entry.request_id], ledger.voided[entry.request_id] = nil, nil
   elseif entry.t == "void" then
+    ledger.voided[entry.request_id] = ledger.intents[entry.request_id]
     ledger.intents[entry.request_id] = nil
   elseif entry.t == "state" then
     for _, item in ipairs(entry.items) do
@@ -85,7 +88,7 @@ end
 local function read(id)
   local ledger = ledgers[id]
   if not ledger then
-    ledger = { path = path_of(id), offset = 0, intents = {}, by_hunk = {}, history = {} }
+    ledger = { path = path_of(id), offset = 0, intents = {}, voided = {}, by_hunk = {}, history = {} }
     ledgers[id] = ledger
   end
   local file = io.open(ledger.path, "rb")
@@ -314,8 +317,11 @@ function M._follow(suggestion, hunks, callback)
   append(suggestion.id, { t = "state", at = now(), items = items }, callback)
 end
 
---- Intents whose answer never came (the connection or this Neovim broke off) are settled by what the server reports
---- of those hunks: the developer did press the key; the question is only whether it arrived.
+--- Seconds after which an intent without an answer is taken for abandoned.
+local PATIENCE = 10
+
+--- Intents whose answer never came (the connection or a Neovim broke off) are settled by what the server reports of
+--- those hunks: the developer did press the key; the question is only whether it arrived.
 ---@param suggestion SuggestionReview.Suggestion with hunks
 function M.settle_unanswered(suggestion)
   local ledger = read(suggestion.id)
@@ -324,8 +330,10 @@ function M.settle_unanswered(suggestion)
   end
   local in_flight = require("suggestion-review.feedback").in_flight()
   local store = require("suggestion-review.store")
+  local old = os.date("!%Y-%m-%dT%H:%M:%SZ", os.time() - PATIENCE) --[[@as string]]
   for request_id, records in pairs(ledger.intents) do
-    if not in_flight[request_id] then
+    local abandoned = records[1] == nil or records[1].at <= old
+    if abandoned and not in_flight[request_id] then
       local arrived = #records > 0
       for _, record in ipairs(records) do
         local hunk = store.hunk(suggestion.id, record.hunk.id)

@@ -188,6 +188,55 @@ function M.sides(parsed)
   return text
 end
 
+--- The sides of a well-formed hunk in one pass, lines without their ends; for showing a thousand hunks at once. Nil
+--- for anything out of the ordinary, which `parse` then looks at.
+---@param diff string
+---@return { before: string[], old: string[], new: string[], after: string[], no_newline_old: boolean, no_newline_new: boolean }|nil
+function M.quick_sides(diff)
+  local _, head_end, b, d = diff:find("^@@ %-%d+,?(%d*) %+%d+,?(%d*) @@[^\n]*\n")
+  if not head_end then
+    return nil
+  end
+  local before, old, new, after = {}, {}, {}, {}
+  local no_newline_old, no_newline_new = false, false
+  local at, size, last = head_end + 1, #diff, nil
+  local find, sub, byte = string.find, string.sub, string.byte
+  while at <= size do
+    local stop = find(diff, "\n", at, true) or size + 1
+    local mark = byte(diff, at)
+    if mark == 32 then
+      local list = (#old > 0 or #new > 0) and after or before
+      list[#list + 1] = sub(diff, at + 1, stop - 1)
+      last = nil
+    elseif mark == 45 or mark == 43 then
+      if #after > 0 then
+        return nil
+      end
+      local list = mark == 45 and old or new
+      list[#list + 1] = sub(diff, at + 1, stop - 1)
+      last = mark
+    elseif mark == 92 then
+      no_newline_old = no_newline_old or last == 45
+      no_newline_new = no_newline_new or last == 43
+    else
+      return nil
+    end
+    at = stop + 1
+  end
+  local context = #before + #after
+  if context + #old ~= (b == "" and 1 or tonumber(b)) or context + #new ~= (d == "" and 1 or tonumber(d)) then
+    return nil
+  end
+  return {
+    before = before,
+    old = old,
+    new = new,
+    after = after,
+    no_newline_old = no_newline_old,
+    no_newline_new = no_newline_new,
+  }
+end
+
 --- Whether the hunk's `diff` is a unified diff of lines.
 ---@param hunk SuggestionReview.Hunk
 ---@return boolean
@@ -339,6 +388,69 @@ function M.ranges_of_text(a, b, opts)
     range[2] = range[1] + a_count
     range[3] = b_count == 0 and b_start or b_start - 1
     range[4] = range[3] + b_count
+  end
+  return found
+end
+
+--- A line without its "\n"; one that has none (the last of a file without a final newline) gets one instead, so that
+--- both forms stay apart and neither loses anything. Its own inverse.
+---@param line string
+---@return string
+function M.bare(line)
+  return line:sub(-1) == "\n" and line:sub(1, -2) or line .. "\n"
+end
+
+---@param lines string[]
+---@return string[]
+function M.bare_lines(lines)
+  local out = {}
+  for i, line in ipairs(lines) do
+    out[i] = M.bare(line)
+  end
+  return out
+end
+
+--- Lines of common text kept around what differs, so that a difference can slide as it would in the whole texts.
+local MARGIN = 200
+
+---@param bare string[]
+---@param from integer 1-based
+---@param to integer
+local function text_of_bare(bare, from, to)
+  if to < from then
+    return ""
+  end
+  local text = table.concat(bare, "\n", from, to)
+  return bare[to]:sub(-1) == "\n" and text:sub(1, -2) or text .. "\n"
+end
+
+--- `ranges` for long lists of bare lines that differ in one region: what is the same before and after it is only
+--- looked over. Nil when the lists are the same.
+---@param a string[]
+---@param b string[]
+---@param margin? integer
+---@return integer[][]|nil
+function M.ranges_near(a, b, margin)
+  margin = margin or MARGIN
+  local shorter = math.min(#a, #b)
+  local head = 0
+  while head < shorter and a[head + 1] == b[head + 1] do
+    head = head + 1
+  end
+  if head == #a and head == #b then
+    return nil
+  end
+  local tail = 0
+  while tail < shorter - head and a[#a - tail] == b[#b - tail] do
+    tail = tail + 1
+  end
+  local skip = math.max(0, head - margin)
+  local keep = math.max(0, tail - margin)
+  local found = M.ranges_of_text(text_of_bare(a, skip + 1, #a - keep), text_of_bare(b, skip + 1, #b - keep))
+  for _, range in ipairs(found) do
+    for i = 1, 4 do
+      range[i] = range[i] + skip
+    end
   end
   return found
 end

@@ -5,6 +5,7 @@ local M = {}
 
 ---@alias SuggestionReview.Callback fun(err?: SuggestionReview.Error, data?: table)
 
+local MISFIT = "The server's digest of %s does not fit the text it sent; nothing was decided"
 local OUTCOME = { accept = "accepted", reject = "rejected", modify = "modified" }
 
 ---@type table<string, true>
@@ -67,7 +68,8 @@ end
 ---@param request_id string
 ---@param command table
 ---@param callback SuggestionReview.Callback?
-local function send(suggestion, request_id, command, callback)
+---@param expected? integer how many hunks it is to set
+local function send(suggestion, request_id, command, callback, expected)
   local decisions = require("suggestion-review.decisions")
   local store = require("suggestion-review.store")
   in_flight[request_id] = true
@@ -78,8 +80,8 @@ local function send(suggestion, request_id, command, callback)
       if err.code ~= "disconnected" and err.code ~= "timeout" then
         decisions.void(suggestion.id, request_id, err.message)
       end
-      if err.code == "stale_hunk" and err.details and err.details.hunk then
-        store.merge(suggestion.id, { err.details.hunk })
+      if err.code == "stale_hunk" then
+        store.fetch(suggestion.id)
       end
       if callback then
         callback(err)
@@ -88,6 +90,14 @@ local function send(suggestion, request_id, command, callback)
     end
     decisions.confirm(suggestion.id, request_id)
     store.merge(suggestion.id, data.hunks or {})
+    if expected and data.changed ~= expected then
+      -- Another client decided some of them in the meantime: what is kept here follows what became of them.
+      store.fetch(suggestion.id, function(_, whole)
+        if whole then
+          decisions.follow(whole, whole.hunks)
+        end
+      end)
+    end
     if callback then
       callback(nil, data)
     end
@@ -115,11 +125,7 @@ function M.decide(suggestion_id, hunk, action, opts, callback)
     return refuse(callback, "invalid_request", "A modification needs the edited diff")
   end
   if not require("suggestion-review.digest").fits(hunk) then
-    return refuse(
-      callback,
-      "local",
-      ("The server's digest of %s does not fit the text it sent; nothing was decided"):format(hunk.file)
-    )
+    return refuse(callback, "local", MISFIT:format(hunk.file))
   end
   local request_id = new_id()
   local item =
@@ -212,30 +218,35 @@ function M.batch(suggestion_id, opts, callback)
   if #items == 0 then
     return refuse(callback, "nothing_to_do", "There is no hunk left to decide")
   end
-  for _, item in ipairs(items) do
-    if not fits(item.hunk) then
-      return refuse(
-        callback,
-        "local",
-        ("The server's digest of %s does not fit the text it sent; nothing was decided"):format(
-          item.hunk.file
-        )
-      )
-    end
-  end
   local request_id = new_id()
   request.request_id = request_id
   in_flight[request_id] = true
-  require("suggestion-review.decisions").intend(suggestion, request_id, items, function(err)
-    if err then
-      in_flight[request_id] = nil
-      return refuse(
-        callback,
-        "local",
-        "The decisions could not be kept on disk, so they were not sent: " .. err
-      )
+  local function fail(code, message)
+    in_flight[request_id] = nil
+    refuse(callback, code, message)
+  end
+  -- Thousands of digests take a while: the editor gets its turns in between.
+  local task = require("suggestion-review.task")
+  task.run(function()
+    local breathe = task.breather()
+    for _, item in ipairs(items) do
+      breathe()
+      if not fits(item.hunk) then
+        return item.hunk
+      end
     end
-    send(suggestion, request_id, { type = "batch", request = request }, callback)
+  end, function(failed, misfit)
+    if failed then
+      return fail("local", "The digests could not be checked: " .. tostring(failed))
+    elseif misfit then
+      return fail("local", MISFIT:format(misfit.file))
+    end
+    require("suggestion-review.decisions").intend(suggestion, request_id, items, function(err)
+      if err then
+        return fail("local", "The decisions could not be kept on disk, so they were not sent: " .. err)
+      end
+      send(suggestion, request_id, { type = "batch", request = request }, callback, #items)
+    end)
   end)
 end
 
@@ -257,16 +268,20 @@ local function step(direction, suggestion_id, opts, callback)
       return callback and callback(err)
     end
     store.merge(suggestion_id, data.hunks or {})
-    local hunks = data.hunks or {}
-    -- An answer names 200 hunks at most; for more, the events have brought the rest.
-    if data.changed and data.changed > #hunks and suggestion.hunks then
-      hunks = suggestion.hunks
+    local function follow(hunks)
+      require("suggestion-review.decisions").follow(suggestion, hunks, function()
+        if callback then
+          callback(nil, data)
+        end
+      end)
     end
-    require("suggestion-review.decisions").follow(suggestion, hunks, function()
-      if callback then
-        callback(nil, data)
-      end
-    end)
+    -- An answer names 200 hunks at most; for more, all are looked at.
+    if data.changed and data.changed > #(data.hunks or {}) then
+      return store.fetch(suggestion_id, function(_, whole)
+        follow(whole and whole.hunks or data.hunks)
+      end)
+    end
+    follow(data.hunks or {})
   end, suggestion.server)
 end
 

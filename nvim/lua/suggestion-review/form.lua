@@ -105,26 +105,33 @@ function M.line_wise(form)
   return form.eol ~= "mac" and (is_utf8(form.encoding) or not form.encoding:find("^u[ct][sf]"))
 end
 
---- The buffer's text with "\n" ends, as `:write` would store it ('fixeol' apart).
+--- The buffer's lines in bare form (see `diff.bare`), as `:write` would store them ('fixeol' apart).
 ---@param buf integer
----@return string
-function M.buffer_text(buf)
+---@return string[]
+function M.buffer_lines(buf)
   local lines = vim.api.nvim_buf_get_lines(buf, 0, -1, false)
   if #lines == 1 and lines[1] == "" then
     -- A file without a byte and one with a single empty line look alike but for their size.
     local empty = vim.api.nvim_buf_call(buf, function()
       return vim.fn.wordcount().bytes == 0
     end)
-    return not empty and vim.bo[buf].eol and "\n" or ""
+    return not empty and vim.bo[buf].eol and lines or {}
   end
-  local text = table.concat(lines, "\n")
-  return vim.bo[buf].eol and text .. "\n" or text
+  if not vim.bo[buf].eol then
+    if lines[#lines] == "" then
+      lines[#lines] = nil
+    else
+      lines[#lines] = lines[#lines] .. "\n"
+    end
+  end
+  return lines
 end
 
+--- The buffer's text with "\n" ends.
 ---@param buf integer
----@return string[]
-function M.buffer_lines(buf)
-  return diff.split_lines(M.buffer_text(buf))
+---@return string
+function M.buffer_text(buf)
+  return table.concat(diff.bare_lines(M.buffer_lines(buf)))
 end
 
 return M

@@ -170,6 +170,30 @@ function M.blob(oid, opts)
   return M.run({ "cat-file", "blob", oid }, opts).stdout
 end
 
+--- Bytes of many blobs, by object id, with one process.
+---@param oids string[]
+---@param opts SuggestionReview.GitOpts
+---@return table<string, string>
+function M.blobs(oids, opts)
+  local blobs = {}
+  if #oids == 0 then
+    return blobs
+  end
+  local stdin = table.concat(oids, "\n") .. "\n"
+  local out = M.run({ "cat-file", "--batch" }, vim.tbl_extend("force", opts, { stdin = stdin })).stdout
+  local at = 1
+  for _, oid in ipairs(oids) do
+    local stop = out:find("\n", at, true)
+    local size = stop and tonumber(out:sub(at, stop - 1):match("^%x+ blob (%d+)$"))
+    if not size then
+      error({ message = "git does not have the blob " .. oid }, 0)
+    end
+    blobs[oid] = out:sub(stop + 1, stop + size)
+    at = stop + size + 2
+  end
+  return blobs
+end
+
 --- Version of git as numbers, or nil.
 ---@param text string output of `git version`
 ---@return integer? major

@@ -52,9 +52,20 @@ local function earlier(a, b)
   return a.order < b.order
 end
 
+--- In the order of the base; the list itself where it is in order already.
 ---@param replacements SuggestionReview.Replacement[]
 ---@return SuggestionReview.Replacement[]
 function M.sorted(replacements)
+  local in_order = true
+  for i = 2, #replacements do
+    if earlier(replacements[i], replacements[i - 1]) then
+      in_order = false
+      break
+    end
+  end
+  if in_order then
+    return replacements
+  end
   local list = vim.list_slice(replacements)
   table.sort(list, earlier)
   return list
@@ -79,6 +90,30 @@ local function compose_range(base, replacements, from, to)
     line = replacement.at + replacement.count
   end
   for i = line + 1, to do
+    n = n + 1
+    out[n] = base[i]
+  end
+  return out
+end
+
+--- `compose` for lines in bare form (see `diff.bare`).
+---@param base string[] bare
+---@param replacements SuggestionReview.Replacement[]
+---@return string[] bare
+function M.compose_bare(base, replacements)
+  local out, n, line = {}, 0, 0
+  for _, replacement in ipairs(M.sorted(replacements)) do
+    for i = line + 1, replacement.at do
+      n = n + 1
+      out[n] = base[i]
+    end
+    for _, text in ipairs(replacement.lines) do
+      n = n + 1
+      out[n] = diff.bare(text)
+    end
+    line = replacement.at + replacement.count
+  end
+  for i = line + 1, #base do
     n = n + 1
     out[n] = base[i]
   end
@@ -219,8 +254,8 @@ end
 
 --- Carries changes of the expected text over to the actual one.
 ---@param changes SuggestionReview.TextChange[] in order
----@param expected string[]|nil nil when the actual text is the expected one
----@param actual string[]|nil
+---@param expected string[]|(fun(): string[])|nil nil when the actual text is the expected one
+---@param actual string[]|(fun(): string[])|nil
 ---@param ranges? integer[][] differences between the two, if known already
 ---@return SuggestionReview.Placed[]
 function M.place(changes, expected, actual, ranges)
@@ -232,7 +267,20 @@ function M.place(changes, expected, actual, ranges)
     end
     return placed
   end
-  ranges = ranges or diff.ranges(expected, actual)
+  -- Whole line lists are wanted only where something touches.
+  local function expected_lines()
+    if type(expected) == "function" then
+      expected = expected()
+    end
+    return expected
+  end
+  local function actual_lines()
+    if type(actual) == "function" then
+      actual = actual()
+    end
+    return actual
+  end
+  ranges = ranges or diff.ranges(expected_lines(), actual_lines())
   local at, shift = 1, 0
   local i = 1
   while i <= #changes do
@@ -275,6 +323,7 @@ function M.place(changes, expected, actual, ranges)
         end
       end
       local actual_from, actual_to = from + shift, to + end_shift
+      local expected, actual = expected_lines(), actual_lines()
       local ours = vim.list_slice(actual, actual_from + 1, actual_to)
       local theirs, base, line = {}, vim.list_slice(expected, from + 1, to), from
       for _, member in ipairs(members) do

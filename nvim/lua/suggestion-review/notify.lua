@@ -4,6 +4,14 @@ local M = {}
 
 local TITLE = { title = "suggestion-review" }
 
+--- Text from elsewhere as one line that cannot play tricks on a terminal.
+---@param text string
+---@return string
+local function plain(text)
+  text = text:gsub("%c+", " ")
+  return #text > 500 and vim.fn.strcharpart(text, 0, 400) .. "…" or text
+end
+
 ---@param message string
 ---@param level integer
 local function say(message, level)
@@ -58,7 +66,7 @@ end
 ---@param suggestion SuggestionReview.Summary
 ---@return string
 function M.ready_text(suggestion)
-  local title = vim.split(suggestion.description, "\n", { plain = true })[1]
+  local title = plain(vim.split(suggestion.description, "\n", { plain = true })[1])
   local text = ("Suggestion ready: %s (%s in %s)"):format(
     title,
     counted(suggestion.hunk_count, "hunk"),
@@ -87,6 +95,23 @@ local PATTERNS = {
 }
 M.patterns = PATTERNS
 
+--- A suggestion without its hunks: autocommand data is copied, and thousands of hunks with each event are felt.
+---@param id string?
+---@return SuggestionReview.Summary?
+local function summary(id)
+  local suggestion = id and require("suggestion-review.store").get(id)
+  if not suggestion then
+    return nil
+  end
+  local copy = {}
+  for name, value in pairs(suggestion) do
+    if name ~= "hunks" and name ~= "file_summaries" then
+      copy[name] = value
+    end
+  end
+  return copy
+end
+
 ---@param event SuggestionReview.Event
 local function fire(event)
   local pattern = PATTERNS[event.type]
@@ -97,7 +122,7 @@ local function fire(event)
   vim.api.nvim_exec_autocmds("User", {
     pattern = pattern,
     modeline = false,
-    data = { event = event, suggestion = id and require("suggestion-review.store").get(id) or nil },
+    data = { event = event, suggestion = summary(id) },
   })
 end
 
@@ -121,12 +146,12 @@ tell["suggestion.error"] = function(event, settings)
   if not settings.on_error then
     return
   end
-  M.error(("%s (%s)"):format(event.message, event.code))
+  M.error(("%s (%s)"):format(plain(event.message), event.code))
 end
 
 tell["suggestion.status"] = function(event, settings)
   if settings.on_status and not event.replayed then
-    M.info(event.message)
+    M.info(plain(event.message))
   end
 end
 
@@ -138,9 +163,9 @@ tell["agent.turn"] = function(event, settings)
   local ask = package.loaded["suggestion-review.ask"]
   local asked = ask and ask.is_ours(event)
   if event.state == "error" and settings.on_error then
-    M.warn(event.message)
+    M.warn(plain(event.message))
   elseif event.state == "idle" and (asked or settings.on_status) then
-    M.info(event.message)
+    M.info(plain(event.message))
   end
 end
 
@@ -194,6 +219,20 @@ local function greet(server)
   )
 end
 
+--- Where the agent works in a checkout that is open here (one user), its files have just changed.
+---@param event SuggestionReview.Event
+local function reload(event)
+  if event.type ~= "suggestion.status" or event.status ~= "settled" or event.replayed then
+    return
+  end
+  local folder = event.project .. "/"
+  for _, buf in ipairs(vim.api.nvim_list_bufs()) do
+    if vim.api.nvim_buf_is_loaded(buf) and vim.startswith(vim.api.nvim_buf_get_name(buf), folder) then
+      return vim.cmd("silent! checktime")
+    end
+  end
+end
+
 local attached = false
 
 --- Starts listening to the store; once is enough.
@@ -213,6 +252,7 @@ function M.attach()
     if handler then
       handler(event, require("suggestion-review.config").get().notifications)
     end
+    reload(event)
     fire(event)
   end)
 end

@@ -25,7 +25,7 @@ function M.show(plan)
     width = width,
     height = height,
     style = "minimal",
-    border = vim.o.winborder ~= "" and vim.o.winborder or "rounded",
+    border = vim.o.winborder == "" and "rounded" or nil,
     title = can_run and " Adopt this commit? " or " Adopt ",
     title_pos = "center",
     footer = can_run and " <CR> do it   q leave it " or " q close ",

@@ -113,6 +113,7 @@ local function count()
     end
   end
   session.files = files
+  session.version = (session.version or 0) + 1
   session.index = math.max(1, math.min(session.index, #session.hunks))
 end
 
@@ -485,7 +486,7 @@ local function step(delta)
     return M.open()
   end
   local total = #session.hunks
-  M.go((session.index - 1 + delta * vim.v.count1) % total + 1)
+  M.go((session.index - 1 + delta * vim.v.count1) % total + 1, { moved = true })
 end
 
 --- Next hunk, over the ends of files.

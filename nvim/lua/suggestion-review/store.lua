@@ -239,17 +239,16 @@ end
 ---@param server string
 ---@param summaries SuggestionReview.Summary[]
 function M.reset(server, summaries)
-  local listed = {}
+  local listed, outdated = {}, {}
   for _, summary in ipairs(summaries) do
     listed[summary.id] = true
     local suggestion = put(server, summary --[[@as SuggestionReview.Suggestion]])
-    -- Counts that moved while the hunks' own events were missed: the hunks are out of date.
+    -- Counts that differ from the hunks': their events are on the way still, or were missed. Loading tells.
     if suggestion.hunks then
       local reviewed, accepted = suggestion.reviewed_count, suggestion.accepted_count
       recount(suggestion)
       if suggestion.reviewed_count ~= reviewed or suggestion.accepted_count ~= accepted then
-        suggestion.hunks = nil
-        suggestion.reviewed_count, suggestion.accepted_count = reviewed, accepted
+        outdated[#outdated + 1] = suggestion.id
       end
     end
   end
@@ -260,6 +259,9 @@ function M.reset(server, summaries)
   end
   stale[server] = nil
   announce({ type = "store.reset", server = server })
+  for _, id in ipairs(outdated) do
+    M.fetch(id)
+  end
 end
 
 ---@param server string
@@ -513,6 +515,8 @@ function M.fetch(id, callback)
   end
 
   local attempts = 0
+  local target = client.get(client.server_of(id))
+  local server = target and target.server.name or ""
   local function load()
     attempts = attempts + 1
     fetch.events, fetch.restart = {}, nil
@@ -520,7 +524,6 @@ function M.fetch(id, callback)
       if err then
         return finish(err)
       end
-      local server = client.server_of(id)
       if not whole.hunks_omitted then
         return complete(whole, server, whole.hunks)
       end
@@ -538,10 +541,10 @@ function M.fetch(id, callback)
             return page(data.next)
           end
           complete(whole, server, hunks)
-        end)
+        end, server)
       end
       page(0)
-    end)
+    end, server)
   end
   load()
 end

@@ -55,4 +55,19 @@ function M.await(start)
   return unpack(results, 1, results.n)
 end
 
+--- Inside a task: a function to call in a long loop; it lets the editor have its turn every few milliseconds.
+---@return fun()
+function M.breather()
+  local started = vim.uv.hrtime()
+  return function()
+    if vim.uv.hrtime() - started < 6e6 then
+      return
+    end
+    M.await(function(callback)
+      vim.defer_fn(callback, 1)
+    end)
+    started = vim.uv.hrtime()
+  end
+end
+
 return M

@@ -8,6 +8,7 @@ local diff = require("suggestion-review.diff")
 local digest = require("suggestion-review.digest")
 local git = require("suggestion-review.git")
 local mapping = require("suggestion-review.mapping")
+local task = require("suggestion-review.task")
 
 local M = {}
 
@@ -406,7 +407,9 @@ local function write_tree(removed, files, base, opts)
     env = vim.tbl_extend("force", opts.env or {}, { GIT_INDEX_FILE = directory .. "/index" }),
   }
   local names, written = {}, {}
+  local breathe = task.breather()
   for _, file in ipairs(files) do
+    breathe()
     if file.content then
       local name = ("%s/%d"):format(directory, #names + 1)
       local handle = assert(io.open(name, "wb"))
@@ -491,10 +494,30 @@ function M.verify(suggestion, by_hunk, commit, opts)
   local before = git.entries(base, old_paths, opts)
   local after = git.entries(commit, new_paths, opts)
   local removed, files = {}, {}
-  local function read(oid)
-    return git.blob(oid, opts)
-  end
+  -- The bases whose lines are needed, at once.
+  local wanted, seen = {}, {}
   for _, group in ipairs(groups) do
+    local entry = group.old and before[group.old]
+    for _, item in ipairs(group.own) do
+      if
+        entry
+        and TAKEN[item.state]
+        and LINES[item.hunk.kind]
+        and not seen[entry.oid]
+        and entry.mode ~= "160000"
+      then
+        seen[entry.oid] = true
+        wanted[#wanted + 1] = entry.oid
+      end
+    end
+  end
+  local bases = git.blobs(wanted, opts)
+  local function read(oid)
+    return bases[oid]
+  end
+  local breathe = task.breather()
+  for _, group in ipairs(groups) do
+    breathe()
     local first = group.own[1]
     local gone, put, reason
     if first.hunk.kind == "swap" then

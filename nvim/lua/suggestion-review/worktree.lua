@@ -196,13 +196,18 @@ end
 ---@param path string absolute
 ---@return integer|nil
 function M.buffer_of(path)
+  local bufs = vim.api.nvim_list_bufs()
+  for _, buf in ipairs(bufs) do
+    if vim.api.nvim_buf_get_name(buf) == path and vim.bo[buf].buftype == "" then
+      return buf
+    end
+  end
+  -- Opened by another name of the same file.
   local real = uv.fs_realpath(path)
-  for _, buf in ipairs(vim.api.nvim_list_bufs()) do
-    if vim.bo[buf].buftype == "" then
-      local name = vim.api.nvim_buf_get_name(buf)
-      if name ~= "" and (name == path or (real and uv.fs_realpath(name) == real)) then
-        return buf
-      end
+  for _, buf in ipairs(real and bufs or {}) do
+    local name = vim.api.nvim_buf_get_name(buf)
+    if name ~= "" and vim.bo[buf].buftype == "" and uv.fs_realpath(name) == real then
+      return buf
     end
   end
 end

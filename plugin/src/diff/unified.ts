@@ -150,17 +150,20 @@ export function parseEdited(
       throw refuse("expected nothing after the lines that the header counts");
   }
 
-  // A block without any change asks for the base as it is: an empty replacement of nothing.
-  const from = first === -1 ? start : first;
-  const to = first === -1 ? start : lastChanged;
+  // A block without any change asks for the base as it is: an empty replacement of nothing, at a place of its own.
+  const nowhere = Math.min(Math.max(start, claimFree.from), claimFree.to);
+  const from = first === -1 ? nowhere : first;
+  const to = first === -1 ? nowhere : lastChanged;
   if (first !== -1 && (from < claimFree.from || to > claimFree.to)) {
     throw refuse(
       `changes base lines ${from + 1} to ${to}, but only lines ${claimFree.from + 1} to ${claimFree.to} are this hunk's to change; the neighbouring lines belong to other hunks`,
     );
   }
-  const text = concat(
-    kept.filter((line) => line.at === -1 || (line.at >= from && line.at < to)).map((line) => line.line),
-  );
+  const own = kept.filter((line) => line.at === -1 || (line.at >= from && line.at < to));
+  if (own.slice(0, -1).some(({ line }) => line[line.length - 1] !== LF)) {
+    throw refuse("only the file's last line may lack its newline");
+  }
+  const text = concat(own.map((line) => line.line));
   checkEnds(text, to === baseLines);
   return { from, count: to - from, text };
 

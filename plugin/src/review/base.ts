@@ -1,6 +1,7 @@
 /** When the shared branch moves: marking what stands on an old base, and bringing a suggestion onto the new one. */
 import { ReviewError } from "../protocol/errors.ts";
 import type { RebaseRequest } from "../protocol/requests.ts";
+import { EMPTY_TREE, ZERO } from "../vcs/git.ts";
 import { mergeCommits } from "../vcs/settle.ts";
 import type { PublishResult } from "./contract.ts";
 import type { Ledger } from "./ledger.ts";
@@ -47,10 +48,12 @@ export async function rebase(
   { ledger, project, now }: BaseContext,
   request: RebaseRequest,
 ): Promise<PublishResult> {
-  const before = answered<PublishResult>(ledger, request);
+  const before = answered<PublishResult>(ledger, "rebase", request);
   if (before !== null) return before;
   return project.gate.run(() =>
     project.exclusively(async () => {
+      const meanwhile = answered<PublishResult>(ledger, "rebase", request);
+      if (meanwhile !== null) return meanwhile;
       const row = getOpen(ledger, request.suggestion_id);
       const tip = await project.sharedTip();
       const { base_commit: base } = getRevision(ledger, row.id, row.revision);
@@ -67,7 +70,12 @@ export async function rebase(
       }
       const store = await project.jj.store();
       await project.hub.take(store.dir, change.commit, `refs/review/${row.id}/agent`);
-      const merged = await mergeCommits(project.hub, base, tip.commit, change.commit);
+      const merged = await mergeCommits(
+        project.hub,
+        base === ZERO ? EMPTY_TREE : base,
+        tip.commit,
+        change.commit,
+      );
       if ("files" in merged) {
         throw new ReviewError(
           "merge_conflict",
@@ -84,7 +92,7 @@ export async function rebase(
       if (moved === undefined)
         throw new ReviewError("jj_error", "The change vanished while it was being rebased");
       const result = await republish(ledger, project, row, moved, now);
-      ledger.transaction(() => recordAnswer(ledger, request, result));
+      ledger.transaction(() => recordAnswer(ledger, "rebase", request, result));
       return result;
     }),
   );

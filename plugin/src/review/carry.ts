@@ -2,9 +2,11 @@
  * Which decisions a new revision keeps. A hunk keeps its decision when its content and its place are what they
  * were; everything else is pending. Pure: it is given both revisions and the map between their bases.
  */
+import { EMPTY } from "../diff/bytes.ts";
 import { compose, type Piece } from "../diff/compose.ts";
 import type { FoundHunk } from "../diff/hunks.ts";
 import { linesOfDiff } from "../diff/hunks.ts";
+import { formatRun } from "../diff/unified.ts";
 import type { HunkState } from "../protocol/model.ts";
 import { type DecisionRecord, decisionOf, diffText, type HunkRow } from "./rows.ts";
 
@@ -45,23 +47,17 @@ export function carryDecisions(
     if (row === undefined || decision === null) return PENDING;
     const moved = mapLine(rawPathOf(row), row.old_from, row.old_count);
     const shift = (moved ?? row.old_from) - row.old_from;
-    const modified =
-      decision.modified === undefined
-        ? {}
-        : { modified: { ...decision.modified, from: decision.modified.from + shift } };
-    return {
-      state: row.state,
-      decision: { ...decision, ...modified, carried_from: decision.carried_from ?? row.revision },
-      earlier: null,
-    };
+    return { state: row.state, decision: carriedDecision(row, decision, shift), earlier: null };
   });
   carryModifications(previous, found, carried, mapLine);
+  const rejectedIn = Map.groupBy(
+    previous.filter((row) => row.state === "rejected"),
+    (row) => row.path,
+  );
   for (const [index, hunk] of found.entries()) {
     const own = carried[index] as Carried;
     if (own.state !== "pending") continue;
-    const rejected = previous.find(
-      (row) => row.state === "rejected" && row.path === hunk.path && touches(row, hunk, mapLine),
-    );
+    const rejected = rejectedIn.get(hunk.path)?.find((row) => touches(row, hunk, mapLine));
     if (rejected === undefined) continue;
     const comment = decisionOf(rejected)?.comment;
     carried[index] = {
@@ -70,6 +66,76 @@ export function carryDecisions(
     };
   }
   return carried;
+}
+
+/**
+ * A hunk that was split and is what it was stays split: its parts are decided apart in the new revision too.
+ *
+ * @param roots hunks of the revision before that were split, with all the parts below them
+ * @param whole the new revision's hunk
+ * @returns parts of `whole`, those that were split again among them; [] when it was not split
+ */
+export function carryParts(
+  roots: { root: HunkRow; parts: HunkRow[] }[],
+  whole: HunkRow,
+  mapLine: MapLine,
+): HunkRow[] {
+  const before = roots.find(
+    ({ root }) =>
+      root.digest === whole.digest &&
+      root.path === whole.path &&
+      mapLine(root.path, root.old_from, root.old_count) === whole.old_from,
+  );
+  if (before === undefined) return [];
+  const { root, parts } = before;
+  const shift = whole.old_from - root.old_from;
+  const renamed = (id: string): string => `${whole.id}${id.slice(root.id.length)}`;
+  return parts.map((part) => {
+    const decision = decisionOf(part);
+    return {
+      ...whole,
+      id: renamed(part.id),
+      split_from: renamed(part.split_from ?? root.id),
+      retired: part.retired,
+      digest: part.digest,
+      diff: movedHeader(part, shift, whole.new_from - root.new_from),
+      encoding: part.encoding,
+      old_from: part.old_from + shift,
+      old_count: part.old_count,
+      new_from: part.new_from + whole.new_from - root.new_from,
+      new_count: part.new_count,
+      context_before: part.context_before,
+      context_after: part.context_after,
+      state: part.state,
+      decision: decision === null ? null : JSON.stringify(carriedDecision(part, decision, shift)),
+      earlier: null,
+    };
+  });
+}
+
+/** The part's diff with the line numbers of its new place. */
+function movedHeader(part: HunkRow, oldShift: number, newShift: number): Uint8Array {
+  const text = linesOfDiff(part.diff);
+  return formatRun({
+    oldFrom: part.old_from + oldShift,
+    oldCount: part.old_count,
+    newFrom: part.new_from + newShift,
+    newCount: part.new_count,
+    ...text,
+    before: EMPTY,
+    beforeCount: 0,
+    after: EMPTY,
+    afterCount: 0,
+  });
+}
+
+function carriedDecision(row: HunkRow, decision: DecisionRecord, shift: number): DecisionRecord {
+  const { modified } = decision;
+  return {
+    ...decision,
+    ...(modified === undefined ? {} : { modified: { ...modified, from: modified.from + shift } }),
+    carried_from: decision.carried_from ?? row.revision,
+  };
 }
 
 function touches(row: HunkRow, hunk: FoundHunk, mapLine: MapLine): boolean {

@@ -13,7 +13,7 @@ import type { Ledger } from "./ledger.ts";
 import { enqueue } from "./outbox.ts";
 import type { Project } from "./project.ts";
 import { answered, recordAnswer } from "./request-ids.ts";
-import { getOpen, getRevision, getSuggestion, type SuggestionRow } from "./rows.ts";
+import { getOpen, getRevision, getSuggestion, nextStamp, type SuggestionRow } from "./rows.ts";
 
 export interface SyncSettings {
   remote: string | null;
@@ -43,7 +43,7 @@ export async function complete(
   request: CompleteRequest,
   by: Actor,
 ): Promise<CompleteResult> {
-  const before = answered<CompleteResult>(context.ledger, request);
+  const before = answered<CompleteResult>(context.ledger, "complete", request);
   if (before !== null) return before;
   return context.project.exclusively(() =>
     request.action === "discard" ? discard(context, request, by) : finalize(context, request, by),
@@ -57,7 +57,7 @@ async function discard(
 ): Promise<CompleteResult> {
   const { ledger } = context;
   return ledger.transaction(() => {
-    const again = answered<CompleteResult>(ledger, request);
+    const again = answered<CompleteResult>(ledger, "complete", request);
     if (again !== null) return again;
     const suggestion = getOpen(ledger, request.suggestion_id);
     close(context, suggestion, "discarded");
@@ -72,7 +72,7 @@ async function discard(
       "The developer discarded this suggestion. Hunks accepted before stay accepted; everything else is taken out of your change.",
     );
     const answer: CompleteResult = { success: true, suggestion_id: suggestion.id, action: "discarded" };
-    recordAnswer(ledger, request, answer);
+    recordAnswer(ledger, "complete", request, answer);
     return answer;
   });
 }
@@ -83,6 +83,8 @@ async function finalize(
   by: Actor,
 ): Promise<CompleteResult> {
   const { ledger, project } = context;
+  const meanwhile = answered<CompleteResult>(ledger, "complete", request);
+  if (meanwhile !== null) return meanwhile;
   const suggestion = getOpen(ledger, request.suggestion_id);
   if (suggestion.stacked_on !== null) {
     const lower = getSuggestion(ledger, suggestion.stacked_on);
@@ -224,7 +226,7 @@ async function pushAndRecord(
         `The developer finalized this suggestion: commit ${finalizing.commit.slice(0, 12)} is on ${shortRef}. Your change keeps only what was not decided.`,
       );
     }
-    recordAnswer(ledger, request, answer);
+    recordAnswer(ledger, "complete", request, answer);
     return answer;
   });
 }
@@ -249,7 +251,7 @@ function close(context: CompleteContext, suggestion: SuggestionRow, state: "fina
   context.ledger.change(
     "UPDATE suggestion SET state = ?, settle_needed = 1, updated_at = ? WHERE id = ?",
     state,
-    context.now().toISOString(),
+    nextStamp(suggestion.updated_at, context.now()),
     suggestion.id,
   );
 }

@@ -22,10 +22,12 @@ import { once } from "./request-ids.ts";
 import {
   type DecisionRecord,
   decisionOf,
+  getDecidable,
   getHunk,
   getOpen,
   type HunkRow,
   type Modification,
+  nextStamp,
   partsOf,
   type SuggestionRow,
   standingHunks,
@@ -41,24 +43,25 @@ export interface DecideContext {
   now: () => Date;
 }
 
+const LF = 10;
 const ANSWERED_HUNKS = 200;
 const STATE_OF = { accept: "accepted", reject: "rejected", modify: "modified" } as const;
 
 export function decide(context: DecideContext, request: FeedbackRequest, by: Actor): DecisionResult {
-  return once(context.ledger, request, () => {
+  return once(context.ledger, "decide", request, () => {
     const { suggestion_id, request_id: _, ...decision } = request;
     return decideBatch(context, suggestion_id, [decision], by);
   });
 }
 
 export function decideMany(context: DecideContext, request: BatchRequest, by: Actor): DecisionResult {
-  return once(context.ledger, request, () => {
+  return once(context.ledger, "batch", request, () => {
     if (request.decisions !== undefined)
       return decideBatch(context, request.suggestion_id, request.decisions, by);
     const scope = request.scope;
     if (scope === undefined)
       throw new ReviewError("invalid_request", "decisions: expected either decisions or scope");
-    const suggestion = getOpen(context.ledger, request.suggestion_id);
+    const suggestion = getDecidable(context.ledger, request.suggestion_id);
     if (scope.revision !== undefined && scope.revision !== suggestion.revision) {
       throw new ReviewError(
         "stale_hunk",
@@ -98,7 +101,7 @@ function decideBatch(
   loaded?: HunkRow[],
 ): DecisionResult {
   const { ledger } = context;
-  const writer = new BatchWriter(context, getOpen(ledger, suggestionId), by);
+  const writer = new BatchWriter(context, getDecidable(ledger, suggestionId), by);
   const seen = new Set<string>();
   decisions.forEach((decision, index) => {
     if (seen.has(decision.hunk_id) && decision.lines === undefined) {
@@ -129,11 +132,11 @@ function decideBatch(
 }
 
 export function undo(context: DecideContext, request: UndoRequest, by: Actor): DecisionResult {
-  return once(context.ledger, request, () => revert(context, request, by, "undo"));
+  return once(context.ledger, "undo", request, () => revert(context, request, by, "undo"));
 }
 
 export function redo(context: DecideContext, request: UndoRequest, by: Actor): DecisionResult {
-  return once(context.ledger, request, () => revert(context, request, by, "redo"));
+  return once(context.ledger, "redo", request, () => revert(context, request, by, "redo"));
 }
 
 interface DecisionRow {
@@ -156,7 +159,7 @@ function revert(
   way: "undo" | "redo",
 ): DecisionResult {
   const { ledger } = context;
-  const suggestion = getOpen(ledger, request.suggestion_id);
+  const suggestion = getDecidable(ledger, request.suggestion_id);
   const writer = new BatchWriter(context, suggestion, by);
   const undone = way === "undo" ? 0 : 1;
   // Undo takes the newest that stands, redo the oldest that was taken back.
@@ -199,8 +202,8 @@ function revert(
 }
 
 export function comment(context: DecideContext, request: CommentRequest, by: Actor): DecisionResult {
-  return once(context.ledger, request, () => {
-    const writer = new BatchWriter(context, getOpen(context.ledger, request.suggestion_id), by);
+  return once(context.ledger, "comment", request, () => {
+    const writer = new BatchWriter(context, getDecidable(context.ledger, request.suggestion_id), by);
     writer.comment(getHunk(context.ledger, writer.suggestion, request.hunk_id), request.comment);
     return writer.finish();
   });
@@ -225,6 +228,14 @@ function readModification(
   const base = context.readBase(suggestion, hunk);
   const free = freeRange(context.ledger, suggestion, hunk, lineOffsets(base).length - 1);
   const replacement = parseEdited(bytes, base, free);
+  const end = replacement.from + replacement.count;
+  const open = replacement.text.length > 0 && replacement.text[replacement.text.length - 1] !== LF;
+  if (open && othersOf(context.ledger, suggestion, hunk).some((other) => other.old_from >= end)) {
+    throw new ReviewError(
+      "invalid_modification",
+      "modified_diff: only the file's last line may lack its newline, and another hunk adds lines after these",
+    );
+  }
   return {
     from: replacement.from,
     count: replacement.count,
@@ -245,6 +256,17 @@ function encodeLatin1(text: string): Uint8Array {
   return fromLatin1(text);
 }
 
+/** The other hunks of the same file that have lines. */
+const othersOf = (ledger: Ledger, suggestion: SuggestionRow, hunk: HunkRow): HunkRow[] =>
+  ledger.rows<HunkRow>(
+    `SELECT * FROM hunk WHERE suggestion = ? AND revision = ? AND retired = 0 AND entry = ? AND id <> ?
+     AND atomic_reason IS NULL`,
+    suggestion.id,
+    suggestion.revision,
+    hunk.entry,
+    hunk.id,
+  );
+
 /** Base lines that neither another hunk nor another's modification claims, around this hunk. */
 function freeRange(
   ledger: Ledger,
@@ -252,17 +274,9 @@ function freeRange(
   hunk: HunkRow,
   baseLines: number,
 ): { from: number; to: number } {
-  const others = ledger.rows<HunkRow>(
-    "SELECT * FROM hunk WHERE suggestion = ? AND revision = ? AND retired = 0 AND entry = ? AND id <> ?",
-    suggestion.id,
-    suggestion.revision,
-    hunk.entry,
-    hunk.id,
-  );
   let from = 0;
   let to = baseLines;
-  for (const other of others) {
-    if (other.atomic_reason !== null) continue;
+  for (const other of othersOf(ledger, suggestion, hunk)) {
     for (const claim of claimsOf(other)) {
       const isBefore =
         claim.from < hunk.old_from ||
@@ -422,6 +436,12 @@ class BatchWriter {
       hunk.revision,
       hunk.id,
     );
+    // What was taken back on the whole hunk cannot be done again on its parts.
+    ledger.change(
+      "DELETE FROM decision WHERE suggestion = ? AND hunk = ? AND undone = 1",
+      hunk.suggestion,
+      hunk.id,
+    );
     for (const { row } of parts) insertHunk(ledger, row);
     this.#hunksAdded += parts.length - 1;
     this.#counts.pending += parts.length - 1;
@@ -500,7 +520,7 @@ class BatchWriter {
       this.#counts.modified,
       this.#counts.rejected,
       this.#hunksAdded,
-      this.at,
+      nextStamp(suggestion.updated_at, this.#now),
       suggestion.id,
     );
     const after = getOpen(ledger, suggestion.id);
@@ -592,9 +612,9 @@ function splitHunk(hunk: HunkRow, lines: NonNullable<HunkDecision["lines"]>): Pa
     const part = { old: cut(text.old, old, oldFrom, oldTo), new: cut(text.new, fresh, newFrom, newTo) };
     // Without its newline a line can only be last, whichever parts are taken.
     const last = oldTo === hunk.old_count && newTo === hunk.new_count;
-    const open = (bytes: Uint8Array) => bytes.length > 0 && bytes[bytes.length - 1] !== 10;
-    if (!last && (open(part.old) || open(part.new) || open(text.old) || open(text.new))) {
-      throw refuse("the hunk ends the file without a newline and is decided as a whole");
+    const open = (bytes: Uint8Array) => bytes.length > 0 && bytes[bytes.length - 1] !== LF;
+    if (!last && (open(part.old) || open(part.new))) {
+      throw refuse("a line that ends the file without a newline can only be in the last part");
     }
     const run = {
       oldFrom: hunk.old_from + oldFrom,

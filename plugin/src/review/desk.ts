@@ -49,6 +49,7 @@ import { enqueue } from "./outbox.ts";
 import { Project, type QuietGate } from "./project.ts";
 import { publish, resumePublishes } from "./publish.ts";
 import * as reading from "./reading.ts";
+import { once } from "./request-ids.ts";
 import {
   entriesOf,
   getOpen,
@@ -284,7 +285,7 @@ export class Desk implements ReviewDesk {
   // ── The agent ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   async revise(request: ReviseRequest): Promise<{ sent: boolean; message: string }> {
-    const suggestion = getOpen(this.ledger, request.suggestion_id);
+    const suggestion = getSuggestion(this.ledger, request.suggestion_id);
     const head = {
       project: suggestion.project,
       suggestion: suggestion.id,
@@ -298,15 +299,17 @@ export class Desk implements ReviewDesk {
         ? []
         : ["What the developer says:", ...request.comment.split("\n").map((line) => `    | ${line}`)]),
     ].join("\n");
-    this.ledger.transaction(() =>
-      enqueue(this.ledger, head, { description: suggestion.description, message }),
-    );
-    this.#kick(suggestion.project);
     const live = this.#hosts.get(suggestion.project)?.link != null;
-    return {
-      sent: live,
-      message: live ? "The agent is told to revise" : "The agent will hear it with its next call",
-    };
+    const answer = once(this.ledger, "revise", request, () => {
+      getOpen(this.ledger, suggestion.id);
+      enqueue(this.ledger, head, { description: suggestion.description, message });
+      return {
+        sent: live,
+        message: live ? "The agent is told to revise" : "The agent will hear it with its next call",
+      };
+    });
+    this.#kick(suggestion.project);
+    return answer;
   }
 
   async ask(request: AskRequest): Promise<{ session_id: string }> {

@@ -153,9 +153,9 @@ export class Ledger {
 
   #nextToTell(): { event: ReviewEvent; json: string }[] {
     const own = this.#fresh.splice(0);
-    const first = own[0];
-    const contiguous = first === undefined || first.event.seq === this.#told + 1;
-    if (own.length > 0 && contiguous) return own;
+    // Another process's events may be before ours or, between two transactions, among them.
+    const last = own[own.length - 1];
+    if (last !== undefined && last.event.seq === this.#told + own.length) return own;
     return this.eventTexts(this.#told, 1000).map(({ json }) => ({
       event: JSON.parse(json) as ReviewEvent,
       json,

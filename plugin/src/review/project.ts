@@ -96,7 +96,12 @@ export class Project {
   /** Private refs that a crash in the middle of a settle left in the agent's repository. */
   async clearLeftovers(): Promise<string[]> {
     const store = await this.jj.store();
-    const left = await store.text(["for-each-ref", "--format=%(refname) %(objectname)", "refs/heads/suggestion-manager", "refs/suggestion-manager"]);
+    const left = await store.text([
+      "for-each-ref",
+      "--format=%(refname) %(objectname)",
+      "refs/heads/suggestion-manager",
+      "refs/suggestion-manager",
+    ]);
     if (left === "") return [];
     const refs = left.split("\n").map((line) => line.split(" ") as [string, string]);
     for (const [ref] of refs) await store.deleteRef(ref);
@@ -104,7 +109,8 @@ export class Project {
     await this.jj.aside(["git", "import", "--quiet", "--config", "git.abandon-unreachable-commits=false"]);
     for (const [ref, commit] of refs) {
       const commits = await this.jj.commitsOf(basename(ref));
-      if (commits.length > 1 && commits.some((change) => change.commit === commit)) await this.jj.aside(["abandon", "--quiet", commit]);
+      if (commits.length > 1 && commits.some((change) => change.commit === commit))
+        await this.jj.aside(["abandon", "--quiet", commit]);
     }
     await this.jj.updateStale();
     return ["cleared what an interrupted settle had left in the agent's repository"];

@@ -6,7 +6,7 @@ import type { Hunk } from "../protocol/model.ts";
 import { findChanges } from "../vcs/find-changes.ts";
 import type { Change } from "../vcs/jj.ts";
 import { leaveChange, type PinnedRevision, pin, pinChange } from "../vcs/publish.ts";
-import { type Carried, carryDecisions, type MapLine } from "./carry.ts";
+import { type Carried, carryDecisions, carryParts, type MapLine } from "./carry.ts";
 import type { PublishResult } from "./contract.ts";
 import { insertHunk } from "./decide.ts";
 import type { Ledger } from "./ledger.ts";
@@ -17,6 +17,8 @@ import {
   getRevision,
   getSuggestion,
   type HunkRow,
+  nextStamp,
+  partsOf,
   type RevisionRow,
   type SuggestionRow,
   standingHunks,
@@ -54,9 +56,12 @@ export async function publish(
     change_id: options.changeId,
     request_id: options.requestId,
   };
-  const before = answered<PublishResult>(ledger, request);
+  const before = answered<PublishResult>(ledger, "publish", request);
   if (before !== null) return before;
   return project.exclusively(async () => {
+    // The same request may have come twice at once, and waited here for the first.
+    const meanwhile = answered<PublishResult>(ledger, "publish", request);
+    if (meanwhile !== null) return meanwhile;
     let suggestionId = uuid();
     const pinned = await pin(
       project.jj,
@@ -68,8 +73,8 @@ export async function publish(
         return `refs/review/${suggestionId}/${(open?.revision ?? 0) + 1}`;
       },
     );
-    const result = await record(ledger, project, pinned, suggestionId, options, (answer) =>
-      recordAnswer(ledger, request, answer),
+    const result = await recordRevision(ledger, project, pinned, suggestionId, options, (answer) =>
+      recordAnswer(ledger, "publish", request, answer),
     );
     await leavePublished(ledger, project, pinned.change, result.suggestion_id);
     return result;
@@ -106,14 +111,15 @@ export async function republish(
 ): Promise<PublishResult> {
   const ref = `refs/review/${suggestion.id}/${suggestion.revision + 1}`;
   const pinned = await pinChange(project.jj, project.hub, change, ref);
-  return record(ledger, project, pinned, suggestion.id, {
+  return recordRevision(ledger, project, pinned, suggestion.id, {
     description: suggestion.description,
     session: suggestion.session,
     now,
   });
 }
 
-async function record(
+/** Writes a pinned revision, its hunks and its event into the ledger; knows nothing of the agent's repository. */
+export async function recordRevision(
   ledger: Ledger,
   project: Project,
   pinned: PinnedRevision,
@@ -164,11 +170,31 @@ async function record(
             mapLine,
             current.revision,
           );
-    const rows = pinned.hunks.map((_, index) =>
-      hunkRow(ledger, project, pinned, suggestionId, n, index, carried?.[index]),
+    const numbers = numbersInFile(pinned);
+    const found = pinned.hunks.map((_, index) =>
+      hunkRow(
+        ledger,
+        project,
+        pinned,
+        `${suggestionId}:${numbers[index]}`,
+        suggestionId,
+        n,
+        index,
+        carried?.[index],
+      ),
     );
+    const roots =
+      current === null || mapLine === null ? [] : splitHunks(ledger, suggestionId, current.revision);
+    const written = found.flatMap((row) => {
+      const parts =
+        mapLine === null || row.state !== "pending" || roots.length === 0
+          ? []
+          : carryParts(roots, row, mapLine);
+      return parts.length === 0 ? [row] : [{ ...row, retired: 1 }, ...parts];
+    });
+    const rows = written.filter((row) => row.retired === 0);
     const count = (state: HunkRow["state"]) => rows.filter((row) => row.state === state).length;
-    const at = now.toISOString();
+    const at = nextStamp(current?.updated_at ?? null, now);
     const stackedOn = lowerSuggestion(ledger, project.dir, pinned.base, suggestionId);
     const head: SuggestionRow = {
       id: suggestionId,
@@ -214,7 +240,7 @@ async function record(
       `INSERT INTO revision (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})`,
       ...Object.values(revision),
     );
-    for (const row of rows) insertHunk(ledger, row);
+    for (const row of written) insertHunk(ledger, row);
 
     const hunks = inlineHunks(rows);
     ledger.emit(
@@ -248,6 +274,7 @@ function hunkRow(
   ledger: Ledger,
   project: Project,
   pinned: PinnedRevision,
+  id: string,
   suggestionId: string,
   revision: number,
   index: number,
@@ -262,8 +289,7 @@ function hunkRow(
   return {
     suggestion: suggestionId,
     revision,
-    // The index counts within the file, as the id's form says.
-    id: `${suggestionId}:${file}:${indexInFile(pinned, index)}`,
+    id,
     position: index,
     entry: hunk.entry,
     members: hunk.group === null ? null : JSON.stringify(hunk.group),
@@ -292,12 +318,34 @@ function hunkRow(
   };
 }
 
-/** Hunks come file by file, so that the index is the distance to the file's first. */
-function indexInFile(pinned: PinnedRevision, index: number): number {
-  const { path } = pinned.hunks[index] as PinnedRevision["hunks"][number];
-  let first = index;
-  while (first > 0 && pinned.hunks[first - 1]?.path === path) first--;
-  return index - first;
+/**
+ * `<file>:<index>` of each hunk. Counted by the file as it is shown: a name that is not UTF-8 is shown quoted, and
+ * another file may really be called that.
+ */
+function numbersInFile(pinned: PinnedRevision): string[] {
+  const next = new Map<string, number>();
+  return pinned.hunks.map(({ path }) => {
+    const file = displayPath(path);
+    const index = next.get(file) ?? 0;
+    next.set(file, index + 1);
+    return `${file}:${index}`;
+  });
+}
+
+/** Hunks of a revision that were split, each with all that is below it. */
+function splitHunks(
+  ledger: Ledger,
+  suggestion: string,
+  revision: number,
+): { root: HunkRow; parts: HunkRow[] }[] {
+  const below = (row: HunkRow): HunkRow[] => partsOf(ledger, row).flatMap((part) => [part, ...below(part)]);
+  return ledger
+    .rows<HunkRow>(
+      "SELECT * FROM hunk WHERE suggestion = ? AND revision = ? AND retired = 1 AND split_from IS NULL",
+      suggestion,
+      revision,
+    )
+    .map((root) => ({ root, parts: below(root) }));
 }
 
 /** The same content was rejected before in this project: when and why. */
@@ -352,11 +400,11 @@ async function baseMap(project: Project, previous: RevisionRow, pinned: PinnedRe
   if (previous.base_tree === pinned.baseTree) return (_, line) => line;
   const { entries, hunks } = await findChanges(project.hub, previous.base_tree, pinned.baseTree, false);
   const touched = new Set(entries.flatMap((entry) => [entry.oldPath, entry.newPath]));
+  const hunksOf = Map.groupBy(hunks, (hunk) => hunk.path);
   return (path, line, count) => {
     if (!touched.has(path)) return line;
     let shift = 0;
-    for (const hunk of hunks) {
-      if (hunk.path !== path) continue;
+    for (const hunk of hunksOf.get(path) ?? []) {
       if (hunk.kind !== "text") return null;
       if (hunk.oldFrom + hunk.oldCount <= line) {
         // Text that moved in right at the place makes it another place.

@@ -7,8 +7,24 @@ interface Answered {
   answer: string;
 }
 
-const hash = (request: object): string =>
-  new Bun.CryptoHasher("sha256").update(canonical(request)).digest("hex");
+interface Identified {
+  request_id?: string | undefined;
+}
+
+/** What can be asked under a request id: the same body means another thing to another use case. */
+export type UseCase =
+  | "decide"
+  | "batch"
+  | "undo"
+  | "redo"
+  | "comment"
+  | "complete"
+  | "publish"
+  | "rebase"
+  | "revise";
+
+const hash = (useCase: UseCase, request: object): string =>
+  new Bun.CryptoHasher("sha256").update(`${useCase} ${canonical(request)}`).digest("hex");
 
 /** JSON with sorted keys, so that the order of fields does not make another body. */
 function canonical(value: unknown): string {
@@ -20,17 +36,14 @@ function canonical(value: unknown): string {
 }
 
 /** The recorded answer of `request_id`, if there is one. */
-export function answered<Answer>(
-  ledger: Ledger,
-  request: { request_id?: string | undefined },
-): Answer | null {
+export function answered<Answer>(ledger: Ledger, useCase: UseCase, request: Identified): Answer | null {
   if (request.request_id === undefined) return null;
   const before = ledger.row<Answered>(
     "SELECT body_hash, answer FROM request WHERE id = ?",
     request.request_id,
   );
   if (before === null) return null;
-  if (before.body_hash !== hash(request)) {
+  if (before.body_hash !== hash(useCase, request)) {
     throw new ReviewError(
       "request_reused",
       "request_id: this id was used for another request; nothing was changed",
@@ -39,16 +52,12 @@ export function answered<Answer>(
   return JSON.parse(before.answer) as Answer;
 }
 
-export function recordAnswer(
-  ledger: Ledger,
-  request: { request_id?: string | undefined },
-  answer: object,
-): void {
+export function recordAnswer(ledger: Ledger, useCase: UseCase, request: Identified, answer: object): void {
   if (request.request_id === undefined) return;
   ledger.change(
     "INSERT INTO request (id, body_hash, answer, at) VALUES (?, ?, ?, ?)",
     request.request_id,
-    hash(request),
+    hash(useCase, request),
     JSON.stringify(answer),
     new Date().toISOString(),
   );
@@ -57,14 +66,15 @@ export function recordAnswer(
 /** Runs a mutation in one transaction together with the record of its answer. */
 export function once<Answer extends object>(
   ledger: Ledger,
-  request: { request_id?: string | undefined },
+  useCase: UseCase,
+  request: Identified,
   work: () => Answer,
 ): Answer {
   return ledger.transaction(() => {
-    const before = answered<Answer>(ledger, request);
+    const before = answered<Answer>(ledger, useCase, request);
     if (before !== null) return before;
     const answer = work();
-    recordAnswer(ledger, request, answer);
+    recordAnswer(ledger, useCase, request, answer);
     return answer;
   });
 }

@@ -114,7 +114,21 @@ export function getSuggestion(ledger: Ledger, id: string): SuggestionRow {
   return row;
 }
 
-/** The suggestion if it can still be decided on. */
+/** The suggestion if its hunks can be decided now. */
+export function getDecidable(ledger: Ledger, id: string): SuggestionRow {
+  const row = getOpen(ledger, id);
+  // What is being pushed must be what was decided: a decision now would be confirmed and yet not be in it.
+  if (row.finalizing !== null) {
+    throw new ReviewError(
+      "suggestion_closed",
+      `Suggestion ${shorten(id)} is being finalized at this moment; its decisions stand unless that fails`,
+      { details: { state: "finalizing" } },
+    );
+  }
+  return row;
+}
+
+/** The suggestion if it is neither finalized nor discarded. */
 export function getOpen(ledger: Ledger, id: string): SuggestionRow {
   const row = getSuggestion(ledger, id);
   if (row.state !== "open") {
@@ -223,6 +237,15 @@ export function toHunk(row: HunkRow): Hunk {
     ...(row.earlier === null ? {} : { earlier: JSON.parse(row.earlier) as NonNullable<Hunk["earlier"]> }),
     ...(row.comments === null ? {} : { comments: JSON.parse(row.comments) as CommentEntry[] }),
   };
+}
+
+/**
+ * The time of a change to a suggestion. Never the same twice for one suggestion, whatever the clock does: settling and
+ * finalizing compare it to learn whether something was decided meanwhile.
+ */
+export function nextStamp(previous: string | null, now: Date): string {
+  const at = now.toISOString();
+  return previous === null || at > previous ? at : new Date(Date.parse(previous) + 1).toISOString();
 }
 
 export const hubPath = (hub: string): string => `/git/${hub}.git`;

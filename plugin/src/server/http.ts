@@ -117,6 +117,7 @@ export class HttpDoor {
     const stream = (since: number, project: string | undefined): Response => {
       if (identity === null) throw new ReviewError("unauthorized", "Expected a valid token");
       this.#checkRoom(identity);
+      this.#checkStreams();
       server.timeout(request, 0);
       return this.streams.open(request, identity, since, project);
     };
@@ -158,6 +159,14 @@ export class HttpDoor {
     if (!full) return;
     throw new ReviewError("unavailable", `Too many open sockets and streams (${connections.all})`, {
       details: { limit: limits.maxSockets, agent_limit: limits.maxAgentSockets },
+    });
+  }
+
+  #checkStreams(): void {
+    const { connections, limits } = this.#context;
+    if (connections.streams < limits.maxStreams) return;
+    throw new ReviewError("unavailable", `Too many event streams (${connections.streams})`, {
+      details: { limit: limits.maxStreams },
     });
   }
 

@@ -28,6 +28,10 @@ export interface Limits {
   httpIdleSeconds: number;
   /** A socket that answers no ping for this long is dropped, in seconds. */
   socketIdleSeconds: number;
+  /** Bytes of events after which an event stream ends and its client is to reconnect (see event-stream.ts). */
+  streamBytes: number;
+  /** Event streams at once. */
+  maxStreams: number;
   /** Interval of the comment line that keeps an event stream alive. */
   heartbeatMs: number;
   /** How often live sockets are checked for stalls and revoked tokens. */
@@ -55,6 +59,8 @@ export const DEFAULT_LIMITS: Limits = {
   closeGraceMs: 2000,
   httpIdleSeconds: 30,
   socketIdleSeconds: 60,
+  streamBytes: 4 * 1024 * 1024,
+  maxStreams: 64,
   heartbeatMs: 15_000,
   sweepMs: 500,
   maxGitProcesses: 8,

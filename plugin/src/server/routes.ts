@@ -152,7 +152,7 @@ export const ROUTES: Route[] = [
   post("/abort", "abort"),
   get("/events", "listEvents", {
     summary:
-      "Events after ?since=, by page; as an endless stream when Accept is text/event-stream (Last-Event-ID is honoured)",
+      "Events after ?since=, by page; as a live stream when Accept is text/event-stream: id: is the seq, Last-Event-ID is honoured, and a stream that has carried 4 MiB ends for the client to reconnect",
     query: EventsQuery,
     answer: EventPageAnswer,
     also: "text/event-stream",

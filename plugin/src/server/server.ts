@@ -16,6 +16,8 @@ import type { Tokens } from "./tokens.ts";
 export { createLog, type Log } from "./log.ts";
 export { PortTakenError } from "./port.ts";
 
+const STOP_MS = 100;
+
 export interface ServerOptions {
   config: Config;
   desk: ReviewDesk;
@@ -102,7 +104,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     // Close frames are on their way; whoever has not taken them is cut.
     await Bun.sleep(sockets.size > 0 ? 50 : 0);
     context.feed.stop();
-    await server.stop(true);
+    // The port is free at once, but after a close of ours the runtime's promise never settles (Bun 1.3.14 counts the
+    // socket as pending for ever), and waiting on it alone would spin.
+    await Promise.race([server.stop(true), Bun.sleep(STOP_MS)]);
     log.info("stopped", { url });
   }
 

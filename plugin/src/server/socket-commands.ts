@@ -25,6 +25,7 @@ export async function runCommand(context: Context, identity: Identity, text: str
   try {
     const raw = parseJson(text, "Command");
     id = commandId(raw);
+    checkType(raw);
     const command = check(Command, raw, "Command", camelCase);
     type = command.type;
     if (command.type === "subscribe") return subscribed(context, command);
@@ -50,6 +51,19 @@ export function failure(id: CommandId, error: ReviewError): Response {
 
 function withId(id: CommandId): { id?: string | number } {
   return id === undefined ? {} : { id };
+}
+
+const TYPES = Command.options.map((option) => option.shape.type.value);
+
+/** Asked before the schema, whose complaint about an unknown `type` would name none that is known. */
+function checkType(raw: unknown): void {
+  if (typeof raw !== "object" || raw === null || Array.isArray(raw)) {
+    throw new ReviewError("invalid_request", "Command: expected a JSON object with a type");
+  }
+  if ("type" in raw && TYPES.some((type) => type === raw.type)) return;
+  throw new ReviewError("invalid_request", `Command: type: expected one of ${TYPES.join(", ")}`, {
+    details: { field: "type", expected: TYPES },
+  });
 }
 
 /** The id is echoed even when the rest of the command is not understood, so that the caller learns of it. */

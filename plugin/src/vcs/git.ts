@@ -19,6 +19,11 @@ const ENVIRONMENT = {
   GIT_CONFIG_GLOBAL: "/dev/null",
   GIT_TERMINAL_PROMPT: "0",
   GIT_OPTIONAL_LOCKS: "0",
+  GIT_ATTR_NOSYSTEM: "1",
+  GIT_CONFIG_PARAMETERS: undefined,
+  GIT_CONFIG_COUNT: undefined,
+  GIT_DIFF_OPTS: undefined,
+  GIT_LITERAL_PATHSPECS: undefined,
   GIT_DIR: undefined,
   GIT_WORK_TREE: undefined,
   GIT_INDEX_FILE: undefined,
@@ -31,7 +36,8 @@ export class Git {
   constructor(readonly dir: string) {}
 
   run(args: string[], options: RunOptions = {}): Promise<RunResult> {
-    return run("git", ["--git-dir", this.dir, ...args], {
+    // Without this the user's own ~/.config/git/attributes decide what counts as binary.
+    return run("git", ["--git-dir", this.dir, "-c", "core.attributesFile=/dev/null", ...args], {
       code: "git_error",
       ...options,
       env: { ...ENVIRONMENT, ...options.env },
@@ -165,7 +171,9 @@ export async function openBare(dir: string, branch = "main"): Promise<Git> {
     });
   }
   // Set-ups make hubs of their own: what must hold is seen to at every start.
-  const known = toLatin1((await git.run(["config", "--local", "--list"])).stdout).toLowerCase().split("\n");
+  const known = toLatin1((await git.run(["config", "--local", "--list"])).stdout)
+    .toLowerCase()
+    .split("\n");
   for (const [name, value] of HUB_SETTINGS) {
     if (!known.includes(`${name}=${value}`.toLowerCase())) await git.run(["config", "--local", name, value]);
   }

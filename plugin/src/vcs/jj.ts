@@ -43,10 +43,14 @@ function identity(person: JsonCommit["author"]): string {
 
 export class Jj {
   #store: Git | undefined;
-  constructor(readonly dir: string) {}
+  /** @param global options that every command is given */
+  constructor(
+    readonly dir: string,
+    private readonly global: string[] = [],
+  ) {}
 
   run(args: string[], options: RunOptions = {}): Promise<RunResult> {
-    return run("jj", ["--no-pager", "--color=never", "--repository", this.dir, ...args], {
+    return run("jj", ["--no-pager", "--color=never", "--repository", this.dir, ...this.global, ...args], {
       cwd: this.dir,
       code: "jj_error",
       ...options,
@@ -86,14 +90,14 @@ export class Jj {
   /** jj's default store keeps one file for each head of the operation log; null when this is another store. */
   #operationHeads(): string[] | null {
     try {
-      return readdirSync(join(this.#repo(), "op_heads", "heads")).filter((name) => /^[0-9a-f]{64,}$/.test(name));
+      return readdirSync(join(this.repo(), "op_heads", "heads")).filter((name) => /^[0-9a-f]{64,}$/.test(name));
     } catch {
       return null;
     }
   }
 
   /** `.jj/repo`, which in a further workspace is a file that names the first one's. */
-  #repo(): string {
+  repo(): string {
     const path = join(this.dir, ".jj", "repo");
     return statSync(path).isDirectory() ? path : resolve(join(this.dir, ".jj"), readFileSync(path, "utf8").trim());
   }
@@ -233,6 +237,3 @@ export async function openJj(dir: string): Promise<Jj> {
   const root = realpathSync(textOf(result));
   return root === real ? probe : new Jj(root);
 }
-
-/** Ref under which a rewritten change enters the store; gone again before anyone sees the operation. Never pushed. */
-export const entranceRef = (changeId: string): string => `refs/heads/suggestion-manager/${changeId}`;

@@ -4,7 +4,6 @@
  * run on the Bun that opencode embeds (1.3.14 knows no stream encoding "buffer").
  */
 
-import { toLatin1 } from "../diff/bytes.ts";
 import { type ErrorCode, ReviewError } from "../protocol/errors.ts";
 
 const KILL_AFTER_MS = 5_000;
@@ -91,5 +90,6 @@ function start(program: string, args: string[], options: RunOptions) {
 /** The word that tells what was asked, behind options that are always there. */
 const command = (args: string[]): string => args.find((arg) => /^[a-z][a-z-]*$/.test(arg)) ?? args[0] ?? "";
 
-/** Standard output as text without its final newline. */
-export const textOf = (result: RunResult): string => toLatin1(result.stdout).replace(/\n$/, "");
+/** Standard output as text without its final newline; directories may have names beyond ASCII. */
+export const textOf = (result: RunResult): string =>
+  Buffer.from(result.stdout).toString("utf8").replace(/\n$/, "");

@@ -10,8 +10,9 @@
 import { fromLatin1, toLatin1 } from "../diff/bytes.ts";
 import { ReviewError } from "../protocol/errors.ts";
 import { EMPTY_TREE, type Git, ZERO } from "./git.ts";
-import { type Change, entranceRef, type Jj } from "./jj.ts";
+import type { Change, Jj } from "./jj.ts";
 import { textOf } from "./run.ts";
+import { Shadow } from "./shadow.ts";
 import { WorkingCopyLock } from "./working-copy-lock.ts";
 
 export interface SettleTarget {
@@ -122,22 +123,24 @@ const KEEP_ALL = ["--config", "git.abandon-unreachable-commits=false"];
  *
  * @returns id of the operation, of which nothing can be seen in the repository yet
  */
-async function rewriteAside(jj: Jj, hub: Git, seen: Seen, to: string, extraRefs: [string, string][]): Promise<string> {
-  const store = await jj.store();
+async function rewriteAside(jj: Jj, hub: Git, seen: Seen, to: string, extraRefs: [string, string][], abandons: boolean): Promise<string> {
   const { change } = seen;
-  const ref = entranceRef(change.changeId);
-  await store.take(hub.dir, to, `refs/suggestion-manager/incoming/${change.changeId}`);
+  const ref = `refs/heads/suggestion-manager/${change.changeId}`;
+  const shadow = await Shadow.open(jj);
   try {
-    await store.setRef(ref, change.commit);
-    const known = await jj.operationAside(seen.operation, ["git", "import", ...KEEP_ALL]);
-    await store.updateRef(ref, to, change.commit);
-    for (const [extra, commit] of extraRefs) await store.setRef(extra, commit);
-    const moved = await jj.operationAside(known, ["git", "import"]);
+    // Objects go to the repository's own store; only refs are the shadow's.
+    await shadow.git.take(hub.dir, to, "refs/incoming");
+    await shadow.git.setRef(ref, change.commit);
+    const known = await shadow.jj.operationAside(seen.operation, ["git", "import", ...KEEP_ALL]);
+    await shadow.git.setRef(ref, to);
+    for (const [extra, commit] of extraRefs) await shadow.git.setRef(extra, commit);
+    const moved = await shadow.jj.operationAside(known, ["git", "import"]);
     if (moved === known) throw new ReviewError("jj_error", "jj did not take the rewritten change in");
-    await store.deleteRef(ref);
-    return await jj.operationAside(moved, ["git", "import", ...KEEP_ALL]);
+    await shadow.git.deleteRef(ref);
+    const done = await shadow.jj.operationAside(moved, ["git", "import", ...KEEP_ALL]);
+    return abandons ? await shadow.jj.operationAside(done, ["abandon", to]) : done;
   } finally {
-    await store.run(["update-ref", "--stdin"], { input: `delete ${ref}\ndelete refs/suggestion-manager/incoming/${change.changeId}\n` });
+    shadow.close();
   }
 }
 
@@ -157,14 +160,16 @@ async function checkOperation(jj: Jj, seen: Seen, made: string, parents: Set<str
 }
 
 /**
- * Lets an operation count if nothing has happened since the repository was looked at, and brings the files to it.
+ * Lets an operation count if nothing has happened since the repository was looked at, and brings the files to it. Only
+ * this runs under jj's locks: whatever makes operations in a colocated repository needs one of them itself.
  * @throws Raced
  */
-async function integrate(jj: Jj, others: Jj[], seen: Seen, make: () => Promise<string>): Promise<void> {
-  const lock = await WorkingCopyLock.take(jj.dir);
+async function integrate(jj: Jj, others: Jj[], seen: Seen, made: string): Promise<void> {
+  // Edits without a command are an operation too; the closer to the end they are looked for, the fewer can be missed.
+  await jj.snapshot();
+  if (!(await jj.isCurrent(seen.operation))) throw new Raced();
+  const lock = await WorkingCopyLock.take(jj.dir, jj.repo());
   try {
-    if (!(await jj.isCurrent(seen.operation))) throw new Raced();
-    const made = await make();
     if (!(await jj.isCurrent(seen.operation))) throw new Raced();
     await jj.aside(["op", "integrate", "--quiet", made]);
     const alone = await jj.isCurrent(made);
@@ -234,12 +239,13 @@ async function attempt(jj: Jj, hub: Git, target: SettleTarget, extraRefs: [strin
     await hub.setRef(`refs/review/${target.suggestionId}/agent`, commit);
   }
   if (commit === now.commit && !abandons) return { kind: "unchanged" };
-  await integrate(jj, others, seen, async () => {
-    let made = commit === now.commit ? operation : await rewriteAside(jj, hub, seen, commit, extraRefs);
-    if (abandons) made = await jj.operationAside(made, ["abandon", commit]);
-    await checkOperation(jj, seen, made, new Set([oldParent, parent]));
-    return made;
-  });
+  const made =
+    commit === now.commit
+      ? await jj.operationAside(operation, ["abandon", commit])
+      : await rewriteAside(jj, hub, seen, commit, extraRefs, abandons);
+  await checkOperation(jj, seen, made, new Set([oldParent, parent]));
+  for (const [ref, id] of extraRefs) await store.setRef(ref, id);
+  await integrate(jj, others, seen, made);
   return abandons ? { kind: "abandoned" } : { kind: "settled", commit };
 }
 

@@ -32,30 +32,67 @@ function flock(): Flock | null {
   return loaded;
 }
 
-export class WorkingCopyLock {
-  #isLinked = true;
-
+/** One lock file, as jj's own FileLock holds it. */
+class LockFile {
   private constructor(
     private readonly path: string,
     private readonly fd: number,
   ) {}
 
-  /** Waits for the lock of the workspace at `root`. */
-  static async take(root: string, patience = PATIENCE_MS): Promise<WorkingCopyLock> {
-    const path = join(root, ".jj", "working_copy", "working_copy.lock");
+  /** @returns null when another process still has it after `patience` milliseconds */
+  static async take(path: string, patience: number): Promise<LockFile | null> {
     const end = Date.now() + patience;
     for (let pause = 1; ; pause = Math.min(pause * 2, 20)) {
       const fd = openSync(path, "a", 0o666);
       if ((flock()?.(fd, LOCK_EX | LOCK_NB) ?? 0) === 0) {
         // Without a link it is the file that the holder before removed: nobody else will meet us there.
-        if (fstatSync(fd).nlink > 0) return new WorkingCopyLock(path, fd);
+        if (fstatSync(fd).nlink > 0) return new LockFile(path, fd);
         closeSync(fd);
         continue;
       }
       closeSync(fd);
-      if (Date.now() > end) throw new ReviewError("jj_error", `A jj command has held the working copy of ${root} for ${patience / 1000} s`);
+      if (Date.now() > end) return null;
       await Bun.sleep(pause);
     }
+  }
+
+  /** Removes the name, so that newcomers make a file of their own; those that wait on this one go on waiting. */
+  unlink(): void {
+    try {
+      if (statSync(this.path).ino === fstatSync(this.fd).ino) unlinkSync(this.path);
+    } catch {
+      // Somebody removed it; then nobody waits for it either.
+    }
+  }
+
+  close(): void {
+    closeSync(this.fd);
+  }
+}
+
+/** How long to wait for the second lock before giving the first one back: jj's commands do not all take them in one order. */
+const SECOND_LOCK_MS = 100;
+
+export class WorkingCopyLock {
+  private constructor(private readonly files: LockFile[]) {}
+
+  /**
+   * Waits for the locks of the workspace at `root`: the one on git's refs, which a command in a colocated workspace holds
+   * while it waits for the other, and the one on the files.
+   * @param repo the workspace's `.jj/repo`
+   */
+  static async take(root: string, repo: string, patience = PATIENCE_MS): Promise<WorkingCopyLock> {
+    const end = Date.now() + patience;
+    do {
+      const refs = await LockFile.take(join(repo, "git_import_export.lock"), Math.max(0, end - Date.now()));
+      if (refs === null) break;
+      const files = await LockFile.take(join(root, ".jj", "working_copy", "working_copy.lock"), SECOND_LOCK_MS);
+      if (files !== null) return new WorkingCopyLock([refs, files]);
+      refs.unlink();
+      refs.close();
+      await Bun.sleep(SECOND_LOCK_MS / 2);
+    } while (Date.now() < end);
+    throw new ReviewError("jj_error", `A jj command has held the working copy of ${root} for ${patience / 1000} s`);
   }
 
   /**
@@ -63,18 +100,15 @@ export class WorkingCopyLock {
    * check out before any command that had read the repository as it was.
    */
   handOver(): void {
-    if (!this.#isLinked) return;
-    this.#isLinked = false;
-    const own = fstatSync(this.fd);
-    try {
-      if (statSync(this.path).ino === own.ino) unlinkSync(this.path);
-    } catch {
-      // Somebody removed it; then nobody waits for it either.
+    for (const file of this.files.splice(0)) {
+      file.unlink();
+      this.#waitedFor.push(file);
     }
   }
+  readonly #waitedFor: LockFile[] = [];
 
   release(): void {
     this.handOver();
-    closeSync(this.fd);
+    for (const file of this.#waitedFor.splice(0)) file.close();
   }
 }

@@ -1,10 +1,18 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createHash, createHmac } from "node:crypto";
-import { type Place, place } from "./place.ts";
+import type { Hunk } from "../../src/protocol/model.ts";
+import { AgentRepository, Place } from "./place.ts";
 
 let at: Place;
+let repository: AgentRepository;
+let id: string;
+let hunks: Hunk[];
+const hunkId = (index: number): string => hunks[index]?.id ?? "";
+
 beforeAll(async () => {
-  at = await place();
+  at = await Place.open();
+  repository = await AgentRepository.add(at);
+  ({ id, hunks } = await repository.publish());
 });
 afterAll(() => at.stop());
 
@@ -12,18 +20,18 @@ describe("the seed's endpoints", () => {
   test("GET /health is open and answers healthy, service and wsClients", async () => {
     const { status, body } = await at.ask("/health", { token: null });
     expect(status).toBe(200);
-    expect(body).toMatchObject({
-      healthy: true,
-      service: "suggestion-manager",
-      wsClients: 0,
-      version: "0.0.0-test",
-    });
-    expect(body.ledger_bytes).toBeUndefined();
-    expect(body.projects).toBeUndefined();
+    const known = { healthy: true, service: "suggestion-manager", wsClients: 0, version: "0.0.0-test" };
+    expect(body).toMatchObject(known);
+    expect(Object.keys(body).sort()).toEqual([...Object.keys(known), "uptime_seconds"].sort());
   });
 
   test("GET /health tells more to a caller with a token", async () => {
-    expect((await at.ask("/health")).body).toMatchObject({ last_seq: expect.any(Number), last_error: null });
+    const { body } = await at.ask("/health");
+    expect(body).toMatchObject({ open_suggestions: 1, last_seq: expect.any(Number), last_error: null });
+    expect(body.projects).toEqual([
+      { project: repository.dir, hub: expect.stringMatching(/^\/git\//), branch: null },
+    ]);
+    expect(body.ledger_bytes).toBeGreaterThan(0);
   });
 
   test("GET /health?nonce= proves knowledge of the developer's token hash", async () => {
@@ -34,20 +42,113 @@ describe("the seed's endpoints", () => {
     expect((await at.ask("/health?nonce=short", { token: null })).status).toBe(400);
   });
 
-  test("GET /suggestions, GET /suggestions/:id", async () => {
+  test("GET /suggestions lists what is open, GET /suggestions/:id shows it with its hunks", async () => {
     const { body } = await at.ask("/suggestions");
-    expect(body).toMatchObject({ total: 2, next: null });
-    expect(body.suggestions.map((one: { id: string }) => one.id)).toEqual(["suggestion-0", "suggestion-1"]);
-    expect((await at.ask("/suggestions/suggestion-1")).body.hunks).toHaveLength(2);
-    expect((await at.ask("/suggestions?limit=1")).body).toMatchObject({ total: 2, next: 1 });
+    expect(body).toMatchObject({ total: 1, next: null });
+    expect(body.suggestions[0]).toMatchObject({
+      id,
+      description: "Make a change",
+      hunk_count: 4,
+      status: "pending",
+    });
+    const shown = (await at.ask(`/suggestions/${id}`)).body;
+    expect(shown.hunks.map((hunk: Hunk) => [hunk.file, hunk.kind])).toEqual([
+      ["old.txt", "delete"],
+      ["src/a.ts", "text"],
+      ["src/a.ts", "text"],
+      ["src/new.ts", "create"],
+    ]);
   });
 
-  test("POST /feedback and POST /complete reach the desk with the developer as actor", async () => {
-    const request = { suggestion_id: "suggestion-0", hunk_id: "suggestion-0:src/a.ts:0", action: "accept" };
-    expect((await at.ask("/feedback", { body: request })).body).toMatchObject({ success: true });
-    expect(at.desk.calls.at(-1)).toEqual({ name: "decide", request, actor: "developer" });
-    const done = await at.ask("/complete", { body: { suggestion_id: "suggestion-0", action: "discard" } });
-    expect(done.status).toBe(200);
+  test("POST /feedback decides one hunk", async () => {
+    const body = { suggestion_id: id, hunk_id: hunkId(1), action: "accept" };
+    expect((await at.ask("/feedback", { body })).body).toMatchObject({ success: true, remaining_hunks: 3 });
+    expect(at.desk.get(id).hunks[1]).toMatchObject({ state: "accepted", decision: { by: "developer" } });
+  });
+});
+
+describe("further endpoints", () => {
+  test("undo, redo, comment and batch", async () => {
+    const one = { suggestion_id: id, hunk_id: hunkId(1) };
+    expect((await at.ask("/undo", { body: one })).body.remaining_hunks).toBe(4);
+    expect((await at.ask("/redo", { body: one })).body.remaining_hunks).toBe(3);
+    expect((await at.ask("/comments", { body: { ...one, comment: "why?" } })).status).toBe(200);
+    expect(at.desk.get(id).hunks[1]?.comments?.[0]?.text).toBe("why?");
+    const decisions = [2, 3].map((index) => ({ hunk_id: hunkId(index), action: "reject", comment: "no" }));
+    const batch = await at.ask("/feedback/batch", { body: { suggestion_id: id, decisions } });
+    expect(batch.body).toMatchObject({ changed: 2, remaining_hunks: 1 });
+    const scope = { action: "accept", include: "all" };
+    expect(
+      (await at.ask("/feedback/batch", { body: { suggestion_id: id, scope } })).body.remaining_hunks,
+    ).toBe(0);
+    expect((await at.ask("/undo", { body: { suggestion_id: id } })).body.remaining_hunks).toBe(1);
+  });
+
+  test("hunks come by page, filtered by file and state", async () => {
+    const page = (await at.ask(`/suggestions/${id}/hunks?limit=1&offset=1`)).body;
+    expect([page.hunks.length, page.total, page.next]).toEqual([1, 4, 2]);
+    const rejected = (await at.ask(`/suggestions/${id}/hunks?state=rejected&file=src%2Fnew.ts`)).body;
+    expect(rejected.hunks.map((hunk: Hunk) => hunk.file)).toEqual(["src/new.ts"]);
+  });
+
+  test("content is any side of a file, by page, in base64", async () => {
+    const content = async (query: string) => (await at.ask(`/suggestions/${id}/content?${query}`)).body;
+    expect(atob((await content("file=old.txt&side=base")).base64)).toBe("going\n");
+    expect(await content("file=old.txt&side=proposed")).toMatchObject({ exists: false });
+    const part = await content("file=src/a.ts&side=accepted&offset=14&limit=10");
+    expect([atob(part.base64), part.next]).toEqual(["line three", 24]);
+  });
+
+  test("a patch is downloaded as bytes that git apply takes", async () => {
+    const answer = await at.ask(`/suggestions/${id}.patch`);
+    expect(answer.headers.get("content-type")).toBe("text/x-patch");
+    expect(answer.headers.get("content-disposition")).toBe(`attachment; filename="${id}.patch"`);
+    expect(answer.text).toContain("+line three\n");
+    expect(answer.text).not.toContain("line thirty");
+    const check = Bun.spawnSync(["git", "apply", "--check", "--cached", "-"], {
+      cwd: repository.dir,
+      stdin: Buffer.from(answer.text),
+      env: { ...process.env, GIT_INDEX_FILE: `${at.stateDir}/index` },
+    });
+    // An empty index: git has read the patch and misses only the file.
+    expect(check.stderr.toString()).toContain("src/a.ts: does not exist in index");
+    expect((await at.ask(`/suggestions/${id}.patch?part=pending`)).text).toContain("deleted file mode");
+  });
+
+  test("events come by page", async () => {
+    const { body } = await at.ask("/events?since=1&limit=2");
+    expect(body.events.map((event: { seq: number }) => event.seq)).toEqual([2, 3]);
+    expect(body.more).toBe(true);
+    expect((await at.ask("/events?project=/nowhere")).body.events).toEqual([]);
+  });
+
+  test("status, settle, revise, settings and metrics", async () => {
+    const status = await at.ask("/status", { body: { message: "Running tests..." }, token: at.agent });
+    expect(status.body.sent).toBe(true);
+    expect(at.journal().some((json) => json.includes('"message":"Running tests..."'))).toBe(true);
+    expect((await at.ask("/settle", { body: {}, token: at.agent })).body).toMatchObject({ settled: true });
+    expect((await at.ask("/revise", { body: { suggestion_id: id } })).status).toBe(200);
+    expect((await at.ask("/settings")).body).toMatchObject({ role: "developer", agent_may_approve: false });
+    const { text } = await at.ask("/metrics");
+    expect(text).toMatch(
+      /^suggestion_manager_http_requests_total\{method="GET",route="\/health",status="200"\} \d+$/m,
+    );
+    expect(text).not.toContain(id);
+  });
+
+  test("POST /complete finalizes: the accepted tree is one commit on the hub", async () => {
+    const done = await at.ask("/complete", { body: { suggestion_id: id, action: "finalize" } });
+    expect(done.body).toMatchObject({
+      success: true,
+      action: "finalized",
+      commit: expect.stringMatching(/^[0-9a-f]{40}$/),
+    });
+    const closed = await at.ask("/feedback", {
+      body: { suggestion_id: id, hunk_id: hunkId(1), action: "reject" },
+    });
+    expect([closed.status, closed.body.error.code]).toEqual([409, "suggestion_closed"]);
+    expect((await at.ask("/suggestions")).body.total).toBe(0);
+    expect((await at.ask("/suggestions?status=finalized")).body.total).toBe(1);
   });
 });
 
@@ -56,8 +157,7 @@ describe("refusals", () => {
     const { status, body } = await at.ask("/feedback", {
       body: { suggestion_id: "x", hunk_id: "y", action: "aprove" },
     });
-    expect(status).toBe(400);
-    expect(body.error.code).toBe("invalid_request");
+    expect([status, body.error.code]).toEqual([400, "invalid_request"]);
     expect(body.error.message).toBe('Request body: action: expected one of "accept"|"reject"|"modify"');
     expect(body.error.details.field).toBe("action");
   });
@@ -70,9 +170,8 @@ describe("refusals", () => {
   });
 
   test("an unknown address is 404, a wrong method 405 with Allow, in the same shape", async () => {
-    expect((await at.ask("/nowhere")).body).toEqual({
-      error: { code: "not_found", message: expect.any(String) },
-    });
+    const nowhere = { error: { code: "not_found", message: expect.any(String) } };
+    expect((await at.ask("/nowhere")).body).toEqual(nowhere);
     const wrong = await at.ask("/feedback", { method: "DELETE" });
     expect([wrong.status, wrong.headers.get("allow"), wrong.body.error.code]).toEqual([
       405,
@@ -81,6 +180,7 @@ describe("refusals", () => {
     ]);
     expect((await at.ask("/suggestions", { method: "PUT" })).headers.get("allow")).toBe("GET, POST, HEAD");
     expect((await at.ask("/suggestions", { method: "HEAD" })).status).toBe(200);
+    expect((await at.ask("/ws")).status).toBe(426);
   });
 
   test("malformed JSON, an empty body and absurd nesting are 400", async () => {
@@ -90,7 +190,7 @@ describe("refusals", () => {
     }
   });
 
-  test("every answer forbids sniffing, framing and caching, and allows no other site", async () => {
+  test("every answer forbids sniffing, framing and caching, and lets no other site read", async () => {
     for (const path of ["/health", "/suggestions", "/nowhere"]) {
       const { headers } = await at.ask(path);
       expect(headers.get("x-content-type-options")).toBe("nosniff");
@@ -101,83 +201,38 @@ describe("refusals", () => {
   });
 });
 
-describe("further endpoints", () => {
-  test("POST /suggestions publishes and answers 201", async () => {
-    const answer = await at.ask("/suggestions", { body: { description: "Add it" } });
-    expect(answer.status).toBe(201);
-    expect(answer.body).toMatchObject({ suggestion_id: "suggestion-0", revision: 1 });
-  });
-
-  test("a patch is downloaded as bytes under the suggestion's name", async () => {
-    const answer = await at.ask("/suggestions/suggestion-0.patch?part=pending");
-    expect(answer.text).toStartWith("--- a/src/a.ts\n");
-    expect(answer.headers.get("content-type")).toBe("text/x-patch");
-    expect(answer.headers.get("content-disposition")).toContain("suggestion-0.patch");
-  });
-
-  test("hunks, content, events, settings and metrics answer", async () => {
-    expect((await at.ask("/suggestions/suggestion-0/hunks?limit=1")).body.total).toBe(2);
-    const content = await at.ask("/suggestions/suggestion-0/content?file=src/a.ts&side=base");
-    expect(content.body.base64).toBe("b2xk");
-    expect((await at.ask("/events?since=0&limit=1")).body.events).toHaveLength(1);
-    expect((await at.ask("/settings")).body).toMatchObject({ role: "developer", agent_may_approve: false });
-    const metrics = await at.ask("/metrics");
-    expect(metrics.text).toMatch(
-      /suggestion_manager_http_requests_total\{method="GET",route="\/health",status="200"\} \d/,
-    );
-  });
-
-  test("each POST route reaches its use case", async () => {
-    const id = { suggestion_id: "suggestion-0" };
-    const hunk = { ...id, hunk_id: "h" };
-    const routes: [string, string, object][] = [
-      ["/feedback/batch", "decideMany", { ...id, scope: { action: "accept" } }],
-      ["/undo", "undo", hunk],
-      ["/redo", "redo", id],
-      ["/comments", "comment", { ...hunk, comment: "why?" }],
-      ["/revise", "revise", id],
-      ["/rebase", "rebase", id],
-      ["/verify", "verify", id],
-      ["/settle", "settle", {}],
-      ["/status", "status", { message: "Running tests..." }],
-      ["/ask", "ask", { text: "Please" }],
-      ["/abort", "abort", {}],
-    ];
-    for (const [path, name, body] of routes) {
-      expect([path, (await at.ask(path, { body })).status]).toEqual([path, 200]);
-      expect(at.desk.calls.at(-1)?.name).toBe(name);
-    }
-  });
-});
-
 describe("roles", () => {
+  const deciding = [
+    "/feedback",
+    "/feedback/batch",
+    "/undo",
+    "/redo",
+    "/comments",
+    "/complete",
+    "/revise",
+    "/rebase",
+    "/verify",
+    "/ask",
+    "/abort",
+  ];
+
   test("the agent's token publishes, reports and reads; every decision is the developer's", async () => {
     const { agent: token } = at;
-    expect((await at.ask("/suggestions", { token })).status).toBe(200);
-    expect((await at.ask("/suggestions", { token, body: { description: "Mine" } })).status).toBe(201);
-    expect(at.desk.calls.at(-1)?.actor).toBe("agent");
-    expect((await at.ask("/status", { token, body: { message: "hello" } })).status).toBe(200);
-    const before = at.desk.calls.length;
-    for (const path of [
-      "/feedback",
-      "/feedback/batch",
-      "/undo",
-      "/redo",
-      "/comments",
-      "/complete",
-      "/revise",
-    ]) {
+    expect((await at.ask("/suggestions?status=all", { token })).status).toBe(200);
+    const before = at.journal().length;
+    for (const path of deciding) {
       const { status, body } = await at.ask(path, { token, body: {} });
       expect([path, status, body.error.code]).toEqual([path, 403, "forbidden"]);
     }
-    expect(at.desk.calls.length).toBe(before);
+    expect(at.journal().length).toBe(before);
   });
 
-  test("where settings allow it the agent decides, as the agent", async () => {
-    const other = await place({ options: { agent_may_approve: true } });
-    const body = { suggestion_id: "suggestion-0", hunk_id: "h", action: "accept" };
+  test("where settings allow it the agent decides, marked as the agent", async () => {
+    const other = await Place.open({ options: { agent_may_approve: true } });
+    const published = await (await AgentRepository.add(other)).publish();
+    const body = { suggestion_id: published.id, hunk_id: published.hunks[0]?.id, action: "accept" };
     expect((await other.ask("/feedback", { token: other.agent, body })).status).toBe(200);
-    expect(other.desk.calls.at(-1)?.actor).toBe("agent");
+    expect(other.desk.get(published.id).hunks[0]?.decision?.by).toBe("agent");
     await other.stop();
   });
 });

@@ -100,11 +100,11 @@ export async function deskPlace(init: string[] = ["--colocate"]): Promise<DeskPl
       place.desk = await start();
       return place.desk;
     },
-    health: () => ({
-      divergent: place.log("divergent()", 'change_id ++ "\\n"'),
-      conflicted: place.log("conflicts()", 'change_id ++ "\\n"'),
-      stale: Bun.spawnSync(["jj", "status"], { cwd: dir, env: process.env }).exitCode !== 0,
-    }),
+    health() {
+      const stale = Bun.spawnSync(["jj", "status"], { cwd: dir, env: process.env }).exitCode !== 0;
+      const list = (revset: string) => jj("--ignore-working-copy", "log", "--no-graph", "-r", revset, "-T", 'change_id ++ "\\n"');
+      return { divergent: list("divergent()"), conflicted: list("conflicts()"), stale };
+    },
     close() {
       place.desk.close();
       rmSync(root, { recursive: true, force: true });

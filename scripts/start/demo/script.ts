@@ -199,6 +199,7 @@ const work: Turn[] = [
         "src/readings.ts",
         "    readings.push({ time, station, celsius: Number(celsius) });\n",
         "    const value = Number(celsius);\n" +
+          // biome-ignore lint/suspicious/noTemplateCurlyInString: text of a program, not a template of this one
           '    if (celsius.trim() === "" || Number.isNaN(value)) throw new Error(`not a temperature: "${line}"`);\n' +
           "    readings.push({ time, station, celsius: value });\n",
       ),

@@ -17,6 +17,8 @@ local M = {}
 ---@field header_row table<integer, integer>
 ---@field group integer
 ---@field origin integer the window the review was opened from
+---@field framed table<integer, string> what the borders of a window say now
+---@field marked integer|nil hunk with the bar beside it
 
 ---@type SuggestionReview.Floating|nil
 local current
@@ -30,13 +32,15 @@ local function share(value, total)
   return math.floor(value <= 1 and value * total or value)
 end
 
+---@param layout "unified"|"side-by-side"
+---@param panel boolean room for the list of files as well
 ---@return { row: integer, col: integer, width: integer, height: integer } outer measures, border included
-local function area(layout)
+local function area(layout, panel)
   local ui = require("suggestion-review.config").get().ui
   local columns, lines = vim.o.columns, vim.o.lines - vim.o.cmdheight
   local wanted = share(ui.width, columns)
   local least = layout == "side-by-side" and MIN_SIDE_BY_SIDE or MIN_WIDTH
-  local width = math.min(columns, math.max(wanted, least))
+  local width = math.min(columns, math.max(wanted, least) + (panel and PANEL_WIDTH or 0))
   local height = math.max(8, math.min(lines, share(ui.height, lines)))
   local position = ui.position
   if position == "right" or position == "left" then
@@ -177,7 +181,9 @@ local function window_options(win)
   wo.number, wo.relativenumber = false, false
   wo.signcolumn, wo.foldcolumn = "no", "0"
   wo.statuscolumn = render.COLUMN
-  wo.wrap, wo.list, wo.spell = false, false, false
+  wo.wrap, wo.spell = false, false
+  -- A line that goes on beyond the window says so.
+  wo.list, wo.listchars = true, "tab:  ,extends:›,precedes:‹"
   wo.foldenable = false
   wo.cursorline = true
   wo.cursorlineopt = "line"
@@ -209,14 +215,18 @@ local function draw_bars(float)
       if vim.wo[win].winbar ~= bar then
         vim.wo[win].winbar = bar
       end
-      local config = { title_pos = "left", footer_pos = "center" }
-      if i == 1 then
-        config.title = title(session, width)
+      local state = ("%d %d %d %s"):format(i, width, session.version, session.suggestion().state)
+      if float.framed[win] ~= state then
+        float.framed[win] = state
+        local config = { title_pos = "left", footer_pos = "center" }
+        if i == 1 then
+          config.title = title(session, width)
+        end
+        if i == #float.wins then
+          config.footer = footer(width)
+        end
+        vim.api.nvim_win_set_config(win, config)
       end
-      if i == #float.wins then
-        config.footer = footer(width)
-      end
-      vim.api.nvim_win_set_config(win, config)
     end
   end
 end
@@ -270,7 +280,7 @@ end
 --- Places the windows for the screen as it is.
 ---@param float SuggestionReview.Floating
 local function arrange(float)
-  local place = area(layout(float))
+  local place = area(layout(float), float.panel ~= nil)
   local frame = border()
   local edge = frame == "none" and 0 or 1
   local width = place.width - 2 * edge
@@ -368,6 +378,32 @@ local function hunk_at(float, line)
 end
 
 ---@param float SuggestionReview.Floating
+---@param index integer|nil
+local function redraw_hunk(float, index)
+  local first = index and float.header_row[index]
+  if not first then
+    return
+  end
+  local last = first
+  while float.rows[last + 1] ~= nil and (not float.rows[last + 1] or float.rows[last + 1].hunk == index) do
+    last = last + 1
+  end
+  for _, buf in ipairs(float.bufs) do
+    render.redraw(buf, first, last)
+  end
+end
+
+--- Moves the bar beside the current hunk; the rest of the screen stays as it is.
+---@param float SuggestionReview.Floating
+local function mark_current(float)
+  if float.marked ~= float.session.index then
+    redraw_hunk(float, float.marked)
+    float.marked = float.session.index
+    redraw_hunk(float, float.marked)
+  end
+end
+
+---@param float SuggestionReview.Floating
 local function on_cursor(float)
   if not float.file then
     return
@@ -377,9 +413,7 @@ local function on_cursor(float)
   if hunk and hunk ~= float.session.index then
     float.session.index = hunk
     draw_bars(float)
-    for _, buf in ipairs(float.bufs) do
-      render.redraw(buf)
-    end
+    mark_current(float)
   end
 end
 
@@ -485,6 +519,29 @@ local function show_file(float, index)
   end
 end
 
+--- Works out the colours of the neighbouring hunks while nothing else is to do.
+---@param float SuggestionReview.Floating
+local function look_ahead(float)
+  if float.looking then
+    return
+  end
+  float.looking = true
+  vim.schedule(function()
+    float.looking = false
+    if current ~= float or not float.file then
+      return
+    end
+    local session = float.session
+    local file = session.files[float.file]
+    for index = math.max(file.first, session.index - 1), math.min(file.last, session.index + 4) do
+      local view = render.view(float.bufs[1])
+      if view then
+        render.prepare(view, rows_of.block_of(session.hunks[index]))
+      end
+    end
+  end)
+end
+
 --- Brings a hunk into view with its header and as much of it as fits.
 ---@param float SuggestionReview.Floating
 ---@param index integer
@@ -537,14 +594,15 @@ function M.open(session)
     wins = {},
     rows = {},
     header_row = {},
+    framed = {},
     group = vim.api.nvim_create_augroup("suggestion-review.floating", {}),
     origin = vim.api.nvim_get_current_win(),
   }
   current = float
   open_windows(float)
   local config = require("suggestion-review.config").get().ui
-  local room = area(layout(float)).width - PANEL_WIDTH
-  local wide = room >= (layout(float) == "side-by-side" and MIN_SIDE_BY_SIDE - 20 or MIN_WIDTH)
+  local needed = area(layout(float), false).width + PANEL_WIDTH
+  local wide = needed <= vim.o.columns and (needed <= vim.o.columns - 20 or config.position == "top" or config.position == "bottom")
   if config.file_panel and #session.files > 1 and wide then
     open_panel(float)
   end
@@ -579,7 +637,7 @@ function M.open(session)
 end
 
 --- Draws everything anew from the session: after decisions, new revisions, a change of file.
----@param opts? { keep_cursor?: boolean, text?: boolean } text=false: only states changed
+---@param opts? { keep_cursor?: boolean, text?: boolean, moved?: boolean } text=false: only states changed; moved: not even those
 function M.refresh(opts)
   local float = current
   if not float or not is_valid(float) then
@@ -589,6 +647,7 @@ function M.refresh(opts)
   local session = float.session
   local file = session.file_of(session.index)
   if float.file ~= file or opts.text ~= false then
+    opts.moved = false
     local win = float.wins[#float.wins]
     local before = float.file == file and opts.keep_cursor and vim.api.nvim_win_call(win, vim.fn.winsaveview)
     show_file(float, file)
@@ -600,7 +659,12 @@ function M.refresh(opts)
   end
   show_hunk(float, session.index, opts.keep_cursor)
   draw_bars(float)
+  look_ahead(float)
+  if opts.moved then
+    return mark_current(float)
+  end
   draw_panel(float)
+  float.marked = session.index
   for _, buf in ipairs(float.bufs) do
     render.redraw(buf)
   end

@@ -1,34 +1,75 @@
 --- The help popup of the review: the keys as they are set, in groups.
 local M = {}
 
-function M.open()
-  local keys = require("suggestion-review.ui.keys")
+---@param keys table
+---@param groups string[]
+---@return string[] lines
+---@return table[] marks line, from, to, highlight group
+local function column(keys, groups)
   local lines, marks = {}, {}
-  for _, group in ipairs(keys.GROUPS) do
+  for _, group in ipairs(groups) do
     if #lines > 0 then
       lines[#lines + 1] = ""
     end
-    marks[#marks + 1] = { #lines, 0, #group + 1, "SuggestionReviewTitle" }
+    marks[#marks + 1] = { #lines, 1, #group + 1, "SuggestionReviewTitle" }
     lines[#lines + 1] = " " .. group
     for _, key in ipairs(keys.list) do
       local lhs = key.group == group and keys.key(key.name)
       if lhs and not key.name:find("_in_file$") then
         marks[#marks + 1] = { #lines, 3, 3 + #lhs, "SuggestionReviewKey" }
-        lines[#lines + 1] = ("   %-8s %s%s"):format(lhs, key.text, key.visual and " (or the selected lines)" or "")
+        lines[#lines + 1] = ("   %-6s %s"):format(lhs, key.text)
       end
     end
   end
+  return lines, marks
+end
+
+---@param lines string[]
+local function width_of(lines)
   local width = 0
   for _, line in ipairs(lines) do
     width = math.max(width, vim.api.nvim_strwidth(line))
   end
+  return width
+end
+
+function M.open()
+  local keys = require("suggestion-review.ui.keys")
+  local half = math.floor(#keys.GROUPS / 2)
+  local left, left_marks = column(keys, vim.list_slice(keys.GROUPS, 1, half))
+  local right, right_marks = column(keys, vim.list_slice(keys.GROUPS, half + 1))
+  local lines, marks = left, left_marks
+  local gutter = width_of(left) + 2
+  if gutter + width_of(right) + 4 <= vim.o.columns then
+    for i = 1, math.max(#left, #right) do
+      local text = left[i] or ""
+      lines[i] = text .. (" "):rep(gutter - vim.api.nvim_strwidth(text)) .. (right[i] or "")
+    end
+    for _, mark in ipairs(right_marks) do
+      local shift = #lines[mark[1] + 1] - #right[mark[1] + 1]
+      marks[#marks + 1] = { mark[1], mark[2] + shift, mark[3] + shift, mark[4] }
+    end
+  else
+    for _, mark in ipairs(right_marks) do
+      marks[#marks + 1] = { mark[1] + #left + 1, mark[2], mark[3], mark[4] }
+    end
+    lines[#lines + 1] = ""
+    vim.list_extend(lines, right)
+  end
+  lines[#lines + 1] = ""
+  marks[#marks + 1] = { #lines, 0, 200, "SuggestionReviewHint" }
+  lines[#lines + 1] = (" %s and %s also take selected lines; . repeats them"):format(
+    keys.key("accept") or "accept",
+    keys.key("reject") or "reject"
+  )
+  local width = width_of(lines)
   local buf = vim.api.nvim_create_buf(false, true)
   vim.bo[buf].bufhidden = "wipe"
   vim.api.nvim_buf_set_lines(buf, 0, -1, false, lines)
   vim.bo[buf].modifiable = false
   local namespace = vim.api.nvim_create_namespace("suggestion-review.help")
   for _, mark in ipairs(marks) do
-    vim.api.nvim_buf_set_extmark(buf, namespace, mark[1], mark[2], { end_col = mark[3], hl_group = mark[4] })
+    vim.api.nvim_buf_set_extmark(buf, namespace, mark[1], mark[2], { end_col = math.min(mark[3], #lines[mark[1] + 1]), hl_group = mark[4] })
   end
   local height = math.min(#lines, vim.o.lines - 4)
   local win = vim.api.nvim_open_win(buf, true, {

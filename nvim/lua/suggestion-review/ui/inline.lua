@@ -23,6 +23,9 @@ local M = {}
 ---@field by_index table<integer, SuggestionReview.InlineHunk>
 ---@field tick integer|nil
 ---@field drawn table<integer, true>
+---@field marks table<integer, integer[]> extmarks by hunk
+---@field version integer|nil of the session when the hunks were placed
+---@field current integer|nil the hunk whose line shows the keys
 ---@field saved table[] maps of the user's
 ---@field old_sign string|nil
 
@@ -216,9 +219,11 @@ local function draw_hunk(one, placed)
   local state = session.state_of(hunk)
   local config = require("suggestion-review.config").get().ui
   local count = vim.api.nvim_buf_line_count(buf)
+  local marks = {}
+  one.marks[index] = marks
   local function mark(row, opts)
     opts.strict = false
-    vim.api.nvim_buf_set_extmark(buf, namespace, math.max(0, math.min(row, count - 1)), 0, opts)
+    marks[#marks + 1] = vim.api.nvim_buf_set_extmark(buf, namespace, math.max(0, math.min(row, count - 1)), 0, opts)
   end
   local head = headline(session, index, placed)
   if state == "accepted" or state == "modified" then
@@ -238,7 +243,7 @@ local function draw_hunk(one, placed)
       mark(row, { end_row = row + 1, hl_group = "SuggestionReviewDelete", hl_eol = true, priority = 20 })
       mark(row, { sign_text = "-", sign_hl_group = "SuggestionReviewDeleteSign", priority = 20 })
       for _, span in ipairs(config.word_diff and rows_of.words(block, "old", row - placed.from + 1) or {}) do
-        vim.api.nvim_buf_set_extmark(buf, namespace, row, span[1], {
+        marks[#marks + 1] = vim.api.nvim_buf_set_extmark(buf, namespace, row, span[1], {
           end_row = row,
           end_col = span[2],
           hl_group = "SuggestionReviewDeleteWord",
@@ -291,6 +296,17 @@ local function draw(one)
   end
 end
 
+---@param one SuggestionReview.InlineBuffer
+---@param index integer
+local function redraw_hunk(one, index)
+  if one.drawn[index] and one.by_index[index] then
+    for _, id in ipairs(one.marks[index] or {}) do
+      vim.api.nvim_buf_del_extmark(one.buf, namespace, id)
+    end
+    draw_hunk(one, one.by_index[index])
+  end
+end
+
 --- Works out where the hunks of the buffer's file are in it now, and draws them.
 ---@param one SuggestionReview.InlineBuffer
 local function place_hunks(one)
@@ -321,7 +337,9 @@ local function place_hunks(one)
     for index = one.file.first, one.file.last do
       index_of[session.hunks[index].id] = index
     end
-    one.placed, one.by_index, one.drawn = {}, {}, {}
+    one.placed, one.by_index, one.drawn, one.marks = {}, {}, {}, {}
+    one.version = session.version
+    one.current = session.index
     for _, item in ipairs(items) do
       local placed = {
         index = index_of[item.hunk.id],
@@ -370,7 +388,7 @@ local function adopt_buffer(buf)
   for _, file in ipairs(inline.session.files) do
     local path = path_of(file)
     if path and (path == name or path == real) then
-      local one = { buf = buf, file = file, placed = {}, by_index = {}, drawn = {}, saved = {} }
+      local one = { buf = buf, file = file, placed = {}, by_index = {}, drawn = {}, marks = {}, saved = {} }
       inline.buffers[buf] = one
       map_keys(one)
       place_hunks(one)
@@ -507,7 +525,15 @@ function M.refresh(opts)
           one.file = file
         end
       end
-      place_hunks(one)
+      if one.version == session.version and one.tick == vim.api.nvim_buf_get_changedtick(buf) then
+        -- Only the place changed: two headlines are drawn anew.
+        for _, index in ipairs({ one.current or 0, session.index }) do
+          redraw_hunk(one, index)
+        end
+        one.current = session.index
+      else
+        place_hunks(one)
+      end
     end
   end
   if not (opts and opts.keep_cursor) then

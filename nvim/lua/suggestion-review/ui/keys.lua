@@ -14,7 +14,7 @@ local M = {}
 ---@type SuggestionReview.Key[]
 M.list = {
   { name = "accept", default = "a", action = "accept", text = "accept the hunk", group = "Decide", visual = true, repeats = true },
-  { name = "reject", default = "r", action = "reject", text = "reject it, with a reason if you like", group = "Decide", visual = true, repeats = true },
+  { name = "reject", default = "r", action = "reject", text = "reject, with a reason if you like", group = "Decide", visual = true, repeats = true },
   { name = "modify", default = "m", action = "modify", text = "edit it; :w sends your version", group = "Decide" },
   { name = "accept_file", default = "f", action = "accept_file", text = "accept the rest of this file", group = "Decide" },
   { name = "reject_file", default = "F", action = "reject_file", text = "reject the rest of this file", group = "Decide" },
@@ -23,7 +23,7 @@ M.list = {
   { name = "undo", default = "u", action = "undo", text = "undo the last decision", group = "Decide" },
   { name = "redo", default = "<C-r>", action = "redo", text = "redo it", group = "Decide" },
   { name = "comment", default = "c", action = "comment", text = "comment, deciding nothing", group = "Decide" },
-  { name = "resolve", default = "e", action = "resolve", text = "resolve a conflict with your own edits", group = "Decide" },
+  { name = "resolve", default = "e", action = "resolve", text = "resolve a conflict with your edits", group = "Decide" },
   { name = "next_hunk", default = "n", action = "next", text = "next hunk", group = "Move" },
   { name = "prev_hunk", default = "p", action = "prev", text = "previous hunk", group = "Move" },
   { name = "next_in_file", default = "]h", action = "next", text = "next hunk", group = "Move" },
@@ -40,7 +40,7 @@ M.list = {
   { name = "next_style", default = "S", action = "next_style", text = "floating, inline or picker", group = "View" },
   { name = "quickfix", default = "Q", action = "quickfix", text = "hunks into the quickfix list", group = "View" },
   { name = "help", default = "?", action = "help", text = "this help", group = "View" },
-  { name = "revise", default = "R", action = "revise", text = "ask the agent to revise what you rejected", group = "Finish" },
+  { name = "revise", default = "R", action = "revise", text = "ask the agent for a revision", group = "Finish" },
   { name = "complete", default = "<CR>", action = "complete", text = "finalize (asks first)", group = "Finish" },
   { name = "discard", default = "<Esc>", action = "discard", text = "discard what remains (asks first)", group = "Finish" },
   { name = "close", default = "q", action = "close", text = "close, keeping everything as it is", group = "Finish" },

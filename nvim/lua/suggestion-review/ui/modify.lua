@@ -42,7 +42,12 @@ function M.editor(opts, write)
   })
   vim.wo[win].winhighlight = "Normal:SuggestionReviewNormal,FloatBorder:SuggestionReviewBorder"
   vim.wo[win].number, vim.wo[win].relativenumber = false, false
-  vim.wo[win].spell = false
+  -- A new window begins with the options of the one it was opened from, which is the review's.
+  local wo = vim.wo[win]
+  wo.statuscolumn, wo.list, wo.cursorline = "", false, false
+  wo.wrap, wo.scrollbind, wo.cursorbind, wo.foldenable = vim.go.wrap, false, false, false
+  wo.spell = false
+  wo.fillchars = "eob: "
   vim.api.nvim_create_autocmd("BufWriteCmd", {
     buffer = buf,
     callback = function()
@@ -127,11 +132,9 @@ function M.open(session, hunk, text, write)
   for i = 1, #lines do
     local is_context = i <= #before or i > #before + #new
     vim.api.nvim_buf_set_extmark(buf, namespace, i - 1, 0, {
-      sign_text = is_context and "  " or "+ ",
-      sign_hl_group = "SuggestionReviewAddSign",
+      sign_text = not is_context and "+ " or nil,
+      sign_hl_group = not is_context and "SuggestionReviewAddSign" or nil,
       line_hl_group = not is_context and "SuggestionReviewAdd" or nil,
-      invalidate = true,
-      undo_restore = false,
     })
   end
   vim.wo[win].signcolumn = "yes:1"

@@ -145,6 +145,19 @@ function M.header(view, row)
   return chunks
 end
 
+--- Works out the colours of a block before it comes into view.
+---@param view SuggestionReview.View
+---@param block SuggestionReview.Block
+function M.prepare(view, block)
+  if view.treesitter then
+    syntax.of_block(block, "old", view.file)
+    syntax.of_block(block, "new", view.file)
+  end
+  if view.word_diff then
+    rows_of.words(block, "new", 1)
+  end
+end
+
 local provider = false
 
 local function start_provider()
@@ -224,7 +237,7 @@ function M.show(view)
   local lines = {}
   local highest = 0
   for i, row in ipairs(view.rows) do
-    lines[i] = row and row.text:gsub("\n", "\0") or ""
+    lines[i] = row and row.text or ""
     if row then
       highest = math.max(highest, row.old or 0, row.new or 0)
     end
@@ -254,11 +267,17 @@ function M.forget(buf)
   views[buf] = nil
 end
 
---- Draws again what is on the screen, text unchanged.
+--- Draws lines again at the next redraw, text unchanged; without a range all that are on the screen.
 ---@param buf integer
-function M.redraw(buf)
+---@param first? integer 1-based
+---@param last? integer
+function M.redraw(buf, first, last)
   if vim.api.nvim_buf_is_valid(buf) then
-    vim.api.nvim__redraw({ buf = buf, valid = false, statuscolumn = true, winbar = true })
+    vim.api.nvim__redraw({
+      buf = buf,
+      range = { first and first - 1 or 0, last or -1 },
+      flush = false,
+    })
   end
 end
 

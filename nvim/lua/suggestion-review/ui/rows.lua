@@ -22,6 +22,8 @@ local M = {}
 ---@field old string[]
 ---@field new string[]
 ---@field after string[]
+---@field no_newline_old? boolean
+---@field no_newline_new? boolean
 ---@field words? { old: table<integer, integer[][]>, new: table<integer, integer[][]> }
 ---@field syntax? { old: table<integer, table>, new: table<integer, table> }
 
@@ -53,8 +55,9 @@ function M.block_of(hunk)
     block.hunk = hunk
     return block
   end
-  block = { hunk = hunk, before = {}, old = {}, new = {}, after = {} }
-  if diff.has_text(hunk) and hunk.diff:sub(1, 3) == "@@ " then
+  block = diff.has_text(hunk) and diff.quick_sides(hunk.diff) or { before = {}, old = {}, new = {}, after = {} }
+  block.hunk = hunk
+  if #block.old + #block.new == 0 and diff.has_text(hunk) and hunk.diff:sub(1, 3) == "@@ " then
     local parsed = diff.parse(hunk.diff)
     if parsed then
       local sides = diff.sides(parsed)

@@ -26,6 +26,9 @@ end
 
 local MAX_BYTES = 200000
 
+--- Languages whose text is mostly in other languages; elsewhere looking for those costs more than it shows.
+local NESTED = { markdown = true, html = true, vue = true, svelte = true, astro = true, php = true, vim = true }
+
 ---@param text string
 ---@param language string
 ---@param offset integer lines of `text` before the first wanted one
@@ -40,7 +43,7 @@ local function colours(text, language, offset)
   for line in vim.gsplit(text, "\n", { plain = true }) do
     lengths[#lengths + 1] = #line
   end
-  parser:parse(true)
+  parser:parse(NESTED[language])
   parser:for_each_tree(function(tree, language_tree)
     local query = vim.treesitter.query.get(language_tree:lang(), "highlights")
     if not query then

@@ -1,0 +1,625 @@
+--- The review by keys, in a terminal, against the real server on a real repository. Screens that people look at are
+--- kept in tests/screens; UPDATE_SCREENS=1 writes them anew.
+
+local real = require("real")
+local screen = require("screen")
+
+if not real.available() or not screen.available() then
+  pending("review in a terminal", "needs Bun, jj and tmux")
+  return
+end
+
+local APP = [[
+local config = require("config")
+
+local M = {}
+
+function M.parse(input)
+  local parts = vim.split(input, ",")
+  return vim.tbl_map(tonumber, parts)
+end
+
+function M.sum(x, y)
+  local z = 1
+  return x + y
+end
+
+function M.unused()
+  return nil
+end
+
+-- a long stretch of unchanged code follows
+]]
+for i = 1, 30 do
+  APP = APP .. ("M.value%d = %d\n"):format(i, i * i)
+end
+APP = APP .. "\nreturn M\n"
+
+local function replace(text, old, new)
+  local from, to = text:find(old, 1, true)
+  return text:sub(1, from - 1) .. new .. text:sub(to + 1)
+end
+
+local NEW_APP = APP
+NEW_APP = replace(NEW_APP, "tbl_map(tonumber, parts)", "tbl_map(function(part) return tonumber(vim.trim(part)) end, parts)")
+NEW_APP = replace(NEW_APP, "  return x + y\n", '  -- Validate first\n  if x < 0 or y < 0 then error("negative") end\n  return x + y\n')
+NEW_APP = replace(NEW_APP, "function M.unused()\n  return nil\nend\n\n", "")
+NEW_APP = replace(NEW_APP, "M.value7 = 49", "M.value7 = 50")
+
+local OLD = { ["lua/app.lua"] = APP, ["lua/greet.lua"] = 'return "hello"\n', ["old.txt"] = "one\ntwo\n" }
+local NEW = {
+  ["lua/app.lua"] = NEW_APP,
+  ["lua/greet.lua"] = 'return "hello world"\n',
+  ["old.txt"] = false,
+  ["docs/new.md"] = "# New\n\nA file that was not there.\n",
+}
+
+---@type Real
+local server
+---@type Screen
+local s
+local suggestion
+
+---@param opts? { columns?: integer, lines?: integer, settings?: string, file?: string }
+local function open_nvim(opts)
+  opts = opts or {}
+  s = screen.start({
+    cwd = server.checkout,
+    columns = opts.columns,
+    lines = opts.lines,
+    file = opts.file or "lua/app.lua",
+    env = { PATH = server.environment.PATH },
+    init = ([[
+      vim.opt.runtimepath:prepend(%q)
+      vim.o.termguicolors = true
+      vim.o.ruler, vim.o.showcmd, vim.o.swapfile, vim.o.shada = false, false, false, ""
+      vim.o.shortmess = vim.o.shortmess .. "FWIc"
+      vim.g.mapleader = " "
+      vim.notify = function(message) table.insert(_G.notes, message) end
+      _G.notes = {}
+      require("suggestion-review").setup(%s)
+      %s
+    ]]):format(t.root .. "/nvim", vim.inspect(server:settings()), opts.settings or ""),
+  })
+  s:wait_lua([[return #require("suggestion-review").list() > 0]], 10000)
+end
+
+local function begin(opts)
+  server = real.start(OLD)
+  suggestion = server:publish(NEW, "Validate and trim the input\n\nA longer text below.")
+  open_nvim(opts)
+end
+
+local function finish()
+  if s then s:stop() end
+  if server then server:stop("sigkill") end
+  s, server = nil, nil
+end
+
+--- States of all hunks, as the server has them.
+local function states()
+  local out = {}
+  local answer = server:http("GET", "/suggestions/" .. suggestion)
+  for _, hunk in ipairs(answer.hunks) do
+    out[#out + 1] = hunk.state
+  end
+  return out, answer
+end
+
+local function wait_states(expected)
+  local last
+  local ok = pcall(t.wait, function()
+    last = states()
+    return vim.deep_equal(last, expected)
+  end, 5000)
+  if not ok then t.eq(last, expected, s:capture()) end
+end
+
+local P, A, R, M = "pending", "accepted", "rejected", "modified"
+
+local function checkout(path)
+  return t.read(server.checkout .. "/" .. path)
+end
+
+local function wait_file(path, text)
+  local last
+  local ok = pcall(t.wait, function()
+    last = checkout(path)
+    return last == text
+  end, 5000)
+  if not ok then t.eq(last, text, s:capture()) end
+end
+
+--- Compares the screen with the one people have looked at.
+local function golden(name)
+  local path = ("%s/nvim/tests/screens/%s.txt"):format(t.root, name)
+  local last
+  local function trimmed()
+    return (s:capture():gsub("%s+$", "")) .. "\n"
+  end
+  if vim.env.UPDATE_SCREENS then
+    local before
+    t.wait(function()
+      before, last = last, trimmed()
+      return before == last
+    end, 5000)
+    vim.wait(150)
+    t.write(path, trimmed())
+    return
+  end
+  local expected = t.read(path)
+  local ok = pcall(t.wait, function()
+    last = trimmed()
+    return last == expected
+  end, 5000)
+  if not ok then error(("the screen is not %s:\n%s\n--- expected\n%s"):format(name, last, expected), 2) end
+end
+
+local function index()
+  return s:lua([[return require("suggestion-review.review").session().index]])
+end
+
+local function at(number)
+  s:wait_lua(([[local x = require("suggestion-review.review").session() return x and x.index == %d]]):format(number))
+end
+
+local function review()
+  s:type("Space", "s", "r")
+  s:wait_lua([[return require("suggestion-review").is_open()]])
+  s:wait(" decided ", true)
+end
+
+describe("the floating review", function()
+  after_each(finish)
+
+  it("opens on <leader>sr at the file one is in, and shows what is asked", function()
+    begin()
+    s:type("Space", "s", "r")
+    s:wait("Validate and trim the input", true)
+    at(2)
+    golden("floating")
+    s:type("n")
+    at(3)
+    s:type("]", "h")
+    at(4)
+    s:type("[", "h")
+    s:type("p")
+    at(2)
+    s:type("]", "f")
+    s:wait("lua/greet.lua", true)
+    s:type("?")
+    s:wait("Keys of the review", true)
+    golden("help")
+    s:type("q")
+    s:type("q")
+    s:wait_lua([[return not require("suggestion-review").is_open()]])
+    t.eq(states(), { P, P, P, P, P, P, P })
+  end)
+
+  it("accepts into the developer's files at once, and takes it back", function()
+    begin()
+    review()
+    at(2)
+    s:type("a")
+    wait_states({ P, A, P, P, P, P, P })
+    wait_file("lua/app.lua", replace(APP, "tbl_map(tonumber, parts)", "tbl_map(function(part) return tonumber(vim.trim(part)) end, parts)"))
+    at(3)
+    s:type("a")
+    wait_states({ P, A, A, P, P, P, P })
+    s:type("u")
+    wait_states({ P, A, P, P, P, P, P })
+    s:type("u")
+    wait_states({ P, P, P, P, P, P, P })
+    wait_file("lua/app.lua", APP)
+    s:type("C-r")
+    wait_states({ P, A, P, P, P, P, P })
+    wait_file("lua/app.lua", replace(APP, "tbl_map(tonumber, parts)", "tbl_map(function(part) return tonumber(vim.trim(part)) end, parts)"))
+    t.eq(s:lua([[return vim.bo[vim.fn.bufnr("lua/app.lua")].modified]]), false)
+  end)
+
+  it("decides as fast as one types", function()
+    begin()
+    review()
+    at(2)
+    s:text("aaaa")
+    wait_states({ P, A, A, A, A, P, P })
+    wait_file("lua/app.lua", NEW_APP)
+  end)
+
+  it("rejects with a reason, without one, and not at all on <Esc>", function()
+    begin()
+    review()
+    s:type("r")
+    s:wait("Reject because", true)
+    s:text("not needed")
+    s:type("Enter")
+    wait_states({ P, R, P, P, P, P, P })
+    s:wait("✘ 2/7 rejected", true)
+    s:wait("» not needed", true)
+    local _, whole = states()
+    t.eq(whole.hunks[2].decision.comment, "not needed")
+    at(3)
+    s:type("r")
+    s:wait("Reject because", true)
+    s:type("Enter")
+    wait_states({ P, R, R, P, P, P, P })
+    at(4)
+    s:type("r")
+    s:wait("Reject because", true)
+    s:type("Escape")
+    s:wait_lua([[return vim.api.nvim_get_mode().mode == "n"]])
+    t.eq(states(), { P, R, R, P, P, P, P })
+    at(4)
+  end)
+
+  it("repeats a decision with the dot", function()
+    begin()
+    review()
+    s:type("r")
+    s:wait("Reject because", true)
+    s:text("same for all")
+    s:type("Enter")
+    wait_states({ P, R, P, P, P, P, P })
+    at(3)
+    s:type(".")
+    wait_states({ P, R, R, P, P, P, P })
+    local _, whole = states()
+    t.eq(whole.hunks[3].decision.comment, "same for all")
+    s:type("a")
+    wait_states({ P, R, R, A, P, P, P })
+    s:type(".")
+    wait_states({ P, R, R, A, A, P, P })
+  end)
+
+  it("sends an edited hunk on :w, and changes nothing on :q", function()
+    begin()
+    review()
+    s:type("m")
+    s:wait("Edit lua/app.lua", true)
+    golden("modify")
+    t.eq(s:lua([[return vim.bo.filetype]]), "lua")
+    s:text(":q!")
+    s:type("Enter")
+    s:wait_lua([[return vim.bo.filetype == "suggestion-review"]])
+    t.eq(states(), { P, P, P, P, P, P, P })
+    s:type("m")
+    s:wait("Edit lua/app.lua", true)
+    s:text("A -- mine")
+    s:type("Escape")
+    s:text(":w")
+    s:type("Enter")
+    wait_states({ P, M, P, P, P, P, P })
+    wait_file(
+      "lua/app.lua",
+      replace(APP, "tbl_map(tonumber, parts)", "tbl_map(function(part) return tonumber(vim.trim(part)) end, parts) -- mine")
+    )
+    local _, whole = states()
+    t.match(whole.hunks[2].decision.modified_diff, "%-%- mine")
+    s:type("u")
+    wait_states({ P, P, P, P, P, P, P })
+    wait_file("lua/app.lua", APP)
+  end)
+
+  it("decides the selected lines of a hunk alone", function()
+    begin()
+    review()
+    s:type("n")
+    at(3)
+    s:type("V")
+    s:type("a")
+    t.wait(function()
+      return #states() == 8
+    end)
+    t.eq(states(), { P, P, A, P, P, P, P, P })
+    wait_file("lua/app.lua", replace(APP, "  return x + y\n", "  -- Validate first\n  return x + y\n"))
+    s:type("u")
+    wait_states({ P, P, P, P, P, P, P })
+    wait_file("lua/app.lua", APP)
+  end)
+
+  it("accepts a file, the rest, and all of it back as one step", function()
+    begin()
+    review()
+    s:type("f")
+    wait_states({ P, A, A, A, A, P, P })
+    wait_file("lua/app.lua", NEW_APP)
+    s:type("A")
+    wait_states({ A, A, A, A, A, A, A })
+    wait_file("docs/new.md", NEW["docs/new.md"])
+    wait_file("old.txt", nil)
+    s:type("u")
+    wait_states({ P, A, A, A, A, P, P })
+    wait_file("docs/new.md", nil)
+    wait_file("old.txt", OLD["old.txt"])
+    s:type("X")
+    s:wait("Reject the remaining 3", true)
+    s:type("Enter")
+    wait_states({ R, A, A, A, A, R, R })
+  end)
+
+  it("comments without deciding", function()
+    begin()
+    review()
+    s:type("c")
+    s:wait("Comment:", true)
+    s:text("why so?")
+    s:type("Enter")
+    s:wait("» why so?", true)
+    local now, whole = states()
+    t.eq(now[2], P)
+    t.eq(whole.hunks[2].comments[1].text, "why so?")
+  end)
+
+  it("asks before it discards, and <Esc> twice keeps everything", function()
+    begin()
+    review()
+    s:type("Escape")
+    s:wait("Discard “Validate", true)
+    s:type("Escape")
+    s:wait_lua([[return vim.api.nvim_get_mode().mode == "n"]])
+    local _, whole = states()
+    t.eq(whole.state, "open")
+    s:type("Escape")
+    s:wait("Discard “Validate", true)
+    s:text("d")
+    t.wait(function()
+      return select(2, states()).state == "discarded"
+    end)
+    s:wait_lua([[return not require("suggestion-review").is_open()]])
+    t.eq(checkout("lua/app.lua"), APP)
+  end)
+
+  it("finalizes once after asking", function()
+    begin()
+    review()
+    s:type("f")
+    wait_states({ P, A, A, A, A, P, P })
+    s:type("Enter")
+    s:wait("Finalize “Validate", true)
+    s:text("f")
+    t.wait(function()
+      local _, whole = states()
+      return whole.state == "finalized" and whole.result
+    end, 10000)
+    s:wait_lua([[return not require("suggestion-review").is_open()]])
+  end)
+
+  it("shows unchanged lines on demand", function()
+    begin()
+    review()
+    s:wait("lines unchanged", true)
+    s:type("z", "R")
+    t.wait(function()
+      return not s:capture():find("unchanged", 1, true)
+    end)
+    golden("expanded")
+    s:type("z", "M")
+    s:wait("lines unchanged", true)
+  end)
+
+  it("shows both sides beside each other, with a list of files", function()
+    begin({ columns = 180, lines = 32 })
+    review()
+    at(2)
+    s:wait("Files", true)
+    golden("panel")
+    s:type("s")
+    s:wait("base of lua/app.lua", true)
+    golden("side-by-side")
+    s:type("a")
+    wait_states({ P, A, P, P, P, P, P })
+    s:type("Tab")
+    s:wait_lua([[return vim.api.nvim_win_get_width(0) < 40]])
+    s:type("j", "Enter")
+    s:wait("base of lua/greet.lua", true)
+    at(6)
+  end)
+
+  it("is readable at 80 by 24", function()
+    begin({ columns = 80, lines = 24 })
+    review()
+    at(2)
+    golden("small")
+  end)
+
+  it("shows what a file would become that is made, and one that goes", function()
+    begin()
+    review()
+    s:type("[", "f")
+    s:wait("docs/new.md", true)
+    golden("create")
+  end)
+
+  it("lists the hunks in the quickfix window", function()
+    begin()
+    review()
+    s:type("Q")
+    s:wait("pending +1 -1", true)
+    t.eq(s:lua([[return #vim.fn.getqflist()]]), 7)
+  end)
+
+  it("goes to the place in the real file", function()
+    begin()
+    review()
+    s:type("n", "n", "n")
+    at(5)
+    s:type("g", "f")
+    s:wait_lua([[return not require("suggestion-review").is_open()]])
+    t.match(s:lua([[return vim.api.nvim_get_current_line()]]), "value7")
+  end)
+
+  it("shows both texts where the developer's own edits touch a hunk", function()
+    begin()
+    s:lua([[vim.api.nvim_buf_set_lines(0, 6, 7, false, { "  return my_own(parts)" })]])
+    review()
+    at(2)
+    s:type("a")
+    s:wait("Yours: ", true)
+    golden("conflict")
+    t.eq(states(), { P, P, P, P, P, P, P })
+    s:type("q")
+    s:wait_lua([[return vim.bo.filetype == "suggestion-review"]])
+    s:type("a")
+    s:wait("Yours: ", true)
+    s:type("o")
+    wait_states({ P, M, P, P, P, P, P })
+    t.eq(s:lua([[return vim.api.nvim_buf_get_lines(vim.fn.bufnr("lua/app.lua"), 6, 7, false)[1] ]]), "  return my_own(parts)")
+    local _, whole = states()
+    t.match(whole.hunks[2].decision.modified_diff, "%+  return my_own")
+    t.eq(s:lua([[return vim.bo[vim.fn.bufnr("lua/app.lua")].modified]]), true)
+  end)
+
+  it("takes theirs, and both, on the developer's word", function()
+    begin()
+    s:lua([[vim.api.nvim_buf_set_lines(0, 6, 7, false, { "  return my_own(parts)" })]])
+    s:lua([[vim.api.nvim_buf_set_lines(0, 11, 12, false, { "  return y + x" })]])
+    review()
+    s:type("a")
+    s:wait("Yours: ", true)
+    s:type("t")
+    wait_states({ P, A, P, P, P, P, P })
+    s:wait_lua([[return vim.api.nvim_buf_get_lines(vim.fn.bufnr("lua/app.lua"), 6, 7, false)[1]:find("vim.trim") ~= nil]])
+    at(3)
+    s:type("a")
+    s:wait("Yours: ", true)
+    s:type("b")
+    wait_states({ P, A, M, P, P, P, P })
+    s:wait_lua([[return vim.api.nvim_buf_get_lines(vim.fn.bufnr("lua/app.lua"), 11, 12, false)[1] == "  return y + x"]])
+    s:wait_lua([[return vim.api.nvim_buf_get_lines(vim.fn.bufnr("lua/app.lua"), 12, 13, false)[1] == "  -- Validate first"]])
+  end)
+
+  it("follows a new revision, keeping decisions, and marks what is new", function()
+    begin()
+    review()
+    s:type("a")
+    wait_states({ P, A, P, P, P, P, P })
+    local change = select(2, states()).jj_change_id
+    server:publish({ ["lua/greet.lua"] = 'return "hello there"\n' }, "again", change)
+    s:wait_lua([[return require("suggestion-review.review").session().revision == 2]])
+    t.eq(states(), { P, A, P, P, P, P, P })
+    s:wait_lua([[local x = require("suggestion-review.review").session() return x.outcomes[x.hunks[2].id] == nil]])
+    s:wait_lua([[return _G.notes[#_G.notes]:find("Revision 2", 1, true)]])
+  end)
+
+  it("stays when the server goes, refuses clearly, and goes on when it is back", function()
+    begin()
+    review()
+    server:stop("sigkill")
+    s:wait_lua([[return require("suggestion-review.client").state().state ~= "connected"]])
+    s:type("a")
+    s:wait_lua([[return (_G.notes[#_G.notes] or ""):find("Not connected", 1, true)]])
+    at(2)
+    t.eq(checkout("lua/app.lua"), APP)
+    server:serve()
+    s:wait_lua([[return require("suggestion-review.client").state().state == "connected"]], 15000)
+    s:type("a")
+    wait_states({ P, A, P, P, P, P, P })
+  end)
+
+  it("applies nothing that somebody else decided", function()
+    begin()
+    review()
+    local _, whole = states()
+    server:http("POST", "/feedback", { suggestion_id = suggestion, hunk_id = whole.hunks[2].id, action = "accept" })
+    s:wait("✔ 2/7 accepted", true)
+    s:wait_lua([[return require("suggestion-review.review").session().decided == 1]])
+    t.eq(checkout("lua/app.lua"), APP)
+  end)
+
+  it("never runs a modeline or an escape sequence of the agent's", function()
+    server = real.start({ ["a.txt"] = "one\n" })
+    suggestion = server:publish({
+      ["a.txt"] = "one\n\27[31mred\27[0m \226\128\174evil \7\n# vim: set tw=7 ft=sh :\n",
+    }, "Odd \27[2J bytes \226\128\174")
+    open_nvim({ file = "a.txt" })
+    review()
+    local shown = s:wait("^[[31mred^[[0m <202e>evil", true)
+    t.ok(not shown:find("\226\128\174", 1, true), "a bidi mark reached the screen")
+    t.ok(s:lua([[return vim.o.textwidth]]) == 0)
+  end)
+end)
+
+describe("the inline review", function()
+  after_each(finish)
+
+  it("shows hunks in the real buffer, with keys only while it lasts", function()
+    begin({ settings = [[
+      vim.api.nvim_create_autocmd("BufReadPost", { callback = function(event)
+        vim.keymap.set("n", "]h", "<Cmd>let g:mine = 1<CR>", { buffer = event.buf })
+      end })
+    ]] })
+    s:lua([[require("suggestion-review.review").open(nil, { style = "inline" })]])
+    s:wait("+ ", true)
+    at(2)
+    golden("inline")
+    s:type("]", "h")
+    at(3)
+    s:type("Space", "s", "a")
+    wait_states({ P, P, A, P, P, P, P })
+    wait_file("lua/app.lua", replace(APP, "  return x + y\n", '  -- Validate first\n  if x < 0 or y < 0 then error("negative") end\n  return x + y\n'))
+    s:wait("✔ 3/7 accepted", true)
+    t.eq(s:lua([[return vim.g.mine]]), vim.NIL)
+    s:lua([[require("suggestion-review").close()]])
+    s:type("]", "h")
+    s:wait_lua([[return vim.g.mine == 1]])
+    t.eq(s:lua([[return #vim.api.nvim_buf_get_extmarks(0, vim.api.nvim_create_namespace("suggestion-review.inline"), 0, -1, {})]]), 0)
+  end)
+
+  it("selects the hunk as a textobject", function()
+    begin()
+    s:lua([[require("suggestion-review.review").open(nil, { style = "inline" })]])
+    at(2)
+    s:type("]", "h", "]", "h")
+    at(4)
+    s:type("y", "i", "h")
+    s:wait_lua([[return vim.fn.getreg('"'):find("function M.unused") == 1]])
+  end)
+
+  it("follows the developer's typing", function()
+    begin()
+    s:lua([[require("suggestion-review.review").open(nil, { style = "inline" })]])
+    at(2)
+    s:type("g", "g", "O")
+    s:text("-- typed above")
+    s:type("Escape")
+    s:wait_lua([[
+      local marks = vim.api.nvim_buf_get_extmarks(0, vim.api.nvim_create_namespace("suggestion-review.inline"), 0, -1, { details = true })
+      for _, mark in ipairs(marks) do if mark[4].sign_text == "- " then return mark[2] == 7 end end
+    ]])
+    s:type("Space", "s", "a")
+    wait_states({ P, A, P, P, P, P, P })
+  end)
+
+  it("changes over to the other styles and back at the same hunk", function()
+    begin()
+    review()
+    s:type("n")
+    at(3)
+    s:type("S")
+    s:wait_lua([[return require("suggestion-review.review").session().style == "inline"]])
+    at(3)
+    s:lua([[require("suggestion-review").set_style("floating")]])
+    s:wait("3/7", true)
+    at(3)
+  end)
+end)
+
+describe("the picker", function()
+  after_each(finish)
+
+  it("lists the hunks through vim.ui.select and decides the picked one", function()
+    begin()
+    s:lua([[require("suggestion-review.review").open(nil, { style = "picker" })]])
+    s:wait("Type number", true)
+    golden("picker")
+    s:text("2")
+    s:type("Enter")
+    s:wait("1: accept", true)
+    s:text("1")
+    s:type("Enter")
+    wait_states({ P, A, P, P, P, P, P })
+    s:wait("1/7 decided", true)
+    s:type("Enter")
+    s:wait_lua([[return not require("suggestion-review").is_open()]])
+  end)
+end)

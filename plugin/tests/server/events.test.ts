@@ -1,0 +1,265 @@
+/** The journal over both channels: what a client puts together is the ledger, byte for byte, whatever happens. */
+import { describe, expect, test } from "bun:test";
+import { connect as tcp } from "node:net";
+import { type Client, connect } from "./client.ts";
+import { handshake } from "./frames.ts";
+import { Place, until } from "./place.ts";
+
+const seqOf = (text: string): number => (JSON.parse(text) as { seq: number }).seq;
+
+describe("subscribe", () => {
+  test("replays what came after since, then goes live", async () => {
+    const at = await Place.open();
+    for (let i = 0; i < 1000; i++) at.emit(`event ${i}`);
+    const client = await connect(at);
+    const answer = await client.command({ type: "subscribe", since: 400 });
+    expect(answer.data).toEqual({ since: 400, last_seq: 1000 });
+    at.emit("live");
+    await until(() => client.events.length === 601, "601 events");
+    expect(client.events).toEqual(at.journal(400));
+    client.close();
+    await at.stop();
+  });
+
+  test("no gap and nothing twice while events keep coming during the replay", async () => {
+    const at = await Place.open();
+    for (let i = 0; i < 5000; i++) at.emit(`event ${i} ${"x".repeat(500)}`);
+    const clients = await Promise.all([0, 1, 2].map(() => connect(at)));
+    for (const [index, client] of clients.entries()) {
+      client.socket.send(JSON.stringify({ type: "subscribe", since: index * 100 }));
+    }
+    for (let i = 0; i < 500; i++) {
+      at.desk.ledger.transaction(() => {
+        at.emit(`during ${i}`);
+        at.emit(`during ${i} too`);
+      });
+      if (i % 5 === 0) await Bun.sleep(0);
+    }
+    const last = at.desk.lastSeq();
+    await until(() => clients.every(({ events }) => seqOf(events.at(-1) ?? '{"seq":0}') === last), "the last event");
+    for (const [index, { events }] of clients.entries()) {
+      // What came live before the command was answered comes before the replay begins.
+      const from = events.findIndex((text) => seqOf(text) === index * 100 + 1);
+      expect(events.slice(from)).toEqual(at.journal(index * 100));
+    }
+    await at.stop();
+  }, 60_000);
+
+  test("a since beyond the journal is refused with its end", async () => {
+    const at = await Place.open();
+    at.emit("one");
+    const client = await connect(at);
+    expect(await client.command({ type: "subscribe", since: 2 })).toMatchObject({
+      success: false,
+      code: "invalid_request",
+      details: { field: "since", last_seq: 1 },
+    });
+    await at.stop();
+  });
+
+  test("a project's subscriber gets that project's events only", async () => {
+    const at = await Place.open();
+    const client = await connect(at);
+    for (const project of ["/a", "/b", "/a"]) {
+      at.desk.ledger.emit(project, { type: "suggestion.status", status: "working", message: project });
+    }
+    await client.command({ type: "subscribe", since: 0, project: "/b" });
+    at.desk.ledger.emit("/a", { type: "suggestion.status", status: "working", message: "/a" });
+    at.desk.ledger.emit("/b", { type: "suggestion.status", status: "working", message: "last" });
+    await until(() => client.events.at(-1)?.includes("last") === true, "the last event");
+    expect(client.events.slice(3).map((text) => JSON.parse(text).project)).toEqual(["/b", "/b"]);
+    await at.stop();
+  });
+
+  test("an event of another process of the same ledger comes too", async () => {
+    const at = await Place.open();
+    const client = await connect(at);
+    const script = `
+      import { Ledger } from "${new URL("../../src/review/ledger.ts", import.meta.url).pathname}";
+      Ledger.open(process.argv[1]).emit("/other", { type: "suggestion.status", status: "working", message: "elsewhere" });`;
+    await Bun.spawn([process.execPath, "-e", script, at.desk.ledger.path]).exited;
+    at.emit("here");
+    await until(() => client.events.length === 2, "both events");
+    expect(client.events).toEqual(at.journal());
+    await at.stop();
+  });
+});
+
+describe("disconnects", () => {
+  test("1,000 random disconnects during a stream: the client's journal is the ledger's, byte for byte", async () => {
+    const at = await Place.open({ limits: { requestBurst: 1e6 } });
+    const DISCONNECTS = 1000;
+    let running = true;
+    const stream = (async () => {
+      for (let i = 0; running; i++) {
+        at.desk.ledger.transaction(() => {
+          for (let n = 0; n <= i % 4; n++) at.emit(`event ${i}.${n} é ${"y".repeat((i * 7919) % 3000)}`);
+        });
+        await Bun.sleep(1);
+      }
+    })();
+    const journal: string[] = [];
+    let seed = 7;
+    const random = (below: number): number => {
+      seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
+      return (seed >>> 8) % below;
+    };
+    let client: Client | null = null;
+    for (let cuts = 0; cuts < DISCONNECTS; cuts++) {
+      client = await connect(at);
+      const { socket, events } = client;
+      const since = journal.length;
+      socket.send(JSON.stringify({ type: "subscribe", since }));
+      if (random(3) > 0) await Bun.sleep(random(6));
+      // Half of them vanish without a close frame.
+      if (random(2) === 0) socket.terminate();
+      else socket.close();
+      for (const text of events) if (seqOf(text) === journal.length + 1) journal.push(text);
+    }
+    running = false;
+    await stream;
+    const last = await connect(at);
+    await last.command({ type: "subscribe", since: journal.length });
+    await until(() => journal.length + last.events.length >= at.desk.lastSeq(), "the end");
+    journal.push(...last.events);
+    const ledger = at.journal();
+    console.log(`${DISCONNECTS} disconnects, ${ledger.length} events, ${journal.join("\n").length} bytes`);
+    expect(Bun.hash(journal.join("\n"))).toBe(Bun.hash(ledger.join("\n")));
+    last.close();
+    await until(async () => (await at.ask("/health")).body.wsClients === 0, "all sockets gone");
+    await at.stop();
+  }, 120_000);
+
+  test("a client that stops reading is dropped with 4008, delays nobody and resumes without loss", async () => {
+    const at = await Place.open({ limits: { stallMs: 1500, sweepMs: 100, closeGraceMs: 3000 } });
+    const others = await Promise.all(Array.from({ length: 10 }, () => connect(at)));
+    const stalled = tcp(at.port, "127.0.0.1");
+    const received: Buffer[] = [];
+    stalled.on("data", (data) => void received.push(data));
+    stalled.write(handshake(at.port, at.developer));
+    await until(() => received.length > 0, "the handshake");
+    stalled.pause();
+    const before = process.memoryUsage.rss();
+    for (let i = 0; i < 1500; i++) {
+      at.emit("z".repeat(20_000));
+      if (i % 20 === 0) await Bun.sleep(1);
+    }
+    await until(() => others.every(({ events }) => events.length === 1500), "everybody else has all", 20_000);
+    const grown = (process.memoryUsage.rss() - before) / 1e6;
+    console.log(`30 MB of events past a stalled client: memory +${grown.toFixed(0)} MB (ten readers hold 300 MB)`);
+    await until(async () => (await at.ask("/health")).body.wsClients === 10, "the stalled one dropped", 20_000);
+    expect((await at.ask("/metrics")).text).toContain('closed_total{reason="too slow');
+    stalled.destroy();
+    const again = await connect(at);
+    await again.command({ type: "subscribe", since: 3 });
+    await until(() => again.events.length === 1497, "the rest", 20_000);
+    expect(Bun.hash(again.events.join())).toBe(Bun.hash(at.journal(3).join()));
+    await at.stop();
+  }, 60_000);
+
+  test("a client that reads slowly gets everything in order without being dropped", async () => {
+    const at = await Place.open({ limits: { stallMs: 1000, sweepMs: 100 } });
+    const slow = tcp(at.port, "127.0.0.1");
+    let bytes = 0;
+    slow.write(handshake(at.port, at.developer));
+    slow.on("data", (data) => {
+      bytes += data.length;
+      slow.pause();
+      setTimeout(() => slow.resume(), 4);
+    });
+    await until(() => bytes > 0, "the handshake");
+    for (let i = 0; i < 600; i++) at.emit("s".repeat(40_000));
+    const total = at.journal().reduce((sum, text) => sum + text.length, 0);
+    await until(() => bytes > total, "all of it", 30_000);
+    expect((await at.ask("/health")).body.wsClients).toBe(1);
+    slow.destroy();
+    await at.stop();
+  }, 60_000);
+});
+
+describe("server-sent events", () => {
+  const open = (at: Place, path: string, headers: Record<string, string> = {}) =>
+    fetch(`${at.url}${path}`, {
+      headers: { Authorization: `Bearer ${at.developer}`, Accept: "text/event-stream", ...headers },
+    });
+
+  /** Reads a stream until `count` events came or it ended: [id, data] of each. */
+  async function take(response: Response, count: number): Promise<[string, string][]> {
+    const events: [string, string][] = [];
+    let rest = "";
+    const decoder = new TextDecoder();
+    for await (const chunk of response.body ?? []) {
+      const blocks = (rest + decoder.decode(chunk, { stream: true })).split("\n\n");
+      rest = blocks.pop() ?? "";
+      for (const block of blocks) {
+        const [, id, data] = /^id: (\d+)\ndata: (.*)$/.exec(block) ?? [];
+        if (id !== undefined && data !== undefined) events.push([id, data]);
+      }
+      if (events.length >= count) break;
+    }
+    return events;
+  }
+
+  test("the journal since N, then live; id is the seq", async () => {
+    const at = await Place.open();
+    for (let i = 0; i < 300; i++) at.emit(`event ${i}`);
+    const response = await open(at, "/events?since=100");
+    expect(response.headers.get("content-type")).toBe("text/event-stream; charset=utf-8");
+    setTimeout(() => at.emit("live\nwith a newline"), 50);
+    const events = await take(response, 201);
+    expect(events.map(([, data]) => data)).toEqual(at.journal(100));
+    expect(events.map(([id]) => Number(id))).toEqual(at.journal(100).map(seqOf));
+    await until(async () => (await at.ask("/health")).body.eventStreams === 0, "the stream gone");
+    await at.stop();
+  });
+
+  test("Last-Event-ID wins over since", async () => {
+    const at = await Place.open();
+    for (let i = 0; i < 10; i++) at.emit(`event ${i}`);
+    const events = await take(await open(at, "/events?since=2", { "Last-Event-ID": "8" }), 2);
+    expect(events.map(([id]) => id)).toEqual(["9", "10"]);
+    const odd = await take(await open(at, "/events?since=9", { "Last-Event-ID": "x" }), 1);
+    expect(odd.map(([id]) => id)).toEqual(["10"]);
+    await at.stop();
+  });
+
+  test("a comment keeps it alive; long streams end and go on where they ended", async () => {
+    const at = await Place.open({ limits: { streamBytes: 50_000, heartbeatMs: 20 } });
+    const reader = (await open(at, "/events")).body?.getReader();
+    let text = "";
+    while (!text.includes(": alive")) text += new TextDecoder().decode((await reader?.read())?.value);
+    await reader?.cancel();
+    for (let i = 0; i < 100; i++) at.emit("w".repeat(2000));
+    const all: [string, string][] = [];
+    let streams = 0;
+    while (all.length < 100) {
+      const last = all.at(-1)?.[0] ?? "0";
+      all.push(...(await take(await open(at, "/events", { "Last-Event-ID": last }), 100)));
+      streams += 1;
+    }
+    expect(all.map(([, data]) => data)).toEqual(at.journal());
+    expect(streams).toBeGreaterThan(3);
+    await at.stop();
+  });
+
+  test("a stalled stream costs its bound and no more", async () => {
+    const at = await Place.open();
+    const socket = tcp(at.port, "127.0.0.1");
+    socket.pause();
+    socket.write(
+      `GET /events HTTP/1.1\r\nHost: 127.0.0.1:${at.port}\r\nAuthorization: Bearer ${at.developer}\r\nAccept: text/event-stream\r\n\r\n`,
+    );
+    await until(async () => (await at.ask("/health")).body.eventStreams === 1, "the stream");
+    Bun.gc(true);
+    const before = process.memoryUsage.rss();
+    for (let i = 0; i < 3000; i++) {
+      at.emit("v".repeat(20_000));
+      if (i % 50 === 0) await Bun.sleep(0);
+    }
+    Bun.gc(true);
+    expect((await at.ask("/health")).body.eventStreams).toBe(0);
+    expect((process.memoryUsage.rss() - before) / 1e6).toBeLessThan(45);
+    socket.destroy();
+    await at.stop();
+  }, 30_000);
+});

@@ -1,0 +1,124 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { Hunk } from "../../src/protocol/model.ts";
+import { type Client, connect } from "./client.ts";
+import { AgentRepository, Place, until } from "./place.ts";
+
+let at: Place;
+let repository: AgentRepository;
+let client: Client;
+let id: string;
+let hunks: Hunk[];
+const hunkId = (index: number): string => hunks[index]?.id ?? "";
+beforeAll(async () => {
+  at = await Place.open();
+  repository = await AgentRepository.add(at);
+  ({ id, hunks } = await repository.publish());
+  client = await connect(at);
+});
+afterAll(() => at.stop());
+
+describe("the seed's commands", () => {
+  test("list answers suggestion.list", async () => {
+    const answer = await client.command({ type: "list", id: 42 });
+    expect(answer).toMatchObject({ type: "response", id: 42, success: true, data: { type: "suggestion.list", total: 1 } });
+    expect(answer.data.suggestions[0]).toMatchObject({ id, hunk_count: 4, reviewed_count: 0, status: "pending" });
+  });
+
+  test("get answers the suggestion with its hunks", async () => {
+    const { data } = await client.command({ type: "get", suggestionId: id });
+    expect(data.hunks.map((hunk: Hunk) => hunk.id)).toEqual(hunks.map((hunk) => hunk.id));
+  });
+
+  test("feedback: the event comes before the answer, to every client that never subscribed", async () => {
+    const other = await connect(at, at.agent);
+    const order: string[] = [];
+    client.socket.addEventListener("message", ({ data }) => void order.push(JSON.parse(String(data)).type));
+    const answer = await client.command({ type: "feedback", suggestionId: id, hunkId: hunkId(1), action: "accept" });
+    expect(answer).toMatchObject({ success: true, data: { success: true, remaining_hunks: 3 } });
+    expect(order[0]).toBe("suggestion.hunk_applied");
+    expect(order.at(-1)).toBe("response");
+    await until(() => other.events.length >= 1, "the event at the other client");
+    const told = JSON.parse(other.events[0] ?? "{}");
+    expect(told).toMatchObject({ type: "suggestion.hunk_applied", hunk_id: hunkId(1), action: "accepted", by: "developer" });
+    expect(at.journal()).toContain(other.events[0] ?? "");
+    other.close();
+  });
+
+  test("modify without a diff names the field in this door's spelling", async () => {
+    const answer = await client.command({ type: "feedback", suggestionId: id, hunkId: hunkId(1), action: "modify" });
+    expect(answer).toMatchObject({ success: false, code: "invalid_request", details: { field: "modifiedDiff" } });
+  });
+
+  test("unknown ids, unknown fields and unknown commands are told apart", async () => {
+    const answers = [
+      await client.command({ type: "get", suggestionId: "nothing" }),
+      await client.command({ type: "get", suggestionId: id, extra: 1 }),
+      await client.command({ type: "gte" }),
+    ];
+    expect(answers.map(({ code }) => code)).toEqual(["not_found", "invalid_request", "invalid_request"]);
+    expect(answers[1]?.details.field).toBe("extra");
+  });
+
+  test("complete discards", async () => {
+    const more = await repository.publishAsItIs("again").catch(() => null);
+    expect(more).toBeNull();
+    const answer = await client.command({ type: "complete", suggestionId: id, action: "discard" });
+    expect(answer).toMatchObject({ success: true, data: { action: "discarded" } });
+  });
+});
+
+describe("newer commands", () => {
+  test("carry the REST request as it is", async () => {
+    const published = await repository.publish("Another").catch(async () => {
+      repository.edit("keep.txt", () => "changed\n");
+      return repository.publishAsItIs("Another");
+    });
+    const scope = { action: "reject", comment: "not this" };
+    const batch = await client.command({ type: "batch", request: { suggestion_id: published.id, scope } });
+    expect(batch).toMatchObject({ success: true, data: { remaining_hunks: 0 } });
+    const undone = await client.command({ type: "undo", request: { suggestion_id: published.id } });
+    expect(undone.data.remaining_hunks).toBe(published.hunks.length);
+    const page = await client.command({ type: "hunks", suggestionId: published.id, limit: 1 });
+    expect(page.data.hunks).toHaveLength(1);
+    const content = { type: "content", suggestionId: published.id, file: "keep.txt", side: "base" };
+    expect(atob((await client.command(content)).data.base64)).toBe("stays\n");
+    expect((await client.command({ type: "status", request: { message: "Working" } })).success).toBe(true);
+  });
+
+  test("the agent's socket may report but not decide", async () => {
+    const agent = await connect(at, at.agent);
+    const decide = { type: "feedback", suggestionId: id, hunkId: hunkId(0), action: "accept" };
+    expect((await agent.command(decide)).code).toBe("forbidden");
+    const scope = { action: "accept" };
+    expect((await agent.command({ type: "batch", request: { suggestion_id: id, scope } })).code).toBe("forbidden");
+    expect((await agent.command({ type: "complete", suggestionId: id, action: "finalize" })).code).toBe("forbidden");
+    expect((await agent.command({ type: "list" })).success).toBe(true);
+    agent.close();
+  });
+
+  test("commands beyond the limit are refused with the time to wait", async () => {
+    const other = await Place.open({ limits: { requestsPerSecond: 1, requestBurst: 3 } });
+    const quick = await connect(other);
+    const refused = new Promise<Record<string, unknown>>((resolve) =>
+      quick.socket.addEventListener("message", ({ data }) => {
+        const message = JSON.parse(String(data));
+        if (!message.success) resolve(message);
+      }),
+    );
+    for (let i = 0; i < 5; i++) quick.socket.send(JSON.stringify({ type: "ping", id: i }));
+    expect(await refused).toMatchObject({ code: "rate_limited", details: { retry_after: 1 } });
+    quick.close();
+    await other.stop();
+  });
+
+  test("an answer over the message limit is refused with a way out, not sent", async () => {
+    const other = await Place.open({ limits: { messageBytes: 4000 } });
+    const published = await (await AgentRepository.add(other)).publish();
+    const small = await connect(other);
+    const answer = await small.command({ type: "get", suggestionId: published.id });
+    expect(answer).toMatchObject({ success: false, code: "payload_too_large" });
+    expect((await small.command({ type: "hunks", suggestionId: published.id, limit: 1 })).success).toBe(true);
+    small.close();
+    await other.stop();
+  });
+});

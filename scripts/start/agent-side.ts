@@ -1,0 +1,160 @@
+/**
+ * The agent's side on disk: tools, programs and configuration that the agent can read and not change, and a home, a
+ * repository and a state folder of its own. Root writes only into folders that belong to root.
+ */
+import { createHash, randomBytes } from "node:crypto";
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { copyTools } from "../provision.mjs";
+import { type Identity, readAs, runAs, writeAs } from "./identity.ts";
+import { type AgentPlace, type DeveloperPlace, hubDir, ROOT } from "./places.ts";
+import { StartError, say } from "./report.ts";
+
+/** Says in the base folder which copy of this project made a project folder; see the tear-down. */
+export const ORIGIN = "origin.json";
+
+/** Folders, programs and tools of the agent. Idempotent. */
+export async function prepareAgentPlace(
+  place: AgentPlace,
+  agent: Identity,
+  developer: DeveloperPlace,
+): Promise<void> {
+  const own = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+  const group = place.separate ? agent.gid : own.gid;
+  makeFolder(place.base, 0o755);
+  makeFolder(place.lib, 0o755);
+  if (place.separate) {
+    makeFolder(join(place.base, "projects"), 0o755);
+    await copyTools({ from: ROOT, to: place.tools, log: say });
+  }
+  makeFolder(place.dir, place.separate ? 0o750 : 0o755, group);
+  if (place.separate)
+    putFile(join(place.dir, ORIGIN), JSON.stringify({ root: ROOT, developer: developer.dir }), 0o644);
+  // Root's: the agent can add no plugin, and not put another folder in this one's place. jj keeps settings of
+  // repositories beside its own, so these two are the agent's.
+  makeFolder(place.config, 0o755);
+  for (const folder of [join(place.config, "jj"), join(place.config, "git")])
+    giveFolder(folder, 0o755, place, agent);
+  makeFolder(join(place.config, "opencode"), 0o755);
+  copyFileIn(join(ROOT, "plugin/dist/suggestion-manager.js"), join(place.lib, "suggestion-manager.js"));
+  for (const folder of [place.home, place.tmp, place.state]) giveFolder(folder, 0o700, place, agent);
+}
+
+/** Environment of everything that runs as the agent: nothing of the developer's. */
+export function agentEnvironment(place: AgentPlace, agent: Identity): Record<string, string> {
+  const inherited = place.separate ? "/usr/local/bin:/usr/bin:/bin" : (process.env.PATH ?? "/usr/bin:/bin");
+  return {
+    HOME: place.home,
+    USER: agent.name,
+    LOGNAME: agent.name,
+    SHELL: existsSync("/bin/bash") ? "/bin/bash" : "/bin/sh",
+    LANG: "C.UTF-8",
+    TERM: "dumb",
+    TMPDIR: place.tmp,
+    PATH: `${join(place.tools, "bin")}:${inherited}`,
+    XDG_CONFIG_HOME: place.config,
+    XDG_DATA_HOME: join(place.home, ".local/share"),
+    XDG_STATE_HOME: join(place.home, ".local/state"),
+    XDG_CACHE_HOME: join(place.home, ".cache"),
+    GIT_TERMINAL_PROMPT: "0",
+    GIT_CONFIG_NOSYSTEM: "1",
+    SUGGESTION_MANAGER_STATE: place.state,
+  };
+}
+
+/** The agent's own clone of the hub, as a colocated jj repository. */
+export async function cloneForAgent(place: AgentPlace, agent: Identity, branch: string): Promise<void> {
+  const env = agentEnvironment(place, agent);
+  await writeAs(agent, join(place.config, "jj/config.toml"), jjSettings(agent), "644");
+  await writeAs(agent, join(place.config, "git/config"), gitSettings(agent), "644");
+  if (existsSync(join(place.repo, ".jj"))) return;
+  giveFolder(place.repo, 0o755, place, agent);
+  await runAs(agent, ["jj", "git", "clone", "--quiet", "--colocate", hubDir(place), place.repo], {
+    env,
+    cwd: place.home,
+  });
+  await runAs(agent, ["jj", "--quiet", "bookmark", "track", `${branch}@origin`], {
+    env,
+    cwd: place.repo,
+    mayFail: true,
+  });
+}
+
+const jjSettings = (agent: Identity) =>
+  `[user]\nname = "AI coder"\nemail = "${agent.name}@localhost"\n\n[ui]\npaginate = "never"\ncolor = "never"\n`;
+const gitSettings = (agent: Identity) =>
+  `[user]\n\tname = AI coder\n\temail = ${agent.name}@localhost\n[init]\n\tdefaultBranch = main\n`;
+
+/**
+ * The developer's token, in a file of the developer's; only its hash goes to the agent's side.
+ * @returns the token
+ */
+export async function ensureToken(
+  developer: DeveloperPlace,
+  owner: Identity,
+  place: AgentPlace,
+  agent: Identity,
+): Promise<string> {
+  let token = (await readAs(owner, developer.token))?.trim() ?? "";
+  if (token === "") {
+    token = `smd_${randomBytes(32).toString("base64url")}`;
+    await writeAs(owner, developer.token, `${token}\n`);
+  }
+  await writeAs(owner, developer.header, `Authorization: Bearer ${token}\nContent-Type: application/json\n`);
+  const sha256 = createHash("sha256").update(token).digest("hex");
+  const hashes = join(place.state, "tokens.json");
+  const kept = readList(await readAs(agent, hashes), hashes);
+  if (!kept.some((entry) => entry.sha256 === sha256)) {
+    const added = { role: "developer", sha256, created: new Date().toISOString() };
+    await writeAs(agent, hashes, `${JSON.stringify({ tokens: [...kept, added] }, null, 2)}\n`);
+  }
+  return token;
+}
+
+function readList(text: string | null, path: string): { sha256: string }[] {
+  if (text === null) return [];
+  try {
+    return (JSON.parse(text) as { tokens: { sha256: string }[] }).tokens;
+  } catch {
+    throw new StartError(`${path} is not a list of tokens: move it away and start again`);
+  }
+}
+
+/** A new folder of the agent's in one of root's; one that is there is the agent's already and left alone. */
+function giveFolder(path: string, mode: number, place: AgentPlace, agent: Identity): void {
+  if (existsSync(path)) return;
+  makeFolder(path, mode);
+  if (place.separate) chownSync(path, agent.uid, agent.gid);
+}
+
+function makeFolder(path: string, mode: number, gid?: number): void {
+  mkdirSync(path, { recursive: true });
+  if (gid !== undefined && process.getuid?.() === 0) chownSync(path, 0, gid);
+  chmodSync(path, mode);
+}
+
+export function putFile(path: string, content: string, mode: number, gid?: number): void {
+  const temporary = `${path}.tmp-${process.pid}`;
+  writeFileSync(temporary, content, { mode: 0o600 });
+  if (gid !== undefined && process.getuid?.() === 0) chownSync(temporary, 0, gid);
+  chmodSync(temporary, mode);
+  renameSync(temporary, path);
+}
+
+/** Copied only when it differs: another run may be using it. */
+export function copyFileIn(from: string, to: string): void {
+  if (existsSync(to) && readFileSync(from).equals(readFileSync(to))) return;
+  const temporary = `${to}.tmp-${process.pid}`;
+  copyFileSync(from, temporary);
+  chmodSync(temporary, 0o644);
+  renameSync(temporary, to);
+}

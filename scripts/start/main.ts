@@ -1,0 +1,372 @@
+/** `npm start`: brings everything up, stays, and takes everything down again. */
+import { chownSync, createReadStream, existsSync, fstatSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { whyNoSeparateUser } from "../../sandbox/user.ts";
+import { agentEnvironment, cloneForAgent, copyFileIn, ensureToken, prepareAgentPlace } from "./agent-side.ts";
+import { makeDemoCheckout, setRemote } from "./checkout.ts";
+import { DEMO_PROMPT, demoScript } from "./demo/script.ts";
+import { agentUser, findDeveloper, type Identity, sameUser, writeAs } from "./identity.ts";
+import { openNeovim, writeInit } from "./neovim.ts";
+import { type Opencode, prompt, startOpencode, tailOf, Watch, writeConfiguration } from "./opencode.ts";
+import { parseOptions, type StartOptions, USAGE } from "./options.ts";
+import {
+  AGENT_BASE,
+  AGENT_USER,
+  type AgentPlace,
+  agentPlace,
+  type DeveloperPlace,
+  demoDirs,
+  developerPlace,
+  nextDemoDir,
+  projectDir,
+  ROOT,
+  readRun,
+  readState,
+  remoteUrl,
+  writeRun,
+  writeState,
+} from "./places.ts";
+import { claimPort, freePort } from "./ports.ts";
+import { endRun, isAlive, Supervisor } from "./processes.ts";
+import { CLOSED, OFFLINE, ownProvider, scriptedProvider } from "./providers.ts";
+import { type Ready, readyText } from "./ready.ts";
+import { fail, StartError, say, step } from "./report.ts";
+import { inspectRepository, type Repository, sendHistory } from "./repository.ts";
+import { ReviewServer, type SuggestionRow } from "./review-server.ts";
+
+const PUBLISH_MS = 180_000;
+
+interface Session {
+  options: StartOptions;
+  developer: Identity;
+  agent: Identity;
+  place: DeveloperPlace;
+  agentSide: AgentPlace;
+  port: number;
+  demo: boolean;
+}
+
+/** What has to be taken down again. */
+const up: {
+  supervisor: Supervisor | null;
+  beforeStop: (() => Promise<void>) | null;
+  leaving: Promise<never> | null;
+} = { supervisor: null, beforeStop: null, leaving: null };
+
+/** Stops everything, once. */
+function leave(code: number): Promise<never> {
+  up.leaving ??= (async () => {
+    await up.beforeStop?.().catch(() => undefined);
+    if (up.supervisor !== null) {
+      const started = performance.now();
+      await up.supervisor.stop();
+      say(`stopped everything (${((performance.now() - started) / 1000).toFixed(1)} s)`);
+    }
+    process.exit(code);
+  })();
+  return up.leaving;
+}
+
+function watchSignals(): void {
+  for (const [signal, code] of [
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+  ] as const) {
+    process.on(signal, () => void leave(code));
+  }
+  // The parent's end of this pipe closes with the parent, even when that is killed.
+  try {
+    if (fstatSync(3).isFIFO() || fstatSync(3).isSocket()) {
+      createReadStream("", { fd: 3 })
+        .on("error", () => undefined)
+        .on("close", () => void leave(143))
+        .resume();
+    }
+  } catch {
+    // Started without it.
+  }
+}
+
+/** The demo under review, or a folder for a new one. */
+function chooseDemo(fresh: boolean, separate: boolean): DeveloperPlace {
+  const last = demoDirs().at(-1);
+  if (last === undefined || fresh) return developerPlace(nextDemoDir());
+  const place = developerPlace(last);
+  const state = readState(place);
+  if (state === null || state.finished) return developerPlace(nextDemoDir());
+  if (state.agent.separate !== separate || (separate && state.agent.user !== AGENT_USER)) {
+    say(
+      `the demo in ${last} was begun with the agent as ${state.agent.user}: it is kept, and a new one is started`,
+    );
+    return developerPlace(nextDemoDir());
+  }
+  if (!existsSync(state.checkout) || !existsSync(state.agent.repo)) {
+    say(`the demo in ${last} has lost a part of its folders: it is kept as it is, and a new one is started`);
+    return developerPlace(nextDemoDir());
+  }
+  return place;
+}
+
+/** Refuses a second start of the same thing; ends what a killed launcher left behind. */
+async function clearTheWay(place: DeveloperPlace): Promise<void> {
+  const run = readRun(place);
+  if (run === null) return;
+  if (isAlive(run.launcher)) {
+    throw new StartError(
+      `It is running already (process ${run.launcher.pid}), at http://127.0.0.1:${run.port}: stop that one with Ctrl-C first`,
+    );
+  }
+  await step("ended what a killed start had left running", () => endRun(run));
+}
+
+function makeDeveloperFolders(place: DeveloperPlace, owner: Identity): void {
+  for (const folder of [place.dir, place.log]) {
+    mkdirSync(folder, { recursive: true, mode: 0o755 });
+    if (owner.uid !== process.getuid?.()) chownSync(folder, owner.uid, owner.gid);
+  }
+}
+
+async function startModel(session: Session, port: number): Promise<void> {
+  const { agent, agentSide, place } = session;
+  const bundle = join(ROOT, "plugin/dist/scripted-model.js");
+  const built = await Bun.build({
+    entrypoints: [join(ROOT, "test-harness/scripted-model.ts")],
+    target: "bun",
+  });
+  const [output] = built.outputs;
+  if (!built.success || output === undefined) throw new StartError("The scripted model could not be bundled");
+  await Bun.write(bundle, output);
+  copyFileIn(bundle, join(agentSide.lib, "scripted-model.js"));
+  const script = join(agentSide.home, "demo-script.json");
+  await writeAs(agent, script, JSON.stringify(demoScript()));
+  // The model runs as the agent: what it is sent comes from the agent's side, and it needs nothing of the developer's.
+  up.supervisor?.start(
+    "scripted model",
+    agent,
+    [
+      "bun",
+      join(agentSide.lib, "scripted-model.js"),
+      ...["--script", script, "--port", String(port)],
+      ...["--log", join(agentSide.home, "requests.jsonl")],
+    ],
+    {
+      cwd: agentSide.home,
+      env: agentEnvironment(agentSide, agent),
+      log: join(place.log, "model.log"),
+    },
+  );
+}
+
+/** Waits for a published suggestion, telling what the agent does meanwhile. */
+async function awaitSuggestion(
+  server: ReviewServer,
+  opencode: Opencode,
+  watch: Watch,
+): Promise<SuggestionRow> {
+  const deadline = performance.now() + PUBLISH_MS;
+  for (;;) {
+    await watch.look();
+    const open = (await server.suggestions()).find((one) => one.state === "open");
+    if (open !== undefined) return open;
+    if (opencode.child.hasEnded())
+      throw new StartError(`${await opencode.child.ended}. ${tailOf(opencode.log)}`);
+    if (watch.error !== null) throw new StartError(`The agent stopped: ${watch.error}`);
+    if (performance.now() > deadline) {
+      throw new StartError(
+        `The agent published nothing within ${PUBLISH_MS / 1000} s. The end of ${opencode.log}:\n${tailOf(opencode.log)}`,
+      );
+    }
+    await Bun.sleep(150);
+  }
+}
+
+const described = (one: SuggestionRow) =>
+  `“${one.description.split("\n", 1)[0]}” (${one.hunk_count} hunks in ${one.files.length} files${one.reviewed_count > 0 ? `, ${one.reviewed_count} reviewed` : ""})`;
+
+interface Up {
+  opencode: Opencode;
+  server: ReviewServer;
+  remoteName: string;
+  existing: SuggestionRow[];
+}
+
+/** Everything from folders to a running review server. */
+async function bringUp(session: Session, repository: Repository): Promise<Up> {
+  const { options, developer, agent, place, agentSide, port, demo } = session;
+  await step(`prepared the agent's side in ${agentSide.dir}`, async () => {
+    await prepareAgentPlace(agentSide, agent, place);
+    await sendHistory(repository, developer, agent, agentSide, agentEnvironment(agentSide, agent));
+    await cloneForAgent(agentSide, agent, repository.branch);
+  });
+  const token = await ensureToken(place, developer, agentSide, agent);
+  const remote = await setRemote(repository, developer, place, remoteUrl(agentSide, port));
+  if (remote.added && !demo) say(`added the remote "${remote.name}" to your repository`);
+  await writeInit(place, developer, port, demo);
+  writeState(place, {
+    version: 1,
+    agent: { user: agent.name, separate: agentSide.separate, dir: agentSide.dir, repo: agentSide.repo },
+    checkout: place.checkout,
+    finished: false,
+    created: readState(place)?.created ?? new Date().toISOString(),
+  });
+
+  const supervisor = new Supervisor(place.run, port, agentSide.separate ? agent.uid : null, (run) =>
+    writeRun(place, run),
+  );
+  up.supervisor = supervisor;
+  let env: Record<string, string> = { ...agentEnvironment(agentSide, agent), ...CLOSED };
+  if (demo) {
+    const modelPort = await freePort();
+    await startModel(session, modelPort);
+    env = { ...env, ...OFFLINE };
+    writeConfiguration(agentSide, agent, scriptedProvider(modelPort), port);
+  } else {
+    const own = await ownProvider(developer, agent, agentSide, options.pass);
+    env = { ...env, ...own.env };
+    writeConfiguration(agentSide, agent, own.settings, port);
+  }
+  const log = join(place.log, "opencode.log");
+  const opencode = await step("started opencode with the plugin", () =>
+    startOpencode({ supervisor, place: agentSide, agent, env, log, port }),
+  );
+  const server = new ReviewServer(`http://127.0.0.1:${port}`, token);
+  return { opencode, server, remoteName: remote.name, existing: await server.suggestions() };
+}
+
+async function start(options: StartOptions): Promise<number> {
+  const developer = findDeveloper();
+  const noSeparate = options.sameUser ? "--same-user was given" : whyNoSeparateUser();
+  const separate = noSeparate === null;
+  const demo = options.repository === null;
+
+  let repository =
+    options.repository === null ? null : await inspectRepository(options.repository, developer);
+  let place =
+    repository === null
+      ? chooseDemo(options.fresh, separate)
+      : developerPlace(projectDir(repository.dir), repository.dir);
+  if (
+    repository !== null &&
+    readState(place) === null &&
+    repository.dirty.length > 0 &&
+    !options.allowDirty
+  ) {
+    const shown = repository.dirty.slice(0, 3).join(", ");
+    const more = repository.dirty.length > 3 ? ` and ${repository.dirty.length - 3} more` : "";
+    throw new StartError(
+      `${repository.dir} has uncommitted changes (${shown}${more}), which the agent would not see: commit or stash them, or add --allow-dirty`,
+    );
+  }
+  await clearTheWay(place);
+  const port = await claimPort(options.port);
+
+  let agent: Identity;
+  if (separate) {
+    const made = agentUser(AGENT_USER, AGENT_BASE);
+    agent = made.agent;
+    say(
+      made.created
+        ? `made the Unix user ${agent.name} for the agent, home ${AGENT_BASE} (npm run teardown removes it)`
+        : `the agent runs as the Unix user ${agent.name}, home ${AGENT_BASE}`,
+    );
+  } else {
+    agent = sameUser();
+    say(
+      `NO ISOLATION: the agent runs as ${agent.name}, because ${noSeparate}. It can change whatever you can.`,
+    );
+  }
+
+  for (;;) {
+    const resumed = readState(place) !== null;
+    makeDeveloperFolders(place, developer);
+    if (demo) {
+      if (!resumed)
+        await step(`made a demo project in ${place.checkout}`, () => makeDemoCheckout(place, developer));
+      repository = await inspectRepository(place.checkout, developer);
+    }
+    if (repository === null) throw new StartError("There is no repository");
+    const agentSide = agentPlace(place, separate);
+    const session: Session = { options, developer, agent, place, agentSide, port, demo };
+    const running = await bringUp(session, repository);
+    up.beforeStop = async () => {
+      const all = await running.server.suggestions();
+      const state = readState(place);
+      if (demo && state !== null && all.length > 0 && all.every((one) => one.state !== "open")) {
+        writeState(place, { ...state, finished: true });
+      }
+    };
+    let open = running.existing.find((one) => one.state === "open");
+    if (demo && resumed && open === undefined) {
+      say(
+        running.existing.length > 0
+          ? `the review in ${place.dir} is finished: it is kept, and a new demo is started`
+          : `the demo in ${place.dir} was stopped before its agent had published: it is kept, and a new one is started`,
+      );
+      await up.supervisor?.stop();
+      const state = readState(place);
+      if (state !== null) writeState(place, { ...state, finished: true });
+      place = developerPlace(nextDemoDir());
+      continue;
+    }
+    if (open !== undefined) {
+      say(`going on with ${described(open)}`);
+    } else if (demo) {
+      open = await step("the agent has published a suggestion", async () => {
+        const id = await prompt(running.opencode, DEMO_PROMPT);
+        return awaitSuggestion(running.server, running.opencode, new Watch(running.opencode, id));
+      });
+      say(`ready for review: ${described(open)}`);
+    } else if (options.ask !== null) {
+      await prompt(running.opencode, options.ask);
+      say("the agent is at work on your prompt");
+    }
+    return present(session, running, repository, open !== undefined);
+  }
+}
+
+/** Hands over to the person: Neovim on a terminal, else a description, until they have had enough. */
+async function present(
+  session: Session,
+  running: Up,
+  repository: Repository,
+  review: boolean,
+): Promise<number> {
+  const { options, developer, agent, place, agentSide, port, demo } = session;
+  const ready: Ready = {
+    url: `http://127.0.0.1:${port}`,
+    token_file: place.token,
+    checkout: repository.dir,
+    agent_repo: agentSide.repo,
+    remote: remoteUrl(agentSide, port),
+  };
+  if (!options.headless && process.stdin.isTTY && process.stdout.isTTY) {
+    const code = await openNeovim(place, developer, demo, review);
+    if (running.opencode.child.hasEnded()) {
+      say(
+        `${await running.opencode.child.ended}. The end of ${running.opencode.log}:\n${tailOf(running.opencode.log)}`,
+      );
+      return 1;
+    }
+    return code;
+  }
+  if (options.json) process.stdout.write(`${JSON.stringify(ready)}\n`);
+  else process.stdout.write(readyText(ready, place, agentSide, agent.name, running.remoteName));
+  say(await running.opencode.child.ended);
+  say(`the end of ${running.opencode.log}:\n${tailOf(running.opencode.log)}`);
+  return 1;
+}
+
+watchSignals();
+try {
+  const options = parseOptions(process.argv.slice(2));
+  if (options === "help") {
+    process.stdout.write(USAGE);
+  } else {
+    await leave(await start(options));
+  }
+} catch (error) {
+  if (up.leaving !== null) await up.leaving;
+  await up.supervisor?.stop();
+  fail(error);
+}

@@ -1,0 +1,96 @@
+/** The command line of `npm start`. */
+import { parseArgs } from "node:util";
+import { StartError } from "./report.ts";
+
+export interface StartOptions {
+  /** The developer's own repository; null for the demo. */
+  repository: string | null;
+  headless: boolean;
+  json: boolean;
+  /** 0 picks a free port. */
+  port: number;
+  fresh: boolean;
+  sameUser: boolean;
+  allowDirty: boolean;
+  /** First prompt for the agent of an own repository. */
+  ask: string | null;
+  /** Names of environment variables handed to the agent. */
+  pass: string[];
+}
+
+export const USAGE = `usage: npm start -- [<repository>] [options]
+
+Without a repository: a small demo project, with an agent whose words are scripted.
+With one (a git or jj repository of yours): your own opencode providers, and a clone for the agent.
+
+  --headless       print where everything is and stay until Ctrl-C, instead of opening Neovim
+  --json           like --headless, with one line of JSON on standard output
+  --port N         port of the review server (default 4097; 0 picks a free one)
+  --fresh          start a new demo even if one is under review (the old one is kept)
+  --same-user      run the agent as this user, without isolation, even if a separate user is possible
+  --allow-dirty    go on although the repository has uncommitted changes, which the agent will not see
+  --ask TEXT       first prompt for the agent (own repository only)
+  --env NAME       hand this environment variable to the agent; may be repeated (own repository only)
+
+ISOLATED_AI_CODER_USER names the agent's Unix user (default ai-coder), made on the first start as root.
+Everything that was made is removed by: npm run teardown
+`;
+
+/** @throws StartError with exit code 2 */
+export function parseOptions(args: string[]): StartOptions | "help" {
+  const { values, positionals } = parse(args);
+  if (values.help === true) return "help";
+  if (positionals.length > 1) {
+    throw new StartError(
+      `expected one repository at most, got ${positionals.length}: ${positionals.join(", ")}`,
+      2,
+    );
+  }
+  const port = Number(values.port);
+  if (values.port.trim() === "" || !Number.isInteger(port) || port < 0 || port > 65535) {
+    throw new StartError(`--port: expected a number from 0 to 65535, got "${values.port}"`, 2);
+  }
+  const repository = positionals[0] ?? null;
+  if (repository === null && (values.ask !== undefined || values.env.length > 0)) {
+    throw new StartError("--ask and --env need a repository: the demo's model knows only its own task", 2);
+  }
+  for (const name of values.env) {
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+      throw new StartError(`--env: expected the name of an environment variable, got "${name}"`, 2);
+    }
+    if (process.env[name] === undefined) throw new StartError(`--env: ${name} is not set`, 2);
+  }
+  return {
+    repository,
+    headless: values.headless === true || values.json === true,
+    json: values.json === true,
+    port,
+    fresh: values.fresh === true,
+    sameUser: values["same-user"] === true,
+    allowDirty: values["allow-dirty"] === true,
+    ask: values.ask ?? null,
+    pass: values.env,
+  };
+}
+
+function parse(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        help: { type: "boolean", short: "h" },
+        headless: { type: "boolean" },
+        json: { type: "boolean" },
+        port: { type: "string", default: process.env.SUGGESTION_MANAGER_PORT || "4097" },
+        fresh: { type: "boolean" },
+        "same-user": { type: "boolean" },
+        "allow-dirty": { type: "boolean" },
+        ask: { type: "string" },
+        env: { type: "string", multiple: true, default: [] as string[] },
+      },
+    });
+  } catch (error) {
+    throw new StartError(`${(error as Error).message}\n\n${USAGE}`, 2);
+  }
+}

@@ -1,0 +1,76 @@
+/** Which ports are free, and who has those that are not. */
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { createServer } from "node:net";
+import { StartError } from "./report.ts";
+
+function listen(port: number): Promise<number | NodeJS.ErrnoException> {
+  return new Promise((done) => {
+    const server = createServer();
+    server.once("error", done);
+    server.listen({ port, host: "127.0.0.1", exclusive: true }, () => {
+      const address = server.address();
+      const got = typeof address === "object" && address !== null ? address.port : port;
+      server.close(() => done(got));
+    });
+  });
+}
+
+export async function freePort(): Promise<number> {
+  const port = await listen(0);
+  if (typeof port !== "number") throw new StartError(`No port can be opened on 127.0.0.1: ${port.message}`);
+  return port;
+}
+
+/** @returns the port itself, or a free one for 0 */
+export async function claimPort(port: number): Promise<number> {
+  const got = await listen(port);
+  if (typeof got === "number") return got;
+  if (got.code === "EACCES")
+    throw new StartError(`Port ${port} needs root: choose one from 1024 up with --port`);
+  if (got.code !== "EADDRINUSE") throw new StartError(`Port ${port} cannot be opened: ${got.message}`);
+  const who = holder(port);
+  const by = who === null ? "" : ` (process ${who.pid}, ${who.command})`;
+  const owner = (await isReviewServer(port)) ? "another review server" : "another program";
+  throw new StartError(
+    `Port ${port} is taken by ${owner}${by}: stop it, or choose another port with --port N (0 picks a free one)`,
+  );
+}
+
+async function isReviewServer(port: number): Promise<boolean> {
+  try {
+    const answer = await fetch(`http://127.0.0.1:${port}/health`, { signal: AbortSignal.timeout(1500) });
+    return ((await answer.json()) as { service?: unknown }).service === "suggestion-manager";
+  } catch {
+    return false;
+  }
+}
+
+/** The process that listens on a port, as far as /proc shows it to this user. */
+function holder(port: number): { pid: number; command: string } | null {
+  const sockets = new Set<string>();
+  for (const table of ["/proc/net/tcp", "/proc/net/tcp6"]) {
+    try {
+      for (const line of readFileSync(table, "utf8").split("\n").slice(1)) {
+        const fields = line.trim().split(/\s+/);
+        // State 0A is LISTEN, see proc_net_tcp in the kernel's documentation.
+        if (fields[3] === "0A" && Number.parseInt(fields[1]?.split(":").at(-1) ?? "", 16) === port) {
+          sockets.add(`socket:[${fields[9]}]`);
+        }
+      }
+    } catch {
+      // Not Linux, or hidden.
+    }
+  }
+  if (sockets.size === 0) return null;
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      for (const descriptor of readdirSync(`/proc/${pid}/fd`)) {
+        if (!sockets.has(readlinkSync(`/proc/${pid}/fd/${descriptor}`))) continue;
+        return { pid: Number(pid), command: readFileSync(`/proc/${pid}/comm`, "utf8").trim() };
+      }
+    } catch {
+      // Of another user, or gone.
+    }
+  }
+  return null;
+}

@@ -1,0 +1,135 @@
+/** Which model the agent uses: the scripted one of the demo, or the developer's own opencode configuration. */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Identity, writeAs } from "./identity.ts";
+import type { ProviderSettings } from "./opencode.ts";
+import type { AgentPlace } from "./places.ts";
+import { StartError, say } from "./report.ts";
+
+/** The agent host asks nothing of the network in the demo. */
+export const OFFLINE = {
+  OPENCODE_DISABLE_MODELS_FETCH: "1",
+  npm_config_offline: "true",
+  npm_config_fetch_retries: "0",
+};
+
+/** A project's own .opencode folder could run programs inside the server. */
+export const CLOSED = { OPENCODE_DISABLE_PROJECT_CONFIG: "1", OPENCODE_DISABLE_AUTOUPDATE: "1" };
+
+export function scriptedProvider(port: number): ProviderSettings {
+  return {
+    model: "scripted/scripted-1",
+    small_model: "scripted/scripted-1",
+    enabled_providers: ["scripted"],
+    lsp: false,
+    formatter: false,
+    provider: {
+      scripted: {
+        npm: "@ai-sdk/openai-compatible",
+        name: "Scripted demo",
+        options: { baseURL: `http://127.0.0.1:${port}/v1`, apiKey: "none" },
+        models: {
+          "scripted-1": { name: "Scripted demo", tool_call: true, limit: { context: 200_000, output: 8192 } },
+        },
+      },
+    },
+  };
+}
+
+/** What of a developer's settings concerns the model; plugins, keys and servers of their own stay with them. */
+const KEPT = [
+  "model",
+  "small_model",
+  "provider",
+  "enabled_providers",
+  "disabled_providers",
+  "agent",
+  "permission",
+];
+const PASSED = [
+  "HTTP_PROXY",
+  "HTTPS_PROXY",
+  "NO_PROXY",
+  "http_proxy",
+  "https_proxy",
+  "no_proxy",
+  "NODE_EXTRA_CA_CERTS",
+  "SSL_CERT_FILE",
+];
+
+/**
+ * @param pass names of environment variables the developer hands over
+ * @throws StartError when there is no provider at all
+ */
+export async function ownProvider(
+  developer: Identity,
+  agent: Identity,
+  place: AgentPlace,
+  pass: string[],
+): Promise<{ settings: ProviderSettings; env: Record<string, string> }> {
+  const configHome =
+    (developer.uid === process.getuid?.() && process.env.XDG_CONFIG_HOME) || join(developer.home, ".config");
+  const dataHome =
+    (developer.uid === process.getuid?.() && process.env.XDG_DATA_HOME) ||
+    join(developer.home, ".local/share");
+  const { settings, text } = readSettings(join(configHome, "opencode"));
+  const auth = join(dataHome, "opencode/auth.json");
+  const logins = existsSync(auth) ? readFileSync(auth, "utf8") : null;
+
+  const providers = new Set([
+    ...Object.keys((settings.provider as object | undefined) ?? {}),
+    ...Object.keys(logins === null ? {} : (JSON.parse(logins) as object)),
+    ...[settings.model, settings.small_model].flatMap((model) =>
+      typeof model === "string" ? [model.split("/")[0] ?? ""] : [],
+    ),
+  ]);
+  const named = [...text.matchAll(/\{env:([A-Za-z_][A-Za-z0-9_]*)\}/g)].map((match) => match[1] ?? "");
+  const keys = [...providers].map((id) => `${id.toUpperCase().replace(/[^A-Z0-9]/g, "_")}_API_KEY`);
+  const env: Record<string, string> = {};
+  for (const name of [...PASSED, ...named, ...keys, ...pass]) {
+    const value = process.env[name];
+    if (value !== undefined) env[name] = value;
+  }
+  if (providers.size === 0 && pass.length === 0) {
+    throw new StartError(
+      `No provider is set up for opencode in ${join(configHome, "opencode")}: run "opencode auth login", or name a key with --env NAME`,
+    );
+  }
+  if (logins !== null) await writeAs(agent, join(place.home, ".local/share/opencode/auth.json"), logins);
+  const handed = [
+    ...(logins === null ? [] : ["auth.json"]),
+    ...Object.keys(env).filter((name) => !PASSED.includes(name)),
+  ];
+  if (handed.length > 0 && place.separate)
+    say(`the agent is given your provider's credentials (${handed.join(", ")})`);
+  return { settings, env };
+}
+
+function readSettings(dir: string): { settings: ProviderSettings; text: string } {
+  const settings: ProviderSettings = {};
+  let all = "";
+  for (const name of ["config.json", "opencode.json", "opencode.jsonc"]) {
+    const path = join(dir, name);
+    if (!existsSync(path)) continue;
+    const text = readFileSync(path, "utf8");
+    all += text;
+    let parsed: Record<string, unknown>;
+    try {
+      parsed = JSON.parse(withoutComments(text)) as Record<string, unknown>;
+    } catch (error) {
+      throw new StartError(`${path} cannot be read: ${(error as Error).message}`);
+    }
+    for (const key of KEPT) if (parsed[key] !== undefined) settings[key] = parsed[key];
+  }
+  return { settings, text: all };
+}
+
+/** JSON from JSONC: comments and trailing commas go, strings stay as they are. */
+export function withoutComments(text: string): string {
+  const token = /"(?:\\.|[^"\\])*"|\/\/[^\n]*|\/\*[\s\S]*?\*\//g;
+  const bare = text.replace(token, (match) => (match.startsWith('"') ? match : " "));
+  return bare.replace(
+    /("(?:\\.|[^"\\])*")|,(\s*[}\]])/g,
+    (_all, string?: string, close?: string) => string ?? close ?? "",
+  );
+}

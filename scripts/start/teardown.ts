@@ -1,0 +1,247 @@
+/**
+ * `npm run teardown`: stops what runs and removes what `npm start` made: demos, the agent's clones, its tools and its
+ * Unix user. Says what of the agent's work would be lost; for own repositories that needs a word of its own.
+ */
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline/promises";
+import { parseArgs } from "node:util";
+import { lookUp, removeUser } from "../../sandbox/user.ts";
+import { agentEnvironment, ORIGIN } from "./agent-side.ts";
+import { removeRemote } from "./checkout.ts";
+import { asUser, findDeveloper, type Identity, runAs, sameUser } from "./identity.ts";
+import {
+  AGENT_BASE,
+  AGENT_USER,
+  type AgentPlace,
+  agentPlace,
+  type DeveloperPlace,
+  demoDirs,
+  developerPlace,
+  hubDir,
+  LOCAL,
+  projectDirs,
+  readState,
+  runRecords,
+} from "./places.ts";
+import { endRun, isAlive, processesOf, until } from "./processes.ts";
+import { fail, StartError, say, speakAs } from "./report.ts";
+import { inspectRepository } from "./repository.ts";
+
+const USAGE = `usage: npm run teardown -- [--yes] [--delete-unpublished]
+
+Stops what runs and removes the demos, the agent's clones, its tools and its Unix user. Your own repositories stay;
+only the remote that leads to the agent is taken out of them.
+
+  --yes                  do it without asking
+  --delete-unpublished   also where the agent has work on your own repository that you have not got
+`;
+
+interface Work {
+  place: DeveloperPlace;
+  agentSide: AgentPlace;
+  agent: Identity;
+  own: boolean;
+  /** What would be lost, a line each. */
+  lost: string[];
+}
+
+/** Work of the agent that is nowhere else: changes never finalized, and commits the developer has not fetched. */
+async function whatIsLost(
+  place: DeveloperPlace,
+  agentSide: AgentPlace,
+  agent: Identity,
+  developer: Identity,
+): Promise<string[]> {
+  const lost: string[] = [];
+  const env = agentEnvironment(agentSide, agent);
+  if (existsSync(join(agentSide.repo, ".jj"))) {
+    const revisions = "mutable() ~ empty() ~ ::remote_bookmarks()";
+    const template =
+      'change_id.short() ++ " " ++ coalesce(description.first_line(), "(not described)") ++ "\\n"';
+    const log = await runAs(
+      agent,
+      ["jj", "--no-pager", "log", "--no-graph", "-r", revisions, "-T", template],
+      {
+        env,
+        cwd: agentSide.repo,
+        mayFail: true,
+      },
+    );
+    lost.push(
+      ...log.stdout
+        .split("\n")
+        .filter((line) => line !== "")
+        .map((line) => `change ${line}`),
+    );
+    if (log.exitCode !== 0) lost.push(`whatever is in ${agentSide.repo} (jj cannot read it)`);
+  }
+  const hub = hubDir(agentSide);
+  if (existsSync(hub) && existsSync(place.checkout)) {
+    const repository = await inspectRepository(place.checkout, developer).catch(() => null);
+    const refs = await runAs(
+      agent,
+      ["git", `--git-dir=${hub}`, "for-each-ref", "--format=%(objectname) %(refname:short)", "refs/heads"],
+      {
+        env,
+        mayFail: true,
+      },
+    );
+    for (const line of refs.stdout.split("\n").filter((one) => one !== "")) {
+      const [commit = "", name] = line.split(" ");
+      const has =
+        repository !== null &&
+        (
+          await runAs(
+            developer,
+            ["git", `--git-dir=${repository.gitDir}`, "cat-file", "-e", `${commit}^{commit}`],
+            { mayFail: true },
+          )
+        ).exitCode === 0;
+      if (!has) lost.push(`branch ${name}, which your repository has not fetched`);
+    }
+  }
+  return lost;
+}
+
+async function gather(developer: Identity): Promise<Work[]> {
+  const entry = lookUp(AGENT_USER);
+  const works: Work[] = [];
+  for (const dir of [...demoDirs(), ...projectDirs()]) {
+    const state = readState(developerPlace(dir));
+    const place = developerPlace(dir, state?.checkout);
+    const separate = state?.agent.separate ?? false;
+    const agent = separate && entry !== null ? asUser(entry) : sameUser();
+    const agentSide = agentPlace(place, separate);
+    const unreachable = separate && (entry === null || process.getuid?.() !== 0);
+    const lost = state === null || unreachable ? [] : await whatIsLost(place, agentSide, agent, developer);
+    works.push({ place, agentSide, agent, own: projectDirs().includes(dir), lost });
+  }
+  return works;
+}
+
+/** The agent's folders of this copy of the project, and whether another copy has some too. */
+function agentFolders(): { ours: string[]; others: number } {
+  const parent = join(AGENT_BASE, "projects");
+  const ours: string[] = [];
+  let others = 0;
+  for (const name of existsSync(parent) ? readdirSync(parent) : []) {
+    const dir = join(parent, name);
+    const origin = join(dir, ORIGIN);
+    const root = existsSync(origin)
+      ? (JSON.parse(readFileSync(origin, "utf8")) as { root: string; developer: string })
+      : null;
+    if (root === null || root.developer.startsWith(`${LOCAL}/`) || !existsSync(root.root)) ours.push(dir);
+    else others++;
+  }
+  return { ours, others };
+}
+
+async function confirmed(question: string): Promise<boolean> {
+  if (!process.stdin.isTTY) {
+    say("nothing was removed: add --yes to do it without being asked");
+    return false;
+  }
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await terminal.question(question);
+  terminal.close();
+  if (answer.trim() === "yes") return true;
+  say("nothing was removed");
+  return false;
+}
+
+async function stopRuns(): Promise<void> {
+  for (const { place, run } of runRecords()) {
+    if (isAlive(run.launcher)) {
+      say(`stopping the one that runs in ${place.dir} (process ${run.launcher.pid})`);
+      process.kill(run.launcher.pid, "SIGTERM");
+      await until(() => !isAlive(run.launcher), 15_000);
+    }
+    await endRun(run);
+    rmSync(place.run, { force: true });
+  }
+}
+
+async function teardown(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      yes: { type: "boolean", default: false },
+      "delete-unpublished": { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  const developer = findDeveloper();
+  const works = await gather(developer);
+  const { ours, others } = agentFolders();
+  const user = lookUp(AGENT_USER);
+  const userGoes = user !== null && others === 0;
+  if (works.length === 0 && ours.length === 0 && !userGoes) {
+    say("there is nothing to remove");
+    return 0;
+  }
+  if ((ours.length > 0 || userGoes) && process.getuid?.() !== 0) {
+    throw new StartError(`The agent's side in ${AGENT_BASE} belongs to root: run this with sudo`);
+  }
+
+  say("this is removed:");
+  for (const { place, agentSide, own, lost } of works) {
+    say(`  ${own ? `the agent's side of ${place.checkout} (your repository stays)` : place.dir}`);
+    if (agentSide.separate) say(`  ${agentSide.dir}`);
+    for (const line of lost) say(`    with ${line}`);
+  }
+  for (const dir of ours.filter((one) => !works.some(({ agentSide }) => agentSide.dir === one)))
+    say(`  ${dir}`);
+  if (userGoes) say(`  the Unix user ${AGENT_USER}, with ${AGENT_BASE}`);
+  else if (user !== null) say(`  (the Unix user ${AGENT_USER} stays: another copy of this project uses it)`);
+
+  const unpublished = works.filter(({ own, lost }) => own && lost.length > 0);
+  if (unpublished.length > 0 && values.yes && !values["delete-unpublished"]) {
+    throw new StartError(
+      `Nothing was removed: the agent has work on ${unpublished.map(({ place }) => place.checkout).join(", ")} that you have not got (above). Review or fetch it, or add --delete-unpublished`,
+    );
+  }
+  if (!values.yes && !(await confirmed('Type "yes" to remove it: '))) return 1;
+
+  await stopRuns();
+  for (const { place, own, agentSide } of works) {
+    if (own && existsSync(place.checkout)) {
+      const repository = await inspectRepository(place.checkout, developer).catch(() => null);
+      if (repository !== null && (await removeRemote(repository.gitDir, developer))) {
+        say(`took the agent's remote out of ${place.checkout}`);
+      }
+    }
+    rmSync(agentSide.dir, { recursive: true, force: true });
+    rmSync(place.dir, { recursive: true, force: true });
+  }
+  for (const dir of ours) rmSync(dir, { recursive: true, force: true });
+  rmSync(LOCAL, { recursive: true, force: true });
+  if (userGoes) {
+    for (const pid of processesOf(user.uid)) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // Gone already.
+      }
+    }
+    await until(() => processesOf(user.uid).length === 0, 2000);
+    rmSync(AGENT_BASE, { recursive: true, force: true });
+    const problem = removeUser(AGENT_USER);
+    if (problem !== null) throw new StartError(`The user ${AGENT_USER} could not be removed: ${problem}`);
+  }
+  say("removed");
+  return 0;
+}
+
+speakAs("teardown");
+try {
+  process.exit(await teardown());
+} catch (error) {
+  const code = (error as { code?: string }).code ?? "";
+  fail(
+    code.startsWith("ERR_PARSE_ARGS") ? new StartError(`${(error as Error).message}\n\n${USAGE}`, 2) : error,
+  );
+}
