@@ -11,7 +11,6 @@ const { bootstrap, build, ROOT, runForeground } = await import("./bootstrap.mjs"
 const args = process.argv.slice(2);
 const env = await bootstrap(["runtime"]);
 if (!args.includes("--help") && !args.includes("-h")) await build(env);
-// Descriptor 3 of the child closes when this process is gone, however it went: the child then stops everything.
 process.exitCode = await runForeground(
   "bun",
   ["--no-env-file", join(ROOT, "scripts/start/main.ts"), ...args],

@@ -88,7 +88,12 @@ local function work()
     old[i] = ('local value_%d = compute(%d, "text of line %d") -- remark'):format(i, i * 7, i)
     new[i] = old[i]
     if i % step == 10 then
-      new[i] = ('local value_%d = compute(%d, "changed text of line %d")\nlocal more_%d = true'):format(i, i * 7, i, i)
+      new[i] = ('local value_%d = compute(%d, "changed text of line %d")\nlocal more_%d = true'):format(
+        i,
+        i * 7,
+        i,
+        i
+      )
     end
   end
   local before, after = table.concat(old, "\n") .. "\n", table.concat(new, "\n") .. "\n"
@@ -122,7 +127,7 @@ local function work()
   -- Open to first redraw.
   vim.cmd("silent edit big.lua")
   vim.cmd.redraw()
-  local ours, side, inline, theirs = {}, {}, {}, {}
+  local ours, inline, theirs = {}, {}, {}
   for _ = 1, 7 do
     require("suggestion-review.ui.rows").forget()
     ours[#ours + 1] = timed(function()
@@ -145,8 +150,20 @@ local function work()
     vim.cmd.redraw()
   end
   local diff_open = quantile(theirs)
-  rows[#rows + 1] = row("open 1,000 hunks in 50,000 lines, floating, against :diffsplit", quantile(ours), diff_open, 0.1, "ms")
-  rows[#rows + 1] = row("open 1,000 hunks in 50,000 lines, inline, against :diffsplit", quantile(inline), diff_open, 0.1, "ms")
+  rows[#rows + 1] = row(
+    "open 1,000 hunks in 50,000 lines, floating, against :diffsplit",
+    quantile(ours),
+    diff_open,
+    0.1,
+    "ms"
+  )
+  rows[#rows + 1] = row(
+    "open 1,000 hunks in 50,000 lines, inline, against :diffsplit",
+    quantile(inline),
+    diff_open,
+    0.1,
+    "ms"
+  )
 
   -- Jump to the next hunk.
   review.open(id, { style = "floating" })
@@ -175,8 +192,13 @@ local function work()
   end
   vim.cmd("diffoff! | silent only | silent bwipeout! " .. directory .. "/new.lua")
   local diff_p95 = quantile(diff_jumps, 0.95)
-  rows[#rows + 1] = row("jump to the next hunk p95, floating, against ]c", quantile(jumps, 0.95), diff_p95, 0.1, "ms")
-  rows[#rows + 1] = row("jump to the next hunk p95, inline, against ]c", quantile(inline_jumps, 0.95), diff_p95, 0.1, "ms")
+  -- What a person takes for immediate, whatever diff mode does.
+  rows[#rows + 1] =
+    row("jump to the next hunk p95, floating, against 2 ms", quantile(jumps, 0.95), 2, 1, "ms")
+  rows[#rows + 1] =
+    row("jump to the next hunk p95, floating, against ]c", quantile(jumps, 0.95), diff_p95, 0.1, "ms")
+  rows[#rows + 1] =
+    row("jump to the next hunk p95, inline, against ]c", quantile(inline_jumps, 0.95), diff_p95, 0.1, "ms")
 
   -- Memory of an open review.
   review.close()
@@ -192,7 +214,8 @@ local function work()
   end
   collectgarbage()
   collectgarbage()
-  rows[#rows + 1] = row("memory of an open review of 1,000 hunks", (collectgarbage("count") - memory) / 1024, 5, 1, "MB")
+  rows[#rows + 1] =
+    row("memory of an open review of 1,000 hunks", (collectgarbage("count") - memory) / 1024, 5, 1, "MB")
   review.close()
 
   -- Bring one accepted hunk into the buffer.
@@ -215,7 +238,8 @@ local function work()
   end
   vim.cmd("silent edit!")
   vim.cmd.redraw()
-  local place = { suggestion = suggestion, root = checkout, in_place = false, applied = applied.open(checkout) }
+  local place =
+    { suggestion = suggestion, root = checkout, in_place = false, applied = applied.open(checkout) }
   local function bring(hunk, state)
     apply.plan(place, { { hunk = hunk, state = state } }, function(plans, items)
       assert(items[1].status == "clean", items[1].status .. (items[1].reason or ""))
@@ -230,8 +254,13 @@ local function work()
       bring(suggestion.hunks[i], "accepted")
     end)
   end
-  rows[#rows + 1] =
-    row("apply an accepted hunk, buffer not diverged, against nvim_buf_set_text", quantile(even), quantile(bare), 2, "ms")
+  rows[#rows + 1] = row(
+    "apply an accepted hunk, buffer not diverged, against nvim_buf_set_text",
+    quantile(even),
+    quantile(bare),
+    2,
+    "ms"
+  )
   for i = 102, 131 do
     vim.api.nvim_buf_set_lines(buf, i * 3, i * 3, false, { "-- mine " .. i })
     vim.cmd.redraw()
@@ -245,8 +274,13 @@ local function work()
       (vim.text and vim.text.diff or vim.diff)(a, b, { result_type = "indices" })
     end)
   end
-  rows[#rows + 1] =
-    row("apply an accepted hunk, buffer diverged, against one vim.text.diff", quantile(uneven), quantile(diffs), 2, "ms")
+  rows[#rows + 1] = row(
+    "apply an accepted hunk, buffer diverged, against one vim.text.diff",
+    quantile(uneven),
+    quantile(diffs),
+    2,
+    "ms"
+  )
   return rows
 end
 

@@ -237,7 +237,9 @@ describe("accepting into a buffer", function()
       buffer = buf,
       callback = function()
         local lines = vim.api.nvim_buf_get_lines(buf, 0, -1, false)
-        if lines[1] ~= "// formatted" then table.insert(lines, 1, "// formatted") end
+        if lines[1] ~= "// formatted" then
+          table.insert(lines, 1, "// formatted")
+        end
         vim.api.nvim_buf_set_lines(buf, 0, -1, false, lines)
       end,
     })
@@ -281,7 +283,9 @@ describe("line ends, encodings and the final newline", function()
   local function both_ways(old, new, check)
     checkout({ ["a.txt"] = old })
     local buf = edit("a.txt")
-    if check then check(buf) end
+    if check then
+      check(buf)
+    end
     local suggestion = build.build({ ["a.txt"] = old }, { ["a.txt"] = new })
     local place = place_of(suggestion)
     for _, item in ipairs(bring(place, suggestion.hunks, "accepted")) do
@@ -332,7 +336,10 @@ describe("line ends, encodings and the final newline", function()
   it("refuses what a multi-byte encoding cannot hold", function()
     checkout({ ["a.txt"] = "\164\162\nb\n" })
     vim.cmd("silent edit ++enc=euc-jp " .. root .. "/a.txt")
-    local suggestion = build.build({ ["a.txt"] = "\164\162\nb\n" }, { ["a.txt"] = "\164\162\nb \240\159\153\130\n" })
+    local suggestion = build.build(
+      { ["a.txt"] = "\164\162\nb\n" },
+      { ["a.txt"] = "\164\162\nb \240\159\153\130\n" }
+    )
     local item = bring(place_of(suggestion), suggestion.hunks, "accepted")[1]
     t.eq(item.status, "refused")
     t.match(item.reason, "euc%-jp")
@@ -377,7 +384,10 @@ describe("files that come and go", function()
     local suggestion = build.build({}, {})
     suggestion.hunks = {
       build.hunk("s", "run.sh", 0, "create", {
-        diff = "@@ -0,0 +1 @@\n+#!/bin/sh\n", new_mode = "100755", new_start = 1, new_count = 1,
+        diff = "@@ -0,0 +1 @@\n+#!/bin/sh\n",
+        new_mode = "100755",
+        new_start = 1,
+        new_count = 1,
       }),
     } -- stylua: ignore
     bring(place_of(suggestion), suggestion.hunks, "accepted")
@@ -434,7 +444,13 @@ describe("files that come and go", function()
     local buf = edit("a.txt")
     vim.api.nvim_buf_set_lines(buf, 5, 5, false, { "unsaved" })
     local suggestion = build.build({ ["a.txt"] = OLD }, {})
-    local rename = build.hunk("s", "b/c.txt", 0, "rename", { old_file = "a.txt", diff = "Renames a.txt\n", encoding = "binary" })
+    local rename = build.hunk(
+      "s",
+      "b/c.txt",
+      0,
+      "rename",
+      { old_file = "a.txt", diff = "Renames a.txt\n", encoding = "binary" }
+    )
     local text = build.hunks_of("s", "b/c.txt", OLD, NEW)
     for _, hunk in ipairs(text) do
       hunk.old_file = "a.txt"
@@ -457,7 +473,8 @@ describe("files that come and go", function()
   it("changes the mode both ways, and refuses where it is another", function()
     checkout({ ["run.sh"] = "x\n" })
     local suggestion = build.build({}, {})
-    local hunk = build.hunk("s", "run.sh", 0, "mode", { new_mode = "100755", diff = "mode\n", encoding = "binary" })
+    local hunk =
+      build.hunk("s", "run.sh", 0, "mode", { new_mode = "100755", diff = "mode\n", encoding = "binary" })
     local place = place_of(suggestion)
     bring(place, { hunk }, "accepted")
     t.ok(vim.uv.fs_access(root .. "/run.sh", "X"))
@@ -480,8 +497,10 @@ describe("files that come and go", function()
     vim.fn.delete(root .. "/.git", "rf")
     t.run({ t.program("git"), "init", "--quiet", root })
     local digest = require("suggestion-review.digest")
-    local hunk = build.hunk("s", "x.bin", 0, "binary", { encoding = "binary", diff = "Changes binary file x.bin\n" })
-    hunk.digest = digest.compute("binary", "x.bin", "100644 " .. oid(given.base), "100644 " .. oid(given.proposed))
+    local hunk =
+      build.hunk("s", "x.bin", 0, "binary", { encoding = "binary", diff = "Changes binary file x.bin\n" })
+    hunk.digest =
+      digest.compute("binary", "x.bin", "100644 " .. oid(given.base), "100644 " .. oid(given.proposed))
     local place = place_of(build.build({}, {}))
     t.eq(bring(place, { hunk }, "accepted")[1].status, "clean")
     t.eq(read("x.bin"), "\0two\255")
@@ -522,8 +541,19 @@ describe("what the server says is not believed", function()
     vim.uv.fs_symlink(outside, root .. "/link")
     vim.uv.fs_symlink(outside .. "/target", root .. "/file-link")
     for _, path in ipairs({
-      "../evil", "/etc/evil", "a/../../evil", ".git/hooks/post-checkout", "sub/.GIT/config", ".jj/config", "link/evil",
-      ".git /config", "GIT~1/config", ".g\226\128\140it/config", "a//b", "", "file-link",
+      "../evil",
+      "/etc/evil",
+      "a/../../evil",
+      ".git/hooks/post-checkout",
+      "sub/.GIT/config",
+      ".jj/config",
+      "link/evil",
+      ".git /config",
+      "GIT~1/config",
+      ".g\226\128\140it/config",
+      "a//b",
+      "",
+      "file-link",
     }) do -- stylua: ignore
       local suggestion = build.build({}, { [path] = "evil\n" })
       local item = bring(place_of(suggestion), suggestion.hunks, "accepted")[1]
@@ -603,7 +633,11 @@ describe("a new revision", function()
     checkout({ ["a.txt"] = OLD })
     local first = build.build({ ["a.txt"] = OLD }, { ["a.txt"] = NEW })
     bring(place_of(first), first.hunks, "accepted")
-    local second = build.build({ ["a.txt"] = OLD }, { ["a.txt"] = (NEW:gsub("TWO", "zwei")) }, { revision = 2 })
+    local second = build.build(
+      { ["a.txt"] = OLD },
+      { ["a.txt"] = (NEW:gsub("TWO", "zwei")) },
+      { revision = 2 }
+    )
     local place = place_of(second)
     apply.rekey(place, second.hunks)
     local item = bring(place, { second.hunks[1] }, "accepted")[1]
@@ -677,10 +711,17 @@ describe("random interleavings on a buffer", function()
           t.write(directory .. "/ours", ours)
           t.write(directory .. "/base", expected_with(now))
           t.write(directory .. "/theirs", expected_with(wanted))
-          local merged = vim.system({
-            t.program("git"), "merge-file", "-p", "--quiet",
-            directory .. "/ours", directory .. "/base", directory .. "/theirs",
-          }):wait() -- stylua: ignore
+          local merged = vim
+            .system({
+              t.program("git"),
+              "merge-file",
+              "-p",
+              "--quiet",
+              directory .. "/ours",
+              directory .. "/base",
+              directory .. "/theirs",
+            })
+            :wait() -- stylua: ignore
           if items[1].status == "conflict" then
             conflicts = conflicts + 1
             t.ok(merged.code ~= 0, "seed " .. seed .. ": conflict where git merges")
@@ -695,7 +736,9 @@ describe("random interleavings on a buffer", function()
             local outside = not placed or marked <= placed.from or marked > placed.to
             if outside then
               t.ok(mark > 0, ("seed %d: the mark on line %d is gone"):format(seed, marked))
-              if kept then t.eq(vim.api.nvim_buf_get_lines(buf, mark - 1, mark, false)[1], line, "seed " .. seed) end
+              if kept then
+                t.eq(vim.api.nvim_buf_get_lines(buf, mark - 1, mark, false)[1], line, "seed " .. seed)
+              end
             end
           end
         elseif what <= 8 then
@@ -720,11 +763,16 @@ describe("random interleavings on a buffer", function()
         end
         local now = "\n" .. text()
         for _, token in ipairs(mine) do
-          if not now:find("\n" .. token .. "\n", 1, true) then error(("seed %d: lost %q"):format(seed, token)) end
+          if not now:find("\n" .. token .. "\n", 1, true) then
+            error(("seed %d: lost %q"):format(seed, token))
+          end
         end
       end
     end
     t.ok(decisions > 2000, "decisions: " .. decisions)
-    t.ok(conflicts > 50 and reloads > 100 and formats > 100, vim.inspect({ decisions, conflicts, reloads, formats }))
+    t.ok(
+      conflicts > 50 and reloads > 100 and formats > 100,
+      vim.inspect({ decisions, conflicts, reloads, formats })
+    )
   end)
 end)

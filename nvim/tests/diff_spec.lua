@@ -3,7 +3,8 @@ local build = require("suggestion")
 
 describe("diff.parse", function()
   it("goes by the counts, not by what lines look like", function()
-    local parsed = assert(diff.parse("@@ -1,3 +1,3 @@ fn\n--- a/x\n-@@ -1 +1 @@\n+++ b/x\n+@@\n \\ not a marker\n"))
+    local parsed =
+      assert(diff.parse("@@ -1,3 +1,3 @@ fn\n--- a/x\n-@@ -1 +1 @@\n+++ b/x\n+@@\n \\ not a marker\n"))
     t.eq(parsed.section, "fn")
     t.eq(#parsed.lines, 5)
     t.eq(parsed.lines[1], { kind = "-", text = "-- a/x\n" })
@@ -48,8 +49,11 @@ describe("diff.parse", function()
         end
         return out
       end
-      local before, old, new, after = side(random(0, 3)), side(random(0, 4)), side(random(1, 4)), side(random(0, 3))
-      if #after == 0 and #old > 0 and random(1, 2) == 1 then old[#old] = old[#old]:sub(1, -2) end
+      local before, old, new, after =
+        side(random(0, 3)), side(random(0, 4)), side(random(1, 4)), side(random(0, 3))
+      if #after == 0 and #old > 0 and random(1, 2) == 1 then
+        old[#old] = old[#old]:sub(1, -2)
+      end
       local text = diff.sides(assert(diff.parse(diff.format(10, 12, before, old, new, after))))
       t.eq({ text.before, text.old, text.new, text.after }, { before, old, new, after })
       local quick = diff.quick_sides(diff.format(10, 12, before, old, new, after))
@@ -58,7 +62,10 @@ describe("diff.parse", function()
           return (line:gsub("\n$", ""))
         end, lines)
       end
-      t.eq({ quick.before, quick.old, quick.new, quick.after }, { bare(before), bare(old), bare(new), bare(after) })
+      t.eq(
+        { quick.before, quick.old, quick.new, quick.after },
+        { bare(before), bare(old), bare(new), bare(after) }
+      )
     end
   end)
 end)
@@ -93,14 +100,16 @@ describe("diff.format_modification", function()
   it("keeps the context and recounts the header", function()
     local one = hunk()
     local text = assert(diff.text_of(one))
-    local modified = assert(diff.format_modification(one, text, { "1\n", "2\n", "3\n", "four\n", "6\n", "7\n", "8\n" }))
+    local modified =
+      assert(diff.format_modification(one, text, { "1\n", "2\n", "3\n", "four\n", "6\n", "7\n", "8\n" }))
     t.eq(modified, "@@ -1,8 +1,7 @@\n 1\n 2\n 3\n-4\n-5\n+four\n 6\n 7\n 8\n")
   end)
 
   it("grows into the context where that was edited", function()
     local one = hunk()
     local text = assert(diff.text_of(one))
-    local modified = assert(diff.format_modification(one, text, { "1\n", "2\n", "drei\n", "four\n", "6\n", "7\n", "8\n" }))
+    local modified =
+      assert(diff.format_modification(one, text, { "1\n", "2\n", "drei\n", "four\n", "6\n", "7\n", "8\n" }))
     local own = diff.sides(assert(diff.parse(modified)))
     t.eq(own.old, { "3\n", "4\n", "5\n" })
     t.eq(own.new, { "drei\n", "four\n" })
@@ -162,7 +171,9 @@ describe("diff.ranges_near", function()
           table.remove(b, where)
         end
       end
-      if #b > 0 and random(1, 4) == 1 then b[#b] = b[#b]:sub(1, -2) end
+      if #b > 0 and random(1, 4) == 1 then
+        b[#b] = b[#b]:sub(1, -2)
+      end
       local found = diff.ranges_near(diff.bare_lines(a), diff.bare_lines(b), 20)
       t.eq(found or {}, diff.ranges(a, b), "seed " .. seed)
       t.eq(diff.bare_lines(diff.bare_lines(b)), b)

@@ -14,7 +14,8 @@ local BASE = lines("a\nb\nc\nd\ne\nf\ng\nh\n")
 
 describe("mapping", function()
   it("composes the base with replacements in any order", function()
-    local list = { replacement("2", 5, 1, "F\nFF\n"), replacement("1", 1, 2, ""), replacement("3", 8, 0, "end\n") }
+    local list =
+      { replacement("2", 5, 1, "F\nFF\n"), replacement("1", 1, 2, ""), replacement("3", 8, 0, "end\n") }
     t.eq(table.concat(mapping.compose(BASE, list)), "a\nd\ne\nF\nFF\ng\nh\nend\n")
   end)
 
@@ -79,7 +80,12 @@ describe("mapping", function()
 
   it("lets a newer version of a hunk take the place of the one applied before", function()
     local old = replacement("stale 1", 2, 1, "C1\n")
-    local changes, wanted, displaced = mapping.changes(BASE, { old }, {}, { replacement("1", 2, 2, "C2\nD2\n") })
+    local changes, wanted, displaced = mapping.changes(
+      BASE,
+      { old },
+      {},
+      { replacement("1", 2, 2, "C2\nD2\n") }
+    )
     t.eq(changes[1].old, { "C1\n", "d\n" })
     t.eq(changes[1].lines, { "C2\n", "D2\n" })
     t.eq(#wanted, 1)
@@ -103,10 +109,17 @@ local function oracle(directory, ours, base, theirs)
   t.write(directory .. "/ours", ours)
   t.write(directory .. "/base", base)
   t.write(directory .. "/theirs", theirs)
-  local result = vim.system({
-    t.program("git"), "merge-file", "-p", "--quiet",
-    directory .. "/ours", directory .. "/base", directory .. "/theirs",
-  }):wait() -- stylua: ignore
+  local result = vim
+    .system({
+      t.program("git"),
+      "merge-file",
+      "-p",
+      "--quiet",
+      directory .. "/ours",
+      directory .. "/base",
+      directory .. "/theirs",
+    })
+    :wait() -- stylua: ignore
   return result.stdout, result.code == 0
 end
 
@@ -116,7 +129,8 @@ local function random_text(random, count)
   local out = {}
   for i = 1, count do
     -- Some lines repeat, as blank lines and braces do in programs.
-    out[i] = random(1, 5) == 1 and ({ "}\n", "\n", "end\n" })[random(1, 3)] or ("line %d\n"):format(random(1, 10000))
+    out[i] = random(1, 5) == 1 and ({ "}\n", "\n", "end\n" })[random(1, 3)]
+      or ("line %d\n"):format(random(1, 10000))
   end
   return out
 end
@@ -171,16 +185,26 @@ describe("mapping against git merge-file", function()
             mapping.changes(base, applied, inside and { [hunk.key] = true } or {}, inside and {} or { hunk })
           local expected = mapping.compose(base, applied)
           local placed = mapping.place(changes, expected, actual)
-          local merged, clean =
-            oracle(directory, table.concat(actual), table.concat(expected), table.concat(mapping.compose(base, wanted)))
+          local merged, clean = oracle(
+            directory,
+            table.concat(actual),
+            table.concat(expected),
+            table.concat(mapping.compose(base, wanted))
+          )
           steps = steps + 1
           local status = placed[1].status
           if status == "conflict" then
             conflicts = conflicts + 1
             if clean then
-              error(("seed %d: conflict where git merges cleanly\n%s"):format(seed, vim.inspect({
-                expected = expected, wanted = mapping.compose(base, wanted), actual = actual, merged = merged,
-              })))
+              error(("seed %d: conflict where git merges cleanly\n%s"):format(
+                seed,
+                vim.inspect({
+                  expected = expected,
+                  wanted = mapping.compose(base, wanted),
+                  actual = actual,
+                  merged = merged,
+                })
+              ))
             end
           else
             if not clean then
@@ -189,7 +213,9 @@ describe("mapping against git merge-file", function()
             actual = mapping.result(actual, placed)
             t.eq(table.concat(actual), merged, "seed " .. seed)
             applied = wanted
-            if status == "already" then already = already + 1 end
+            if status == "already" then
+              already = already + 1
+            end
           end
         else
           actual = random_edit(random, actual, "mine")
@@ -218,7 +244,9 @@ describe("mapping against git merge-file", function()
       local applied, actual = {}, base
       for _ = 1, 12 do
         local hunk = hunks[random(1, math.max(1, #hunks))]
-        if not hunk then break end
+        if not hunk then
+          break
+        end
         local inside = vim.iter(applied):any(function(one)
           return one.key == hunk.key
         end)

@@ -27,7 +27,7 @@ function M.available()
   return t.program("tmux") ~= nil
 end
 
----@param opts { cwd: string, init: string, columns?: integer, lines?: integer, file?: string, env?: table<string, string>, nvim?: string }
+---@param opts table cwd, init; columns, lines, file, env, nvim if not the usual ones
 ---@return Screen
 function M.start(opts)
   count = count + 1
@@ -39,14 +39,16 @@ function M.start(opts)
   self.nvim = opts.nvim or vim.v.progpath
   t.write(self.directory .. "/init.lua", opts.init)
   local environment = {}
-  for name, value in pairs(vim.tbl_extend("force", {
-    XDG_STATE_HOME = self.directory .. "/state",
-    XDG_DATA_HOME = self.directory .. "/data",
-    XDG_CACHE_HOME = self.directory .. "/cache",
-    HOME = self.directory,
-    LANG = "C.UTF-8",
-    COLORTERM = "truecolor",
-  }, opts.env or {})) do
+  for name, value in
+    pairs(vim.tbl_extend("force", {
+      XDG_STATE_HOME = self.directory .. "/state",
+      XDG_DATA_HOME = self.directory .. "/data",
+      XDG_CACHE_HOME = self.directory .. "/cache",
+      HOME = self.directory,
+      LANG = "C.UTF-8",
+      COLORTERM = "truecolor",
+    }, opts.env or {}))
+  do
     environment[#environment + 1] = ("%s=%s"):format(name, vim.fn.shellescape(value))
   end
   local command = ("cd %s && exec env %s %s --clean -u %s --listen %s %s"):format(
@@ -58,10 +60,28 @@ function M.start(opts)
     opts.file and vim.fn.shellescape(opts.file) or ""
   )
   tmux(self, {
-    "new-session", "-d", "-x", tostring(opts.columns or 100), "-y", tostring(opts.lines or 30), command,
-    ";", "set-option", "-g", "escape-time", "0",
-    ";", "set-option", "-g", "status", "off",
-    ";", "set-option", "-g", "default-terminal", "tmux-256color",
+    "new-session",
+    "-d",
+    "-x",
+    tostring(opts.columns or 100),
+    "-y",
+    tostring(opts.lines or 30),
+    command,
+    ";",
+    "set-option",
+    "-g",
+    "escape-time",
+    "0",
+    ";",
+    "set-option",
+    "-g",
+    "status",
+    "off",
+    ";",
+    "set-option",
+    "-g",
+    "default-terminal",
+    "tmux-256color",
   }) -- stylua: ignore
   t.defer(function()
     self:stop()

@@ -33,7 +33,9 @@ local function hunk(id, file, index, kind, fields)
   }, fields)
   one.diff_bytes = #one.diff
   local own = digest.of(one)
-  if own then one.digest = own end
+  if own then
+    one.digest = own
+  end
   return one
 end
 M.hunk = hunk
@@ -50,7 +52,9 @@ end
 ---@param new string|false
 ---@return table[]
 function M.hunks_of(id, file, old, new)
-  if old == new then return {} end
+  if old == new then
+    return {}
+  end
   local a, b = diff.split_lines(old or ""), diff.split_lines(new or "")
   local kind = not old and "create" or (not new and "delete" or "text")
   local ranges = kind == "text" and diff.ranges(a, b) or { { 0, #a, 0, #b } }
@@ -127,7 +131,9 @@ end
 ---@param seed integer
 function M.random(seed)
   local state = seed % 2147483647
-  if state <= 0 then state = state + 2147483646 end
+  if state <= 0 then
+    state = state + 2147483646
+  end
   return function(low, high)
     state = (state * 16807) % 2147483647
     return low + state % (high - low + 1)

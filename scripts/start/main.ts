@@ -1,5 +1,5 @@
 /** `npm start`: brings everything up, stays, and takes everything down again. */
-import { chownSync, createReadStream, existsSync, fstatSync, mkdirSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { whyNoSeparateUser } from "../../sandbox/user.ts";
 import { agentEnvironment, cloneForAgent, copyFileIn, ensureToken, prepareAgentPlace } from "./agent-side.ts";
@@ -27,8 +27,15 @@ import {
   writeState,
 } from "./places.ts";
 import { claimPort, freePort } from "./ports.ts";
-import { endRun, isAlive, Supervisor } from "./processes.ts";
-import { CLOSED, OFFLINE, ownProvider, scriptedProvider } from "./providers.ts";
+import { endRun, isAlive, Supervisor, startTime } from "./processes.ts";
+import {
+  CLOSED,
+  findOwnProvider,
+  handOver,
+  OFFLINE,
+  type OwnProvider,
+  scriptedProvider,
+} from "./providers.ts";
 import { type Ready, readyText } from "./ready.ts";
 import { fail, StartError, say, step } from "./report.ts";
 import { inspectRepository, type Repository, sendHistory } from "./repository.ts";
@@ -44,6 +51,8 @@ interface Session {
   agentSide: AgentPlace;
   port: number;
   demo: boolean;
+  /** The developer's own; null for the demo's scripted model. */
+  provider: OwnProvider | null;
 }
 
 /** What has to be taken down again. */
@@ -75,17 +84,11 @@ function watchSignals(): void {
   ] as const) {
     process.on(signal, () => void leave(code));
   }
-  // The parent's end of this pipe closes with the parent, even when that is killed.
-  try {
-    if (fstatSync(3).isFIFO() || fstatSync(3).isSocket()) {
-      createReadStream("", { fd: 3 })
-        .on("error", () => undefined)
-        .on("close", () => void leave(143))
-        .resume();
-    }
-  } catch {
-    // Started without it.
-  }
+  // A parent that was killed passes no signal on.
+  const parent = { pid: process.ppid, started: startTime(process.ppid) };
+  setInterval(() => {
+    if (!isAlive(parent)) void leave(143);
+  }, 500).unref();
 }
 
 /** The demo under review, or a folder for a new one. */
@@ -193,7 +196,7 @@ interface Up {
 
 /** Everything from folders to a running review server. */
 async function bringUp(session: Session, repository: Repository): Promise<Up> {
-  const { options, developer, agent, place, agentSide, port, demo } = session;
+  const { developer, agent, place, agentSide, port, demo, provider } = session;
   await step(`prepared the agent's side in ${agentSide.dir}`, async () => {
     await prepareAgentPlace(agentSide, agent, place);
     await sendHistory(repository, developer, agent, agentSide, agentEnvironment(agentSide, agent));
@@ -216,15 +219,15 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
   );
   up.supervisor = supervisor;
   let env: Record<string, string> = { ...agentEnvironment(agentSide, agent), ...CLOSED };
-  if (demo) {
+  if (provider === null) {
     const modelPort = await freePort();
     await startModel(session, modelPort);
     env = { ...env, ...OFFLINE };
     writeConfiguration(agentSide, agent, scriptedProvider(modelPort), port);
   } else {
-    const own = await ownProvider(developer, agent, agentSide, options.pass);
-    env = { ...env, ...own.env };
-    writeConfiguration(agentSide, agent, own.settings, port);
+    await handOver(provider, agent, agentSide);
+    env = { ...env, ...provider.env };
+    writeConfiguration(agentSide, agent, provider.settings, port);
   }
   const log = join(place.log, "opencode.log");
   const opencode = await step("started opencode with the plugin", () =>
@@ -258,6 +261,7 @@ async function start(options: StartOptions): Promise<number> {
       `${repository.dir} has uncommitted changes (${shown}${more}), which the agent would not see: commit or stash them, or add --allow-dirty`,
     );
   }
+  const provider = demo ? null : findOwnProvider(developer, options.pass);
   await clearTheWay(place);
   const port = await claimPort(options.port);
 
@@ -287,7 +291,7 @@ async function start(options: StartOptions): Promise<number> {
     }
     if (repository === null) throw new StartError("There is no repository");
     const agentSide = agentPlace(place, separate);
-    const session: Session = { options, developer, agent, place, agentSide, port, demo };
+    const session: Session = { options, developer, agent, place, agentSide, port, demo, provider };
     const running = await bringUp(session, repository);
     up.beforeStop = async () => {
       const all = await running.server.suggestions();

@@ -57,21 +57,22 @@ const PASSED = [
   "SSL_CERT_FILE",
 ];
 
+export interface OwnProvider {
+  settings: ProviderSettings;
+  /** Environment that goes with the settings. */
+  env: Record<string, string>;
+  /** Text of the developer's auth.json. */
+  logins: string | null;
+}
+
 /**
  * @param pass names of environment variables the developer hands over
  * @throws StartError when there is no provider at all
  */
-export async function ownProvider(
-  developer: Identity,
-  agent: Identity,
-  place: AgentPlace,
-  pass: string[],
-): Promise<{ settings: ProviderSettings; env: Record<string, string> }> {
-  const configHome =
-    (developer.uid === process.getuid?.() && process.env.XDG_CONFIG_HOME) || join(developer.home, ".config");
-  const dataHome =
-    (developer.uid === process.getuid?.() && process.env.XDG_DATA_HOME) ||
-    join(developer.home, ".local/share");
+export function findOwnProvider(developer: Identity, pass: string[]): OwnProvider {
+  const isOwn = developer.uid === process.getuid?.();
+  const configHome = (isOwn && process.env.XDG_CONFIG_HOME) || join(developer.home, ".config");
+  const dataHome = (isOwn && process.env.XDG_DATA_HOME) || join(developer.home, ".local/share");
   const { settings, text } = readSettings(join(configHome, "opencode"));
   const auth = join(dataHome, "opencode/auth.json");
   const logins = existsSync(auth) ? readFileSync(auth, "utf8") : null;
@@ -83,6 +84,11 @@ export async function ownProvider(
       typeof model === "string" ? [model.split("/")[0] ?? ""] : [],
     ),
   ]);
+  if (providers.size === 0 && pass.length === 0) {
+    throw new StartError(
+      `No provider is set up for opencode in ${join(configHome, "opencode")}: run "opencode auth login", or name a key with --env NAME`,
+    );
+  }
   const named = [...text.matchAll(/\{env:([A-Za-z_][A-Za-z0-9_]*)\}/g)].map((match) => match[1] ?? "");
   const keys = [...providers].map((id) => `${id.toUpperCase().replace(/[^A-Z0-9]/g, "_")}_API_KEY`);
   const env: Record<string, string> = {};
@@ -90,11 +96,12 @@ export async function ownProvider(
     const value = process.env[name];
     if (value !== undefined) env[name] = value;
   }
-  if (providers.size === 0 && pass.length === 0) {
-    throw new StartError(
-      `No provider is set up for opencode in ${join(configHome, "opencode")}: run "opencode auth login", or name a key with --env NAME`,
-    );
-  }
+  return { settings, env, logins };
+}
+
+/** Puts the developer's logins where the agent's opencode looks, and says what was handed over. */
+export async function handOver(provider: OwnProvider, agent: Identity, place: AgentPlace): Promise<void> {
+  const { logins, env } = provider;
   if (logins !== null) await writeAs(agent, join(place.home, ".local/share/opencode/auth.json"), logins);
   const handed = [
     ...(logins === null ? [] : ["auth.json"]),
@@ -102,7 +109,6 @@ export async function ownProvider(
   ];
   if (handed.length > 0 && place.separate)
     say(`the agent is given your provider's credentials (${handed.join(", ")})`);
-  return { settings, env };
 }
 
 function readSettings(dir: string): { settings: ProviderSettings; text: string } {

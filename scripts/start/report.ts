@@ -39,6 +39,9 @@ export function sentenceOf(error: unknown): string {
   if (code === "EACCES" || code === "EPERM" || code === "EROFS") {
     return `${path ?? "A folder"} cannot be written by this user: make it writable, or run this as its owner.`;
   }
+  if ((code === "ENOENT" || code === "ENOTDIR" || code === "EEXIST") && path !== undefined) {
+    return `${path} cannot be made or opened (${code}): see what is in its way.`;
+  }
   if (code === "ENOSPC")
     return `No space is left for ${path ?? "the files of this project"}: free some and try again.`;
   return error instanceof Error ? error.message : String(error);

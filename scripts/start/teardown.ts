@@ -6,7 +6,7 @@ import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { parseArgs } from "node:util";
-import { lookUp, removeUser } from "../../sandbox/user.ts";
+import { COMMENT, lookUp, removeUser } from "../../sandbox/user.ts";
 import { agentEnvironment, ORIGIN } from "./agent-side.ts";
 import { removeRemote } from "./checkout.ts";
 import { asUser, findDeveloper, type Identity, runAs, sameUser } from "./identity.ts";
@@ -178,7 +178,7 @@ async function teardown(): Promise<number> {
   const works = await gather(developer);
   const { ours, others } = agentFolders();
   const user = lookUp(AGENT_USER);
-  const userGoes = user !== null && others === 0;
+  const userGoes = user?.comment.startsWith(COMMENT) === true && others === 0;
   if (works.length === 0 && ours.length === 0 && !userGoes) {
     say("there is nothing to remove");
     return 0;
@@ -196,7 +196,10 @@ async function teardown(): Promise<number> {
   for (const dir of ours.filter((one) => !works.some(({ agentSide }) => agentSide.dir === one)))
     say(`  ${dir}`);
   if (userGoes) say(`  the Unix user ${AGENT_USER}, with ${AGENT_BASE}`);
-  else if (user !== null) say(`  (the Unix user ${AGENT_USER} stays: another copy of this project uses it)`);
+  else if (user !== null)
+    say(
+      `  (the Unix user ${AGENT_USER} stays: ${others > 0 ? "another copy of this project uses it" : "it was not made by this project"})`,
+    );
 
   const unpublished = works.filter(({ own, lost }) => own && lost.length > 0);
   if (unpublished.length > 0 && values.yes && !values["delete-unpublished"]) {

@@ -98,11 +98,14 @@ export class Host {
     const url = `http://127.0.0.1:${port}`;
     const alive = (address: string) => () => {
       if (!running.alive) throw new Error(running.err.slice(-1500));
-      return fetch(address).then((response) => response.ok);
+      // A request that comes while the host still starts may never be answered.
+      return fetch(address, { signal: AbortSignal.timeout(2000) }).then((response) => response.ok);
     };
     await until("opencode answers", alive(`${url}/global/health`), 30_000);
     // Plugins load with the first request for a directory.
-    await fetch(`${url}/path?directory=${encodeURIComponent(project)}`);
+    await fetch(`${url}/path?directory=${encodeURIComponent(project)}`, {
+      signal: AbortSignal.timeout(20_000),
+    });
     const review = `http://127.0.0.1:${reviewPort}`;
     await until("the plugin serves", alive(`${review}/health`), 30_000);
     return new Host(
@@ -152,4 +155,5 @@ export class Host {
 }
 
 /** Everything a model was shown in a request, as one text. */
-export const wordsOf = (request: RecordedRequest): string => request.messages.map(textOf).join("\n");
+export const wordsOf = ({ messages }: Pick<RecordedRequest, "messages">): string =>
+  messages.map(textOf).join("\n");

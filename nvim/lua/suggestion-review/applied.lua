@@ -83,7 +83,12 @@ function Applied:refresh()
   for line in text:gmatch("([^\n]*)\n") do
     self.size = self.size + #line + 1
     local ok, entry = pcall(vim.json.decode, line, { luanil = { object = true, array = true } })
-    if ok and type(entry) == "table" and type(entry.suggestion) == "string" and type(entry.file) == "string" then
+    if
+      ok
+      and type(entry) == "table"
+      and type(entry.suggestion) == "string"
+      and type(entry.file) == "string"
+    then
       pcall(self._take, self, entry)
     end
   end
@@ -135,7 +140,8 @@ function Applied:of_file(suggestion_id, file)
   local key, version = file_key(suggestion_id, file), self:version_of(suggestion_id, file)
   local kept = self.lists[key]
   if not kept or kept.version ~= version then
-    kept = { version = version, list = require("suggestion-review.mapping").sorted(vim.tbl_values(files[file])) }
+    kept =
+      { version = version, list = require("suggestion-review.mapping").sorted(vim.tbl_values(files[file])) }
     self.lists[key] = kept
   end
   return kept.list

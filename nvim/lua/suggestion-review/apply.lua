@@ -72,7 +72,7 @@ function M.place(suggestion, directory)
 end
 
 --- Text of hunks whose digest was found right, by the very fields it was computed from.
----@type table<SuggestionReview.Hunk, { diff: string, digest: string, kind: string, file: string, mode: string|nil, text: SuggestionReview.HunkText }>
+---@type table<SuggestionReview.Hunk, table>
 local verified = setmetatable({}, { __mode = "k" })
 
 ---@param hunk SuggestionReview.Hunk
@@ -157,7 +157,11 @@ local in_step = {}
 ---@return string[]|nil
 ---@return string|nil reason
 local function decode_lines(lines, shape, first)
-  if shape.eol == "unix" and (shape.encoding == "" or shape.encoding == "utf-8") and not (first and shape.bom) then
+  if
+    shape.eol == "unix"
+    and (shape.encoding == "" or shape.encoding == "utf-8")
+    and not (first and shape.bom)
+  then
     return lines
   end
   local text, reason = form.decode(table.concat(lines), shape, first)
@@ -420,17 +424,14 @@ local function plan_lines(place, plan, base, relative)
   end
 
   plan.base = base
-  plan.others = vim.tbl_filter(function(replacement)
-    for _, item in ipairs(items) do
-      if item.hunk.id == replacement.key then
-        return false
-      end
-    end
-    return true
-  end, now)
+  local item_of = {}
   for _, item in ipairs(items) do
     item.plan = plan
+    item_of[item.hunk.id] = item
   end
+  plan.others = vim.tbl_filter(function(replacement)
+    return item_of[replacement.key] == nil
+  end, now)
 
   local stat = vim.uv.fs_lstat(path)
   local after, expected_exists, wanted_exists = nil, true, true
@@ -617,13 +618,9 @@ local function plan_lines(place, plan, base, relative)
       end
     end
     for _, replacement in ipairs(add) do
-      local item_done = settled[replacement.key] or not by_key[replacement.key]
-      for _, item in ipairs(items) do
-        if item.hunk.id == replacement.key and item.status == "refused" then
-          item_done = false
-        end
-      end
-      if item_done then
+      local item = item_of[replacement.key]
+      local done = settled[replacement.key] or not by_key[replacement.key]
+      if done and not (item and item.status == "refused") then
         put[#put + 1] = replacement
       end
     end
@@ -689,7 +686,16 @@ local function plan_whole(place, item, callback)
   local function note()
     if into then
       place.applied:record(place.suggestion.id, file, {
-        { key = hunk.id, at = 0, count = 0, lines = {}, order = 0, digest = hunk.digest, kind = hunk.kind, decided = "accepted" },
+        {
+          key = hunk.id,
+          at = 0,
+          count = 0,
+          lines = {},
+          order = 0,
+          digest = hunk.digest,
+          kind = hunk.kind,
+          decided = "accepted",
+        },
       }, {})
     else
       place.applied:record(place.suggestion.id, file, {}, { hunk.id })
@@ -768,7 +774,11 @@ end
 
 ---@param hunk SuggestionReview.Hunk
 local function is_whole(hunk)
-  return WHOLE[hunk.kind] or LATER[hunk.kind] or hunk.kind == "rename" or hunk.kind == "mode" or hunk.encoding == "binary"
+  return WHOLE[hunk.kind]
+    or LATER[hunk.kind]
+    or hunk.kind == "rename"
+    or hunk.kind == "mode"
+    or hunk.encoding == "binary"
 end
 
 --- Works out what bringing `wants` into the worktree would do, changing nothing.
@@ -998,8 +1008,7 @@ function M.is_applied(place, hunk)
   if place.in_place then
     return hunk.state ~= "rejected"
   end
-  return place.applied ~= nil
-    and place.applied:get(place.suggestion.id, digest.path(hunk), hunk.id) ~= nil
+  return place.applied ~= nil and place.applied:get(place.suggestion.id, digest.path(hunk), hunk.id) ~= nil
 end
 
 --- Reloads what the agent changed under our buffers (one worktree for both).

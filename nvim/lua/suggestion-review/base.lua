@@ -41,7 +41,14 @@ end
 ---@param source "git"|"server"|"none"
 ---@return SuggestionReview.Base
 local function make(bytes, exists, source)
-  return { bytes = bytes, lines = diff.split_lines(bytes), exists = exists, source = source, decoded = {}, bare = {} }
+  return {
+    bytes = bytes,
+    lines = diff.split_lines(bytes),
+    exists = exists,
+    source = source,
+    decoded = {},
+    bare = {},
+  }
 end
 
 --- Whether `base` has the lines that `hunk` says it replaces, where it says so.

@@ -170,7 +170,6 @@ local function edit_buffer(buf, edit)
   end
   local ranges
   if #old == 0 or #new == 0 or #old + #new > MAX_MATCHED then
-    ranges = { { 0, #old, 0, #new } }
     local head = 0
     while head < #old and head < #new and bare(old[head + 1]) == bare(new[head + 1]) do
       head = head + 1

@@ -74,7 +74,7 @@ function M.open(session, item, door)
   local function rows_for(lines)
     local rows = 0
     for _, line in ipairs(lines) do
-      rows = rows + math.max(1, math.ceil(vim.api.nvim_strwidth(line:gsub("%c", " ")) / each))
+      rows = rows + math.max(1, math.ceil(vim.api.nvim_strwidth((line:gsub("%c", " "))) / each))
     end
     return rows
   end
@@ -92,7 +92,8 @@ function M.open(session, item, door)
     {
       lines = theirs,
       words = words.theirs,
-      title = removes and " Suggested: remove the file " or (rejected and " Without the hunk " or " Suggested "),
+      title = removes and " Suggested: remove the file "
+        or (rejected and " Without the hunk " or " Suggested "),
       group = "SuggestionReviewAdd",
     },
   }
@@ -189,12 +190,20 @@ function M.open(session, item, door)
   end
 
   local hints = {
-    { "o", rejected and "keep yours" or "yours", function()
-      settle(ours, "ours")
-    end },
-    { "t", rejected and "take it out" or "theirs", function()
-      settle(not removes and theirs or nil, "theirs")
-    end },
+    {
+      "o",
+      rejected and "keep yours" or "yours",
+      function()
+        settle(ours, "ours")
+      end,
+    },
+    {
+      "t",
+      rejected and "take it out" or "theirs",
+      function()
+        settle(not removes and theirs or nil, "theirs")
+      end,
+    },
     { "b", "both", not removes and not rejected and both or nil },
     { "e", "edit", not removes and edit or nil },
     { "q", "leave undecided", close },

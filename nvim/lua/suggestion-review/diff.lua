@@ -84,10 +84,12 @@ end
 ---@param bytes string
 ---@return string
 function M.bytes_to_latin1(bytes)
-  return (bytes:gsub("[\128-\255]", function(char)
-    local b = char:byte()
-    return string.char(0xc0 + math.floor(b / 64), 0x80 + b % 64)
-  end))
+  return (
+    bytes:gsub("[\128-\255]", function(char)
+      local b = char:byte()
+      return string.char(0xc0 + math.floor(b / 64), 0x80 + b % 64)
+    end)
+  )
 end
 
 local HEADER = "^@@ %-(%d+),?(%d*) %+(%d+),?(%d*) @@ ?(.*)$"
@@ -188,10 +190,18 @@ function M.sides(parsed)
   return text
 end
 
+---@class (exact) SuggestionReview.QuickSides
+---@field before string[]
+---@field old string[]
+---@field new string[]
+---@field after string[]
+---@field no_newline_old boolean
+---@field no_newline_new boolean
+
 --- The sides of a well-formed hunk in one pass, lines without their ends; for showing a thousand hunks at once. Nil
 --- for anything out of the ordinary, which `parse` then looks at.
 ---@param diff string
----@return { before: string[], old: string[], new: string[], after: string[], no_newline_old: boolean, no_newline_new: boolean }|nil
+---@return SuggestionReview.QuickSides|nil
 function M.quick_sides(diff)
   local _, head_end, b, d = diff:find("^@@ %-%d+,?(%d*) %+%d+,?(%d*) @@[^\n]*\n")
   if not head_end then

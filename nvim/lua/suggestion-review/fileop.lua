@@ -276,7 +276,9 @@ end
 ---@return string|nil
 local function object_id(root, bytes)
   local ok, result = pcall(function()
-    return vim.system({ "git", "-C", root, "hash-object", "-t", "blob", "--stdin" }, { stdin = bytes }):wait(10000)
+    return vim
+      .system({ "git", "-C", root, "hash-object", "-t", "blob", "--stdin" }, { stdin = bytes })
+      :wait(10000)
   end)
   return ok and result.code == 0 and vim.trim(result.stdout) or nil
 end

@@ -41,6 +41,22 @@ local function mix(color, toward, share)
   return out
 end
 
+--- The colour as strong as its hue allows: text colours of many schemes are too pale to make a background of.
+---@param color integer
+local function vivid(color)
+  local channels, highest = {}, 1
+  for i, scale in ipairs({ 65536, 256, 1 }) do
+    channels[i] = math.floor(color / scale) % 256
+    highest = math.max(highest, channels[i])
+  end
+  local out = 0
+  for i, scale in ipairs({ 65536, 256, 1 }) do
+    local channel = math.max(0, highest - (highest - channels[i]) * 3)
+    out = out + math.floor(channel * 255 / highest) * scale
+  end
+  return out
+end
+
 ---@param name string
 local function resolved(name)
   return vim.api.nvim_get_hl(0, { name = name, link = false })
@@ -61,14 +77,22 @@ local function shades(name, source, sign)
   if diff.bg then
     quiet, strong = mix(ground, hue, 0.55), mix(hue, resolved(sign).fg or hue, 0.25)
   else
-    quiet, strong = mix(ground, hue, 0.18), mix(ground, hue, 0.38)
+    quiet, strong = mix(ground, vivid(hue), 0.16), mix(ground, vivid(hue), 0.36)
   end
   local cterm = { ctermbg = diff.ctermbg, ctermfg = diff.ctermfg }
-  vim.api.nvim_set_hl(0, "SuggestionReview" .. name, vim.tbl_extend("force", cterm, { bg = quiet, default = true }))
+  vim.api.nvim_set_hl(
+    0,
+    "SuggestionReview" .. name,
+    vim.tbl_extend("force", cterm, { bg = quiet, default = true })
+  )
   vim.api.nvim_set_hl(
     0,
     ("SuggestionReview%sWord"):format(name),
-    vim.tbl_extend("force", cterm, { bg = strong, bold = true, cterm = { bold = true, underline = true }, default = true })
+    vim.tbl_extend(
+      "force",
+      cterm,
+      { bg = strong, bold = true, cterm = { bold = true, underline = true }, default = true }
+    )
   )
 end
 

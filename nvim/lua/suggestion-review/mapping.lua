@@ -162,20 +162,31 @@ function M.changes(base, applied, remove, add)
   for _, replacement in ipairs(add) do
     adding[replacement.key] = replacement
   end
-  for _, replacement in ipairs(applied) do
+  -- Both lists are in order and free of overlaps within themselves, so one walk over both finds all overlaps.
+  local in_order, at = M.sorted(add), 1
+  local function claimed_by_another(replacement)
+    while in_order[at] and in_order[at].at + in_order[at].count < replacement.at do
+      at = at + 1
+    end
+    for i = at, #in_order do
+      local other = in_order[i]
+      if other.at > replacement.at + replacement.count then
+        return false
+      elseif M.overlap(replacement, other) then
+        return true
+      end
+    end
+    return false
+  end
+  for _, replacement in ipairs(M.sorted(applied)) do
     local new = adding[replacement.key]
     local gone = remove[replacement.key] or new ~= nil
     if new and same(new, replacement) then
       gone = false
       adding[replacement.key] = nil
-    elseif not gone then
-      for _, other in ipairs(add) do
-        if M.overlap(replacement, other) then
-          gone = true
-          displaced[#displaced + 1] = replacement.key
-          break
-        end
-      end
+    elseif not gone and claimed_by_another(replacement) then
+      gone = true
+      displaced[#displaced + 1] = replacement.key
     end
     if gone then
       out[#out + 1] = replacement
@@ -323,31 +334,28 @@ function M.place(changes, expected, actual, ranges)
         end
       end
       local actual_from, actual_to = from + shift, to + end_shift
-      local expected, actual = expected_lines(), actual_lines()
-      local ours = vim.list_slice(actual, actual_from + 1, actual_to)
-      local theirs, base, line = {}, vim.list_slice(expected, from + 1, to), from
+      local expected_list, actual_list = expected_lines(), actual_lines()
+      local ours = vim.list_slice(actual_list, actual_from + 1, actual_to)
+      local theirs, base, line = {}, vim.list_slice(expected_list, from + 1, to), from
       for _, member in ipairs(members) do
-        vim.list_extend(theirs, expected, line + 1, member.from)
+        vim.list_extend(theirs, expected_list, line + 1, member.from)
         vim.list_extend(theirs, member.lines)
         line = member.to
       end
-      vim.list_extend(theirs, expected, line + 1, to)
+      vim.list_extend(theirs, expected_list, line + 1, to)
       local status = vim.deep_equal(ours, theirs) and "already" or "conflict"
-      for index, member in ipairs(members) do
+      for _, member in ipairs(members) do
         placed[#placed + 1] = {
           change = member,
           status = status,
           from = actual_from,
           to = actual_to,
-          -- The first of a group that hangs together carries the whole group's text.
           lines = status == "already" and ours or theirs,
           ours = ours,
           theirs = theirs,
           base = base,
           base_from = change.base_from - (change.from - from),
           base_to = members[#members].base_to + (to - members[#members].to),
-          group = members,
-          lead = index == 1,
         }
       end
       i = next_change

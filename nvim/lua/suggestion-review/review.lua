@@ -144,7 +144,9 @@ local function notes(hunk)
       lines[#lines + 1] = { { text_of.plain(line), group or "SuggestionReviewComment" } }
     end
   end
-  if not require("suggestion-review.diff").has_text(hunk) or (hunk.diff ~= "" and hunk.diff:sub(1, 3) ~= "@@ ") then
+  if
+    not require("suggestion-review.diff").has_text(hunk) or (hunk.diff ~= "" and hunk.diff:sub(1, 3) ~= "@@ ")
+  then
     note(hunk.diff_omitted and "(too large to be shown)" or hunk.diff, "Normal")
     if hunk.atomic_reason then
       note("decided as a whole: " .. hunk.atomic_reason)
@@ -187,7 +189,9 @@ local function look_at_outcomes()
     return
   end
   for _, hunk in ipairs(session.hunks) do
-    if (hunk.state == "accepted" or hunk.state == "modified") and not apply.is_applied(session.place, hunk) then
+    if
+      (hunk.state == "accepted" or hunk.state == "modified") and not apply.is_applied(session.place, hunk)
+    then
       session.outcomes[hunk.id] = "not in your file"
     end
   end
@@ -295,14 +299,22 @@ local function on_event(event)
         end
       end)
     end
-  elseif event.type == "suggestion.hunk_applied" or event.type == "suggestion.hunk_reset" or event.type == "suggestion.comment" then
+  elseif
+    event.type == "suggestion.hunk_applied"
+    or event.type == "suggestion.hunk_reset"
+    or event.type == "suggestion.comment"
+  then
     session.stale_text = session.stale_text or event.type == "suggestion.comment" or event.comment ~= nil
     refresh_soon()
   elseif event.type == "suggestion.completed" then
     vim.schedule(function()
       if session and session.id == id then
         M.close()
-        tell(event.action == "discarded" and "The suggestion was discarded; what you accepted stays in your files" or "The suggestion is finalized")
+        tell(
+          event.action == "discarded"
+              and "The suggestion was discarded; what you accepted stays in your files"
+            or "The suggestion is finalized"
+        )
       end
     end)
   end
@@ -538,7 +550,12 @@ end
 --- Says what finishing the last hunk leads to.
 local function all_decided()
   local key = require("suggestion-review.ui.keys").key("complete")
-  tell(("All %s decided%s"):format(text_of.count(#session.hunks, "hunk"), key and ("; %s finalizes"):format(key) or ""))
+  tell(
+    ("All %s decided%s"):format(
+      text_of.count(#session.hunks, "hunk"),
+      key and ("; %s finalizes"):format(key) or ""
+    )
+  )
 end
 
 ---@param problems { plan: SuggestionReview.FilePlan, reason: string }[]
@@ -578,10 +595,14 @@ local function bring(wants, done)
   end)
 end
 
---- Sends one decision. `state` is what the hunk becomes.
+---@class SuggestionReview.SendOpts : SuggestionReview.DecideOpts
+---@field resolution? fun() brings the outcome into the file instead of the usual way
+---@field skip_apply? boolean the file is left as it is
+
+--- Sends one decision and shows the next hunk at once; the answer brings it into the file.
 ---@param hunk SuggestionReview.Hunk
 ---@param action SuggestionReview.Action
----@param opts { comment?: string, modified_diff?: string, lines?: SuggestionReview.LineRange, resolution?: fun(), skip_apply?: boolean }
+---@param opts SuggestionReview.SendOpts
 local function send(hunk, action, opts)
   local this = session
   local outcome = { accept = "accepted", reject = "rejected", modify = "modified" }
@@ -741,7 +762,12 @@ end
 ---@param reason string
 ---@param verb string
 local function anyway(reason, verb)
-  return vim.fn.confirm(("%s\n%s anyway, leaving your file as it is?"):format(reason, verb), "&Yes\n&No", 2, "Question") == 1
+  return vim.fn.confirm(
+    ("%s\n%s anyway, leaving your file as it is?"):format(reason, verb),
+    "&Yes\n&No",
+    2,
+    "Question"
+  ) == 1
 end
 
 --- Accepts the current hunk (or the selected lines of it): into the file at once.
@@ -813,11 +839,14 @@ function M.reject(opts)
   elseif opts and opts.again and this.last_comment then
     return with(this.last_comment)
   end
-  vim.ui.input({ prompt = lines and "Reject these lines because (optional): " or "Reject because (optional): " }, function(comment)
-    if comment then
-      with(comment)
+  vim.ui.input(
+    { prompt = lines and "Reject these lines because (optional): " or "Reject because (optional): " },
+    function(comment)
+      if comment then
+        with(comment)
+      end
     end
-  end)
+  )
 end
 
 --- Opens the hunk in a buffer of its own; writing it sends the modification.
@@ -832,7 +861,7 @@ function M.modify()
     return tell(("This %s change has no text to edit; accept or reject it"):format(hunk.kind), "warn")
   end
   local this = session
-  require("suggestion-review.ui.modify").open(this, hunk, text, function(edited)
+  require("suggestion-review.ui.modify").open(hunk, text, function(edited)
     if session ~= this then
       return false, "the review was closed"
     end
@@ -889,18 +918,23 @@ local function decide_many(action, file, comment)
   end, remaining)
   local function go_on(chosen, left_out)
     if #chosen == 0 then
-      return tell(("%s touch your own edits; press %s on each"):format(
-        text_of.count(left_out, "hunk"),
-        require("suggestion-review.ui.keys").key("accept") or ":Suggest accept"
-      ), "warn")
+      return tell(
+        ("%s touch your own edits; press %s on each"):format(
+          text_of.count(left_out, "hunk"),
+          require("suggestion-review.ui.keys").key("accept") or ":Suggest accept"
+        ),
+        "warn"
+      )
     end
     local request
     if left_out == 0 then
       request = { scope = { action = action, file = file, comment = comment } }
     else
-      request = { decisions = vim.tbl_map(function(want)
-        return { hunk = want.hunk, action = action, comment = comment }
-      end, chosen) }
+      request = {
+        decisions = vim.tbl_map(function(want)
+          return { hunk = want.hunk, action = action, comment = comment }
+        end, chosen),
+      }
     end
     feedback().batch(this.id, request, function(err)
       if err then
@@ -917,7 +951,14 @@ local function decide_many(action, file, comment)
         local following = pending_from(this.index)
         M.go(following or this.index)
         if left_out > 0 then
-          tell(("%s %s; %d touch your own edits and are left to you"):format(text_of.count(#chosen, "hunk"), state, left_out), "warn")
+          tell(
+            ("%s %s; %d touch your own edits and are left to you"):format(
+              text_of.count(#chosen, "hunk"),
+              state,
+              left_out
+            ),
+            "warn"
+          )
         elseif not following then
           all_decided()
         end
@@ -957,11 +998,6 @@ local function decide_many(action, file, comment)
     end
     go_on(chosen, conflicts)
   end)
-end
-
----@param question string
-local function sure(question)
-  return vim.fn.confirm(question, "&Yes\n&No", 2, "Question") == 1
 end
 
 local function remaining(file)
@@ -1013,11 +1049,14 @@ function M.reject_file()
   if left == 0 then
     return tell("Nothing is left to decide in this file")
   end
-  vim.ui.input({ prompt = ("Reject the remaining %d of %s because (optional): "):format(left, text_of.plain(file)) }, function(comment)
-    if comment and session == this then
-      decide_many("reject", file, comment ~= "" and comment or nil)
+  vim.ui.input(
+    { prompt = ("Reject the remaining %d of %s because (optional): "):format(left, text_of.plain(file)) },
+    function(comment)
+      if comment and session == this then
+        decide_many("reject", file, comment ~= "" and comment or nil)
+      end
     end
-  end)
+  )
 end
 
 --- Makes the worktree follow the states of hunks, as far as this developer decided them here.
@@ -1027,7 +1066,9 @@ local function reconcile(hunks, done)
   local this = session
   -- What the server reports counts only where this developer decided the same here.
   local own = {}
-  for _, decision in pairs(require("suggestion-review.verify").resolve(this.hunks, store().decided_here(this.id))) do
+  for _, decision in
+    pairs(require("suggestion-review.verify").resolve(this.hunks, store().decided_here(this.id)))
+  do
     own[decision.hunk.id] = decision
   end
   local known = {}
@@ -1055,7 +1096,8 @@ local function reconcile(hunks, done)
     if this.place.applied then
       for _, replacement in ipairs(this.place.applied:of_file(this.id, digest.path(hunk))) do
         if not known[replacement.key] and vim.startswith(replacement.key, hunk.id .. ".") then
-          wants[#wants + 1] = { hunk = vim.tbl_extend("force", hunk, { id = replacement.key }), state = "pending" }
+          wants[#wants + 1] =
+            { hunk = vim.tbl_extend("force", hunk, { id = replacement.key }), state = "pending" }
         end
       end
     end
@@ -1102,7 +1144,12 @@ local function travel(direction)
       if session == this then
         count()
         ui().refresh()
-        tell(("%s: %s"):format(direction == "undo" and "Undone" or "Done again", text_of.count(data.changed or #hunks, "decision")))
+        tell(
+          ("%s: %s"):format(
+            direction == "undo" and "Undone" or "Done again",
+            text_of.count(data.changed or #hunks, "decision")
+          )
+        )
       end
     end)
   end)
@@ -1323,17 +1370,24 @@ local function all_gaps(open)
   end
   local this = session
   local file = session.files[session.file_of(session.index)]
-  require("suggestion-review.base").get(session.suggestion(), session.hunks[file.first], session.place.root, function(base)
-    if session ~= this or not base then
-      return
+  require("suggestion-review.base").get(
+    session.suggestion(),
+    session.hunks[file.first],
+    session.place.root,
+    function(base)
+      if session ~= this or not base then
+        return
+      end
+      file.expanded = open
+          and setmetatable({}, {
+            __index = function()
+              return true
+            end,
+          })
+        or {}
+      ui().refresh({ keep_cursor = true })
     end
-    file.expanded = open and setmetatable({}, {
-      __index = function()
-        return true
-      end,
-    }) or {}
-    ui().refresh({ keep_cursor = true })
-  end)
+  )
 end
 
 function M.open_gaps()
@@ -1362,7 +1416,10 @@ end
 ---@param name string "floating", "inline" or "picker"
 function M.set_style(name)
   if not STYLES[name] then
-    error(("suggestion-review: %s is not a style; expected floating, inline or picker"):format(vim.inspect(name)), 2)
+    error(
+      ("suggestion-review: %s is not a style; expected floating, inline or picker"):format(vim.inspect(name)),
+      2
+    )
   end
   if not need() then
     return

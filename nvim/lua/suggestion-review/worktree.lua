@@ -8,7 +8,8 @@ local uv = vim.uv
 ---@param part string
 local function forbidden(part)
   -- Code points that HFS+ ignores could hide a ".git"; "git~1" is its short name on FAT and NTFS.
-  local plain = part:gsub("\226\128[\140-\143\170-\174]", ""):gsub("\226\129[\170-\175]", ""):gsub("\239\187\191", "")
+  local plain =
+    part:gsub("\226\128[\140-\143\170-\174]", ""):gsub("\226\129[\170-\175]", ""):gsub("\239\187\191", "")
   plain = plain:lower():gsub("[%. ]+$", "")
   return plain == "" or plain == ".git" or plain == ".jj" or plain:match("^git~%d+$") ~= nil
 end
@@ -128,11 +129,15 @@ function M.remove_empty_parents(root, path)
   end
 end
 
+---@class (exact) SuggestionReview.WriteOpts
+---@field executable? boolean of a new file
+---@field expect? uv.fs_stat.result|false what the file was when it was read; false: there was none
+
 --- Replaces the content of a file in one step. A file that is a second name of another, or belongs to someone else,
 --- is written in place instead, since a rename would cut it loose.
 ---@param path string absolute
 ---@param bytes string
----@param opts { executable?: boolean, expect?: uv.fs_stat.result|false } expect: what the file was when read; false: none
+---@param opts SuggestionReview.WriteOpts
 ---@return boolean ok
 ---@return string|nil reason
 function M.write(path, bytes, opts)
@@ -162,7 +167,11 @@ function M.write(path, bytes, opts)
     return false, parents_message
   end
   -- The umask applies to a new file as to any that the developer makes; an old one keeps its mode.
-  local temporary = ("%s/.suggestion-review-%d-%d"):format(vim.fs.dirname(path), uv.os_getpid(), uv.hrtime() % 1e9)
+  local temporary = ("%s/.suggestion-review-%d-%d"):format(
+    vim.fs.dirname(path),
+    uv.os_getpid(),
+    uv.hrtime() % 1e9
+  )
   local fd, open_message = uv.fs_open(temporary, "wx", opts.executable and 511 or 438)
   if not fd then
     return false, open_message

@@ -13,7 +13,7 @@ import type { Ledger } from "./ledger.ts";
 import { enqueue } from "./outbox.ts";
 import type { Project } from "./project.ts";
 import { answered, recordAnswer } from "./request-ids.ts";
-import { getOpen, getRevision, getSuggestion, nextStamp, type SuggestionRow } from "./rows.ts";
+import { getDecidable, getOpen, getRevision, getSuggestion, nextStamp, type SuggestionRow } from "./rows.ts";
 
 export interface SyncSettings {
   remote: string | null;
@@ -59,7 +59,7 @@ async function discard(
   return ledger.transaction(() => {
     const again = answered<CompleteResult>(ledger, "complete", request);
     if (again !== null) return again;
-    const suggestion = getOpen(ledger, request.suggestion_id);
+    const suggestion = getDecidable(ledger, request.suggestion_id);
     close(context, suggestion, "discarded");
     ledger.emit(
       suggestion.project,

@@ -7,6 +7,7 @@ import { hunkDigest } from "../diff/digest.ts";
 import { encodingOf, linesOfDiff } from "../diff/hunks.ts";
 import { formatRun, parseEdited } from "../diff/unified.ts";
 import { ReviewError } from "../protocol/errors.ts";
+import type { EventBody } from "../protocol/events.ts";
 import type { Actor, CommentEntry, HunkState } from "../protocol/model.ts";
 import type {
   BatchRequest,
@@ -103,6 +104,12 @@ function decideBatch(
   const { ledger } = context;
   const writer = new BatchWriter(context, getDecidable(ledger, suggestionId), by);
   const seen = new Set<string>();
+  // Whole hunks accepted or rejected depend on nothing that the same request writes: they are written together.
+  const isPlain =
+    decisions.length > 1 &&
+    decisions.every(({ action, lines }) => action !== "modify" && lines === undefined);
+  const known = isPlain && loaded === undefined ? getHunks(ledger, writer.suggestion, decisions) : null;
+  const together: { hunk: HunkRow; state: HunkState; record: DecisionRecord }[] = [];
   decisions.forEach((decision, index) => {
     if (seen.has(decision.hunk_id) && decision.lines === undefined) {
       throw new ReviewError(
@@ -111,7 +118,10 @@ function decideBatch(
       );
     }
     seen.add(decision.hunk_id);
-    let hunk = loaded?.[index] ?? getHunk(ledger, writer.suggestion, decision.hunk_id);
+    let hunk =
+      loaded?.[index] ??
+      known?.get(decision.hunk_id) ??
+      getHunk(ledger, writer.suggestion, decision.hunk_id);
     if (decision.digest !== undefined && decision.digest !== hunk.digest) {
       throw new ReviewError(
         "stale_hunk",
@@ -126,9 +136,27 @@ function decideBatch(
     if (decision.comment !== undefined && decision.comment !== "") record.comment = decision.comment;
     if (decision.action === "modify")
       record.modified = readModification(context, writer.suggestion, hunk, decision);
-    writer.set(hunk, STATE_OF[decision.action], record);
+    if (isPlain) together.push({ hunk, state: STATE_OF[decision.action], record });
+    else writer.set(hunk, STATE_OF[decision.action], record);
   });
+  writer.setTogether(together);
   return writer.finish();
+}
+
+/** Standing hunks of a request in one query; what is not among them is looked at one by one, for its own refusal. */
+function getHunks(
+  ledger: Ledger,
+  suggestion: SuggestionRow,
+  decisions: HunkDecision[],
+): Map<string, HunkRow> {
+  const rows = ledger.rows<HunkRow>(
+    `SELECT * FROM hunk WHERE suggestion = ? AND revision = ? AND retired = 0
+       AND id IN (SELECT value FROM json_each(?))`,
+    suggestion.id,
+    suggestion.revision,
+    JSON.stringify(decisions.map((decision) => decision.hunk_id)),
+  );
+  return new Map(rows.map((row) => [row.id, row]));
 }
 
 export function undo(context: DecideContext, request: UndoRequest, by: Actor): DecisionResult {
@@ -316,19 +344,70 @@ class BatchWriter {
     this.at = this.#now.toISOString();
   }
 
-  /** A new decision: history grows, and what was undone on this hunk can no longer be done again. */
-  set(hunk: HunkRow, state: HunkState, record: DecisionRecord): void {
-    const ledger = this.#ledger;
+  #batchId(): number {
     if (this.#batch === null) {
-      ledger.change(
+      this.#ledger.change(
         "INSERT INTO decision_batch (suggestion, revision, by, at) VALUES (?, ?, ?, ?)",
         this.suggestion.id,
         this.suggestion.revision,
         this.by,
         this.at,
       );
-      this.#batch = ledger.row<{ id: number }>("SELECT last_insert_rowid() AS id")?.id ?? 0;
+      this.#batch = this.#ledger.row<{ id: number }>("SELECT last_insert_rowid() AS id")?.id ?? 0;
     }
+    return this.#batch;
+  }
+
+  /** Many whole hunks, each once: the same as {@link set} of each, in a handful of statements. */
+  setTogether(decisions: { hunk: HunkRow; state: HunkState; record: DecisionRecord }[]): void {
+    if (decisions.length === 0) return;
+    const ledger = this.#ledger;
+    const { id, revision } = this.suggestion;
+    const texts = new Map<DecisionRecord["comment"], string>();
+    const rows = decisions.map(({ hunk, state, record }) => {
+      let text = texts.get(record.comment);
+      if (text === undefined) {
+        text = JSON.stringify(record);
+        texts.set(record.comment, text);
+      }
+      return [hunk.id, hunk.state, hunk.decision, state, text] as const;
+    });
+    const given = JSON.stringify(rows);
+    ledger.change(
+      `DELETE FROM decision WHERE suggestion = ? AND undone = 1
+         AND hunk IN (SELECT value ->> 0 FROM json_each(?))`,
+      id,
+      given,
+    );
+    ledger.change(
+      `INSERT INTO decision (batch, suggestion, hunk, before_state, before, after_state, after)
+       SELECT ?, ?, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?) ORDER BY key`,
+      this.#batchId(),
+      id,
+      given,
+    );
+    const alike = Map.groupBy(rows, ([, , , state, text]) => `${state} ${text}`);
+    for (const group of alike.values()) {
+      const [, , , state, text] = group[0] as [string, HunkState, string | null, HunkState, string];
+      ledger.change(
+        `UPDATE hunk SET state = ?, decision = ? WHERE suggestion = ? AND revision = ?
+           AND id IN (SELECT value FROM json_each(?))`,
+        state,
+        text,
+        id,
+        revision,
+        JSON.stringify(group.map(([hunkId]) => hunkId)),
+      );
+    }
+    const bodies = decisions.map(({ hunk, state, record }, index) =>
+      this.#taken(hunk, state, record, rows[index]?.[4] ?? null),
+    );
+    this.#seq = ledger.emitMany(this.suggestion.project, id, bodies, this.#now);
+  }
+
+  /** A new decision: history grows, and what was undone on this hunk can no longer be done again. */
+  set(hunk: HunkRow, state: HunkState, record: DecisionRecord): void {
+    const ledger = this.#ledger;
     ledger.change(
       "DELETE FROM decision WHERE suggestion = ? AND hunk = ? AND undone = 1",
       this.suggestion.id,
@@ -336,7 +415,7 @@ class BatchWriter {
     );
     ledger.change(
       "INSERT INTO decision (batch, suggestion, hunk, before_state, before, after_state, after) VALUES (?, ?, ?, ?, ?, ?, ?)",
-      this.#batch,
+      this.#batchId(),
       this.suggestion.id,
       hunk.id,
       hunk.state,
@@ -363,19 +442,26 @@ class BatchWriter {
   }
 
   #write(hunk: HunkRow, state: HunkState, record: DecisionRecord | null): void {
-    this.#counts[hunk.state]--;
-    this.#counts[state]++;
-    hunk.state = state;
-    hunk.decision = record === null ? null : JSON.stringify(record);
+    const text = record === null ? null : JSON.stringify(record);
     this.#ledger.change(
       "UPDATE hunk SET state = ?, decision = ? WHERE suggestion = ? AND revision = ? AND id = ?",
       state,
-      hunk.decision,
+      text,
       hunk.suggestion,
       hunk.revision,
       hunk.id,
     );
+    this.#emit(this.#taken(hunk, state, record, text));
+  }
+
+  /** Counts a hunk's new state, and says what event tells of it. */
+  #taken(hunk: HunkRow, state: HunkState, record: DecisionRecord | null, text: string | null): EventBody {
+    this.#counts[hunk.state]--;
+    this.#counts[state]++;
+    hunk.state = state;
+    hunk.decision = text;
     this.#touched.set(hunk.id, hunk);
+    this.#items.push(feedbackItem(hunk, state, record));
     const common = {
       suggestion_id: hunk.suggestion,
       hunk_id: hunk.id,
@@ -383,18 +469,14 @@ class BatchWriter {
       revision: hunk.revision,
       by: this.by,
     };
-    if (state === "pending") {
-      this.#emit({ type: "suggestion.hunk_reset", ...common });
-    } else {
-      this.#emit({
-        type: "suggestion.hunk_applied",
-        ...common,
-        action: state,
-        ...(record?.comment === undefined ? {} : { comment: record.comment }),
-        ...(record?.modified === undefined ? {} : { modified_diff: record.modified.diff }),
-      });
-    }
-    this.#items.push(feedbackItem(hunk, state, record));
+    if (state === "pending") return { type: "suggestion.hunk_reset", ...common };
+    return {
+      type: "suggestion.hunk_applied",
+      ...common,
+      action: state,
+      ...(record?.comment === undefined ? {} : { comment: record.comment }),
+      ...(record?.modified === undefined ? {} : { modified_diff: record.modified.diff }),
+    };
   }
 
   comment(hunk: HunkRow, text: string): void {

@@ -86,6 +86,8 @@ export class Desk implements ReviewDesk {
   readonly #hosts = new Map<string, Host>();
   readonly #log: FeedbackLog;
   readonly #poll: ReturnType<typeof setInterval>;
+  #logBehind = false;
+  #closed = false;
   #lastError: { at: string; message: string } | null = null;
   /** Called with what recovery did and what went wrong aside from any request. */
   onRemark: (level: "info" | "error", message: string) => void = () => {};
@@ -132,6 +134,7 @@ export class Desk implements ReviewDesk {
   }
 
   close(): void {
+    this.#closed = true;
     clearInterval(this.#poll);
     for (const host of this.#hosts.values()) host.courier?.stop();
     this.ledger.close();
@@ -437,7 +440,13 @@ export class Desk implements ReviewDesk {
   }
 
   #afterEvent(event: ReviewEvent): void {
-    if (event.type.startsWith("suggestion.")) this.#aside(() => this.#log.catchUp());
+    if (!event.type.startsWith("suggestion.") || this.#logBehind) return;
+    // Once for all events of a transaction, however many.
+    this.#logBehind = true;
+    queueMicrotask(() => {
+      this.#logBehind = false;
+      if (!this.#closed) this.#aside(() => this.#log.catchUp());
+    });
   }
 
   #noticeOthers(): void {

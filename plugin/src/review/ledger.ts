@@ -3,7 +3,7 @@
  * a mutation and its events are one transaction, events are told to listeners only after it is on disk, and what a
  * replay reads is the very text that listeners got.
  */
-import { Database, type SQLQueryBindings } from "bun:sqlite";
+import { Database, type SQLQueryBindings, type Statement } from "bun:sqlite";
 import { copyFileSync, existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { ReviewError } from "../protocol/errors.ts";
@@ -20,6 +20,9 @@ export class Ledger {
   #telling = false;
   #fresh: { event: ReviewEvent; json: string }[] = [];
   #dataVersion: number;
+  /** Of the running transaction, once it has written an event. */
+  #seq: number | null = null;
+  readonly #statements = new Map<string, Statement<unknown, SQLQueryBindings[]>>();
 
   private constructor(
     readonly path: string,
@@ -55,15 +58,25 @@ export class Ledger {
 
   /** One row, or null. */
   row<Row>(sql: string, ...values: SQLQueryBindings[]): Row | null {
-    return this.db.query<Row, SQLQueryBindings[]>(sql).get(...values);
+    return this.#statement(sql).get(...values) as Row | null;
   }
 
   rows<Row>(sql: string, ...values: SQLQueryBindings[]): Row[] {
-    return this.db.query<Row, SQLQueryBindings[]>(sql).all(...values);
+    return this.#statement(sql).all(...values) as Row[];
   }
 
   change(sql: string, ...values: SQLQueryBindings[]): number {
-    return this.db.query(sql).run(...values).changes;
+    return this.#statement(sql).run(...values).changes;
+  }
+
+  /** Prepared once: the database's own cache holds twenty, fewer than one decision may need beside other work. */
+  #statement(sql: string): Statement<unknown, SQLQueryBindings[]> {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = this.db.prepare<unknown, SQLQueryBindings[]>(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
   }
 
   /**
@@ -75,6 +88,7 @@ export class Ledger {
     const before = this.#fresh.length;
     let result: Result;
     this.db.run("BEGIN IMMEDIATE");
+    this.#seq = null;
     try {
       result = work();
       this.db.run("COMMIT");
@@ -90,7 +104,8 @@ export class Ledger {
   /** Writes an event; only inside a transaction. */
   emit(project: string, body: EventBody, now = new Date()): ReviewEvent {
     if (!this.db.inTransaction) return this.transaction(() => this.emit(project, body, now));
-    const seq = this.lastSeq() + 1;
+    const seq = (this.#seq ?? this.lastSeq()) + 1;
+    this.#seq = seq;
     const event = { ...body, seq, ts: now.toISOString(), project } as ReviewEvent;
     const json = JSON.stringify(event);
     const suggestion =
@@ -110,6 +125,27 @@ export class Ledger {
     );
     this.#fresh.push({ event, json });
     return event;
+  }
+
+  /** Writes many events about one suggestion in one statement; only inside a transaction. Returns the last one's number. */
+  emitMany(project: string, suggestion: string, bodies: EventBody[], now: Date): number {
+    const ts = now.toISOString();
+    let seq = this.#seq ?? this.lastSeq();
+    const fresh = bodies.map((body) => {
+      const event = { ...body, seq: ++seq, ts, project } as ReviewEvent;
+      return { event, json: JSON.stringify(event) };
+    });
+    this.change(
+      `INSERT INTO event (seq, ts, project, type, suggestion, json)
+       SELECT value ->> 0, ?, ?, value ->> 1, ?, value ->> 2 FROM json_each(?) ORDER BY key`,
+      ts,
+      project,
+      suggestion,
+      JSON.stringify(fresh.map(({ event, json }) => [event.seq, event.type, json])),
+    );
+    for (const one of fresh) this.#fresh.push(one);
+    this.#seq = seq;
+    return seq;
   }
 
   lastSeq(): number {

@@ -102,7 +102,12 @@ export class Project {
       "refs/heads/suggestion-manager",
       "refs/suggestion-manager",
     ]);
-    if (left === "") return [];
+    if (left === "") {
+      // Killed between a rewrite and the checkout of its result: nothing is left over, but every jj command fails.
+      const stale = await this.jj.isStale();
+      if (stale) await this.jj.updateStale();
+      return stale ? ["brought the agent's working copy up to date after an interrupted rewrite"] : [];
+    }
     const refs = left.split("\n").map((line) => line.split(" ") as [string, string]);
     for (const [ref] of refs) await store.deleteRef(ref);
     // Nothing becomes hidden by their going, but a rewrite that jj took in without its operation is one too many.

@@ -64,6 +64,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       // Bodies are counted as they are read (body.ts, git-http.ts): a pack may be far larger than any JSON.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       development: false,
+      // Said aloud: with development off the runtime would let a second process share the port and take half of the
+      // connections (Bun 1.3.14).
+      reusePort: false,
       fetch: (request, server) => door?.handle(request, server),
       error: (error) => {
         log.error("unforeseen failure", { error });

@@ -167,6 +167,12 @@ export class Jj {
     await this.run(["workspace", "update-stale"]);
   }
 
+  /** Whether jj refuses to work on the files on disk because another process moved the working-copy commit. */
+  async isStale(): Promise<boolean> {
+    const result = await this.run(["util", "snapshot"], { expect: [0, 1, 2, 255] });
+    return result.exitCode !== 0 && /stale/.test(result.stderr);
+  }
+
   /** Names of git remotes whose URL is `url`. */
   async remotesOf(url: string): Promise<string[]> {
     const store = await this.store();

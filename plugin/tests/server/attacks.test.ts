@@ -1,8 +1,10 @@
 /** One test per attack that a local server has fallen to somewhere: refused, nothing changed, still answering. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { handshake } from "./frames.ts";
 import { Place, until } from "./place.ts";
 import { rawConnect, rawRequest } from "./raw.ts";
+
+setDefaultTimeout(30_000);
 
 let at: Place;
 let lines: number;

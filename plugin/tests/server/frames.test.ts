@@ -1,8 +1,10 @@
 /** The frame layer against hand-written bytes (RFC 6455 §5): nothing gets through, nothing falls over. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { frame, handshake, OP, type RawSocket, rawSocket } from "./frames.ts";
 import { Place, until } from "./place.ts";
 import { rawConnect } from "./raw.ts";
+
+setDefaultTimeout(30_000);
 
 const LIMIT = 100_000;
 let at: Place;

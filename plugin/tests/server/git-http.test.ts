@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
   chmodSync,
   existsSync,
@@ -12,6 +12,8 @@ import { join } from "node:path";
 import { Git, tokenEnvironment, write } from "./git.ts";
 import { AgentRepository, Place, temporaryDirectory, until } from "./place.ts";
 import { rawRequest } from "./raw.ts";
+
+setDefaultTimeout(30_000);
 
 let at: Place;
 let home: string;

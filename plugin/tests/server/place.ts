@@ -63,6 +63,8 @@ export class Place {
     const logged: string[] = [];
     const log = createLog("debug", (line) => void logged.push(line));
     const desk = new Desk(config);
+    // What is tested here is not durability, and a flush to a busy disk takes milliseconds.
+    desk.ledger.db.run("PRAGMA synchronous = OFF");
     desk.onRemark = (level, message) => log[level](message);
     ensureTokens(dir);
     const tokens = openTokens(dir, (error) => log.error("tokens", { error }));

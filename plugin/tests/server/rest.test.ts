@@ -1,7 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { createHash, createHmac } from "node:crypto";
 import type { Hunk } from "../../src/protocol/model.ts";
 import { AgentRepository, Place } from "./place.ts";
+
+setDefaultTimeout(30_000);
 
 let at: Place;
 let repository: AgentRepository;

@@ -1,7 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Hunk } from "../../src/protocol/model.ts";
 import { type Client, connect } from "./client.ts";
 import { AgentRepository, Place, until } from "./place.ts";
+
+setDefaultTimeout(30_000);
 
 let at: Place;
 let repository: AgentRepository;
@@ -20,8 +22,18 @@ afterAll(() => at.stop());
 describe("the seed's commands", () => {
   test("list answers suggestion.list", async () => {
     const answer = await client.command({ type: "list", id: 42 });
-    expect(answer).toMatchObject({ type: "response", id: 42, success: true, data: { type: "suggestion.list", total: 1 } });
-    expect(answer.data.suggestions[0]).toMatchObject({ id, hunk_count: 4, reviewed_count: 0, status: "pending" });
+    expect(answer).toMatchObject({
+      type: "response",
+      id: 42,
+      success: true,
+      data: { type: "suggestion.list", total: 1 },
+    });
+    expect(answer.data.suggestions[0]).toMatchObject({
+      id,
+      hunk_count: 4,
+      reviewed_count: 0,
+      status: "pending",
+    });
   });
 
   test("get answers the suggestion with its hunks", async () => {
@@ -33,20 +45,39 @@ describe("the seed's commands", () => {
     const other = await connect(at, at.agent);
     const order: string[] = [];
     client.socket.addEventListener("message", ({ data }) => void order.push(JSON.parse(String(data)).type));
-    const answer = await client.command({ type: "feedback", suggestionId: id, hunkId: hunkId(1), action: "accept" });
+    const answer = await client.command({
+      type: "feedback",
+      suggestionId: id,
+      hunkId: hunkId(1),
+      action: "accept",
+    });
     expect(answer).toMatchObject({ success: true, data: { success: true, remaining_hunks: 3 } });
     expect(order[0]).toBe("suggestion.hunk_applied");
     expect(order.at(-1)).toBe("response");
     await until(() => other.events.length >= 1, "the event at the other client");
     const told = JSON.parse(other.events[0] ?? "{}");
-    expect(told).toMatchObject({ type: "suggestion.hunk_applied", hunk_id: hunkId(1), action: "accepted", by: "developer" });
+    expect(told).toMatchObject({
+      type: "suggestion.hunk_applied",
+      hunk_id: hunkId(1),
+      action: "accepted",
+      by: "developer",
+    });
     expect(at.journal()).toContain(other.events[0] ?? "");
     other.close();
   });
 
   test("modify without a diff names the field in this door's spelling", async () => {
-    const answer = await client.command({ type: "feedback", suggestionId: id, hunkId: hunkId(1), action: "modify" });
-    expect(answer).toMatchObject({ success: false, code: "invalid_request", details: { field: "modifiedDiff" } });
+    const answer = await client.command({
+      type: "feedback",
+      suggestionId: id,
+      hunkId: hunkId(1),
+      action: "modify",
+    });
+    expect(answer).toMatchObject({
+      success: false,
+      code: "invalid_request",
+      details: { field: "modifiedDiff" },
+    });
   });
 
   test("unknown ids, unknown fields and unknown commands are told apart", async () => {
@@ -90,8 +121,12 @@ describe("newer commands", () => {
     const decide = { type: "feedback", suggestionId: id, hunkId: hunkId(0), action: "accept" };
     expect((await agent.command(decide)).code).toBe("forbidden");
     const scope = { action: "accept" };
-    expect((await agent.command({ type: "batch", request: { suggestion_id: id, scope } })).code).toBe("forbidden");
-    expect((await agent.command({ type: "complete", suggestionId: id, action: "finalize" })).code).toBe("forbidden");
+    expect((await agent.command({ type: "batch", request: { suggestion_id: id, scope } })).code).toBe(
+      "forbidden",
+    );
+    expect((await agent.command({ type: "complete", suggestionId: id, action: "finalize" })).code).toBe(
+      "forbidden",
+    );
     expect((await agent.command({ type: "list" })).success).toBe(true);
     agent.close();
   });
@@ -112,7 +147,7 @@ describe("newer commands", () => {
   });
 
   test("an answer over the message limit is refused with a way out, not sent", async () => {
-    const other = await Place.open({ limits: { messageBytes: 4000 } });
+    const other = await Place.open({ limits: { messageBytes: 2500 } });
     const published = await (await AgentRepository.add(other)).publish();
     const small = await connect(other);
     const answer = await small.command({ type: "get", suggestionId: published.id });

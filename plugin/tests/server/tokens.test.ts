@@ -1,9 +1,20 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import {
+  chmodSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { addTokenHash, ensureTokens, openTokens, rotate, sha256hex } from "../../src/server/tokens.ts";
 import { connect } from "./client.ts";
 import { Place, temporaryDirectory } from "./place.ts";
+
+setDefaultTimeout(30_000);
 
 const ROTATE = join(import.meta.dir, "../../src/server/rotate-token.ts");
 const read = (path: string) => readFileSync(path, "utf8").trim();
@@ -111,7 +122,10 @@ describe("rotation while the server runs", () => {
     const stream = await fetch(`${at.url}/events`, {
       headers: { Authorization: `Bearer ${old}`, Accept: "text/event-stream" },
     });
-    const command = Bun.spawn([process.execPath, ROTATE, "--state", at.stateDir], { stdout: "pipe", stderr: "pipe" });
+    const command = Bun.spawn([process.execPath, ROTATE, "--state", at.stateDir], {
+      stdout: "pipe",
+      stderr: "pipe",
+    });
     const said = (await new Response(command.stdout).text()) + (await new Response(command.stderr).text());
     expect(await command.exited).toBe(0);
     const fresh = read(join(at.stateDir, "token"));
@@ -127,7 +141,10 @@ describe("rotation while the server runs", () => {
   });
 
   test("the command refuses nonsense by name", async () => {
-    for (const [option, value] of [["--role", "root"], ["--sha256", "abc"]] as const) {
+    for (const [option, value] of [
+      ["--role", "root"],
+      ["--sha256", "abc"],
+    ] as const) {
       const command = Bun.spawn([process.execPath, ROTATE, option, value], { stderr: "pipe" });
       expect(await new Response(command.stderr).text()).toStartWith(`${option}: expected`);
       expect(await command.exited).toBe(2);

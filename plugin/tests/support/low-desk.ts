@@ -31,6 +31,30 @@ export const listingOf = (files: Tree): Listing =>
     [...files].map(([path, { mode, text }]) => [path, `${mode} ${mode === "160000" ? text : blobId(text)}`]),
   );
 
+/** The id git gives to a tree of these files (gitformat-pack(5): entries in order of their names, a directory's as if it ended in "/"). */
+export function treeIdOf(listing: Listing): string {
+  const entries = new Map<string, string | Listing>();
+  for (const [path, value] of Object.entries(listing)) {
+    const slash = path.indexOf("/");
+    if (slash === -1) {
+      entries.set(path, value);
+      continue;
+    }
+    const below = (entries.get(path.slice(0, slash)) ?? {}) as Listing;
+    below[path.slice(slash + 1)] = value;
+    entries.set(path.slice(0, slash), below);
+  }
+  const key = ([name, value]: [string, string | Listing]) => (typeof value === "string" ? name : `${name}/`);
+  const body = [...entries]
+    .sort((a, b) => (key(a) < key(b) ? -1 : 1))
+    .map(([name, value]) => {
+      const [mode, id] = typeof value === "string" ? value.split(" ") : ["40000", treeIdOf(value)];
+      return Buffer.concat([Buffer.from(`${mode} ${name}\0`, "latin1"), Buffer.from(id as string, "hex")]);
+    });
+  const bytes = Buffer.concat(body);
+  return new Bun.CryptoHasher("sha1").update(`tree ${bytes.length}\0`).update(bytes).digest("hex");
+}
+
 export interface Published extends PublishResult {
   id: string;
   baseTree: string;

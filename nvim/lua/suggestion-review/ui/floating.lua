@@ -165,14 +165,14 @@ local function winbar(float, side, width)
     )
   end
   local dots = math.max(0, math.min(20, width - 40))
-  local name = text_of.fit(file.display, math.max(10, width - #where - #counts - 10 - math.min(dots, file.last - file.first + 1)), true)
-  return (" %%#SuggestionReviewCount#%s  %%#SuggestionReviewFile#%s  %s%%=%%#SuggestionReviewAddSign#+%d %%#SuggestionReviewDeleteSign#-%d "):format(
-    where,
-    text_of.status(name),
-    progress(session, file, dots),
-    file.added,
-    file.removed
+  local name = text_of.fit(
+    file.display,
+    math.max(10, width - #where - #counts - 10 - math.min(dots, file.last - file.first + 1)),
+    true
   )
+  local shape = " %%#SuggestionReviewCount#%s  %%#SuggestionReviewFile#%s  %s"
+    .. "%%=%%#SuggestionReviewAddSign#+%d %%#SuggestionReviewDeleteSign#-%d "
+  return shape:format(where, text_of.status(name), progress(session, file, dots), file.added, file.removed)
 end
 
 ---@param win integer
@@ -185,15 +185,15 @@ local function window_options(win)
   -- A line that goes on beyond the window says so.
   wo.list, wo.listchars = true, "tab:  ,extends:›,precedes:‹"
   wo.foldenable = false
-  wo.cursorline = true
-  wo.cursorlineopt = "line"
+  -- It would hide the colours of the very line one looks at.
+  wo.cursorline = false
   wo.colorcolumn = ""
   wo.sidescrolloff = 4
   wo.scrolloff = 3
   wo.winfixbuf = true
   wo.fillchars = "eob: "
-  wo.winhighlight =
-    "Normal:SuggestionReviewNormal,FloatBorder:SuggestionReviewBorder,CursorLine:Visual,WinBar:SuggestionReviewNormal,WinBarNC:SuggestionReviewNormal"
+  wo.winhighlight = "Normal:SuggestionReviewNormal,FloatBorder:SuggestionReviewBorder,"
+    .. "WinBar:SuggestionReviewNormal,WinBarNC:SuggestionReviewNormal"
 end
 
 ---@param float SuggestionReview.Floating
@@ -218,12 +218,12 @@ local function draw_bars(float)
       local state = ("%d %d %d %s"):format(i, width, session.version, session.suggestion().state)
       if float.framed[win] ~= state then
         float.framed[win] = state
-        local config = { title_pos = "left", footer_pos = "center" }
+        local config = {}
         if i == 1 then
-          config.title = title(session, width)
+          config.title, config.title_pos = title(session, width), "left"
         end
         if i == #float.wins then
-          config.footer = footer(width)
+          config.footer, config.footer_pos = footer(width), "center"
         end
         vim.api.nvim_win_set_config(win, config)
       end
@@ -257,7 +257,13 @@ local function draw_panel(float)
   vim.api.nvim_buf_clear_namespace(panel.buf, float.panel_ns, 0, -1)
   for i, mark in ipairs(marks) do
     local group = mark.done and "SuggestionReviewAccepted" or "SuggestionReviewPending"
-    vim.api.nvim_buf_set_extmark(panel.buf, float.panel_ns, i - 1, 0, { end_col = mark.icon + mark.size, hl_group = group })
+    vim.api.nvim_buf_set_extmark(
+      panel.buf,
+      float.panel_ns,
+      i - 1,
+      0,
+      { end_col = mark.icon + mark.size, hl_group = group }
+    )
     vim.api.nvim_buf_set_extmark(panel.buf, float.panel_ns, i - 1, mark.icon + mark.size, {
       end_col = mark.left,
       hl_group = i == float.file and "SuggestionReviewCurrent" or "SuggestionReviewFile",
@@ -325,7 +331,8 @@ local function open_panel(float)
     title = { { " Files ", "SuggestionReviewTitle" } },
     zindex = 45,
   })
-  vim.wo[win].winhighlight = "Normal:SuggestionReviewNormal,FloatBorder:SuggestionReviewBorder,CursorLine:Visual"
+  vim.wo[win].winhighlight =
+    "Normal:SuggestionReviewNormal,FloatBorder:SuggestionReviewBorder,CursorLine:Visual"
   vim.wo[win].cursorline = true
   vim.wo[win].winfixbuf = true
   float.panel = { buf = buf, win = win }
@@ -432,8 +439,8 @@ local function open_windows(float)
       width = 20,
       height = 5,
       border = border(),
-      title = " ",
-      footer = " ",
+      title = i == 1 and " " or nil,
+      footer = enter and " " or nil,
       zindex = 45,
     })
     float.bufs[i], float.wins[i] = buf, win
@@ -602,7 +609,8 @@ function M.open(session)
   open_windows(float)
   local config = require("suggestion-review.config").get().ui
   local needed = area(layout(float), false).width + PANEL_WIDTH
-  local wide = needed <= vim.o.columns and (needed <= vim.o.columns - 20 or config.position == "top" or config.position == "bottom")
+  local wide = needed <= vim.o.columns
+    and (needed <= vim.o.columns - 20 or config.position == "top" or config.position == "bottom")
   if config.file_panel and #session.files > 1 and wide then
     open_panel(float)
   end
@@ -637,7 +645,12 @@ function M.open(session)
 end
 
 --- Draws everything anew from the session: after decisions, new revisions, a change of file.
----@param opts? { keep_cursor?: boolean, text?: boolean, moved?: boolean } text=false: only states changed; moved: not even those
+---@class (exact) SuggestionReview.RefreshOpts
+---@field keep_cursor? boolean
+---@field text? boolean false: only states changed
+---@field moved? boolean not even those
+
+---@param opts? SuggestionReview.RefreshOpts
 function M.refresh(opts)
   local float = current
   if not float or not is_valid(float) then

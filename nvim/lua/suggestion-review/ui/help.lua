@@ -69,7 +69,13 @@ function M.open()
   vim.bo[buf].modifiable = false
   local namespace = vim.api.nvim_create_namespace("suggestion-review.help")
   for _, mark in ipairs(marks) do
-    vim.api.nvim_buf_set_extmark(buf, namespace, mark[1], mark[2], { end_col = math.min(mark[3], #lines[mark[1] + 1]), hl_group = mark[4] })
+    vim.api.nvim_buf_set_extmark(
+      buf,
+      namespace,
+      mark[1],
+      mark[2],
+      { end_col = math.min(mark[3], #lines[mark[1] + 1]), hl_group = mark[4] }
+    )
   end
   local height = math.min(#lines, vim.o.lines - 4)
   local win = vim.api.nvim_open_win(buf, true, {

@@ -86,7 +86,12 @@ local function map_keys(one)
     else
       one.saved[#one.saved + 1] = { mode = mode, lhs = lhs }
     end
-    vim.keymap.set(mode, lhs, rhs, { buffer = buf, silent = true, nowait = true, expr = expr, desc = "Review: " .. text })
+    vim.keymap.set(
+      mode,
+      lhs,
+      rhs,
+      { buffer = buf, silent = true, nowait = true, expr = expr, desc = "Review: " .. text }
+    )
   end
   for _, action in ipairs(ACTIONS) do
     local lhs = config.global_keymaps[action.name]
@@ -153,13 +158,20 @@ local function headline(session, index, one)
   end
   chunks[#chunks + 1] = { (" · +%d"):format(hunk.new_count), "SuggestionReviewAddSign" }
   chunks[#chunks + 1] = { (" -%d"):format(hunk.old_count), "SuggestionReviewDeleteSign" }
-  local note = session.outcomes[hunk.id] or (one.status == "conflict" and "touches your own edits") or (one.status == "refused" and "cannot be applied here")
+  local note = session.outcomes[hunk.id]
+    or (one.status == "conflict" and "touches your own edits")
+    or (one.status == "refused" and "cannot be applied here")
   if note then
     chunks[#chunks + 1] = { " · " .. note, "SuggestionReviewNotApplied" }
   end
   if session.index == index then
     local global = require("suggestion-review.config").get().global_keymaps
-    for _, hint in ipairs({ { "accept", "accept" }, { "reject", "reject" }, { "modify", "modify" }, { "next_hunk", "next" } }) do
+    for _, hint in ipairs({
+      { "accept", "accept" },
+      { "reject", "reject" },
+      { "modify", "modify" },
+      { "next_hunk", "next" },
+    }) do
       if global[hint[1]] then
         chunks[#chunks + 1] = { "  " .. global[hint[1]], "SuggestionReviewKey" }
         chunks[#chunks + 1] = { " " .. hint[2], "SuggestionReviewHint" }
@@ -223,17 +235,24 @@ local function draw_hunk(one, placed)
   one.marks[index] = marks
   local function mark(row, opts)
     opts.strict = false
-    marks[#marks + 1] = vim.api.nvim_buf_set_extmark(buf, namespace, math.max(0, math.min(row, count - 1)), 0, opts)
+    marks[#marks + 1] =
+      vim.api.nvim_buf_set_extmark(buf, namespace, math.max(0, math.min(row, count - 1)), 0, opts)
   end
   local head = headline(session, index, placed)
   if state == "accepted" or state == "modified" then
     for row = placed.from, placed.to - 1 do
       mark(row, { sign_text = "▎", sign_hl_group = "SuggestionReviewAccepted", priority = 20 })
     end
-    mark(placed.from, { virt_text = session.index == index and head or { head[1] }, virt_text_pos = "eol", priority = 20 })
+    mark(
+      placed.from,
+      { virt_text = session.index == index and head or { head[1] }, virt_text_pos = "eol", priority = 20 }
+    )
     return
   elseif state == "rejected" then
-    mark(placed.from, { virt_text = session.index == index and head or { head[1] }, virt_text_pos = "eol", priority = 20 })
+    mark(
+      placed.from,
+      { virt_text = session.index == index and head or { head[1] }, virt_text_pos = "eol", priority = 20 }
+    )
     return
   end
   local virtual = { head }
@@ -430,7 +449,13 @@ local function go(index)
   if not one or not placed then
     return
   end
-  local row = math.max(1, math.min(placed.to > placed.from and placed.from + 1 or math.max(1, placed.to), vim.api.nvim_buf_line_count(one.buf)))
+  local row = math.max(
+    1,
+    math.min(
+      placed.to > placed.from and placed.from + 1 or math.max(1, placed.to),
+      vim.api.nvim_buf_line_count(one.buf)
+    )
+  )
   vim.cmd("normal! m'")
   vim.api.nvim_win_set_cursor(0, { row, 0 })
   local info = vim.fn.getwininfo(vim.api.nvim_get_current_win())[1]
@@ -486,7 +511,10 @@ function M.open(session)
       end
       local row = vim.api.nvim_win_get_cursor(0)[1] - 1
       for _, placed in ipairs(one.placed) do
-        if row >= placed.from - (placed.from == placed.to and 1 or 0) and row < math.max(placed.to, placed.from + 1) then
+        if
+          row >= placed.from - (placed.from == placed.to and 1 or 0)
+          and row < math.max(placed.to, placed.from + 1)
+        then
           if current.session.index ~= placed.index then
             current.session.index = placed.index
             M.refresh({ keep_cursor = true, text = false })

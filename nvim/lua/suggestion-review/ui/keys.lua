@@ -13,37 +13,167 @@ local M = {}
 
 ---@type SuggestionReview.Key[]
 M.list = {
-  { name = "accept", default = "a", action = "accept", text = "accept the hunk", group = "Decide", visual = true, repeats = true },
-  { name = "reject", default = "r", action = "reject", text = "reject, with a reason if you like", group = "Decide", visual = true, repeats = true },
-  { name = "modify", default = "m", action = "modify", text = "edit it; :w sends your version", group = "Decide" },
-  { name = "accept_file", default = "f", action = "accept_file", text = "accept the rest of this file", group = "Decide" },
-  { name = "reject_file", default = "F", action = "reject_file", text = "reject the rest of this file", group = "Decide" },
-  { name = "accept_all", default = "A", action = "accept_all", text = "accept all that remain", group = "Decide" },
-  { name = "reject_all", default = "X", action = "reject_all", text = "reject all that remain", group = "Decide" },
+  {
+    name = "accept",
+    default = "a",
+    action = "accept",
+    text = "accept the hunk",
+    group = "Decide",
+    visual = true,
+    repeats = true,
+  },
+  {
+    name = "reject",
+    default = "r",
+    action = "reject",
+    text = "reject, with a reason if you like",
+    group = "Decide",
+    visual = true,
+    repeats = true,
+  },
+  {
+    name = "modify",
+    default = "m",
+    action = "modify",
+    text = "edit it; :w sends your version",
+    group = "Decide",
+  },
+  {
+    name = "accept_file",
+    default = "f",
+    action = "accept_file",
+    text = "accept the rest of this file",
+    group = "Decide",
+  },
+  {
+    name = "reject_file",
+    default = "F",
+    action = "reject_file",
+    text = "reject the rest of this file",
+    group = "Decide",
+  },
+  {
+    name = "accept_all",
+    default = "A",
+    action = "accept_all",
+    text = "accept all that remain",
+    group = "Decide",
+  },
+  {
+    name = "reject_all",
+    default = "X",
+    action = "reject_all",
+    text = "reject all that remain",
+    group = "Decide",
+  },
   { name = "undo", default = "u", action = "undo", text = "undo the last decision", group = "Decide" },
   { name = "redo", default = "<C-r>", action = "redo", text = "redo it", group = "Decide" },
-  { name = "comment", default = "c", action = "comment", text = "comment, deciding nothing", group = "Decide" },
-  { name = "resolve", default = "e", action = "resolve", text = "resolve a conflict with your edits", group = "Decide" },
+  {
+    name = "comment",
+    default = "c",
+    action = "comment",
+    text = "comment, deciding nothing",
+    group = "Decide",
+  },
+  {
+    name = "resolve",
+    default = "e",
+    action = "resolve",
+    text = "resolve a conflict with your edits",
+    group = "Decide",
+  },
   { name = "next_hunk", default = "n", action = "next", text = "next hunk", group = "Move" },
   { name = "prev_hunk", default = "p", action = "prev", text = "previous hunk", group = "Move" },
   { name = "next_in_file", default = "]h", action = "next", text = "next hunk", group = "Move" },
   { name = "prev_in_file", default = "[h", action = "prev", text = "previous hunk", group = "Move" },
-  { name = "next_pending", default = "]p", action = "next_pending", text = "next undecided hunk", group = "Move" },
+  {
+    name = "next_pending",
+    default = "]p",
+    action = "next_pending",
+    text = "next undecided hunk",
+    group = "Move",
+  },
   { name = "next_file", default = "]f", action = "next_file", text = "next file", group = "Move" },
   { name = "prev_file", default = "[f", action = "prev_file", text = "previous file", group = "Move" },
-  { name = "open_file", default = "gf", action = "open_file", text = "go to this place in the file", group = "Move" },
-  { name = "toggle_gap", default = "za", action = "toggle_gap", text = "show or hide unchanged lines", group = "View" },
-  { name = "open_gaps", default = "zR", action = "open_gaps", text = "show all unchanged lines", group = "View" },
+  {
+    name = "open_file",
+    default = "gf",
+    action = "open_file",
+    text = "go to this place in the file",
+    group = "Move",
+  },
+  {
+    name = "toggle_gap",
+    default = "za",
+    action = "toggle_gap",
+    text = "show or hide unchanged lines",
+    group = "View",
+  },
+  {
+    name = "open_gaps",
+    default = "zR",
+    action = "open_gaps",
+    text = "show all unchanged lines",
+    group = "View",
+  },
   { name = "close_gaps", default = "zM", action = "close_gaps", text = "hide them", group = "View" },
-  { name = "toggle_layout", default = "s", action = "toggle_layout", text = "unified or side by side", group = "View" },
-  { name = "toggle_panel", default = "<Tab>", action = "toggle_panel", text = "list of files", group = "View" },
-  { name = "next_style", default = "S", action = "next_style", text = "floating, inline or picker", group = "View" },
-  { name = "quickfix", default = "Q", action = "quickfix", text = "hunks into the quickfix list", group = "View" },
+  {
+    name = "toggle_layout",
+    default = "s",
+    action = "toggle_layout",
+    text = "unified or side by side",
+    group = "View",
+  },
+  {
+    name = "toggle_panel",
+    default = "<Tab>",
+    action = "toggle_panel",
+    text = "list of files",
+    group = "View",
+  },
+  {
+    name = "next_style",
+    default = "S",
+    action = "next_style",
+    text = "floating, inline or picker",
+    group = "View",
+  },
+  {
+    name = "quickfix",
+    default = "Q",
+    action = "quickfix",
+    text = "hunks into the quickfix list",
+    group = "View",
+  },
   { name = "help", default = "?", action = "help", text = "this help", group = "View" },
-  { name = "revise", default = "R", action = "revise", text = "ask the agent for a revision", group = "Finish" },
-  { name = "complete", default = "<CR>", action = "complete", text = "finalize (asks first)", group = "Finish" },
-  { name = "discard", default = "<Esc>", action = "discard", text = "discard what remains (asks first)", group = "Finish" },
-  { name = "close", default = "q", action = "close", text = "close, keeping everything as it is", group = "Finish" },
+  {
+    name = "revise",
+    default = "R",
+    action = "revise",
+    text = "ask the agent for a revision",
+    group = "Finish",
+  },
+  {
+    name = "complete",
+    default = "<CR>",
+    action = "complete",
+    text = "finalize (asks first)",
+    group = "Finish",
+  },
+  {
+    name = "discard",
+    default = "<Esc>",
+    action = "discard",
+    text = "discard what remains (asks first)",
+    group = "Finish",
+  },
+  {
+    name = "close",
+    default = "q",
+    action = "close",
+    text = "close, keeping everything as it is",
+    group = "Finish",
+  },
 }
 
 M.GROUPS = { "Decide", "Move", "View", "Finish" }
@@ -86,7 +216,7 @@ end
 ---@param again fun()
 local function repeatable(first, again)
   repeated = first
-  vim.go.operatorfunc = "v:lua.require'suggestion-review.ui.keys'.again"
+  vim.o.operatorfunc = "v:lua.require'suggestion-review.ui.keys'.again"
   vim.api.nvim_feedkeys("g@_", "n", false)
   vim.schedule(function()
     repeated = again
@@ -121,9 +251,14 @@ function M.map(buf, skip)
         M.run(key, false)
       end, { buffer = buf, nowait = true, silent = true, desc = "Review: " .. key.text })
       if key.visual then
-        vim.keymap.set("x", lhs, function()
-          M.run(key, true)
-        end, { buffer = buf, nowait = true, silent = true, desc = "Review: " .. key.text .. " (selected lines)" })
+        vim.keymap.set(
+          "x",
+          lhs,
+          function()
+            M.run(key, true)
+          end,
+          { buffer = buf, nowait = true, silent = true, desc = "Review: " .. key.text .. " (selected lines)" }
+        )
       end
     end
   end

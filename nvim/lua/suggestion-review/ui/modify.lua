@@ -72,11 +72,10 @@ function M.editor(opts, write)
 end
 
 --- Opens a hunk for editing: its context, the proposed lines, its context.
----@param session table
 ---@param hunk SuggestionReview.Hunk
 ---@param text SuggestionReview.HunkText
 ---@param write fun(edited: string[]): boolean, string|nil edited lines with terminators
-function M.open(session, hunk, text, write)
+function M.open(hunk, text, write)
   local diff = require("suggestion-review.diff")
   local decision = hunk.decision
   local before, new, after = text.before, text.new, text.after

@@ -182,7 +182,11 @@ local function with_snacks(actions)
     format = "text",
     preview = "preview",
     confirm = bound(actions.act),
-    actions = { sr_accept = bound(actions.accept), sr_reject = bound(actions.reject), sr_modify = bound(actions.modify) },
+    actions = {
+      sr_accept = bound(actions.accept),
+      sr_reject = bound(actions.reject),
+      sr_modify = bound(actions.modify),
+    },
     win = {
       input = {
         keys = {
@@ -250,7 +254,8 @@ function M.pick()
     return
   end
   busy = true
-  local actions = { act = act, accept = decide("accept"), reject = decide("reject"), modify = decide("modify") }
+  local actions =
+    { act = act, accept = decide("accept"), reject = decide("reject"), modify = decide("modify") }
   vim.schedule(function()
     busy = false
     if current ~= session then

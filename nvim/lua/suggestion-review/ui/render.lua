@@ -81,8 +81,7 @@ local function draw(view, row)
           -- Where this context line stands in the block: before the change or after it.
           local hunk = block.hunk
           local first = hunk.old_count == 0 and hunk.old_start + 1 or hunk.old_start
-          at = one.old < first and one.old - first + 1
-            or one.old - (first + #block.old) + 1 + #block.new
+          at = one.old < first and one.old - first + 1 or one.old - (first + #block.old) + 1 + #block.new
           one.context_at = at
         end
       end

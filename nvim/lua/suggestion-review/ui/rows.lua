@@ -55,7 +55,8 @@ function M.block_of(hunk)
     block.hunk = hunk
     return block
   end
-  block = diff.has_text(hunk) and diff.quick_sides(hunk.diff) or { before = {}, old = {}, new = {}, after = {} }
+  block = diff.has_text(hunk) and diff.quick_sides(hunk.diff)
+    or { before = {}, old = {}, new = {}, after = {} }
   block.hunk = hunk
   if #block.old + #block.new == 0 and diff.has_text(hunk) and hunk.diff:sub(1, 3) == "@@ " then
     local parsed = diff.parse(hunk.diff)
@@ -149,14 +150,26 @@ function M.build(input)
         add({ kind = "old", text = text, hunk = index, old = line, nth = i, block = block })
       end
       if block.no_newline_old ~= block.no_newline_new and block.no_newline_old then
-        add({ kind = "note", text = "", hunk = index, block = block, chunks = { { "no newline at end of file", "SuggestionReviewHint" } } })
+        add({
+          kind = "note",
+          text = "",
+          hunk = index,
+          block = block,
+          chunks = { { "no newline at end of file", "SuggestionReviewHint" } },
+        })
       end
       local new_line = line - #block.old + shift
       for i, text in ipairs(block.new) do
         add({ kind = "new", text = text, hunk = index, new = new_line + i, nth = i, block = block })
       end
       if block.no_newline_old ~= block.no_newline_new and block.no_newline_new then
-        add({ kind = "note", text = "", hunk = index, block = block, chunks = { { "no newline at end of file", "SuggestionReviewHint" } } })
+        add({
+          kind = "note",
+          text = "",
+          hunk = index,
+          block = block,
+          chunks = { { "no newline at end of file", "SuggestionReviewHint" } },
+        })
       end
       shift = shift + #block.new - #block.old
       for _, text in ipairs(block.after) do

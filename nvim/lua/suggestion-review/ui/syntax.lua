@@ -27,7 +27,8 @@ end
 local MAX_BYTES = 200000
 
 --- Languages whose text is mostly in other languages; elsewhere looking for those costs more than it shows.
-local NESTED = { markdown = true, html = true, vue = true, svelte = true, astro = true, php = true, vim = true }
+local NESTED =
+  { markdown = true, html = true, vue = true, svelte = true, astro = true, php = true, vim = true }
 
 ---@param text string
 ---@param language string

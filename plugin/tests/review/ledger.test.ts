@@ -1,0 +1,250 @@
+/** The ledger and what is written from it: refused when it is not ours, replayed as it was told, shared by processes. */
+import { Database } from "bun:sqlite";
+import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { loadConfig } from "../../src/config.ts";
+import { FeedbackLog } from "../../src/review/feedback-log.ts";
+import { Ledger } from "../../src/review/ledger.ts";
+import { MIGRATIONS } from "../../src/review/schema.ts";
+import { temporaryDirectory } from "../support/place.ts";
+
+setDefaultTimeout(60_000);
+
+const open: Ledger[] = [];
+const openLedger = (path: string): Ledger => {
+  const ledger = Ledger.open(path);
+  open.push(ledger);
+  return ledger;
+};
+afterEach(() => {
+  for (const ledger of open.splice(0)) ledger.close();
+});
+const place = () => join(temporaryDirectory("ledger"), "ledger.sqlite");
+const status = (message: string) => ({
+  type: "suggestion.status" as const,
+  status: "working" as const,
+  message,
+});
+
+describe("a ledger that is not ours to use is refused and left as it is", () => {
+  const cases: [string, (path: string) => void, string][] = [
+    [
+      "of a later version",
+      (path) => {
+        Ledger.open(path).close();
+        new Database(path).run(`PRAGMA user_version = ${MIGRATIONS.length + 1}`);
+      },
+      "use a newer version",
+    ],
+    [
+      "of another program",
+      (path) => new Database(path).run("CREATE TABLE t (x)"),
+      "database of another program",
+    ],
+    [
+      "no database at all",
+      (path) => writeFileSync(path, "hello, this is a text file\n".repeat(50)),
+      "not a ledger",
+    ],
+  ];
+  for (const [what, make, sentence] of cases) {
+    test(what, () => {
+      const path = place();
+      make(path);
+      const before = readFileSync(path);
+      expect(() => Ledger.open(path)).toThrow(sentence);
+      expect(() => Ledger.open(path)).toThrow("left untouched");
+      expect(readFileSync(path).equals(before)).toBe(true);
+    });
+  }
+});
+
+describe("a migration", () => {
+  test("goes forward after a copy of what was there", () => {
+    const path = place();
+    Ledger.open(path).close();
+    const later = [...MIGRATIONS, "CREATE TABLE later (x INTEGER) STRICT"];
+    const mutable = MIGRATIONS as string[];
+    mutable.push(later[later.length - 1] as string);
+    try {
+      openLedger(path).change("INSERT INTO event VALUES (1, 'now', '/p', 't', NULL, '{}')");
+    } finally {
+      mutable.pop();
+    }
+    const copy = `${path}.v${MIGRATIONS.length}.backup`;
+    expect(existsSync(copy)).toBe(true);
+    const tables = new Database(copy, { readonly: true })
+      .query("SELECT name FROM sqlite_master WHERE name = 'later'")
+      .all();
+    expect(tables).toEqual([]);
+  });
+});
+
+describe("the journal", () => {
+  test("replays byte for byte what listeners heard, in order and without gaps", () => {
+    const ledger = openLedger(place());
+    const heard: { seq: number; json: string }[] = [];
+    ledger.subscribe((event, json) => heard.push({ seq: event.seq, json }));
+    // A listener that causes events of its own does not make them overtake.
+    let more = 3;
+    ledger.subscribe(() => void (more-- > 0 && ledger.emit("/p", status("caused"))));
+    ledger.transaction(() => {
+      ledger.emit("/p", status("\u2028 \u0000 é 😀"));
+      ledger.emit("/p", status("second"));
+    });
+    expect(heard).toEqual(ledger.eventTexts(0, 1000));
+    expect(heard.map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  test("tells nothing of a transaction that failed", () => {
+    const ledger = openLedger(place());
+    const heard: number[] = [];
+    ledger.subscribe((event) => heard.push(event.seq));
+    expect(() =>
+      ledger.transaction(() => {
+        ledger.emit("/p", status("never"));
+        throw new Error("no");
+      }),
+    ).toThrow("no");
+    ledger.emit("/p", status("first"));
+    expect(heard).toEqual([1]);
+  });
+
+  test("tells events of another process in their place", () => {
+    const path = place();
+    const [one, two] = [openLedger(path), openLedger(path)];
+    const heard: number[] = [];
+    one.subscribe((event) => heard.push(event.seq));
+    one.emit("/p", status("1"));
+    two.emit("/p", status("2"));
+    one.emit("/p", status("3"));
+    two.emit("/p", status("4"));
+    expect(one.noticeOthers()).toBe(true);
+    expect(heard).toEqual([1, 2, 3, 4]);
+  });
+
+  test("tells events of another process that came between our own", () => {
+    const path = place();
+    const [one, two] = [openLedger(path), openLedger(path)];
+    const heard: number[] = [];
+    let first = true;
+    one.subscribe((event) => {
+      heard.push(event.seq);
+      if (!first) return;
+      first = false;
+      one.emit("/p", status("2"));
+      two.emit("/p", status("3"));
+      one.emit("/p", status("4"));
+    });
+    one.emit("/p", status("1"));
+    expect(heard).toEqual([1, 2, 3, 4]);
+  });
+
+  test("is written by several processes at once without losing or doubling an event", async () => {
+    const path = place();
+    const source = `
+      import { Ledger } from ${JSON.stringify(join(import.meta.dir, "../../src/review/ledger.ts"))};
+      const ledger = Ledger.open(${JSON.stringify(path)});
+      for (let i = 0; i < 100; i++) ledger.emit("/p", { type: "suggestion.status", status: "working", message: process.argv[1] + " " + i });
+      ledger.close();`;
+    const script = join(temporaryDirectory("writer"), "writer.ts");
+    writeFileSync(script, source.replace("process.argv[1]", "process.argv[2]"));
+    const children = ["a", "b", "c"].map((name) =>
+      Bun.spawn([process.execPath, script, name], { stderr: "inherit" }),
+    );
+    expect(await Promise.all(children.map((child) => child.exited))).toEqual([0, 0, 0]);
+    const ledger = openLedger(path);
+    const messages = ledger
+      .eventTexts(0, 1000)
+      .map(({ json }) => (JSON.parse(json) as { message: string }).message);
+    expect([messages.length, new Set(messages).size, ledger.lastSeq()]).toEqual([300, 300, 300]);
+  });
+});
+
+describe("the feedback log", () => {
+  const completed = {
+    type: "suggestion.completed" as const,
+    suggestion_id: "s",
+    action: "discarded" as const,
+    by: "developer" as const,
+  };
+  const setUp = () => {
+    const ledger = openLedger(place());
+    const path = join(temporaryDirectory("log"), "feedback.jsonl");
+    return { ledger, path, log: new FeedbackLog(ledger, path) };
+  };
+  const sequence = (path: string): number[] =>
+    readFileSync(path, "utf8")
+      .split("\n")
+      .flatMap((line) => {
+        try {
+          return [(JSON.parse(line) as { seq: number }).seq];
+        } catch {
+          return [];
+        }
+      });
+
+  test("has one line for each thing the developer said", () => {
+    const { ledger, path, log } = setUp();
+    ledger.emit("/p", completed);
+    ledger.emit("/p", status("not feedback"));
+    log.catchUp();
+    ledger.emit("/p", completed);
+    log.catchUp();
+    log.catchUp();
+    expect(sequence(path)).toEqual([1, 3]);
+  });
+
+  test("goes on behind a last line that a crash tore", () => {
+    const { ledger, path, log } = setUp();
+    ledger.emit("/p", completed);
+    log.catchUp();
+    const whole = readFileSync(path, "utf8");
+    ledger.emit("/p", completed);
+    appendFileSync(path, '{"type":"suggestion.completed","seq":2,"ts":"20');
+    new FeedbackLog(ledger, path).catchUp();
+    new FeedbackLog(ledger, path).catchUp();
+    expect(sequence(path)).toEqual([1, 2]);
+    expect(readFileSync(path, "utf8")).toStartWith(whole);
+  });
+
+  test("neither loses nor doubles a line over restarts", () => {
+    const { ledger, path } = setUp();
+    for (let round = 0; round < 5; round++) {
+      ledger.emit("/p", completed);
+      new FeedbackLog(ledger, path).catchUp();
+    }
+    expect(sequence(path)).toEqual([1, 2, 3, 4, 5]);
+  });
+});
+
+describe("settings", () => {
+  const cases: [unknown, Record<string, string>, string][] = [
+    [{ prot: 1 }, {}, "prot"],
+    [{ port: 70_000 }, {}, "option port"],
+    [{ port: "x" }, {}, "option port"],
+    [{ sync: { branch: "" } }, {}, "option sync.branch"],
+    [{ sync: { brnch: "a" } }, {}, "option sync"],
+    [{ verify: { timeout_seconds: 0 } }, {}, "option verify.timeout_seconds"],
+    [{ log_level: "loud" }, {}, "option log_level"],
+    [{}, { SUGGESTION_MANAGER_PORT: "none" }, "SUGGESTION_MANAGER_PORT"],
+  ];
+  for (const [options, env, named] of cases) {
+    test(`that cannot be are refused by name: ${JSON.stringify(options)} ${JSON.stringify(env)}`, () => {
+      expect(() => loadConfig(options, env)).toThrow(named);
+    });
+  }
+  test("are options over environment over defaults", () => {
+    const env = { HOME: "/home/a", SUGGESTION_MANAGER_PORT: "5000", XDG_STATE_HOME: "/state" };
+    expect(loadConfig({}, env)).toMatchObject({
+      port: 5000,
+      host: "127.0.0.1",
+      stateDir: "/state/suggestion-manager",
+    });
+    expect(loadConfig({ port: 6000, state_dir: "~/s" }, env)).toMatchObject({
+      port: 6000,
+      stateDir: "/home/a/s",
+    });
+  });
+});

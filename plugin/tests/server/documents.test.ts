@@ -1,0 +1,116 @@
+/** The published documents: valid by other people's validators, complete, and true of what is really answered. */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import SwaggerParser from "@apidevtools/swagger-parser";
+import { Parser } from "@asyncapi/parser";
+import type { z } from "zod";
+import {
+  CompleteAnswer,
+  ContentAnswer,
+  DecisionAnswer,
+  ErrorAnswer,
+  HealthAnswer,
+  HunkPageAnswer,
+  ListAnswer,
+  PublishAnswer,
+  SettingsAnswer,
+} from "../../src/protocol/answers.ts";
+import { EventBody } from "../../src/protocol/events.ts";
+import { Suggestion } from "../../src/protocol/model.ts";
+import { CLOSE, CLOSE_CODES } from "../../src/server/close-codes.ts";
+import { ROUTES } from "../../src/server/routes.ts";
+import { AgentRepository, Place } from "./place.ts";
+
+setDefaultTimeout(30_000);
+
+let at: Place;
+beforeAll(async () => {
+  at = await Place.open();
+});
+afterAll(() => at.stop());
+
+describe("OpenAPI", () => {
+  test("is valid, names every route and its errors", async () => {
+    const { body } = await at.ask("/openapi.json");
+    expect(body.openapi).toBe("3.1.0");
+    for (const { method, path, operation } of ROUTES) {
+      const operations = body.paths[path.replace(/:([a-z]+)/g, "{$1}")];
+      expect(operations[method.toLowerCase()].operationId).toBe(operation);
+      const statuses = Object.keys(operations[method.toLowerCase()].responses);
+      expect(statuses).toContain(operation === "health" ? "400" : "401");
+    }
+    await SwaggerParser.validate(body);
+  });
+
+  test("a request body's schema is the very one that validates", async () => {
+    const { body } = await at.ask("/openapi.json");
+    const schema = body.paths["/complete"].post.requestBody.content["application/json"].schema;
+    expect(schema).toMatchObject({
+      additionalProperties: false,
+      required: ["suggestion_id", "action"],
+      properties: { action: { enum: ["finalize", "discard"] } },
+    });
+    expect(body.paths["/suggestions"].get.parameters[0]).toMatchObject({
+      name: "status",
+      in: "query",
+      schema: { default: "open" },
+    });
+    expect(Object.keys(body.components.schemas).sort()).toEqual([
+      "Error",
+      "Hunk",
+      "Suggestion",
+      "SuggestionSummary",
+    ]);
+  });
+
+  test("what is really answered fits the published schemas", async () => {
+    const repository = await AgentRepository.add(at);
+    const { id, hunks } = await repository.publish();
+    const one = { suggestion_id: id, hunk_id: hunks[1]?.id };
+    repository.edit("keep.txt", (text) => `${text}more\n`);
+    const fits = async (schema: z.ZodType, path: string, body?: unknown, token?: string) => {
+      const init = { ...(body === undefined ? {} : { body }), ...(token === undefined ? {} : { token }) };
+      const answer = await at.ask(path, init);
+      const checked = schema.safeParse(answer.body);
+      expect([path, checked.success ? "fits" : checked.error.message]).toEqual([path, "fits"]);
+    };
+    await fits(HealthAnswer, "/health");
+    await fits(ListAnswer, "/suggestions?status=all");
+    await fits(Suggestion, `/suggestions/${id}`);
+    await fits(HunkPageAnswer, `/suggestions/${id}/hunks`);
+    await fits(ContentAnswer, `/suggestions/${id}/content?file=src/a.ts&side=sandbox`);
+    await fits(DecisionAnswer, "/feedback", { ...one, action: "reject", comment: "no" });
+    await fits(DecisionAnswer, "/undo", one);
+    await fits(PublishAnswer, "/suggestions", { description: "Second" }, at.agent);
+    await fits(SettingsAnswer, "/settings");
+    await fits(ErrorAnswer, "/suggestions/nothing");
+    await fits(ErrorAnswer, "/feedback", {});
+    await fits(CompleteAnswer, "/complete", { suggestion_id: id, action: "discard" });
+    for (const text of at.journal()) {
+      const checked = EventBody.safeParse(JSON.parse(text));
+      expect([text, checked.success]).toEqual([text, true]);
+    }
+  });
+});
+
+describe("AsyncAPI", () => {
+  test("is valid, names every command and event", async () => {
+    const { body } = await at.ask("/asyncapi.json");
+    const { document, diagnostics } = await new Parser().parse(body);
+    expect(diagnostics.filter(({ severity }) => severity <= 1)).toEqual([]);
+    const names =
+      document
+        ?.messages()
+        .all()
+        .map((message) => message.name()) ?? [];
+    for (const name of ["feedback", "complete", "list", "get", "subscribe", "response", "suggestion.ready"]) {
+      expect(names).toContain(name);
+    }
+  });
+
+  test("every close code the server sends is documented", async () => {
+    const documented = CLOSE_CODES.map(({ code }) => code);
+    for (const code of Object.values(CLOSE)) expect(documented).toContain(code);
+    const { description } = (await at.ask("/asyncapi.json")).body.info;
+    for (const code of documented) expect(description).toContain(`- ${code} `);
+  });
+});
