@@ -2,7 +2,7 @@
  * Who runs what: the developer and the agent as Unix users, and programs run as one of them. Everything that touches
  * a folder of one of the two is done as that user, so that neither can trick the other through files.
  */
-import { homedir, userInfo } from "node:os";
+import { homedir } from "node:os";
 import { ensureUser, lookUp, type UserEntry } from "../../sandbox/user.ts";
 import { StartError } from "./report.ts";
 
@@ -49,9 +49,8 @@ export function findDeveloper(): Identity {
     if (entry !== null)
       return { ...entry, wrap: (command) => [...switching(entry.uid, entry.gid, {}), ...command] };
   }
-  const info = userInfo();
   return {
-    name: info.username,
+    name: currentName(),
     uid,
     gid: process.getgid?.() ?? 0,
     home: process.env.HOME || homedir(),
@@ -59,11 +58,16 @@ export function findDeveloper(): Identity {
   };
 }
 
+/** From the user database; a user id without an entry there is named by its number. */
+function currentName(): string {
+  const name = Bun.spawnSync(["id", "-un"]).stdout.toString().trim();
+  return name === "" ? `user ${process.getuid?.()}` : name;
+}
+
 /** The agent as the very user who runs the launcher: no isolation. */
 export function sameUser(): Identity {
-  const info = userInfo();
   return {
-    name: info.username,
+    name: currentName(),
     uid: process.getuid?.() ?? 0,
     gid: process.getgid?.() ?? 0,
     home: process.env.HOME || homedir(),

@@ -2,7 +2,7 @@
 import { chownSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { whyNoSeparateUser } from "../../sandbox/user.ts";
-import { agentEnvironment, cloneForAgent, copyFileIn, ensureToken, prepareAgentPlace } from "./agent-side.ts";
+import { agentEnvironment, cloneForAgent, ensureToken, prepareAgentPlace, putFile } from "./agent-side.ts";
 import { makeDemoCheckout, setRemote } from "./checkout.ts";
 import { DEMO_PROMPT, demoScript } from "./demo/script.ts";
 import { agentUser, findDeveloper, type Identity, sameUser, writeAs } from "./identity.ts";
@@ -132,15 +132,13 @@ function makeDeveloperFolders(place: DeveloperPlace, owner: Identity): void {
 
 async function startModel(session: Session, port: number): Promise<void> {
   const { agent, agentSide, place } = session;
-  const bundle = join(ROOT, "plugin/dist/scripted-model.js");
   const built = await Bun.build({
     entrypoints: [join(ROOT, "test-harness/scripted-model.ts")],
     target: "bun",
   });
   const [output] = built.outputs;
   if (!built.success || output === undefined) throw new StartError("The scripted model could not be bundled");
-  await Bun.write(bundle, output);
-  copyFileIn(bundle, join(agentSide.lib, "scripted-model.js"));
+  putFile(join(agentSide.lib, "scripted-model.js"), await output.text(), 0o644);
   const script = join(agentSide.home, "demo-script.json");
   await writeAs(agent, script, JSON.stringify(demoScript()));
   // The model runs as the agent: what it is sent comes from the agent's side, and it needs nothing of the developer's.
@@ -261,8 +259,8 @@ async function start(options: StartOptions): Promise<number> {
       `${repository.dir} has uncommitted changes (${shown}${more}), which the agent would not see: commit or stash them, or add --allow-dirty`,
     );
   }
-  const provider = demo ? null : findOwnProvider(developer, options.pass);
   await clearTheWay(place);
+  const provider = demo ? null : findOwnProvider(developer, options.pass);
   const port = await claimPort(options.port);
 
   let agent: Identity;

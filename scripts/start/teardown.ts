@@ -2,7 +2,7 @@
  * `npm run teardown`: stops what runs and removes what `npm start` made: demos, the agent's clones, its tools and its
  * Unix user. Says what of the agent's work would be lost; for own repositories that needs a word of its own.
  */
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { parseArgs } from "node:util";
@@ -123,6 +123,8 @@ async function gather(developer: Identity): Promise<Work[]> {
 /** The agent's folders of this copy of the project, and whether another copy has some too. */
 function agentFolders(): { ours: string[]; others: number } {
   const parent = join(AGENT_BASE, "projects");
+  // Closed to other users: only root can tell whose they are.
+  if (process.getuid?.() !== 0) return { ours: [], others: 0 };
   const ours: string[] = [];
   let others = 0;
   for (const name of existsSync(parent) ? readdirSync(parent) : []) {
@@ -162,6 +164,10 @@ async function stopRuns(): Promise<void> {
   }
 }
 
+function removeIfEmpty(dir: string): void {
+  if (existsSync(dir) && readdirSync(dir).length === 0) rmdirSync(dir);
+}
+
 async function teardown(): Promise<number> {
   const { values } = parseArgs({
     options: {
@@ -178,12 +184,13 @@ async function teardown(): Promise<number> {
   const works = await gather(developer);
   const { ours, others } = agentFolders();
   const user = lookUp(AGENT_USER);
-  const userGoes = user?.comment.startsWith(COMMENT) === true && others === 0;
+  const isRoot = process.getuid?.() === 0;
+  const userGoes = isRoot && user?.comment.startsWith(COMMENT) === true && others === 0;
   if (works.length === 0 && ours.length === 0 && !userGoes) {
     say("there is nothing to remove");
     return 0;
   }
-  if ((ours.length > 0 || userGoes) && process.getuid?.() !== 0) {
+  if (!isRoot && works.some(({ agentSide }) => agentSide.separate)) {
     throw new StartError(`The agent's side in ${AGENT_BASE} belongs to root: run this with sudo`);
   }
 
@@ -221,8 +228,8 @@ async function teardown(): Promise<number> {
     rmSync(place.dir, { recursive: true, force: true });
   }
   for (const dir of ours) rmSync(dir, { recursive: true, force: true });
-  rmSync(LOCAL, { recursive: true, force: true });
-  if (userGoes) {
+  for (const dir of [join(LOCAL, "demo"), join(LOCAL, "projects"), LOCAL]) removeIfEmpty(dir);
+  if (userGoes && user !== null) {
     for (const pid of processesOf(user.uid)) {
       try {
         process.kill(pid, "SIGKILL");

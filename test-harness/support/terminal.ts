@@ -42,7 +42,19 @@ export class Terminal {
     scene.atEnd(() => void run(["tmux", "-S", socket, "kill-server"]));
     must(
       [
-        ...["tmux", "-S", socket, "-f", config, "new-session", "-d", "-x", String(columns), "-y", String(rows)],
+        ...[
+          "tmux",
+          "-S",
+          socket,
+          "-f",
+          config,
+          "new-session",
+          "-d",
+          "-x",
+          String(columns),
+          "-y",
+          String(rows),
+        ],
         `nvim --clean -u ${init} --listen ${scene.path("nvim.sock")} ${file}`,
       ],
       { cwd: checkout, env: { ...scene.env, TERM: "xterm-256color", COLORTERM: "truecolor" } },
@@ -76,11 +88,37 @@ export class Terminal {
 
   /** Waits until the screen shows it, and returns that screen. */
   async shows(what: RegExp, timeoutMs = 15_000): Promise<string> {
-    return until(`the screen shows ${what}`, () => {
-      const screen = this.screen();
-      return what.test(screen) ? screen : null;
-    }, timeoutMs).catch((error: Error) => {
+    return until(
+      `the screen shows ${what}`,
+      () => {
+        const screen = this.screen();
+        return what.test(screen) ? screen : null;
+      },
+      timeoutMs,
+    ).catch((error: Error) => {
       throw new Error(`${error.message}\n${this.screen()}`);
+    });
+  }
+
+  /** The review opened by its key, once the suggestion has been announced. */
+  async openReview(): Promise<string> {
+    const announced = await this.shows(/Suggestion ready|Press ENTER/);
+    if (/Press ENTER/.test(announced)) this.keys("Enter");
+    await this.settled();
+    this.keys("Space", "s", "r");
+    if (/Press ENTER/.test(await this.shows(/0\/\d+ decided|Press ENTER/))) this.keys("Enter");
+    return this.shows(/0\/\d+ decided/);
+  }
+
+  /** Waits until the screen has stopped changing. */
+  async settled(): Promise<string> {
+    let last = "";
+    return until("the screen rests", async () => {
+      const screen = this.colours();
+      const same = screen === last;
+      last = screen;
+      if (!same) await Bun.sleep(250);
+      return same ? screen : null;
     });
   }
 }

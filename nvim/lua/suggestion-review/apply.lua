@@ -1019,10 +1019,8 @@ function M.reload(place)
   end
   for _, file in ipairs(place.suggestion.files or {}) do
     local buf = worktree.buffer_of(place.root .. "/" .. file)
-    if buf and vim.api.nvim_buf_is_loaded(buf) and not vim.bo[buf].modified then
-      vim.bo[buf].autoread = true
-      pcall(vim.cmd --[[@as function]], "silent! checktime " .. buf)
-      pcall(vim.cmd --[[@as function]], ("silent! set autoread< "):format())
+    if buf and vim.api.nvim_buf_is_loaded(buf) then
+      carrier.refresh(buf)
     end
   end
 end

@@ -32,15 +32,20 @@ end
 
 --- Takes in what another program wrote, where the buffer has nothing of its own to lose.
 ---@param buf integer
-local function refresh(buf)
+function M.refresh(buf)
   if vim.bo[buf].modified then
     return
   end
-  local autoread = vim.api.nvim_get_option_value("autoread", { buf = buf })
+  local before = vim.bo[buf].autoread
   vim.bo[buf].autoread = true
   pcall(vim.cmd --[[@as function]], "silent! checktime " .. buf)
   if vim.api.nvim_buf_is_valid(buf) then
-    vim.bo[buf].autoread = autoread
+    vim.api.nvim_buf_call(buf, function()
+      vim.cmd("setlocal autoread<")
+    end)
+    if vim.bo[buf].autoread ~= before then
+      vim.bo[buf].autoread = before
+    end
   end
 end
 
@@ -68,7 +73,7 @@ function M.open(path, load)
         return nil, "could not be loaded: " .. tostring(message)
       end
     end
-    refresh(buf)
+    M.refresh(buf)
     local reason = locked(buf)
     if reason then
       return nil, reason

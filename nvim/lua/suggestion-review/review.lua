@@ -607,6 +607,7 @@ local function send(hunk, action, opts)
   local this = session
   local outcome = { accept = "accepted", reject = "rejected", modify = "modified" }
   local state = outcome[action]
+  local was_pending = hunk.state == "pending"
   if not opts.lines then
     this.sent[hunk.id] = state
   end
@@ -637,7 +638,7 @@ local function send(hunk, action, opts)
       return
     end
     local function finish()
-      if session == this and not pending_from(1) and next(this.sent) == nil then
+      if was_pending and session == this and not pending_from(1) and next(this.sent) == nil then
         all_decided()
       end
       refresh_soon()

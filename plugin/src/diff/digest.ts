@@ -16,17 +16,21 @@
  * with `mode " " object-id`.
  */
 import type { HunkKind } from "../protocol/model.ts";
-import { fromLatin1 } from "./bytes.ts";
 import type { RawPath } from "./paths.ts";
 
+/** Filled and hashed at once, over and over: a big suggestion has ten thousand of these. */
+let scratch = Buffer.alloc(64 * 1024);
+
 export function hunkDigest(kind: HunkKind, path: RawPath, before: Uint8Array, after: Uint8Array): string {
-  const hasher = new Bun.CryptoHasher("sha256");
-  const rawPath = fromLatin1(path);
-  hasher.update(`hunk v1\n${kind}\n${rawPath.length}:`);
-  hasher.update(rawPath);
-  hasher.update(`\n${before.length}:`);
-  hasher.update(before);
-  hasher.update(`\n${after.length}:`);
-  hasher.update(after);
-  return hasher.digest("hex");
+  // A raw path has one character for each byte.
+  const head = `hunk v1\n${kind}\n${path.length}:${path}\n${before.length}:`;
+  const middle = `\n${after.length}:`;
+  const length = head.length + before.length + middle.length + after.length;
+  if (length > scratch.length) scratch = Buffer.alloc(2 * length);
+  let at = scratch.write(head, 0, "latin1");
+  scratch.set(before, at);
+  at += before.length;
+  at += scratch.write(middle, at, "latin1");
+  scratch.set(after, at);
+  return Bun.CryptoHasher.hash("sha256", scratch.subarray(0, length), "hex");
 }

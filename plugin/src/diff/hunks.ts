@@ -2,9 +2,10 @@
  * Turns what git says changed into hunks: the smallest things that are decided. Pure; the same commits give the
  * same hunks in the same order, with the same digests.
  */
+import { isUtf8 } from "node:buffer";
 import { ReviewError } from "../protocol/errors.ts";
 import type { HunkKind } from "../protocol/model.ts";
-import { concat, decodeUtf8, EMPTY, fromLatin1, utf8 } from "./bytes.ts";
+import { concat, EMPTY, fromLatin1, utf8 } from "./bytes.ts";
 import { hunkDigest } from "./digest.ts";
 import type { Run, Section } from "./patch.ts";
 import { displayPath, type RawPath } from "./paths.ts";
@@ -39,7 +40,7 @@ const isSubmodule = (mode: string | null): boolean => mode === "160000";
 const isSymlink = (mode: string | null): boolean => mode === "120000";
 const isFile = (mode: string | null): boolean => mode === "100644" || mode === "100755";
 
-export const encodingOf = (text: Uint8Array): Encoding => (decodeUtf8(text) === null ? "latin1" : "utf-8");
+export const encodingOf = (text: Uint8Array): Encoding => (isUtf8(text) ? "utf-8" : "latin1");
 
 const side = (mode: string | null, oid: string | null): Uint8Array =>
   mode === null ? EMPTY : utf8(`${mode} ${oid}`);

@@ -13,11 +13,13 @@ export interface Run {
   newCount: number;
   old: Uint8Array;
   new: Uint8Array;
-  /** Up to 3 unchanged base lines before and after, never lines of another run. */
+  /** Up to 3 unchanged base lines before and after, never lines of another run; left out where `body` has them. */
   before: Uint8Array;
   beforeCount: number;
   after: Uint8Array;
   afterCount: number;
+  /** All of that as the patch shows it, signs and all; a part of the patch, not a copy. */
+  body?: Uint8Array;
 }
 
 /** What `-p` says of one file. */
@@ -95,10 +97,16 @@ function readBlock(reader: LineReader, runs: Run[]): void {
   let leadLimit = CONTEXT;
   let open: { oldFrom: number; newFrom: number } | null = null;
   let last: Gathered | null = null;
+  // Where the lines of the last run begin and end in the patch, context before included.
+  let bodyFrom = 0;
+  let bodyTo = 0;
+  let contextTo = 0;
 
   const close = () => {
     if (open === null) return;
     const before = { ranges: lead.ranges.slice(Math.max(0, lead.ranges.length - leadLimit)), open: false };
+    const first = before.ranges[0] ?? removed.ranges[0] ?? added.ranges[0];
+    bodyFrom = first?.[0] ?? 0;
     runs.push({
       oldFrom: open.oldFrom,
       oldCount: removed.ranges.length,
@@ -106,7 +114,7 @@ function readBlock(reader: LineReader, runs: Run[]): void {
       newCount: added.ranges.length,
       old: gather(bytes, removed),
       new: gather(bytes, added),
-      before: gather(bytes, before),
+      before: new Uint8Array(0),
       beforeCount: before.ranges.length,
       after: new Uint8Array(0),
       afterCount: 0,
@@ -124,8 +132,9 @@ function readBlock(reader: LineReader, runs: Run[]): void {
       ranges: context.ranges.slice(0, CONTEXT),
       open: context.open && context.ranges.length <= CONTEXT,
     };
-    run.after = gather(bytes, after);
     run.afterCount = after.ranges.length;
+    const end = after.open ? contextTo : (after.ranges[after.ranges.length - 1]?.[1] ?? bodyTo);
+    run.body = bytes.subarray(bodyFrom, end);
   };
   const blockStart = runs.length;
 
@@ -158,8 +167,11 @@ function readBlock(reader: LineReader, runs: Run[]): void {
         newLeft--;
         newLine++;
       }
+      bodyTo = reader.at;
     } else if (sign === 0x5c && last !== null) {
       last.open = true;
+      if (last === context) contextTo = reader.at;
+      else bodyTo = reader.at;
     } else {
       throw new ReviewError(
         "git_error",
@@ -171,6 +183,8 @@ function readBlock(reader: LineReader, runs: Run[]): void {
   if (!reader.done && reader.looksAt("\\ ") && last !== null) {
     reader.next();
     last.open = true;
+    if (last === context) contextTo = reader.at;
+    else bodyTo = reader.at;
   }
   close();
   trail();

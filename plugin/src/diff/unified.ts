@@ -32,6 +32,12 @@ export function formatRun(run: Run): Uint8Array {
   const newFrom = run.newFrom - run.beforeCount;
   const context = run.beforeCount + run.afterCount;
   const header = `@@ -${headerRange(oldFrom, run.oldCount + context)} +${headerRange(newFrom, run.newCount + context)} @@\n`;
+  if (run.body !== undefined) {
+    const diff = new Uint8Array(header.length + run.body.length);
+    for (let i = 0; i < header.length; i++) diff[i] = header.charCodeAt(i);
+    diff.set(run.body, header.length);
+    return diff;
+  }
   return concat([
     utf8(header),
     ...signed(" ", run.before),

@@ -108,7 +108,17 @@ async function finalize(
       `${Math.floor(context.now().getTime() / 1000)} +0000`,
     ),
   };
-  const accepted = await writeTree(ledger, project, suggestion, "accepted", options);
+  const shared = await project.sharedRef();
+  const ref =
+    context.sync.branch === null
+      ? bookmarkRef(context.sync.prefix, suggestion, message)
+      : `refs/heads/${context.sync.branch}`;
+  // Asking the shared repository takes as long as composing does, and neither needs the other.
+  const [accepted, tip, refTip] = await Promise.all([
+    writeTree(ledger, project, suggestion, "accepted", options),
+    remoteTip(project.hub, context.sync.remote, shared),
+    ref === shared ? null : remoteTip(project.hub, context.sync.remote, ref),
+  ]);
   if (accepted.tree === revision.base_tree) {
     throw new ReviewError(
       "nothing_to_do",
@@ -116,13 +126,7 @@ async function finalize(
     );
   }
   await checkBaseIsShared(project, revision.base_commit);
-  const shared = await project.sharedRef();
-  const tip = await remoteTip(project.hub, context.sync.remote, shared);
-  const ref =
-    context.sync.branch === null
-      ? bookmarkRef(context.sync.prefix, suggestion, message)
-      : `refs/heads/${context.sync.branch}`;
-  const expected = (ref === shared ? tip : await remoteTip(project.hub, context.sync.remote, ref)) ?? ZERO;
+  const expected = (ref === shared ? tip : refTip) ?? ZERO;
   const prepared = await ontoBranch(
     project.hub,
     accepted,

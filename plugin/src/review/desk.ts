@@ -451,6 +451,7 @@ export class Desk implements ReviewDesk {
 
   #noticeOthers(): void {
     this.#aside(() => {
+      this.ledger.tidy();
       if (!this.ledger.noticeOthers()) return;
       for (const dir of this.#hosts.keys()) this.#kick(dir);
     });

@@ -12,6 +12,8 @@ import type { EventListener } from "./contract.ts";
 import { APPLICATION_ID, MIGRATIONS } from "./schema.ts";
 
 const BUSY_MS = 10_000;
+/** A write-ahead log smaller than this is left to SQLite. */
+const TIDY_BYTES = 4 * 1024 * 1024;
 
 export class Ledger {
   readonly db: Database;
@@ -43,6 +45,8 @@ export class Ledger {
       db.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
       retryBusy(() => db.run("PRAGMA journal_mode = WAL"));
       db.run("PRAGMA synchronous = FULL");
+      // A big publish is not to copy itself into the database within its own commit: see tidy().
+      db.run("PRAGMA wal_autocheckpoint = 16000");
       db.run("PRAGMA foreign_keys = ON");
       migrate(db, path);
       return new Ledger(path, db);
@@ -209,6 +213,12 @@ export class Ledger {
 
   #readDataVersion(): number {
     return this.row<{ data_version: number }>("PRAGMA data_version")?.data_version ?? 0;
+  }
+
+  /** Moves a grown write-ahead log into the database; for a moment when nobody waits for an answer. */
+  tidy(): void {
+    const log = `${this.path}-wal`;
+    if (existsSync(log) && statSync(log).size > TIDY_BYTES) this.db.run("PRAGMA wal_checkpoint(TRUNCATE)");
   }
 
   /** Bytes on disk, write-ahead log included. */

@@ -14,6 +14,19 @@ export function checkId(id: string): string {
   throw new ReviewError("not_found", "No suggestion has this id");
 }
 
+/** Names that no tree of git's can hold never reach git. */
+export function checkFile(file: string): string {
+  const odd = file
+    .split("/")
+    .some((part) => part === "" || part === "." || part === ".." || part.includes("\u0000"));
+  if (!odd) return file;
+  throw new ReviewError(
+    "invalid_request",
+    "file: expected a path relative to the repository root, '/' between parts",
+    { details: { field: "file" } },
+  );
+}
+
 /** Bytes a page of summaries may take, well below the largest socket message. */
 const LIST_BYTES = 900_000;
 

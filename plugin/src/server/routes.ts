@@ -9,7 +9,7 @@ import { EventsQuery, PatchQuery } from "../protocol/requests.ts";
 import { bytes, json } from "./answers.ts";
 import { asyncApiDocument } from "./asyncapi.ts";
 import type { Context } from "./context.ts";
-import { checkId, LOOKUPS, listPage } from "./lookups.ts";
+import { checkFile, checkId, LOOKUPS, listPage } from "./lookups.ts";
 import { openApiDocument } from "./openapi.ts";
 import { healthReport, metricsText, settingsReport } from "./reports.ts";
 import type { Identity } from "./tokens.ts";
@@ -134,7 +134,10 @@ export const ROUTES: Route[] = [
   get("/suggestions/:id/content", "readContent", {
     ...LOOKUPS.content,
     errors: ["not_found"],
-    run: (call) => call.context.desk.content(id(call), call.query),
+    run: (call) => {
+      checkFile(call.query.file);
+      return call.context.desk.content(id(call), call.query);
+    },
   }),
   post("/suggestions", "publish", 201),
   post("/feedback", "feedback"),

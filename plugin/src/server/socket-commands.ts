@@ -4,7 +4,7 @@ import { Command, completeRequest, feedbackRequest, type Response } from "../pro
 import { ReviewError, toReviewError } from "../protocol/errors.ts";
 import { parseJson } from "./body.ts";
 import type { Context } from "./context.ts";
-import { checkId, listPage } from "./lookups.ts";
+import { checkFile, checkId, listPage } from "./lookups.ts";
 import type { Identity } from "./tokens.ts";
 import { checkAccess, USE_CASES, type UseCaseName } from "./use-cases.ts";
 import { camelCase, check } from "./validate.ts";
@@ -110,6 +110,7 @@ async function perform(
     }
     case "content": {
       const { type: _type, id: _id, suggestionId, ...query } = command;
+      checkFile(query.file);
       return { ...(await desk.content(checkId(suggestionId), query)) };
     }
     case "feedback":

@@ -139,6 +139,8 @@ export class Git {
       "--no-auto-gc",
       "--no-auto-maintenance",
       "--no-recurse-submodules",
+      // It stays on this disk: looking for deltas would cost more than copying does.
+      "--upload-pack=git -c pack.window=0 -c pack.compression=1 upload-pack",
       "--force",
       from,
       `${commit}:${ref}`,

@@ -27,6 +27,9 @@ export interface CommitOptions {
 
 const NOBODY = "suggestion-manager <suggestion-manager@localhost> 0 +0000";
 
+/** Names that only other systems find dangerous (`git~1`) are in the agent's trees already; nothing is checked out here. */
+const ANY_NAME = ["-c", "core.protectNTFS=false", "-c", "core.protectHFS=false"];
+
 /** Composes and writes one tree on a base. See git-fast-import(1) for the stream's grammar. */
 export async function writeComposed(
   git: Git,
@@ -81,9 +84,12 @@ export async function writeChange(
   say("\nget-mark :1\n");
   say('ls :1 ""\n');
   say("done\n");
-  const { stdout } = await git.run(["fast-import", "--quiet", "--force", "--done", "--date-format=raw"], {
-    input: concat(parts),
-  });
+  const { stdout } = await git.run(
+    [...ANY_NAME, "fast-import", "--quiet", "--force", "--done", "--date-format=raw"],
+    {
+      input: concat(parts),
+    },
+  );
   const [commit, listing] = toLatin1(stdout).split("\n");
   const tree = /^040000 tree ([0-9a-f]+)/.exec(listing ?? "")?.[1] ?? EMPTY_TREE;
   if (commit === undefined || !/^[0-9a-f]{40}$/.test(commit)) {

@@ -11,7 +11,7 @@ export const DEMO_PROMPT =
   "We no longer need our own fixed-width helper.";
 
 /** Said by the review when the developer asks for a revision; see the feedback text of the plugin. */
-const REVISION = "\\brevise\\b";
+const REVISION = "asks you to revise";
 
 const PACE = { delayMs: 150, pieceDelayMs: 12 } satisfies Partial<Turn>;
 

@@ -1,0 +1,54 @@
+/** A 2 kB event to 1, 100 and 1,000 clients: from the moment it is durable until the last client has it. */
+import { Place } from "../../tests/server/place.ts";
+import type { Row } from "../row.ts";
+import { bareServer } from "./parts/bare.ts";
+import { quantile, row } from "./parts/numbers.ts";
+import { frameLength, swarm } from "./parts/swarm-process.ts";
+
+const PAYLOAD = 2048;
+const WARM_UP = 30;
+
+async function measured(clients: number, rounds: number): Promise<Row> {
+  const at = await Place.open({ limits: { maxSockets: 2000 } });
+  // Every event has the same length: it is padded to what the journal makes of the highest number.
+  const length = JSON.stringify({
+    ...at.desk.ledger.emit("/bench", { type: "suggestion.status", status: "working", message: "" }),
+    seq: 10_000,
+  }).length;
+  let told = 0;
+  at.desk.subscribe(() => {
+    told = performance.now();
+  });
+  const bare = bareServer();
+  const ours = await swarm(at.port, at.developer, clients, frameLength(PAYLOAD));
+  const floor = await swarm(bare.port, "none", clients, frameLength(PAYLOAD));
+  const text = "x".repeat(PAYLOAD);
+  const times: { ours: number[]; floor: number[] } = { ours: [], floor: [] };
+  for (let round = 1; round <= WARM_UP + rounds; round++) {
+    const padding = PAYLOAD - length + String(10_000).length - String(round + 1).length;
+    at.emit("x".repeat(padding + "/bench".length - "/project".length));
+    await ours.complete(round);
+    if (round > WARM_UP) times.ours.push(performance.now() - told);
+    const from = performance.now();
+    bare.broadcast(text);
+    await floor.complete(round);
+    if (round > WARM_UP) times.floor.push(performance.now() - from);
+  }
+  ours.stop();
+  floor.stop();
+  bare.stop();
+  await at.stop();
+  return row(
+    `2 kB event to ${clients} client${clients === 1 ? "" : "s"}, last one has it (p50) / bare Bun.serve loop`,
+    quantile(times.ours, 0.5),
+    quantile(times.floor, 0.5),
+    "<= 1.5",
+    "ms",
+  );
+}
+
+export async function run(): Promise<Row[]> {
+  return [await measured(1, 500), await measured(100, 300), await measured(1000, 100)];
+}
+
+if (import.meta.main) console.table(await run());

@@ -1,0 +1,12 @@
+/** A server process of one kind, `ours` or `bare`: prints {port, token}, then its resident bytes for every line it gets. */
+import { createInterface } from "node:readline";
+import { Place } from "../../../tests/server/place.ts";
+import { bareServer } from "./bare.ts";
+
+const place = process.argv[2] === "ours" ? await Place.open({ limits: { maxSockets: 5000 } }) : null;
+const port = place?.port ?? bareServer().port;
+console.log(JSON.stringify({ port, token: place?.developer ?? "none" }));
+createInterface({ input: process.stdin }).on("line", () => {
+  Bun.gc(true);
+  console.log(process.memoryUsage.rss());
+});

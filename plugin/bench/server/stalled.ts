@@ -1,0 +1,77 @@
+/** One client of 100 stops reading: what the others notice. */
+import { connect } from "node:net";
+import { handshake } from "../../tests/server/frames.ts";
+import { Place } from "../../tests/server/place.ts";
+import type { Row } from "../row.ts";
+import { quantile, row } from "./parts/numbers.ts";
+import { frameLength, swarm } from "./parts/swarm-process.ts";
+
+const PAYLOAD = 2048;
+const BLOCKS = 6;
+const ROUNDS = 150;
+
+interface Side {
+  round(): Promise<number>;
+  stop(): Promise<void>;
+}
+
+async function side(stalled: boolean): Promise<Side> {
+  const at = await Place.open({ limits: { stallMs: 1e9 } });
+  const silent = stalled ? connect(at.port, "127.0.0.1") : null;
+  silent?.write(handshake(at.port, at.developer));
+  silent?.pause();
+  await Bun.sleep(100);
+  // More than the kernel holds for it, so that from here on it really stands still.
+  for (let i = 0; i < 20; i++) at.emit("x".repeat(900_000));
+  const length = at.emit("").seq && (at.journal().at(-1)?.length ?? 0);
+  const clients = await swarm(at.port, at.developer, 99, frameLength(PAYLOAD));
+  let told = 0;
+  at.desk.subscribe(() => {
+    told = performance.now();
+  });
+  let n = 0;
+  const first = at.desk.lastSeq();
+  return {
+    async round() {
+      n += 1;
+      const seq = first + n;
+      at.emit("x".repeat(PAYLOAD - length + String(first).length - String(seq).length));
+      await clients.complete(n);
+      return performance.now() - told;
+    },
+    async stop() {
+      clients.stop();
+      silent?.destroy();
+      await at.stop();
+    },
+  };
+}
+
+export async function run(): Promise<Row[]> {
+  const withStalled = await side(true);
+  const without = await side(false);
+  const times: { ours: number[]; floor: number[] } = { ours: [], floor: [] };
+  for (let i = 0; i < 50; i++) await Promise.all([withStalled.round(), without.round()]);
+  // In turn, a block at a time, so that what else the machine does falls on both.
+  for (let block = 0; block < BLOCKS; block++) {
+    for (let i = 0; i < ROUNDS; i++) {
+      times.ours.push(await withStalled.round());
+      times.floor.push(await without.round());
+    }
+  }
+  await withStalled.stop();
+  await without.stop();
+  const name = "2 kB event to 99 reading clients beside a stalled one";
+  return [
+    row(
+      `${name} (p99) / without it`,
+      quantile(times.ours, 0.99),
+      quantile(times.floor, 0.99),
+      "<= 1.2",
+      "ms",
+    ),
+    row(`${name} (p50) / without it`, quantile(times.ours, 0.5), quantile(times.floor, 0.5), "<= 1.2", "ms"),
+  ];
+}
+
+if (import.meta.main) console.table(await run());
