@@ -230,6 +230,22 @@ describe("accepting into a buffer", function()
     t.eq(vim.api.nvim_buf_get_lines(buf, 0, 1, false), { "zero" })
   end)
 
+  it("never writes a buffer that is behind its file over it", function()
+    checkout({ ["a.txt"] = OLD })
+    vim.o.autoread = false
+    local buf = edit("a.txt")
+    vim.wait(20)
+    t.write(root .. "/a.txt", "zero\n" .. OLD)
+    -- Warned of once, and not taken in.
+    vim.cmd("silent! checktime")
+    t.eq(vim.api.nvim_buf_get_lines(buf, 0, 1, false), { "one" })
+    local suggestion = build.build({ ["a.txt"] = OLD }, { ["a.txt"] = NEW })
+    bring(place_of(suggestion), suggestion.hunks, "accepted")
+    t.eq(read("a.txt"), "zero\n" .. NEW)
+    t.eq(vim.o.autoread, false)
+    vim.o.autoread = true
+  end)
+
   it("takes a formatter's work for one more edit of the developer's", function()
     checkout({ ["a.txt"] = OLD })
     local buf = edit("a.txt")

@@ -17,7 +17,9 @@ local feedback = require("suggestion-review.feedback")
 local server
 
 local function clear()
-  if review.is_open() then review.close() end
+  if review.is_open() then
+    review.close()
+  end
   vim.cmd("silent! %bwipeout!")
   require("suggestion-review.client")._reset()
   store._clear()
@@ -27,7 +29,9 @@ end
 
 after_each(function()
   clear()
-  if server then server:stop("sigkill") end
+  if server then
+    server:stop("sigkill")
+  end
   server = nil
 end)
 
@@ -58,7 +62,9 @@ local function accepted(id, files)
         done(data)
       end)
     end)
-    if content.exists then out[file] = content.bytes end
+    if content.exists then
+      out[file] = content.bytes
+    end
   end
   return out
 end
@@ -105,7 +111,10 @@ describe("the developer's files", function()
     server = real.start({ ["a.txt"] = old, ["b.txt"] = "one\ntwo\n", ["gone.txt"] = "bye\nbye\n" })
     local files = { "a.txt", "b.txt", "gone.txt", "new/c.txt" }
     local id = server:publish({
-      ["a.txt"] = proposed, ["b.txt"] = "one\nTWO\n", ["gone.txt"] = false, ["new/c.txt"] = "c\nd\n",
+      ["a.txt"] = proposed,
+      ["b.txt"] = "one\nTWO\n",
+      ["gone.txt"] = false,
+      ["new/c.txt"] = "c\nd\n",
     }, "Many changes") -- stylua: ignore
     vim.cmd("silent edit " .. server.checkout .. "/a.txt")
     open(id)
@@ -120,7 +129,17 @@ describe("the developer's files", function()
       review.go(random(1, #session.hunks))
       local hunk = session.hunks[session.index]
       local what = ({
-        "accept", "accept", "accept", "reject", "undo", "undo", "redo", "part", "modify", "accept_file", "reject_all",
+        "accept",
+        "accept",
+        "accept",
+        "reject",
+        "undo",
+        "undo",
+        "redo",
+        "part",
+        "modify",
+        "accept_file",
+        "reject_all",
       })[random(1, 11)] -- stylua: ignore
       counts[what] = (counts[what] or 0) + 1
       if what == "part" then
@@ -143,14 +162,22 @@ describe("the developer's files", function()
         if text and diff.has_text(hunk) then
           review.modify()
           local buf = vim.api.nvim_get_current_buf()
-          vim.api.nvim_buf_set_lines(buf, #text.before, #text.before + #text.new, false, { "modified " .. step })
+          vim.api.nvim_buf_set_lines(
+            buf,
+            #text.before,
+            #text.before + #text.new,
+            false,
+            { "modified " .. step }
+          )
           vim.cmd("silent write")
           t.wait(function()
             return not vim.api.nvim_buf_is_valid(buf)
           end)
         end
       elseif what == "reject_all" then
-        if random(1, 4) == 1 then review.reject_all() end
+        if random(1, 4) == 1 then
+          review.reject_all()
+        end
       else
         review[what]()
       end
@@ -180,9 +207,16 @@ describe("the developer's files", function()
 
   it("take every kind of change, and give it back", function()
     server = real.start({
-      ["text.txt"] = "one\ntwo\n", ["rename-me.txt"] = "a\nb\nc\nd\ne\nf\n", ["mode.sh"] = "#!/bin/sh\n",
-      ["bin.dat"] = "\0one\255", ["latin.txt"] = "caf\233\n", ["crlf.txt"] = "a\r\nb\r\n", ["noeol.txt"] = "x\ny",
-      ["gone.txt"] = "bye\n", ["gone.bin"] = "\0\1", ["empty.txt"] = "",
+      ["text.txt"] = "one\ntwo\n",
+      ["rename-me.txt"] = "a\nb\nc\nd\ne\nf\n",
+      ["mode.sh"] = "#!/bin/sh\n",
+      ["bin.dat"] = "\0one\255",
+      ["latin.txt"] = "caf\233\n",
+      ["crlf.txt"] = "a\r\nb\r\n",
+      ["noeol.txt"] = "x\ny",
+      ["gone.txt"] = "bye\n",
+      ["gone.bin"] = "\0\1",
+      ["empty.txt"] = "",
     }) -- stylua: ignore
     local before = tree(server.checkout)
     local agent = server.agent
@@ -190,9 +224,17 @@ describe("the developer's files", function()
     vim.uv.fs_chmod(agent .. "/mode.sh", 493)
     vim.uv.fs_symlink("text.txt", agent .. "/link")
     local id = server:publish({
-      ["text.txt"] = "one\nTWO\n", ["bin.dat"] = "\0two\255\0", ["latin.txt"] = "caf\233s \232\n",
-      ["crlf.txt"] = "a\r\nB\r\nc\r\n", ["noeol.txt"] = "x\ny\n", ["gone.txt"] = false, ["gone.bin"] = false,
-      ["new.txt"] = "new", ["new.bin"] = "\0new", ["new-empty"] = "", ["empty.txt"] = "filled\n",
+      ["text.txt"] = "one\nTWO\n",
+      ["bin.dat"] = "\0two\255\0",
+      ["latin.txt"] = "caf\233s \232\n",
+      ["crlf.txt"] = "a\r\nB\r\nc\r\n",
+      ["noeol.txt"] = "x\ny\n",
+      ["gone.txt"] = false,
+      ["gone.bin"] = false,
+      ["new.txt"] = "new",
+      ["new.bin"] = "\0new",
+      ["new-empty"] = "",
+      ["empty.txt"] = "filled\n",
     }, "Everything at once") -- stylua: ignore
     vim.cmd("silent edit " .. server.checkout .. "/text.txt")
     vim.cmd("silent split " .. server.checkout .. "/crlf.txt")
@@ -217,7 +259,9 @@ describe("the developer's files", function()
     ok = pcall(t.wait, function()
       return vim.deep_equal(tree(server.checkout), before)
     end, 5000)
-    if not ok then t.eq(tree(server.checkout), before) end
+    if not ok then
+      t.eq(tree(server.checkout), before)
+    end
   end)
 
   it("are only reloaded where the agent works in the same checkout", function()
@@ -248,13 +292,6 @@ describe("the developer's files", function()
       return store.hunks(id)[1].state == "rejected"
     end)
     server:http("POST", "/settle", { project = server.project })
-    --DEBUG
-    vim.wait(1000)
-    print(vim.inspect{review.session()~=nil, vim.bo[buf].modified, require("suggestion-review.worktree").buffer_of(review.session().place.root.."/a.txt"), buf, review.session().place.root, vim.api.nvim_buf_get_name(buf)})
-    vim.o.verbosefile="/tmp/vb.txt" vim.o.verbose=9
-    require("suggestion-review.carrier").refresh(buf)
-    vim.o.verbose=0
-    print(vim.inspect(vim.api.nvim_buf_get_lines(buf,0,-1,false)), t.read(server.agent.."/a.txt"))
     t.wait(function()
       return t.read(server.agent .. "/a.txt") == "one\ntwo\nthree\n"
     end, 10000, "the agent's file to be settled")

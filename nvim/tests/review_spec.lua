@@ -125,7 +125,10 @@ end
 
 --- For failures: the screen, and what was notified.
 local function shown()
-  return s:capture() .. "\nnotified: " .. vim.inspect(s:lua([[return _G.notes]])) .. s:lua([[return vim.fn.execute("messages")]])
+  return s:capture()
+    .. "\nnotified: "
+    .. vim.inspect(s:lua([[return _G.notes]]))
+    .. s:lua([[return vim.fn.execute("messages")]])
 end
 
 --- Extmarks of the inline review in the current buffer, as Lua run in the terminal's Neovim.

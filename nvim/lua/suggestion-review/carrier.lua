@@ -30,23 +30,50 @@ local function locked(buf)
   end
 end
 
---- Takes in what another program wrote, where the buffer has nothing of its own to lose.
+--- Files whose buffers were found to hold just what is on disk: what the file was then, by buffer.
+---@type table<integer, string>
+local on_disk = {}
+
+---@param path string
+---@return string|nil
+local function stamp(path)
+  local stat = vim.uv.fs_stat(path)
+  return stat and ("%d %d %d %d"):format(stat.ino, stat.size, stat.mtime.sec, stat.mtime.nsec)
+end
+
+--- Takes in what another program wrote, where the buffer has nothing of its own to lose. Neovim's own check is asked
+--- first; it warns only once of a change, so the texts are compared as well: a buffer that is behind its file must
+--- not be written over it.
 ---@param buf integer
 function M.refresh(buf)
-  if vim.bo[buf].modified then
+  if vim.bo[buf].modified or vim.bo[buf].buftype ~= "" then
+    return
+  end
+  local path = vim.api.nvim_buf_get_name(buf)
+  local now = stamp(path)
+  if not now or on_disk[buf] == now then
     return
   end
   local before = vim.bo[buf].autoread
   vim.bo[buf].autoread = true
   pcall(vim.cmd --[[@as function]], "silent! checktime " .. buf)
-  if vim.api.nvim_buf_is_valid(buf) then
-    vim.api.nvim_buf_call(buf, function()
-      vim.cmd("setlocal autoread<")
-    end)
-    if vim.bo[buf].autoread ~= before then
-      vim.bo[buf].autoread = before
-    end
+  if not vim.api.nvim_buf_is_loaded(buf) then
+    return
   end
+  vim.api.nvim_buf_call(buf, function()
+    vim.cmd("setlocal autoread<")
+  end)
+  if vim.bo[buf].autoread ~= before then
+    vim.bo[buf].autoread = before
+  end
+  local bytes = worktree.read(path)
+  local own = form.encode(form.buffer_text(buf), form.of_buffer(buf), true)
+  if bytes and own and bytes ~= own and not vim.bo[buf].modified then
+    vim.api.nvim_buf_call(buf, function()
+      vim.cmd("silent! keepalt keepjumps edit")
+    end)
+  end
+  on_disk[buf] = now
 end
 
 ---@param path string absolute
@@ -295,6 +322,7 @@ function M.save(carrier)
   end)
   if vim.api.nvim_buf_is_valid(buf) then
     vim.bo[buf].fixeol = fixeol
+    on_disk[buf] = ok and not vim.bo[buf].modified and stamp(carrier.path) or nil
   end
   if not ok then
     return false, (tostring(message):gsub("^.-Vim%(write%):", ""))

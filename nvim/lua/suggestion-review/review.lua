@@ -550,12 +550,9 @@ end
 --- Says what finishing the last hunk leads to.
 local function all_decided()
   local key = require("suggestion-review.ui.keys").key("complete")
-  tell(
-    ("All %s decided%s"):format(
-      text_of.count(#session.hunks, "hunk"),
-      key and ("; %s finalizes"):format(key) or ""
-    )
-  )
+  local total = #session.hunks
+  local what = total == 1 and "The one hunk is decided" or ("All %d hunks are decided"):format(total)
+  tell(what .. (key and ("; %s finalizes"):format(key) or ""))
 end
 
 ---@param problems { plan: SuggestionReview.FilePlan, reason: string }[]

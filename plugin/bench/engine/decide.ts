@@ -14,7 +14,12 @@ class Client {
   readonly #waiting = new Map<string, (ok: boolean) => void>();
   private constructor(private readonly socket: WebSocket) {
     socket.addEventListener("message", ({ data }) => {
-      const message = JSON.parse(String(data)) as { type: string; id?: string; ok?: boolean; error?: { message: string } };
+      const message = JSON.parse(String(data)) as {
+        type: string;
+        id?: string;
+        ok?: boolean;
+        error?: { message: string };
+      };
       if (message.id === undefined) return;
       const resolve = this.#waiting.get(message.id);
       this.#waiting.delete(message.id);
@@ -24,7 +29,9 @@ class Client {
 
   static async open(host: Host): Promise<Client> {
     const token = (await Bun.file(host.tokenFile).text()).trim();
-    const socket = new WebSocket(`${host.url.replace("http", "ws")}/ws`, { headers: { authorization: `Bearer ${token}` } } as never);
+    const socket = new WebSocket(`${host.url.replace("http", "ws")}/ws`, {
+      headers: { authorization: `Bearer ${token}` },
+    } as never);
     await new Promise((done, fail) => {
       socket.addEventListener("open", done, { once: true });
       socket.addEventListener("error", fail, { once: true });
@@ -52,7 +59,9 @@ export async function run(): Promise<Row[]> {
   const place = await benchPlace();
   const state = join(place.root, "served");
   mkdirSync(state);
-  const host = await startHost(loadConfig({ state_dir: state, feedback_log: join(place.root, "f.jsonl"), port: 0, log_level: "silent" }));
+  const host = await startHost(
+    loadConfig({ state_dir: state, feedback_log: join(place.root, "f.jsonl"), port: 0, log_level: "silent" }),
+  );
   try {
     const { desk } = host;
     await desk.addProject(place.dir);
@@ -66,12 +75,15 @@ export async function run(): Promise<Row[]> {
     writeFileSync(join(place.dir, "small2.txt"), "small\n");
     writeFileSync(join(place.dir, "small3.txt"), "small\n");
     const small = (await desk.publish({ description: "Small", project: place.dir }, "agent")).suggestion_id;
-    const ids = (suggestion: string, limit: number) => desk.hunks(suggestion, { limit, offset: 0 }).hunks.map((hunk) => hunk.id);
+    const ids = (suggestion: string, limit: number) =>
+      desk.hunks(suggestion, { limit, offset: 0 }).hunks.map((hunk) => hunk.id);
     const [bigIds, smallIds] = [ids(big, 500), ids(small, 3)];
     const client = await Client.open(host);
     const actions = ["accept", "reject"];
-    const one = (round: number) => client.decide(big, bigIds[(round * 7) % bigIds.length] as string, actions[round % 2] as string);
-    const few = (round: number) => client.decide(small, smallIds[round % 3] as string, actions[(round >> 1) % 2] as string);
+    const one = (round: number) =>
+      client.decide(big, bigIds[(round * 7) % bigIds.length] as string, actions[round % 2] as string);
+    const few = (round: number) =>
+      client.decide(small, smallIds[round % 3] as string, actions[(round >> 1) % 2] as string);
     for (let warm = 0; warm < 10; warm++) {
       await one(warm);
       await few(warm);
@@ -83,20 +95,35 @@ export async function run(): Promise<Row[]> {
     client.close();
     const batches: number[] = [];
     const single: number[] = [];
-    const page = Array.from({ length: 2 }, (_, at) => desk.hunks(big, { limit: 500, offset: at * 500 }).hunks.map((hunk) => hunk.id)).flat();
+    const page = Array.from({ length: 2 }, (_, at) =>
+      desk.hunks(big, { limit: 500, offset: at * 500 }).hunks.map((hunk) => hunk.id),
+    ).flat();
     for (let round = 0; round < 7; round++) {
       const action = round % 2 === 0 ? ("accept" as const) : ("reject" as const);
       batches.push(
-        await timed(() => desk.decideMany({ suggestion_id: big, decisions: page.map((hunk_id) => ({ hunk_id, action })) }, "developer")),
+        await timed(() =>
+          desk.decideMany(
+            { suggestion_id: big, decisions: page.map((hunk_id) => ({ hunk_id, action })) },
+            "developer",
+          ),
+        ),
       );
       for (let more = 0; more < 5; more++) {
-        single.push(await timed(() => desk.decide({ suggestion_id: big, hunk_id: page[more] as string, action }, "developer")));
+        single.push(
+          await timed(() =>
+            desk.decide({ suggestion_id: big, hunk_id: page[more] as string, action }, "developer"),
+          ),
+        );
       }
     }
     return [
       row("decide 1 of 3,000 hunks over the socket, durable / one jj log process", againstJj, "<= 1.0"),
       row("decide 1 of 3,000 hunks / 1 of 3 hunks", againstSmall, "<= 1.2"),
-      row("decide 1,000 hunks as one batch / one hunk", { ours: median(batches), against: median(single) }, "<= 10"),
+      row(
+        "decide 1,000 hunks as one batch / one hunk",
+        { ours: median(batches), against: median(single) },
+        "<= 10",
+      ),
     ];
   } finally {
     await host.stop();

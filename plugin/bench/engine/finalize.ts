@@ -1,6 +1,7 @@
 /** Finalizing and pushing, beside a plain git push of the same commit. */
-import { join } from "node:path";
+
 import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { loadConfig } from "../../src/config.ts";
 import { Desk } from "../../src/review/desk.ts";
 import type { Row } from "../row.ts";
@@ -18,9 +19,22 @@ export async function run(): Promise<Row[]> {
     // The same remote twice: one that finalize pushes to, one that git pushes the same commit to.
     for (const name of ["ours.git", "theirs.git"]) {
       await git("init", "--quiet", "--bare", bare(name));
-      await git("--git-dir", join(place.dir, ".git"), "push", "--quiet", bare(name), "refs/heads/main:refs/heads/main");
+      await git(
+        "--git-dir",
+        join(place.dir, ".git"),
+        "push",
+        "--quiet",
+        bare(name),
+        "refs/heads/main:refs/heads/main",
+      );
     }
-    desk = new Desk(loadConfig({ state_dir: join(place.root, "pushing"), feedback_log: join(place.root, "f.jsonl"), sync: { remote: bare("ours.git") } }));
+    desk = new Desk(
+      loadConfig({
+        state_dir: join(place.root, "pushing"),
+        feedback_log: join(place.root, "f.jsonl"),
+        sync: { remote: bare("ours.git") },
+      }),
+    );
     await desk.addProject(place.dir);
     let commit = "";
     const measured = await interleaved(
@@ -29,8 +43,14 @@ export async function run(): Promise<Row[]> {
         place.jj("new", "main");
         writeFiles(place.dir, 10, 20, 10, round + 1);
         writeFileSync(join(place.dir, `round${round}.txt`), "round\n");
-        const { suggestion_id: id } = await (desk as Desk).publish({ description: `Round ${round}`, project: place.dir }, "agent");
-        (desk as Desk).decideMany({ suggestion_id: id, scope: { action: "accept", include: "remaining" } }, "developer");
+        const { suggestion_id: id } = await (desk as Desk).publish(
+          { description: `Round ${round}`, project: place.dir },
+          "agent",
+        );
+        (desk as Desk).decideMany(
+          { suggestion_id: id, scope: { action: "accept", include: "remaining" } },
+          "developer",
+        );
         return timed(async () => {
           const done = await (desk as Desk).complete({ suggestion_id: id, action: "finalize" }, "developer");
           commit = done.action === "finalized" ? (done.commit ?? "") : "";
@@ -39,7 +59,16 @@ export async function run(): Promise<Row[]> {
       (round) => {
         const hub = (desk as Desk).hubRoot();
         const dir = [...new Bun.Glob("*.git/HEAD").scanSync({ cwd: hub })][0]?.replace(/\/HEAD$/, "") ?? "";
-        return timed(() => git("--git-dir", join(hub, dir), "push", "--quiet", bare("theirs.git"), `${commit}:refs/heads/round-${round}`));
+        return timed(() =>
+          git(
+            "--git-dir",
+            join(hub, dir),
+            "push",
+            "--quiet",
+            bare("theirs.git"),
+            `${commit}:refs/heads/round-${round}`,
+          ),
+        );
       },
     );
     return [row("finalize and push / git push of the same commit", measured, "<= 1.5")];

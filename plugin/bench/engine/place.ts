@@ -23,7 +23,10 @@ export async function benchPlace(): Promise<BenchPlace> {
   const dir = join(root, "agent");
   mkdirSync(dir);
   const text = (...args: string[]) => {
-    const done = Bun.spawnSync(["jj", "--no-pager", "--color=never", "--quiet", ...args], { cwd: dir, env: process.env });
+    const done = Bun.spawnSync(["jj", "--no-pager", "--color=never", "--quiet", ...args], {
+      cwd: dir,
+      env: process.env,
+    });
     if (done.exitCode !== 0) throw new Error(`jj ${args.join(" ")}: ${done.stderr}`);
     return done.stdout.toString();
   };
@@ -31,7 +34,9 @@ export async function benchPlace(): Promise<BenchPlace> {
   writeFileSync(join(dir, "README"), "bench\n");
   text("commit", "-m", "first");
   text("bookmark", "create", "main", "-r", "@-");
-  const desk = new Desk(loadConfig({ state_dir: join(root, "state"), feedback_log: join(root, "feedback.jsonl") }));
+  const desk = new Desk(
+    loadConfig({ state_dir: join(root, "state"), feedback_log: join(root, "feedback.jsonl") }),
+  );
   await desk.addProject(dir);
   const close = () => {
     desk.close();
@@ -44,13 +49,22 @@ export async function benchPlace(): Promise<BenchPlace> {
  * Writes `files` files of `hunks` places each, `block` lines apart, as they were and as they are now. Each hunk replaces
  * `size` lines.
  */
-export function writeFiles(dir: string, files: number, hunks: number, block: number, changed: number, size = 1): void {
+export function writeFiles(
+  dir: string,
+  files: number,
+  hunks: number,
+  block: number,
+  changed: number,
+  size = 1,
+): void {
   for (let file = 0; file < files; file++) {
     const lines: string[] = [];
     for (let hunk = 0; hunk < hunks; hunk++) {
       for (let line = 0; line < block; line++) {
         const isChanged = line < size;
-        lines.push(`${isChanged ? `version ${changed} of` : "   return"} value(${file}, ${hunk}, ${line}); // as it stands`);
+        lines.push(
+          `${isChanged ? `version ${changed} of` : "   return"} value(${file}, ${hunk}, ${line}); // as it stands`,
+        );
       }
     }
     mkdirSync(join(dir, `src${file % 20}`), { recursive: true });
@@ -84,7 +98,12 @@ export async function interleaved(
   return { ours: median(left), against: median(right) };
 }
 
-export const row = (name: string, measured: { ours: number; against: number }, goal: string, unit = "ms"): Row => ({
+export const row = (
+  name: string,
+  measured: { ours: number; against: number },
+  goal: string,
+  unit = "ms",
+): Row => ({
   suite: "engine",
   name,
   ours: measured.ours,

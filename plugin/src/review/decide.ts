@@ -119,9 +119,7 @@ function decideBatch(
     }
     seen.add(decision.hunk_id);
     let hunk =
-      loaded?.[index] ??
-      known?.get(decision.hunk_id) ??
-      getHunk(ledger, writer.suggestion, decision.hunk_id);
+      loaded?.[index] ?? known?.get(decision.hunk_id) ?? getHunk(ledger, writer.suggestion, decision.hunk_id);
     if (decision.digest !== undefined && decision.digest !== hunk.digest) {
       throw new ReviewError(
         "stale_hunk",

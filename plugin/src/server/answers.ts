@@ -12,7 +12,12 @@ export const SECURITY_HEADERS: Record<string, string> = {
 };
 
 export function json(value: unknown, status = 200, headers: Record<string, string> = {}): Response {
-  return new Response(JSON.stringify(value), {
+  return jsonText(JSON.stringify(value), status, headers);
+}
+
+/** For answers that are JSON text already. */
+export function jsonText(text: string, status = 200, headers: Record<string, string> = {}): Response {
+  return new Response(text, {
     status,
     headers: { "Content-Type": "application/json; charset=utf-8", ...SECURITY_HEADERS, ...headers },
   });

@@ -3,6 +3,7 @@ import type { Config } from "../config.ts";
 import type { ReviewDesk } from "../review/contract.ts";
 import type { Feed } from "./feed.ts";
 import type { Limits } from "./limits.ts";
+import type { ListTexts } from "./list-texts.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Buckets } from "./rate.ts";
@@ -16,6 +17,7 @@ export interface Context {
   version: string;
   limits: Limits;
   feed: Feed;
+  lists: ListTexts;
   metrics: Metrics;
   /** Requests and commands by token. */
   requests: Buckets;

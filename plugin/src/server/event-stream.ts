@@ -113,6 +113,11 @@ class EventStream implements Sink {
   #write(text: string): void {
     const piece = encoder.encode(text);
     this.#written += piece.byteLength;
-    this.#controller?.enqueue(piece);
+    try {
+      this.#controller?.enqueue(piece);
+    } catch {
+      // The client left between two events.
+      this.end();
+    }
   }
 }

@@ -48,6 +48,8 @@ export class Feed {
     this.#stopListening = desk.subscribe((event, json) => {
       this.#pending.push({ seq: event.seq, project: event.project, json });
       if (this.#scheduled) return;
+      // The first event of a burst goes out at once, the rest of it together.
+      this.flush();
       this.#scheduled = true;
       queueMicrotask(() => this.flush());
     });

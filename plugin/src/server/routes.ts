@@ -6,10 +6,10 @@ import { z } from "zod";
 import { EventPageAnswer, HealthAnswer, HealthQuery, SettingsAnswer } from "../protocol/answers.ts";
 import type { ErrorCode } from "../protocol/errors.ts";
 import { EventsQuery, PatchQuery } from "../protocol/requests.ts";
-import { bytes, json } from "./answers.ts";
+import { bytes, json, jsonText } from "./answers.ts";
 import { asyncApiDocument } from "./asyncapi.ts";
 import type { Context } from "./context.ts";
-import { checkFile, checkId, LOOKUPS, listPage } from "./lookups.ts";
+import { checkFile, checkId, LOOKUPS } from "./lookups.ts";
 import { openApiDocument } from "./openapi.ts";
 import { healthReport, metricsText, settingsReport } from "./reports.ts";
 import type { Identity } from "./tokens.ts";
@@ -107,7 +107,7 @@ export const ROUTES: Route[] = [
   }),
   get("/suggestions", "listSuggestions", {
     ...LOOKUPS.list,
-    run: ({ context, query }) => listPage(context.desk, query),
+    run: ({ context, query }) => jsonText(context.lists.page(query)),
   }),
   get("/suggestions/:id.patch", "downloadPatch", {
     summary: "Unified diff of the accepted, the pending or every hunk, as git apply takes it",

@@ -6,6 +6,7 @@ import { Feed } from "./feed.ts";
 import { GitHttp } from "./git-http.ts";
 import { HttpDoor } from "./http.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import { ListTexts } from "./list-texts.ts";
 import type { Log } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { portTaken } from "./port.ts";
@@ -47,6 +48,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     version,
     limits,
     feed: new Feed(desk),
+    lists: new ListTexts(desk),
     metrics: new Metrics(),
     requests: new Buckets({ perSecond: limits.requestsPerSecond, burst: limits.requestBurst }),
     failures: new Buckets({ perSecond: limits.failuresPerSecond, burst: limits.failureBurst }),

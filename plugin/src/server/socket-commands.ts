@@ -4,7 +4,7 @@ import { Command, completeRequest, feedbackRequest, type Response } from "../pro
 import { ReviewError, toReviewError } from "../protocol/errors.ts";
 import { parseJson } from "./body.ts";
 import type { Context } from "./context.ts";
-import { checkFile, checkId, listPage } from "./lookups.ts";
+import { checkFile, checkId } from "./lookups.ts";
 import type { Identity } from "./tokens.ts";
 import { checkAccess, USE_CASES, type UseCaseName } from "./use-cases.ts";
 import { camelCase, check } from "./validate.ts";
@@ -15,7 +15,10 @@ type CommandId = Response["id"];
 /** What a command leads to: an answer, and for `subscribe` something to do once the answer is on its way. */
 export interface Outcome {
   type: string;
-  response: Response;
+  id: CommandId;
+  success: boolean;
+  /** The response as it is sent. */
+  text: string;
   subscribe?: Subscribe;
 }
 
@@ -28,29 +31,38 @@ export async function runCommand(context: Context, identity: Identity, text: str
     checkType(raw);
     const command = check(Command, raw, "Command", camelCase);
     type = command.type;
-    if (command.type === "subscribe") return subscribed(context, command);
-    const data = await perform(context, identity, command);
-    return { type, response: { type: "response", ...withId(id), success: true, data } };
+    if (command.type === "subscribe") {
+      const data = subscribed(context, command);
+      return { type, id, success: true, text: succeeded(id, JSON.stringify(data)), subscribe: command };
+    }
+    const data =
+      command.type === "list"
+        ? `{"type":"suggestion.list",${context.lists.page(command).slice(1)}`
+        : JSON.stringify(await perform(context, identity, command));
+    return { type, id, success: true, text: succeeded(id, data) };
   } catch (thrown) {
     const error = toReviewError(thrown);
     if (error.code === "internal") context.log.error("command failed", { type, error: error.cause ?? error });
-    return { type, response: failure(id, error) };
+    return { type, id, success: false, text: failed(id, error) };
   }
 }
 
-export function failure(id: CommandId, error: ReviewError): Response {
-  return {
+/** @param data JSON text */
+function succeeded(id: CommandId, data: string): string {
+  const echoed = id === undefined ? "" : `"id":${JSON.stringify(id)},`;
+  return `{"type":"response",${echoed}"success":true,"data":${data}}`;
+}
+
+export function failed(id: CommandId, error: ReviewError): string {
+  const response: Response = {
     type: "response",
-    ...withId(id),
+    ...(id === undefined ? {} : { id }),
     success: false,
     error: error.message,
     code: error.code,
     ...(error.details === undefined ? {} : { details: error.details }),
   };
-}
-
-function withId(id: CommandId): { id?: string | number } {
-  return id === undefined ? {} : { id };
+  return JSON.stringify(response);
 }
 
 const TYPES = Command.options.map((option) => option.shape.type.value);
@@ -72,7 +84,7 @@ function commandId(raw: unknown): CommandId {
   return (typeof id === "string" && id.length <= 128) || typeof id === "number" ? id : undefined;
 }
 
-function subscribed(context: Context, command: Subscribe): Outcome {
+function subscribed(context: Context, command: Subscribe): Record<string, unknown> {
   const last = context.desk.lastSeq();
   if (command.since > last) {
     throw new ReviewError(
@@ -81,27 +93,18 @@ function subscribed(context: Context, command: Subscribe): Outcome {
       { details: { field: "since", last_seq: last } },
     );
   }
-  const data = { since: command.since, last_seq: last };
-  return {
-    type: "subscribe",
-    response: { type: "response", ...withId(command.id), success: true, data },
-    subscribe: command,
-  };
+  return { since: command.since, last_seq: last };
 }
 
 async function perform(
   context: Context,
   identity: Identity,
-  command: Exclude<z.output<typeof Command>, Subscribe>,
+  command: Exclude<z.output<typeof Command>, { type: "subscribe" | "list" }>,
 ): Promise<Record<string, unknown>> {
   const { desk } = context;
   switch (command.type) {
     case "ping":
       return { type: "pong" };
-    case "list": {
-      const { type: _type, id: _id, ...query } = command;
-      return { type: "suggestion.list", ...listPage(desk, query) };
-    }
     case "get":
       return { ...desk.get(checkId(command.suggestionId)) };
     case "hunks": {

@@ -7,7 +7,7 @@ import { ReviewError } from "../protocol/errors.ts";
 import { CLOSE } from "./close-codes.ts";
 import type { Context } from "./context.ts";
 import type { Delivery, Sink, Subscription } from "./feed.ts";
-import { failure, runCommand } from "./socket-commands.ts";
+import { failed, runCommand } from "./socket-commands.ts";
 import type { Identity } from "./tokens.ts";
 
 export interface SocketData {
@@ -121,11 +121,11 @@ export class Sockets {
     const { data } = socket;
     const outcome = await runCommand(this.#context, data.identity, message);
     data.inFlight -= 1;
-    metrics.command(outcome.type, outcome.response.success);
+    metrics.command(outcome.type, outcome.success);
     // What the command caused is told to everybody before its caller hears that it is done.
     feed.flush();
     if (data.closing) return;
-    this.#send(socket, outcome.response);
+    this.#send(socket, outcome);
     if (outcome.subscribe !== undefined) {
       if (data.subscription !== null) feed.remove(data.subscription);
       const { since, project } = outcome.subscribe;
@@ -133,12 +133,12 @@ export class Sockets {
     }
   }
 
-  #send(socket: Socket, response: { id?: string | number | undefined }): void {
-    const text = JSON.stringify(response);
+  #send(socket: Socket, { id, text }: { id: string | number | undefined; text: string }): void {
     const limit = this.#context.limits.messageBytes;
+    // At most three bytes of UTF-8 for one UTF-16 unit: counted only where it can matter.
     if (text.length * 3 > limit && Buffer.byteLength(text) > limit) {
       const message = `The answer is over ${limit} bytes: ask for a smaller page, or over HTTP`;
-      socket.send(JSON.stringify(failure(response.id, new ReviewError("payload_too_large", message))));
+      socket.send(failed(id, new ReviewError("payload_too_large", message)));
       return;
     }
     socket.send(text);
@@ -153,7 +153,7 @@ export class Sockets {
     const error = new ReviewError("rate_limited", `Too many commands; try again in ${seconds} s`, {
       details: { retry_after: seconds },
     });
-    socket.send(JSON.stringify(failure(undefined, error)));
+    socket.send(failed(undefined, error));
   }
 
   #sink(socket: Socket): Sink {

@@ -90,7 +90,9 @@ export class Jj {
   /** jj's default store keeps one file for each head of the operation log; null when this is another store. */
   #operationHeads(): string[] | null {
     try {
-      return readdirSync(join(this.repo(), "op_heads", "heads")).filter((name) => /^[0-9a-f]{64,}$/.test(name));
+      return readdirSync(join(this.repo(), "op_heads", "heads")).filter((name) =>
+        /^[0-9a-f]{64,}$/.test(name),
+      );
     } catch {
       return null;
     }
@@ -99,7 +101,9 @@ export class Jj {
   /** `.jj/repo`, which in a further workspace is a file that names the first one's. */
   repo(): string {
     const path = join(this.dir, ".jj", "repo");
-    return statSync(path).isDirectory() ? path : resolve(join(this.dir, ".jj"), readFileSync(path, "utf8").trim());
+    return statSync(path).isDirectory()
+      ? path
+      : resolve(join(this.dir, ".jj"), readFileSync(path, "utf8").trim());
   }
 
   /** Other workspaces of the same repository that are still where jj remembers them. */

@@ -123,7 +123,14 @@ const KEEP_ALL = ["--config", "git.abandon-unreachable-commits=false"];
  *
  * @returns id of the operation, of which nothing can be seen in the repository yet
  */
-async function rewriteAside(jj: Jj, hub: Git, seen: Seen, to: string, extraRefs: [string, string][], abandons: boolean): Promise<string> {
+async function rewriteAside(
+  jj: Jj,
+  hub: Git,
+  seen: Seen,
+  to: string,
+  extraRefs: [string, string][],
+  abandons: boolean,
+): Promise<string> {
   const { change } = seen;
   const ref = `refs/heads/suggestion-manager/${change.changeId}`;
   const shadow = await Shadow.open(jj);
@@ -147,10 +154,15 @@ async function rewriteAside(jj: Jj, hub: Git, seen: Seen, to: string, extraRefs:
 /** Refuses an operation after which something is conflicted or divergent that was not before. */
 async function checkOperation(jj: Jj, seen: Seen, made: string, parents: Set<string>): Promise<void> {
   const troubled = (commits: Iterable<string>, at: string) =>
-    jj.changes(`(conflicts() | divergent()) & mutable() & (${[...commits].map((commit) => `present(${commit})`).join(" | ")})::`, at);
+    jj.changes(
+      `(conflicts() | divergent()) & mutable() & (${[...commits].map((commit) => `present(${commit})`).join(" | ")})::`,
+      at,
+    );
   const after = await troubled(parents, made);
   if (after.length === 0) return;
-  const before = new Set((await troubled([seen.change.commit, ...parents], seen.operation)).map((change) => change.changeId));
+  const before = new Set(
+    (await troubled([seen.change.commit, ...parents], seen.operation)).map((change) => change.changeId),
+  );
   const fresh = after.filter((change) => !before.has(change.changeId));
   if (fresh.length > 0) {
     throw new ReviewError("merge_conflict", "Later changes of the agent conflict with the decisions", {
@@ -191,10 +203,16 @@ async function mendOverlap(jj: Jj, made: string): Promise<void> {
   const [ours] = await jj.changes("@", made);
   if (current === undefined || ours === undefined || !current.divergent) return;
   if (ours.changeId !== current.changeId || ours.commit === current.commit) return;
-  if ((await jj.changes(`${ours.commit} & mutable()`)).length > 0) await jj.run(["abandon", "--quiet", ours.commit]);
+  if ((await jj.changes(`${ours.commit} & mutable()`)).length > 0)
+    await jj.run(["abandon", "--quiet", ours.commit]);
 }
 
-async function attempt(jj: Jj, hub: Git, target: SettleTarget, extraRefs: [string, string][]): Promise<SettleOutcome> {
+async function attempt(
+  jj: Jj,
+  hub: Git,
+  target: SettleTarget,
+  extraRefs: [string, string][],
+): Promise<SettleOutcome> {
   const others = await jj.otherWorkspaces();
   for (const other of others) await other.snapshot();
   await jj.snapshot();
@@ -202,18 +220,35 @@ async function attempt(jj: Jj, hub: Git, target: SettleTarget, extraRefs: [strin
   const commits = await jj.changes(`change_id(${target.changeId})`, operation);
   const [now] = commits;
   const short = target.changeId.slice(0, 12);
-  if (now === undefined) return { kind: "gone", message: `Change ${short} is no longer in the agent's repository` };
+  if (now === undefined)
+    return { kind: "gone", message: `Change ${short} is no longer in the agent's repository` };
   if (commits.length > 1) {
-    return { kind: "conflict", message: `Change ${short} is divergent: keep one commit of it with "jj abandon"`, files: [] };
+    return {
+      kind: "conflict",
+      message: `Change ${short} is divergent: keep one commit of it with "jj abandon"`,
+      files: [],
+    };
   }
   if (now.conflict) {
-    return { kind: "conflict", message: `Change ${short} holds conflicts: resolve them with "jj resolve -r ${short}"`, files: [] };
+    return {
+      kind: "conflict",
+      message: `Change ${short} holds conflicts: resolve them with "jj resolve -r ${short}"`,
+      files: [],
+    };
   }
   if (now.immutable) {
-    return { kind: "conflict", message: `Change ${short} is immutable: it is on a shared branch already, and what was decided cannot be brought into it`, files: [] };
+    return {
+      kind: "conflict",
+      message: `Change ${short} is immutable: it is on a shared branch already, and what was decided cannot be brought into it`,
+      files: [],
+    };
   }
   if (now.parents.length !== 1) {
-    return { kind: "conflict", message: `Change ${short} is a merge now: rebase it onto one parent, then publish again`, files: [] };
+    return {
+      kind: "conflict",
+      message: `Change ${short} is a merge now: rebase it onto one parent, then publish again`,
+      files: [],
+    };
   }
   const store = await jj.store();
   await hub.take(store.dir, now.commit, `refs/review/${target.suggestionId}/agent`);
@@ -227,7 +262,10 @@ async function attempt(jj: Jj, hub: Git, target: SettleTarget, extraRefs: [strin
   }
   const oldParent = now.parents[0] ?? ZERO;
   // Where the agent itself moved the change, it stays: only one that still stands on its old base moves along with it.
-  const parent = target.settledParent !== target.wantedParent && oldParent === target.settledParent ? target.wantedParent : oldParent;
+  const parent =
+    target.settledParent !== target.wantedParent && oldParent === target.settledParent
+      ? target.wantedParent
+      : oldParent;
   const [tree, parentTree] = await Promise.all([hub.treeOf(now.commit), treeBelow(jj, hub, parent)]);
   const abandons = target.abandonEmpty && merged.tree === parentTree;
   const seen: Seen = { operation, change: now };
@@ -235,7 +273,9 @@ async function attempt(jj: Jj, hub: Git, target: SettleTarget, extraRefs: [strin
   if (parent !== oldParent || merged.tree !== tree) {
     const raw = toLatin1((await hub.run(["cat-file", "commit", now.commit])).stdout);
     const rewritten = rewriteCommit(raw, merged.tree, parent, Math.floor(Date.now() / 1000));
-    commit = textOf(await hub.run(["hash-object", "-t", "commit", "-w", "--stdin"], { input: fromLatin1(rewritten) }));
+    commit = textOf(
+      await hub.run(["hash-object", "-t", "commit", "-w", "--stdin"], { input: fromLatin1(rewritten) }),
+    );
     await hub.setRef(`refs/review/${target.suggestionId}/agent`, commit);
   }
   if (commit === now.commit && !abandons) return { kind: "unchanged" };

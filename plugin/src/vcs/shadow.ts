@@ -3,7 +3,16 @@
  * a colocated repository every other jj command would import those too: a ref that comes and goes there leaves divergent
  * or hidden commits behind. Everything but the refs is the repository's own, by link; nothing here is ever checked out.
  */
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Git } from "./git.ts";
@@ -33,8 +42,17 @@ export class Shadow {
     link(join(jj.repo(), "store"), join(repo, "store"), (name) => name !== "git_target" && name !== "git");
     writeFileSync(join(repo, "store", "git_target"), git);
     mkdirSync(join(git, "refs"), { recursive: true });
-    for (const name of ["HEAD", "config", "packed-refs", "shallow", "refs/heads", "refs/remotes", "refs/tags"]) {
-      if (existsSync(join(store.dir, name))) cpSync(join(store.dir, name), join(git, name), { recursive: true });
+    for (const name of [
+      "HEAD",
+      "config",
+      "packed-refs",
+      "shallow",
+      "refs/heads",
+      "refs/remotes",
+      "refs/tags",
+    ]) {
+      if (existsSync(join(store.dir, name)))
+        cpSync(join(store.dir, name), join(git, name), { recursive: true });
     }
     mkdirSync(join(store.dir, "refs", "jj"), { recursive: true });
     for (const name of ["objects", "refs/jj"]) symlinkSync(join(store.dir, name), join(git, name));

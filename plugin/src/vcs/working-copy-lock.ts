@@ -21,7 +21,9 @@ function flock(): Flock | null {
   if (loaded !== undefined) return loaded;
   for (const library of ["libc.so.6", "libc.so", "libSystem.B.dylib"]) {
     try {
-      const { symbols } = dlopen(library, { flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 } });
+      const { symbols } = dlopen(library, {
+        flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+      });
       loaded = (fd, operation) => symbols.flock(fd, operation);
       return loaded;
     } catch {
@@ -86,13 +88,19 @@ export class WorkingCopyLock {
     do {
       const refs = await LockFile.take(join(repo, "git_import_export.lock"), Math.max(0, end - Date.now()));
       if (refs === null) break;
-      const files = await LockFile.take(join(root, ".jj", "working_copy", "working_copy.lock"), SECOND_LOCK_MS);
+      const files = await LockFile.take(
+        join(root, ".jj", "working_copy", "working_copy.lock"),
+        SECOND_LOCK_MS,
+      );
       if (files !== null) return new WorkingCopyLock([refs, files]);
       refs.unlink();
       refs.close();
       await Bun.sleep(SECOND_LOCK_MS / 2);
     } while (Date.now() < end);
-    throw new ReviewError("jj_error", `A jj command has held the working copy of ${root} for ${patience / 1000} s`);
+    throw new ReviewError(
+      "jj_error",
+      `A jj command has held the working copy of ${root} for ${patience / 1000} s`,
+    );
   }
 
   /**

@@ -2,8 +2,8 @@
 import { cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { type ScriptedModel, startScriptedModel } from "../../../test-harness/scripted-model.ts";
 import type { Script } from "../../../test-harness/model/script.ts";
+import { type ScriptedModel, startScriptedModel } from "../../../test-harness/scripted-model.ts";
 
 const ROOT = join(import.meta.dir, "../../..");
 
@@ -41,7 +41,13 @@ let built = false;
 /** The plugin as it is shipped: one file. */
 async function bundle(to: string): Promise<string> {
   if (!built) {
-    const result = await Bun.build({ entrypoints: [join(ROOT, "plugin/src/index.ts")], target: "bun", format: "esm", outdir: to, naming: "plugin-test.js" });
+    const result = await Bun.build({
+      entrypoints: [join(ROOT, "plugin/src/index.ts")],
+      target: "bun",
+      format: "esm",
+      outdir: to,
+      naming: "plugin-test.js",
+    });
     if (!result.success) throw new Error(result.logs.join("\n"));
     built = true;
   }
@@ -124,9 +130,17 @@ export async function startOpencode(root: string, dir: string, script: Script): 
         stderr: Bun.file(join(root, "opencode.log")),
       });
       opencode.pid = child.pid;
-      await until("opencode answers", async () => (await fetch(`${url}/global/health`, { signal: AbortSignal.timeout(2000) })).ok);
+      await until(
+        "opencode answers",
+        async () => (await fetch(`${url}/global/health`, { signal: AbortSignal.timeout(2000) })).ok,
+      );
       await opencode.call("/path");
-      await until("the plugin's server answers", async () => existsSync(join(state, "token")) && (await fetch(`${opencode.review}/health`, { signal: AbortSignal.timeout(2000) })).ok);
+      await until(
+        "the plugin's server answers",
+        async () =>
+          existsSync(join(state, "token")) &&
+          (await fetch(`${opencode.review}/health`, { signal: AbortSignal.timeout(2000) })).ok,
+      );
       await until("the project is open", async () => (await opencode.desk("/suggestions")).status === 200);
     },
     async kill() {
@@ -144,7 +158,11 @@ export async function startOpencode(root: string, dir: string, script: Script): 
   return opencode;
 }
 
-export async function until(what: string, holds: () => boolean | Promise<boolean>, patience = 60_000): Promise<void> {
+export async function until(
+  what: string,
+  holds: () => boolean | Promise<boolean>,
+  patience = 60_000,
+): Promise<void> {
   const end = Date.now() + patience;
   for (;;) {
     try {

@@ -1,5 +1,5 @@
 /** What the engine reads of `git diff-tree` against the files themselves. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
 import { fromLatin1, toLatin1 } from "../../src/diff/bytes.ts";
 import { type FoundHunk, linesOfDiff } from "../../src/diff/hunks.ts";
@@ -18,6 +18,8 @@ import {
   tree,
   treeStore,
 } from "../support/trees.ts";
+
+setDefaultTimeout(60_000);
 
 let store: TreeStore;
 beforeAll(async () => {

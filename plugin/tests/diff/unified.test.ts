@@ -1,5 +1,5 @@
 /** Unified diffs written for people and read back when a developer edited one. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
 import { fromLatin1, toLatin1 } from "../../src/diff/bytes.ts";
 import { linesOfDiff } from "../../src/diff/hunks.ts";
@@ -7,6 +7,8 @@ import type { Run } from "../../src/diff/patch.ts";
 import { formatRun, parseEdited } from "../../src/diff/unified.ts";
 import { text } from "../support/generate.ts";
 import { linesOf } from "../support/trees.ts";
+
+setDefaultTimeout(60_000);
 
 const BASE = "one\ntwo\nthree\nfour\nfive\n";
 const WHOLE = { from: 0, to: 5 };

@@ -204,6 +204,6 @@ describe("a server killed at any moment", () => {
         );
       }
     },
-    LONG ? 7_200_000 : 240_000,
+    LONG ? 7_200_000 : 600_000,
   );
 });

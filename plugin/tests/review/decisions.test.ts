@@ -1,8 +1,10 @@
 /** Deciding: what each use case does to hunks, and what it refuses, over a real ledger and hub. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { decisionOf, type HunkRow, toHunk } from "../../src/review/rows.ts";
 import { LowDesk, type Published } from "../support/low-desk.ts";
 import { executable, file, symlink, type Tree, tree } from "../support/trees.ts";
+
+setDefaultTimeout(60_000);
 
 let desk: LowDesk;
 beforeAll(async () => {

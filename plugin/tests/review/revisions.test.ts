@@ -1,8 +1,10 @@
 /** A change published again: what keeps its decision, what is to be looked at anew, and what is remembered. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { decisionOf, type HunkRow, toHunk } from "../../src/review/rows.ts";
 import { LowDesk } from "../support/low-desk.ts";
 import { tree } from "../support/trees.ts";
+
+setDefaultTimeout(60_000);
 
 let desk: LowDesk;
 beforeAll(async () => {

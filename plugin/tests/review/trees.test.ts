@@ -252,6 +252,6 @@ describe("the trees of generated suggestions", () => {
       await Promise.all(Array.from({ length: SHARDS }, () => runShard(PAIRS / SHARDS)));
       if (LONG) console.log(`${totals.pairs} pairs of trees, ${totals.hunks} hunks, ${totals.steps} steps`);
     },
-    LONG ? 7_200_000 : 180_000,
+    LONG ? 7_200_000 : 600_000,
   );
 });

@@ -168,7 +168,9 @@ describe("what cannot be settled is said, and nothing is touched", () => {
     place.jj("abandon", change);
     place.reject(id, "TWENTY-FIVE");
     expect(await place.settle()).toMatchObject({ settled: true });
-    expect(place.events.some((event) => event.type === "suggestion.status" && /no longer/.test(event.message))).toBe(true);
+    expect(
+      place.events.some((event) => event.type === "suggestion.status" && /no longer/.test(event.message)),
+    ).toBe(true);
     expect(place.health()).toEqual(HEALTHY);
   });
 
@@ -205,7 +207,9 @@ describe("what cannot be settled is said, and nothing is touched", () => {
     place.jj("squash", "--from", change, "--into", "@", "-u");
     place.reject(id, "TWENTY-FIVE");
     await place.settle();
-    expect(place.events.some((event) => event.type === "suggestion.status" && /no longer/.test(event.message))).toBe(true);
+    expect(
+      place.events.some((event) => event.type === "suggestion.status" && /no longer/.test(event.message)),
+    ).toBe(true);
     expect(place.file("poem.txt", 'description("lower\n")')).toContain("TWENTY-FIVE\n");
     expect(place.health()).toEqual(HEALTHY);
   });
@@ -216,7 +220,12 @@ describe("other programs at the same moment", () => {
     await published();
     const lock = await WorkingCopyLock.take(place.dir, join(place.dir, ".jj/repo"));
     place.write("late.txt", "late\n");
-    const child = Bun.spawn(["jj", "status"], { cwd: place.dir, env: process.env, stdout: "pipe", stderr: "pipe" });
+    const child = Bun.spawn(["jj", "status"], {
+      cwd: place.dir,
+      env: process.env,
+      stdout: "pipe",
+      stderr: "pipe",
+    });
     expect(await Promise.race([child.exited, Bun.sleep(400).then(() => "waits")])).toBe("waits");
     lock.handOver();
     // A newcomer is let in at once, the one that waits goes on waiting.
@@ -229,7 +238,9 @@ describe("other programs at the same moment", () => {
   test("the lock is given up to nobody else while a jj holds it", async () => {
     await published();
     const first = await WorkingCopyLock.take(place.dir, join(place.dir, ".jj/repo"));
-    await expect(WorkingCopyLock.take(place.dir, join(place.dir, ".jj/repo"), 200)).rejects.toThrow(/has held the working copy/);
+    await expect(WorkingCopyLock.take(place.dir, join(place.dir, ".jj/repo"), 200)).rejects.toThrow(
+      /has held the working copy/,
+    );
     first.release();
     (await WorkingCopyLock.take(place.dir, join(place.dir, ".jj/repo"), 200)).release();
   });
@@ -238,7 +249,10 @@ describe("other programs at the same moment", () => {
     const { id, change } = await published();
     const loop = spawn(
       "sh",
-      ["-c", 'n=0; while [ $n -lt 150 ]; do n=$((n+1)); jj log -r @ >/dev/null 2>&1; jj describe -m "child $n" >/dev/null 2>&1; done'],
+      [
+        "-c",
+        'n=0; while [ $n -lt 150 ]; do n=$((n+1)); jj log -r @ >/dev/null 2>&1; jj describe -m "child $n" >/dev/null 2>&1; done',
+      ],
       { cwd: place.dir, env: process.env },
     );
     place.write("mine.txt", "mine\n");
@@ -274,10 +288,15 @@ describe("other programs at the same moment", () => {
   test("what a killed settle left is cleared at start, and the settle done", async () => {
     const { id, change } = await published();
     const root = place.jj("git", "root").trim();
-    const git = (...args: string[]) => Bun.spawnSync(["git", "--git-dir", root, ...args]).stdout.toString().trim();
+    const git = (...args: string[]) =>
+      Bun.spawnSync(["git", "--git-dir", root, ...args])
+        .stdout.toString()
+        .trim();
     const commit = place.log(change, "commit_id");
     const raw = git("cat-file", "commit", commit).replace(/^(committer .*> )\d+/m, "$11999999999");
-    const made = Bun.spawnSync(["git", "--git-dir", root, "hash-object", "-t", "commit", "-w", "--stdin"], { stdin: Buffer.from(`${raw}\n`) })
+    const made = Bun.spawnSync(["git", "--git-dir", root, "hash-object", "-t", "commit", "-w", "--stdin"], {
+      stdin: Buffer.from(`${raw}\n`),
+    })
       .stdout.toString()
       .trim();
     git("update-ref", `refs/heads/suggestion-manager/${change}`, made);
@@ -309,7 +328,10 @@ describe("after the end of a review", () => {
   test("a fully accepted change is abandoned, its commit stands below the working copy's own edits", async () => {
     const { id, change } = await published();
     place.write("next.txt", "next\n");
-    place.desk.decideMany({ suggestion_id: id, scope: { action: "accept", include: "remaining" } }, "developer");
+    place.desk.decideMany(
+      { suggestion_id: id, scope: { action: "accept", include: "remaining" } },
+      "developer",
+    );
     await place.desk.complete({ suggestion_id: id, action: "finalize" }, "developer");
     expect(await place.settle()).toMatchObject({ settled: true });
     expect(place.log("all()", 'change_id ++ "\\n"').split("\n")).not.toContain(change);

@@ -14,7 +14,8 @@ export function isolateJj(root: string): string {
   return path;
 }
 
-export const numbered = (count: number): string[] => Array.from({ length: count }, (_, index) => `line ${index + 1}`);
+export const numbered = (count: number): string[] =>
+  Array.from({ length: count }, (_, index) => `line ${index + 1}`);
 
 export interface DeskPlace {
   root: string;
@@ -46,11 +47,15 @@ export async function deskPlace(init: string[] = ["--colocate"]): Promise<DeskPl
   const dir = join(root, "agent");
   mkdirSync(dir);
   const jj = (...args: string[]): string => {
-    const done = Bun.spawnSync(["jj", "--no-pager", "--color=never", "--quiet", ...args], { cwd: dir, env: process.env });
+    const done = Bun.spawnSync(["jj", "--no-pager", "--color=never", "--quiet", ...args], {
+      cwd: dir,
+      env: process.env,
+    });
     if (done.exitCode !== 0) throw new Error(`jj ${args.join(" ")}: ${done.stderr}`);
     return done.stdout.toString();
   };
-  const open = () => new Desk(loadConfig({ state_dir: join(root, "state"), feedback_log: join(root, "feedback.jsonl") }));
+  const open = () =>
+    new Desk(loadConfig({ state_dir: join(root, "state"), feedback_log: join(root, "feedback.jsonl") }));
   const write = (path: string, text: string) => {
     mkdirSync(dirname(join(dir, path)), { recursive: true });
     writeFileSync(join(dir, path), text);
@@ -77,7 +82,10 @@ export async function deskPlace(init: string[] = ["--colocate"]): Promise<DeskPl
     errors,
     jj,
     log: (revset, template) => jj("log", "--no-graph", "-r", revset, "-T", template),
-    file: (path, revision) => (revision === undefined ? readFileSync(join(dir, path), "utf8") : jj("file", "show", "-r", revision, path)),
+    file: (path, revision) =>
+      revision === undefined
+        ? readFileSync(join(dir, path), "utf8")
+        : jj("file", "show", "-r", revision, path),
     write,
     edit(path, lines) {
       let text = readFileSync(join(dir, path), "utf8");
@@ -85,12 +93,21 @@ export async function deskPlace(init: string[] = ["--colocate"]): Promise<DeskPl
       write(path, text);
     },
     async publish(changeId) {
-      const result = await place.desk.publish({ description: "Better poem", project: dir, ...(changeId === undefined ? {} : { change_id: changeId }) }, "agent");
+      const result = await place.desk.publish(
+        {
+          description: "Better poem",
+          project: dir,
+          ...(changeId === undefined ? {} : { change_id: changeId }),
+        },
+        "agent",
+      );
       const { hunks } = place.desk.hunks(result.suggestion_id, { limit: 1000, offset: 0 });
       return { id: result.suggestion_id, hunks };
     },
     reject(suggestion, containing) {
-      const hunk = place.desk.hunks(suggestion, { limit: 1000, offset: 0 }).hunks.find(({ diff }) => diff.includes(containing));
+      const hunk = place.desk
+        .hunks(suggestion, { limit: 1000, offset: 0 })
+        .hunks.find(({ diff }) => diff.includes(containing));
       if (hunk === undefined) throw new Error(`no hunk holds ${containing}`);
       place.desk.decide({ suggestion_id: suggestion, hunk_id: hunk.id, action: "reject" }, "developer");
     },
@@ -102,7 +119,8 @@ export async function deskPlace(init: string[] = ["--colocate"]): Promise<DeskPl
     },
     health() {
       const stale = Bun.spawnSync(["jj", "status"], { cwd: dir, env: process.env }).exitCode !== 0;
-      const list = (revset: string) => jj("--ignore-working-copy", "log", "--no-graph", "-r", revset, "-T", 'change_id ++ "\\n"');
+      const list = (revset: string) =>
+        jj("--ignore-working-copy", "log", "--no-graph", "-r", revset, "-T", 'change_id ++ "\\n"');
       return { divergent: list("divergent()"), conflicted: list("conflicts()"), stale };
     },
     close() {

@@ -70,7 +70,10 @@ export function prepareField(root: string, init: string[] = ["--colocate"]): Fie
   const dir = join(root, "agent");
   mkdirSync(dir);
   const jj = (...args: string[]): string => {
-    const done = Bun.spawnSync(["jj", "--no-pager", "--color=never", "--quiet", ...args], { cwd: dir, env: process.env });
+    const done = Bun.spawnSync(["jj", "--no-pager", "--color=never", "--quiet", ...args], {
+      cwd: dir,
+      env: process.env,
+    });
     if (done.exitCode !== 0) throw new Error(`jj ${args.join(" ")}: ${done.stderr}`);
     return done.stdout.toString();
   };
@@ -93,7 +96,10 @@ const KINDS = ["write", "write", "describe", "new", "squash", "sibling", "self",
 export const TOLERANT = new Set(["write", "describe", "status"]);
 
 /** Short and long calls, of every kind. */
-export function nextStep(random: (below: number) => number, step: number): { kind: string; marks: number; command: string } {
+export function nextStep(
+  random: (below: number) => number,
+  step: number,
+): { kind: string; marks: number; command: string } {
   const kind = KINDS[random(KINDS.length)] as string;
   const marks = random(5) === 0 ? 80 : 4 + random(16);
   return { kind, marks, command: `../work.sh ${step} ${kind} ${marks}` };
@@ -102,7 +108,11 @@ export function nextStep(random: (below: number) => number, step: number): { kin
 type Ask = <Answer>(path: string, body?: unknown) => Promise<{ status: number; body: Answer }>;
 
 /** Accepts, rejects, modifies, takes back. */
-export async function decideOnce(ask: Ask, suggestion: string, random: (below: number) => number): Promise<void> {
+export async function decideOnce(
+  ask: Ask,
+  suggestion: string,
+  random: (below: number) => number,
+): Promise<void> {
   const { status, body } = await ask<{ hunks: Hunk[] }>(`/suggestions/${suggestion}/hunks?limit=500`);
   if (status !== 200) throw new Error(`the hunks cannot be read: ${JSON.stringify(body)}`);
   const hunk = body.hunks[random(body.hunks.length)] as Hunk;
@@ -114,7 +124,11 @@ export async function decideOnce(ask: Ask, suggestion: string, random: (below: n
       : chosen < 4
         ? await ask("/feedback", { ...head, action: "accept" })
         : chosen < 6
-          ? await ask("/feedback", { ...head, action: "modify", modified_diff: hunk.diff.replace(/^\+H /m, "+M ") })
+          ? await ask("/feedback", {
+              ...head,
+              action: "modify",
+              modified_diff: hunk.diff.replace(/^\+H /m, "+M "),
+            })
           : await ask("/feedback", { ...head, action: "reject", comment: `no ${chosen}` });
   if (decided.status !== 200) throw new Error(`a decision was refused: ${JSON.stringify(decided.body)}`);
 }
@@ -137,24 +151,43 @@ export async function inspect(field: Field, ask: Ask, suggestion: string): Promi
   const { root, dir, jj } = field;
   const stale = Bun.spawnSync(["jj", "status"], { cwd: dir, env: process.env }).exitCode !== 0;
   const store = jj("git", "root").trim();
-  const commits = jj("log", "--no-graph", "-r", "all() ~ root()", "-T", 'commit_id ++ "\\n"').trim().split("\n");
+  const commits = jj("log", "--no-graph", "-r", "all() ~ root()", "-T", 'commit_id ++ "\\n"')
+    .trim()
+    .split("\n");
   const held = new Set<string>();
   for (let at = 0; at < commits.length; at += 50) {
-    const grep = Bun.spawnSync(["git", "--git-dir", store, "grep", "-hoE", "^T[0-9]+[.][0-9]+$", ...commits.slice(at, at + 50)]);
+    const grep = Bun.spawnSync([
+      "git",
+      "--git-dir",
+      store,
+      "grep",
+      "-hoE",
+      "^T[0-9]+[.][0-9]+$",
+      ...commits.slice(at, at + 50),
+    ]);
     for (const line of grep.stdout.toString().split("\n")) held.add(line);
   }
   const marks = readFileSync(join(root, "journal"), "utf8").trim().split("\n");
   const count = (revset: string) => jj("log", "--no-graph", "-r", revset, "-T", '"x"').length;
   const events: { type: string; status?: string; suggestion_id?: string }[] = [];
   for (let since = 0; ; ) {
-    const page = (await ask<{ events: ((typeof events)[number] & { seq: number })[]; more: boolean }>(`/events?since=${since}`)).body;
+    const page = (
+      await ask<{ events: ((typeof events)[number] & { seq: number })[]; more: boolean }>(
+        `/events?since=${since}`,
+      )
+    ).body;
     events.push(...page.events);
     since = page.events.at(-1)?.seq ?? since;
     if (!page.more) break;
   }
   const { body } = await ask<{ hunks: Hunk[] }>(`/suggestions/${suggestion}/hunks?limit=500`);
   const change = readFileSync(join(root, "change"), "utf8");
-  const texts = new Map(Array.from({ length: FILES }, (_, file) => [`p${file}.txt`, jj("file", "show", "-r", change, `p${file}.txt`).split("\n")]));
+  const texts = new Map(
+    Array.from({ length: FILES }, (_, file) => [
+      `p${file}.txt`,
+      jj("file", "show", "-r", change, `p${file}.txt`).split("\n"),
+    ]),
+  );
   const wrong = body.hunks
     .filter((hunk) => {
       const name = /^\+H (.*)$/m.exec(hunk.diff)?.[1];
@@ -169,7 +202,8 @@ export async function inspect(field: Field, ask: Ask, suggestion: string): Promi
     divergent: count("divergent()"),
     conflicted: count("conflicts()"),
     reported: events.filter((event) => event.type === "suggestion.error").length,
-    settles: events.filter((event) => event.type === "suggestion.status" && event.status === "settled").length,
+    settles: events.filter((event) => event.type === "suggestion.status" && event.status === "settled")
+      .length,
     wrong,
     stale,
     jjFailures: (await failed.exists()) ? (await failed.text()).trim().split("\n") : [],
