@@ -120,9 +120,9 @@ describe("the developer's files", function()
     open(id)
     local random = build.random(20261121)
     local input = vim.ui.input
-    vim.ui.input = function(_, done)
+    rawset(vim.ui, "input", function(_, done)
       done("")
-    end
+    end)
     local counts = {}
     for step = 1, 250 do
       local session = assert(review.session())
@@ -199,7 +199,7 @@ describe("the developer's files", function()
         t.eq(now, expected, ("step %d, %s on %s (%s)"):format(step, what, hunk.id, hunk.state))
       end
     end
-    vim.ui.input = input
+    rawset(vim.ui, "input", input)
     for _, what in ipairs({ "accept", "reject", "undo", "redo", "part", "modify", "accept_file" }) do
       t.ok((counts[what] or 0) > 5, what)
     end

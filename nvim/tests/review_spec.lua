@@ -112,6 +112,14 @@ local function states()
   return out, answer
 end
 
+--- For failures: the screen, and what was notified.
+local function shown()
+  return s:capture()
+    .. "\nnotified: "
+    .. vim.inspect(s:lua([[return _G.notes]]))
+    .. s:lua([[return vim.fn.execute("messages")]])
+end
+
 local function wait_states(expected)
   local last
   local ok = pcall(t.wait, function()
@@ -119,16 +127,8 @@ local function wait_states(expected)
     return vim.deep_equal(last, expected)
   end, 5000)
   if not ok then
-    t.eq(last, expected, s:capture())
+    t.eq(last, expected, shown())
   end
-end
-
---- For failures: the screen, and what was notified.
-local function shown()
-  return s:capture()
-    .. "\nnotified: "
-    .. vim.inspect(s:lua([[return _G.notes]]))
-    .. s:lua([[return vim.fn.execute("messages")]])
 end
 
 --- Extmarks of the inline review in the current buffer, as Lua run in the terminal's Neovim.
@@ -150,7 +150,7 @@ local function wait_file(path, text)
     return last == text
   end, 5000)
   if not ok then
-    t.eq(last, text, s:capture())
+    t.eq(last, text, shown())
   end
 end
 
@@ -569,8 +569,8 @@ describe("the floating review", function()
     }, "Odd \27[2J bytes \226\128\174")
     open_nvim({ file = "a.txt" })
     review()
-    local shown = s:wait("^[[31mred^[[0m <202e>evil", true)
-    t.ok(not shown:find("\226\128\174", 1, true), "a bidi mark reached the screen")
+    local visible = s:wait("^[[31mred^[[0m <202e>evil", true)
+    t.ok(not visible:find("\226\128\174", 1, true), "a bidi mark reached the screen")
     t.ok(s:lua([[return vim.o.textwidth]]) == 0)
   end)
 end)

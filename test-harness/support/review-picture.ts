@@ -34,8 +34,10 @@ export async function captureReview(): Promise<string> {
     terminal.keys("Enter");
     await decided(3);
     await terminal.shows(/3\/19 decided/);
-    // The command line still shows what was typed last.
-    terminal.keys(":", "Enter");
+    // What was typed last stays on the command line until something else is shown there.
+    terminal.keys(":");
+    terminal.type("echo");
+    terminal.keys("Enter");
     await terminal.settled();
     return terminal.colours();
   } finally {

@@ -4,7 +4,7 @@ import type { Row } from "../row.ts";
 import { quantile, row } from "./parts/numbers.ts";
 import { swarm } from "./parts/swarm-process.ts";
 
-const CLIENTS = 1000;
+const CLIENTS = 4000;
 
 async function perClient(kind: "ours" | "bare"): Promise<number> {
   const child = Bun.spawn([process.execPath, join(import.meta.dir, "parts/idle-server.ts"), kind], {
@@ -21,7 +21,7 @@ async function perClient(kind: "ours" | "bare"): Promise<number> {
   };
   const { port, token } = JSON.parse(await line()) as { port: number; token: string };
   // The first clients pay for code and buffers that the next ones share.
-  const first = await swarm(port, token, 200, 1);
+  const first = await swarm(port, token, 500, 1);
   await resident();
   await Bun.sleep(200);
   const before = await resident();

@@ -4,7 +4,7 @@ import { handshake } from "../../tests/server/frames.ts";
 import { Place } from "../../tests/server/place.ts";
 import type { Row } from "../row.ts";
 import { quantile, row } from "./parts/numbers.ts";
-import { frameLength, swarm } from "./parts/swarm-process.ts";
+import { clock, frameLength, swarm } from "./parts/swarm-process.ts";
 
 const PAYLOAD = 2048;
 const BLOCKS = 6;
@@ -16,7 +16,15 @@ interface Side {
 }
 
 async function side(stalled: boolean): Promise<Side> {
-  const at = await Place.open({ limits: { stallMs: 1e9 } });
+  let told = 0;
+  const at = await Place.open({
+    limits: { stallMs: 1e9 },
+    prepare: (desk) => {
+      desk.subscribe(() => {
+        told = clock();
+      });
+    },
+  });
   const silent = stalled ? connect(at.port, "127.0.0.1") : null;
   silent?.write(handshake(at.port, at.developer));
   silent?.pause();
@@ -25,10 +33,6 @@ async function side(stalled: boolean): Promise<Side> {
   for (let i = 0; i < 20; i++) at.emit("x".repeat(900_000));
   const length = at.emit("").seq && (at.journal().at(-1)?.length ?? 0);
   const clients = await swarm(at.port, at.developer, 99, frameLength(PAYLOAD));
-  let told = 0;
-  at.desk.subscribe(() => {
-    told = performance.now();
-  });
   let n = 0;
   const first = at.desk.lastSeq();
   return {
@@ -36,8 +40,7 @@ async function side(stalled: boolean): Promise<Side> {
       n += 1;
       const seq = first + n;
       at.emit("x".repeat(PAYLOAD - length + String(first).length - String(seq).length));
-      await clients.complete(n);
-      return performance.now() - told;
+      return (await clients.complete(n)) - told;
     },
     async stop() {
       clients.stop();

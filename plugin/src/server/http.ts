@@ -19,12 +19,13 @@ import {
 } from "./guard.ts";
 import { Matcher } from "./match.ts";
 import { ROUTES, type Route } from "./routes.ts";
-import { type SocketData, socketData } from "./sockets.ts";
+import type { SocketClient } from "./socket-client.ts";
+import type { Sockets } from "./sockets.ts";
 import type { Identity } from "./tokens.ts";
 import { checkAccess } from "./use-cases.ts";
 import { check, queryObject } from "./validate.ts";
 
-type BunServer = Server<SocketData>;
+type BunServer = Server<SocketClient>;
 
 /** Undefined: the connection became a WebSocket. */
 type Answer = Response | undefined;
@@ -33,11 +34,13 @@ export class HttpDoor {
   readonly streams: EventStreams;
   readonly #context: Context;
   readonly #git: GitHttp;
+  readonly #sockets: Sockets;
   readonly #matcher = new Matcher(ROUTES);
   readonly #hosts: Set<string>;
 
-  constructor(context: Context, git: GitHttp) {
+  constructor(context: Context, git: GitHttp, sockets: Sockets) {
     this.#context = context;
+    this.#sockets = sockets;
     this.#git = git;
     this.#hosts = allowedHosts(context.config.host, context.port);
     this.streams = new EventStreams(context);
@@ -182,7 +185,10 @@ export class HttpDoor {
     }
     this.#checkRoom(identity);
     const { connections } = this.#context;
-    const upgraded = server.upgrade(request, { data: socketData(identity), headers: SECURITY_HEADERS });
+    const upgraded = server.upgrade(request, {
+      data: this.#sockets.client(identity),
+      headers: SECURITY_HEADERS,
+    });
     if (!upgraded) throw new ReviewError("invalid_request", "The WebSocket handshake is not complete");
     connections.sockets += 1;
     if (identity.role === "agent") connections.agents += 1;

@@ -11,7 +11,8 @@ import type { Log } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { portTaken } from "./port.ts";
 import { Buckets } from "./rate.ts";
-import { type SocketData, Sockets } from "./sockets.ts";
+import type { SocketClient } from "./socket-client.ts";
+import { Sockets } from "./sockets.ts";
 import type { Tokens } from "./tokens.ts";
 
 export { createLog, type Log } from "./log.ts";
@@ -58,8 +59,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   };
   const sockets = new Sockets(context);
   let door: HttpDoor | null = null;
-  const listen = (): Bun.Server<SocketData> =>
-    Bun.serve<SocketData>({
+  const listen = (): Bun.Server<SocketClient> =>
+    Bun.serve<SocketClient>({
       hostname: config.host,
       port: config.port,
       idleTimeout: limits.httpIdleSeconds,
@@ -76,7 +77,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       },
       websocket: sockets.handler,
     });
-  let server: Bun.Server<SocketData>;
+  let server: Bun.Server<SocketClient>;
   try {
     server = listen();
   } catch (error) {
@@ -86,7 +87,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   }
   context.port = server.port ?? config.port;
   const git = new GitHttp(context);
-  door = new HttpDoor(context, git);
+  door = new HttpDoor(context, git, sockets);
   const { streams } = door;
 
   const sweeping = setInterval(() => {

@@ -2,38 +2,13 @@
  * The WebSocket door: opening, messages, sending with bounds, stalls, closing. What a command means is in
  * `socket-commands.ts`; which event a socket gets next is in `feed.ts`.
  */
-import type { ServerWebSocket, WebSocketHandler } from "bun";
+import type { WebSocketHandler } from "bun";
 import { ReviewError } from "../protocol/errors.ts";
 import { CLOSE } from "./close-codes.ts";
 import type { Context } from "./context.ts";
-import type { Delivery, Sink, Subscription } from "./feed.ts";
+import { type Socket, SocketClient } from "./socket-client.ts";
 import { failed, runCommand } from "./socket-commands.ts";
 import type { Identity } from "./tokens.ts";
-
-export interface SocketData {
-  identity: Identity;
-  subscription: Subscription | null;
-  inFlight: number;
-  refusals: number;
-  /** Bytes that waited to be sent when last looked at, and since when that number has not gone down. */
-  waiting: number;
-  stalledSince: number;
-  closing: boolean;
-}
-
-export type Socket = ServerWebSocket<SocketData>;
-
-export function socketData(identity: Identity): SocketData {
-  return {
-    identity,
-    subscription: null,
-    inFlight: 0,
-    refusals: 0,
-    waiting: 0,
-    stalledSince: 0,
-    closing: false,
-  };
-}
 
 /** Commands refused for their number before the socket is closed. */
 const MOST_REFUSALS = 1000;
@@ -41,7 +16,7 @@ const MOST_REFUSALS = 1000;
 export class Sockets {
   readonly #context: Context;
   readonly #open = new Set<Socket>();
-  readonly handler: WebSocketHandler<SocketData>;
+  readonly handler: WebSocketHandler<SocketClient>;
 
   constructor(context: Context) {
     this.#context = context;
@@ -61,6 +36,11 @@ export class Sockets {
     };
   }
 
+  /** What an upgraded connection carries from its first moment. */
+  client(identity: Identity): SocketClient {
+    return new SocketClient(identity, this.#failed);
+  }
+
   get size(): number {
     return this.#open.size;
   }
@@ -71,7 +51,7 @@ export class Sockets {
       if (socket.data.closing) continue;
       if (!this.#context.tokens.stillValid(socket.data.identity)) {
         this.#close(socket, CLOSE.tokenRevoked, "token revoked");
-      } else if (this.#stalled(socket, now)) {
+      } else if (socket.data.stalled(now, this.#context.limits.stallMs)) {
         this.#close(socket, CLOSE.tooSlow, "too slow: subscribe since the last seq");
       }
     }
@@ -83,7 +63,8 @@ export class Sockets {
 
   #opened(socket: Socket): void {
     this.#open.add(socket);
-    socket.data.subscription = this.#context.feed.add(this.#sink(socket));
+    socket.data.opened(socket);
+    socket.data.subscription = this.#context.feed.add(socket.data);
   }
 
   #closed(socket: Socket): void {
@@ -129,7 +110,7 @@ export class Sockets {
     if (outcome.subscribe !== undefined) {
       if (data.subscription !== null) feed.remove(data.subscription);
       const { since, project } = outcome.subscribe;
-      data.subscription = feed.add(this.#sink(socket), since, project);
+      data.subscription = feed.add(data, since, project);
     }
   }
 
@@ -156,28 +137,10 @@ export class Sockets {
     socket.send(failed(undefined, error));
   }
 
-  #sink(socket: Socket): Sink {
-    return {
-      deliver: (text): Delivery => {
-        // -1: taken but waiting in memory; 0: dropped, the connection is on its way out.
-        const sent = socket.send(text);
-        return sent > 0 ? "taken" : sent === -1 ? "full" : "gone";
-      },
-      burst: (deliveries) => void socket.cork(deliveries),
-      fail: (error) => {
-        this.#context.log.error("journal could not be read", { error });
-        this.#close(socket, CLOSE.serverError, "journal could not be read");
-      },
-    };
-  }
-
-  #stalled(socket: Socket, now: number): boolean {
-    const { data } = socket;
-    const waiting = socket.getBufferedAmount();
-    if (waiting === 0 || waiting < data.waiting || data.waiting === 0) data.stalledSince = now;
-    data.waiting = waiting;
-    return waiting > 0 && now - data.stalledSince >= this.#context.limits.stallMs;
-  }
+  #failed = (socket: Socket, error: unknown): void => {
+    this.#context.log.error("journal could not be read", { error });
+    this.#close(socket, CLOSE.serverError, "journal could not be read");
+  };
 
   #close(socket: Socket, code: number, reason: string): void {
     socket.data.closing = true;

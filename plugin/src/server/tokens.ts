@@ -23,7 +23,8 @@ export interface Tokens {
   proofs(nonce: string): string[];
 }
 
-interface Known extends Identity {
+interface Known {
+  identity: Identity;
   digest: Buffer;
 }
 
@@ -65,21 +66,26 @@ export function openTokens(stateDir: string, onProblem: (error: unknown) => void
       for (const candidate of known) {
         if (timingSafeEqual(candidate.digest, digest)) found = candidate;
       }
-      return found === null || presented === null ? null : { role: found.role, sha256: found.sha256 };
+      return found === null || presented === null ? null : found.identity;
     },
     stillValid(identity) {
       refresh();
-      return known.some((one) => one.sha256 === identity.sha256 && one.role === identity.role);
+      return known.some(
+        (one) => one.identity.sha256 === identity.sha256 && one.identity.role === identity.role,
+      );
     },
     proofs(nonce) {
       refresh();
       return known
-        .filter((one) => one.role === "developer")
-        .map((one) => createHmac("sha256", one.sha256).update(`suggestion-manager:${nonce}`).digest("hex"));
+        .filter(({ identity }) => identity.role === "developer")
+        .map(({ identity }) =>
+          createHmac("sha256", identity.sha256).update(`suggestion-manager:${nonce}`).digest("hex"),
+        );
     },
   };
 }
 
 function toKnown(entry: TokenEntry): Known {
-  return { role: entry.role, sha256: entry.sha256, digest: Buffer.from(entry.sha256, "hex") };
+  const identity = { role: entry.role, sha256: entry.sha256 };
+  return { identity, digest: Buffer.from(entry.sha256, "hex") };
 }

@@ -180,7 +180,7 @@ async function nodesOf(git: Git, commit: string): Promise<Record<string, string>
     .toString("utf8")
     .split("\0")
     .filter((entry) => entry !== "");
-  const parsed = entries.map((entry) => /^(\d+) blob (\w+)\t([^]*)$/.exec(entry) as unknown as string[]);
+  const parsed = entries.map((entry) => /^(\d+) blob (\w+)\t(.*)$/s.exec(entry) as unknown as string[]);
   const blobs = await git.readObjects(parsed.map(([, , oid]) => oid as string));
   return Object.fromEntries(
     parsed.map(([, mode, oid, path]) => [

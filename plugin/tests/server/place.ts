@@ -33,6 +33,8 @@ export interface PlaceOptions {
   /** Plugin options. */
   options?: Record<string, unknown>;
   stateDir?: string;
+  /** Called with the desk before the server is started. */
+  prepare?: (desk: Desk) => void;
 }
 
 export function temporaryDirectory(name: string): string {
@@ -56,7 +58,7 @@ export class Place {
     this.agent = readFileSync(join(stateDir, "agent-token"), "utf8").trim();
   }
 
-  static async open({ limits = {}, options = {}, stateDir }: PlaceOptions = {}): Promise<Place> {
+  static async open({ limits = {}, options = {}, stateDir, prepare }: PlaceOptions = {}): Promise<Place> {
     const dir = stateDir ?? temporaryDirectory("server");
     const feedback = join(dir, "feedback.jsonl");
     const config = loadConfig({ port: 0, state_dir: dir, feedback_log: feedback, ...options }, { HOME: dir });
@@ -66,6 +68,7 @@ export class Place {
     // What is tested here is not durability, and a flush to a busy disk takes milliseconds.
     desk.ledger.db.run("PRAGMA synchronous = OFF");
     desk.onRemark = (level, message) => log[level](message);
+    prepare?.(desk);
     ensureTokens(dir);
     const tokens = openTokens(dir, (error) => log.error("tokens", { error }));
     const server = await startServer({ config, desk, tokens, log, version: "0.0.0-test", limits });

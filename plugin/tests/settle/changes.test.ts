@@ -272,16 +272,16 @@ describe("other programs at the same moment", () => {
   }, 60_000);
 
   test("a stale working copy is brought up to date by the next settle", async () => {
-    const { id } = await published();
+    const { id, change } = await published();
     place.write("dirty.txt", "dirty\n");
     place.jj("status");
     // As a jj that is killed between its operation and its checkout leaves it.
-    place.jj("--ignore-working-copy", "new", "-m", "moved under the files");
+    place.jj("--ignore-working-copy", "new", "-m", "moved under the files", change);
     expect(place.health().stale).toBe(true);
     place.reject(id, "TWENTY-FIVE");
     expect(await place.settle()).toMatchObject({ settled: true });
     expect(place.health()).toEqual(HEALTHY);
-    expect(place.file("dirty.txt")).toBe("dirty\n");
+    expect(place.file("dirty.txt", 'files("dirty.txt")')).toBe("dirty\n");
     expect(place.file("poem.txt")).toContain("line 25\n");
   });
 

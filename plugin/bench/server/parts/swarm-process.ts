@@ -2,10 +2,13 @@
 import { join } from "node:path";
 
 export interface Swarm {
-  /** Resolves when every client has received its `n`th frame (1-based, in order). */
-  complete(n: number): Promise<void>;
+  /** The moment by `clock()` at which every client had its `n`th frame (1-based, asked for in order). */
+  complete(n: number): Promise<number>;
   stop(): void;
 }
+
+/** Milliseconds, comparable between the processes of one run. */
+export const clock = (): number => performance.timeOrigin + performance.now();
 
 export async function swarm(port: number, token: string, count: number, frameBytes: number): Promise<Swarm> {
   const child = Bun.spawn(
@@ -19,22 +22,26 @@ export async function swarm(port: number, token: string, count: number, frameByt
     ],
     { stdout: "pipe", stderr: "inherit" },
   );
-  let reached = -1;
-  const waiting = new Map<number, () => void>();
+  const arrived = new Map<number, number>();
+  const waiting = new Map<number, (moment: number) => void>();
   void (async () => {
     let rest = "";
     for await (const chunk of child.stdout) {
       const lines = (rest + new TextDecoder().decode(chunk)).split("\n");
       rest = lines.pop() ?? "";
       for (const line of lines) {
-        reached = line === "ready" ? 0 : Number(line);
-        waiting.get(reached)?.();
-        waiting.delete(reached);
+        const [number = 0, moment = 0] = line === "ready" ? [0, 0] : line.split(" ").map(Number);
+        const resolve = waiting.get(number);
+        if (resolve === undefined) arrived.set(number, moment);
+        else resolve(moment);
       }
     }
   })();
-  const complete = (n: number): Promise<void> =>
-    reached >= n ? Promise.resolve() : new Promise((resolve) => waiting.set(n, resolve));
+  const complete = (n: number): Promise<number> => {
+    const moment = arrived.get(n);
+    if (moment !== undefined) return Promise.resolve(moment);
+    return new Promise((resolve) => waiting.set(n, resolve));
+  };
   await complete(0);
   return { complete, stop: () => child.kill() };
 }

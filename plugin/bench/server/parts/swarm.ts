@@ -1,6 +1,7 @@
 /**
  * A process of many WebSocket clients that only count: `swarm.ts PORT TOKEN COUNT FRAME_BYTES`. Prints `ready` once all
- * are open, then a line each time every one of them has received a further frame. Written on bare TCP, so that what is
+ * are open, then a line each time every one of
+ * them has received a further frame: its number and the moment (milliseconds). Written on bare TCP, so that what is
  * measured is the server.
  */
 import { handshake } from "../../../tests/server/frames.ts";
@@ -23,7 +24,7 @@ function got(index: number, bytes: number): void {
   missing -= 1;
   while (missing === 0) {
     complete += 1;
-    process.stdout.write(`${complete}\n`);
+    process.stdout.write(`${complete} ${performance.timeOrigin + performance.now()}\n`);
     const next = (complete + 1) * frameBytes;
     missing = received.filter((bytes) => bytes < next).length;
   }
