@@ -71,8 +71,17 @@ async function main(): Promise<void> {
   if (hunk === undefined) throw new Error("no pending hunk to try on");
   const since: number = (await rest("/events?since=0&limit=1")).last_seq;
   const target = { suggestion_id: suggestion.id, hunk_id: hunk.id };
-  const event = (type: string, seq: number) =>
-    arrives(type, (message) => message.type === type && message.hunk_id === hunk.id && message.seq === seq);
+  let seen = since;
+  /** The event that a request caused; what the request answered is the last of those it caused. */
+  const event = async (type: string, last: number): Promise<Message> => {
+    const found = await arrives(
+      type,
+      ({ type: name, hunk_id, seq = 0 }) => name === type && hunk_id === hunk.id && seq > seen && seq <= last,
+    );
+    await arrives(`event ${last}`, ({ seq }) => seq === last);
+    seen = last;
+    return found;
+  };
 
   await checks.check("subscribe replays everything from the beginning", async () => {
     equal((await command({ type: "subscribe", since: 0 })).success, true);

@@ -281,6 +281,46 @@ local function work()
     2,
     "ms"
   )
+
+  -- All 1,000 at once, beside setting the lines anew.
+  vim.cmd("silent edit!")
+  local every = {}
+  for i, hunk in ipairs(suggestion.hunks) do
+    every[i] = { hunk = hunk, state = "rejected" }
+  end
+  apply.plan(place, every, function(plans)
+    apply.run(plans)
+  end)
+  vim.cmd("silent edit!")
+  for i, hunk in ipairs(suggestion.hunks) do
+    every[i] = { hunk = hunk, state = "accepted" }
+  end
+  local all_at_once = timed(function()
+    apply.plan(place, every, function(plans, items)
+      assert(items[HUNKS].status == "clean", items[HUNKS].reason)
+      assert(#apply.run(plans) == 0)
+    end)
+  end)
+  assert(table.concat(vim.api.nvim_buf_get_lines(buf, 0, -1, false), "\n") .. "\n" == after)
+  vim.cmd("silent edit!")
+  vim.cmd.redraw()
+  local many = {}
+  for _ = 1, 5 do
+    many[#many + 1] = timed(function()
+      for i = HUNKS, 1, -1 do
+        local at = (i - 1) * step + 9
+        vim.api.nvim_buf_set_text(buf, at, 0, at, 5, { "LOCAL", "more" })
+      end
+    end)
+    vim.cmd("silent edit!")
+  end
+  rows[#rows + 1] = row(
+    "apply 1,000 accepted hunks at once, against 1,000 nvim_buf_set_text",
+    all_at_once,
+    quantile(many),
+    4,
+    "ms"
+  )
   return rows
 end
 

@@ -662,6 +662,86 @@ describe("a new revision", function()
   end)
 end)
 
+describe("a rebased suggestion", function()
+  it("finds what is applied at its new place", function()
+    checkout({ ["a.txt"] = OLD })
+    local first = build.build({ ["a.txt"] = OLD }, { ["a.txt"] = NEW })
+    bring(place_of(first), first.hunks, "accepted")
+    -- The shared branch gained two lines above, and the developer pulled them.
+    local above = "new above\nand more\n"
+    t.write(root .. "/a.txt", above .. NEW)
+    local second = build.build(
+      { ["a.txt"] = above .. OLD },
+      { ["a.txt"] = above .. NEW },
+      { revision = 2, base_commit = ("1"):rep(40) }
+    )
+    local place = place_of(second)
+    apply.rekey(place, second.hunks)
+    t.ok(apply.is_applied(place, second.hunks[1]))
+    t.eq(place.applied:get(second.id, "a.txt", second.hunks[1].id).at, 3)
+    t.eq(bring(place, { second.hunks[1] }, "rejected")[1].status, "clean")
+    t.eq(read("a.txt"), above .. NEW:gsub("TWO", "two"))
+  end)
+
+  it("leaves alone what has no place in the new base", function()
+    checkout({ ["a.txt"] = OLD })
+    local first = build.build({ ["a.txt"] = OLD }, { ["a.txt"] = NEW })
+    bring(place_of(first), first.hunks, "accepted")
+    local second = build.build(
+      { ["a.txt"] = "zero\n" .. OLD },
+      { ["a.txt"] = "zero\n" .. (NEW:gsub("TWO", "zwei")) },
+      { revision = 2, base_commit = ("1"):rep(40) }
+    )
+    local place = place_of(second)
+    apply.rekey(place, second.hunks)
+    t.eq(#place.applied:of_file(second.id, "a.txt"), 1)
+    t.eq(read("a.txt"), NEW)
+  end)
+end)
+
+describe("the log of what is applied", function()
+  it("is shared by two Neovims, also when one of them writes it anew", function()
+    checkout({ ["a.txt"] = OLD })
+    local suggestion = build.build({ ["a.txt"] = OLD }, { ["a.txt"] = NEW })
+    local place = place_of(suggestion)
+    bring(place, { suggestion.hunks[1] }, "accepted")
+    local mine = place.applied
+    applied.reset()
+    local other = applied.open(root)
+    t.ok(other:get(suggestion.id, "a.txt", suggestion.hunks[1].id))
+    for _ = 1, 200 do
+      bring(place_of(suggestion), { suggestion.hunks[2] }, "accepted")
+      bring(place_of(suggestion), { suggestion.hunks[2] }, "rejected")
+    end
+    local before = vim.uv.fs_stat(other.path).size
+    other:compact()
+    t.ok(vim.uv.fs_stat(other.path).size < before / 10)
+    other:refresh()
+    t.ok(other:get(suggestion.id, "a.txt", suggestion.hunks[1].id))
+    t.eq(other:get(suggestion.id, "a.txt", suggestion.hunks[2].id), nil)
+    mine:refresh()
+    t.ok(mine:get(suggestion.id, "a.txt", suggestion.hunks[1].id))
+    bring(place_of(suggestion), { suggestion.hunks[2] }, "accepted")
+    mine:refresh()
+    t.ok(mine:get(suggestion.id, "a.txt", suggestion.hunks[2].id))
+    t.eq(read("a.txt"), NEW)
+  end)
+end)
+
+describe("a checkout that lacks the base commit", function()
+  it("gets nothing before its developer says so", function()
+    checkout({ ["a.txt"] = OLD })
+    local suggestion = build.build({ ["a.txt"] = OLD }, { ["a.txt"] = NEW })
+    base_of.known(suggestion.base_commit, "a.txt").source = "server"
+    local place = place_of(suggestion)
+    local item = bring(place, { suggestion.hunks[1] }, "accepted")[1]
+    t.eq({ item.status, item.code }, { "refused", "unknown_base" })
+    t.eq(read("a.txt"), OLD)
+    place.unknown_base_ok = true
+    t.eq(bring(place, { suggestion.hunks[1] }, "accepted")[1].status, "clean")
+  end)
+end)
+
 describe("random interleavings on a buffer", function()
   it("give what git merge-file gives, or report a conflict, and lose no text or mark", function()
     local directory = t.tempdir()

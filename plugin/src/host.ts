@@ -20,12 +20,19 @@ export interface Host {
   stop(): Promise<void>;
 }
 
-/** @throws ReviewError when the port belongs to somebody else or the ledger cannot be used */
-export async function startHost(config: Config): Promise<Host> {
+/**
+ * @param prepare runs before the port answers, so that who finds the server finds its projects too
+ * @throws ReviewError when the port belongs to somebody else or the ledger cannot be used
+ */
+export async function startHost(
+  config: Config,
+  prepare: (desk: Desk) => Promise<void> = async () => {},
+): Promise<Host> {
   const log = createLog(config.logLevel);
   const desk = new Desk(config);
   desk.onRemark = (level, message) => log[level](message);
   try {
+    await prepare(desk);
     const paths = ensureTokens(config.stateDir);
     const tokens = openTokens(config.stateDir, (error) => log.error("the tokens cannot be read", { error }));
     let server: RunningServer | null = null;

@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 import { loadConfig } from "./config.ts";
 import { startHost } from "./host.ts";
 import { ReviewError, toReviewError } from "./protocol/errors.ts";
+import type { Project } from "./review/project.ts";
 import { hubPath } from "./review/rows.ts";
 
 const USAGE =
@@ -35,9 +36,11 @@ async function main(): Promise<void> {
       : { state_dir: values.state, feedback_log: `${values.state}/feedback.jsonl` }),
     ...(values["verify-command"] === undefined ? {} : { verify: { command: values["verify-command"] } }),
   });
-  const host = await startHost(config);
-  const projects = [];
-  for (const dir of values.project) projects.push(await host.desk.addProject(dir));
+  const projects: Project[] = [];
+  const named = values.project;
+  const host = await startHost(config, async (desk) => {
+    for (const dir of named) projects.push(await desk.addProject(dir));
+  });
   const [first] = projects;
   const ready = {
     url: host.url,

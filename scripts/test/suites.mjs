@@ -67,7 +67,7 @@ export const SUITES = [
   },
   {
     name: "e2e",
-    commands: () => [command("end to end", ["bun", "test", "--timeout", "300000", "test-harness"], "bun")],
+    commands: () => [command("end to end", ["bun", "test", "--timeout", "90000", "test-harness"], "bun")],
   },
 ];
 

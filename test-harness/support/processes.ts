@@ -1,6 +1,7 @@
 /** Real programs: run to their end, or started in a process group of their own so that all of it can be ended. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
+import { constants } from "node:os";
 import type { Scene } from "./scene.ts";
 
 export interface Done {
@@ -66,7 +67,9 @@ export class Running {
     });
     for (const file of files) closeSync(file);
     const ended = new Promise<number>((resolve) => {
-      child.on("exit", (code) => resolve(code ?? -1));
+      child.on("exit", (code, signal) =>
+        resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])),
+      );
       child.on("error", () => resolve(-1));
     });
     const running = new Running(child, child.pid ?? 0, outFile, errFile, ended);

@@ -106,7 +106,6 @@ export class Terminal {
     if (/Press ENTER/.test(announced)) this.keys("Enter");
     await this.settled();
     this.keys("Space", "s", "r");
-    if (/Press ENTER/.test(await this.shows(/0\/\d+ decided|Press ENTER/))) this.keys("Enter");
     return this.shows(/0\/\d+ decided/);
   }
 

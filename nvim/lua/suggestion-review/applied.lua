@@ -10,6 +10,7 @@ local uv = vim.uv
 ---@field path string the log
 ---@field size integer how much of the log has been read
 ---@field fd integer|nil
+---@field ino integer|nil which file was read
 ---@field suggestions table<string, table<string, table<string, SuggestionReview.Replacement>>>
 ---@field version table<string, integer> counts changes per suggestion and file
 ---@field lists table<string, { version: integer, list: SuggestionReview.Replacement[] }>
@@ -28,6 +29,9 @@ local function file_key(suggestion_id, file)
   return suggestion_id .. "\0" .. file
 end
 
+--- Logs above this are written anew with what still counts.
+local MAX_BYTES = 4 * 1024 * 1024
+
 ---@param worktree string absolute path of the worktree's root
 ---@return SuggestionReview.Applied
 function M.open(worktree)
@@ -42,6 +46,10 @@ function M.open(worktree)
       lists = {},
     }, Applied)
     open[worktree] = self
+    self:refresh()
+    if self.size > MAX_BYTES then
+      self:compact()
+    end
   end
   self:refresh()
   return self
@@ -68,12 +76,69 @@ function Applied:_take(entry)
   self.version[key] = (self.version[key] or 0) + 1
 end
 
+---@param suggestion_id string
+---@param file string
+---@param replacement SuggestionReview.Replacement
+local function put_entry(suggestion_id, file, replacement)
+  local copy = vim.deepcopy(replacement)
+  copy.lines = vim.tbl_map(vim.base64.encode, copy.lines)
+  if #copy.lines == 0 then
+    copy.lines = vim.empty_dict() --[[@as any]]
+  end
+  return { suggestion = suggestion_id, file = vim.base64.encode(file), put = copy }
+end
+
+--- Writes the log anew without what no longer counts; other Neovims notice by the file's number.
+function Applied:compact()
+  local lines = {}
+  for suggestion_id, files in pairs(self.suggestions) do
+    for file, replacements in pairs(files) do
+      for _, replacement in pairs(replacements) do
+        lines[#lines + 1] = vim.json.encode(put_entry(suggestion_id, file, replacement)) .. "\n"
+      end
+    end
+  end
+  local text = table.concat(lines)
+  if #text * 2 > self.size then
+    return
+  end
+  local temporary = ("%s.%d"):format(self.path, uv.os_getpid())
+  local fd = uv.fs_open(temporary, "w", 384)
+  if not fd then
+    return
+  end
+  local written = uv.fs_write(fd, text)
+  uv.fs_fsync(fd)
+  uv.fs_close(fd)
+  if written == #text then
+    uv.fs_rename(temporary, self.path)
+  else
+    uv.fs_unlink(temporary)
+  end
+end
+
+--- Starts over with a log that was written anew.
+function Applied:_start_over()
+  if self.fd then
+    uv.fs_close(self.fd)
+    self.fd = nil
+  end
+  for key, version in pairs(self.version) do
+    self.version[key] = version + 1
+  end
+  self.size, self.suggestions, self.lists = 0, {}, {}
+end
+
 --- Reads what was appended since, by this Neovim or another.
 function Applied:refresh()
   local stat = uv.fs_stat(self.path)
+  if stat and (self.ino and self.ino ~= stat.ino or stat.size < self.size) then
+    self:_start_over()
+  end
   if not stat or stat.size <= self.size then
     return
   end
+  self.ino = stat.ino
   local fd = uv.fs_open(self.path, "r", 0)
   if not fd then
     return
@@ -99,6 +164,12 @@ function Applied:_append(entries)
   if #entries == 0 then
     return
   end
+  if self.fd then
+    local held = uv.fs_fstat(self.fd)
+    if not held or held.nlink == 0 then
+      self:refresh()
+    end
+  end
   if not self.fd then
     vim.fn.mkdir(directory(), "p", 448)
     local fd, message = uv.fs_open(self.path, "a", 384)
@@ -121,7 +192,7 @@ function Applied:_append(entries)
     for _, entry in ipairs(entries) do
       self:_take(entry)
     end
-    self.size = stat.size
+    self.size, self.ino = stat.size, stat.ino
   else
     -- Another Neovim wrote as well: its lines come first.
     self:refresh()
@@ -175,12 +246,7 @@ function Applied:record(suggestion_id, file, put, out)
     entries[#entries + 1] = { suggestion = suggestion_id, file = encoded_file, out = key }
   end
   for _, replacement in ipairs(put) do
-    local copy = vim.deepcopy(replacement)
-    copy.lines = vim.tbl_map(vim.base64.encode, copy.lines)
-    if #copy.lines == 0 then
-      copy.lines = vim.empty_dict() --[[@as any]]
-    end
-    entries[#entries + 1] = { suggestion = suggestion_id, file = encoded_file, put = copy }
+    entries[#entries + 1] = put_entry(suggestion_id, file, replacement)
   end
   self:_append(entries)
 end

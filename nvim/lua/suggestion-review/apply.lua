@@ -24,6 +24,7 @@ local M = {}
 ---@field want SuggestionReview.Want
 ---@field status SuggestionReview.Outcome
 ---@field reason? string
+---@field code? "unknown_base"
 ---@field placed? SuggestionReview.Placed
 ---@field plan? SuggestionReview.FilePlan
 
@@ -42,6 +43,7 @@ local M = {}
 ---@field root string|nil the worktree
 ---@field in_place boolean the agent works in this very worktree: nothing to apply, only to reload
 ---@field applied SuggestionReview.Applied|nil
+---@field unknown_base_ok? boolean the developer wants hunks here although this checkout lacks their base commit
 
 --- Kinds that change a file's existence, name or nature rather than lines of it.
 local WHOLE = { binary = true, symlink = true, type = true }
@@ -111,10 +113,11 @@ end
 
 --- The replacement a decision stands for.
 ---@param want SuggestionReview.Want
+---@param base_commit string
 ---@return SuggestionReview.Replacement|nil
 ---@return string|nil reason
 ---@return SuggestionReview.HunkText|nil
-local function replacement_of(want)
+local function replacement_of(want, base_commit)
   local hunk = want.hunk
   local text, reason = verified_text(hunk)
   if not text then
@@ -129,6 +132,7 @@ local function replacement_of(want)
     digest = hunk.digest,
     kind = hunk.kind,
     decided = want.state,
+    base = base_commit,
   }
   if want.state == "modified" then
     local edited = want.modified_diff or ""
@@ -402,6 +406,12 @@ end
 local function plan_lines(place, plan, base, relative)
   local id = place.suggestion.id
   local items = plan.items
+  if base.source == "server" and not place.unknown_base_ok and vim.uv.fs_lstat(place.root .. "/.git") then
+    for _, item in ipairs(items) do
+      item.code = "unknown_base"
+    end
+    return all(items, "refused", "this checkout does not have the commit that the suggestion is based on")
+  end
   local path, reason = worktree.resolve(place.root, relative)
   if not path then
     return all(items, "refused", reason)
@@ -410,7 +420,7 @@ local function plan_lines(place, plan, base, relative)
   local remove, add = {}, {}
   for _, item in ipairs(items) do
     if item.want.state == "accepted" or item.want.state == "modified" then
-      local replacement, why, text = replacement_of(item.want)
+      local replacement, why, text = replacement_of(item.want, place.suggestion.base_commit)
       if not replacement or not text then
         item.status, item.reason = "refused", why
       elseif not base_of.fits(base, item.hunk, text) then
@@ -995,7 +1005,12 @@ function M.resolve(place, item, lines, replacement)
   if rejected then
     place.applied:record(place.suggestion.id, plan.file, {}, { item.hunk.id })
   else
-    place.applied:record(place.suggestion.id, plan.file, { replacement or replacement_of(item.want) }, {})
+    place.applied:record(
+      place.suggestion.id,
+      plan.file,
+      { replacement or replacement_of(item.want, place.suggestion.base_commit) },
+      {}
+    )
   end
   return true, reason
 end
@@ -1038,46 +1053,63 @@ function M.rekey(place, hunks)
     by_file[file] = by_file[file] or {}
     table.insert(by_file[file], hunk)
   end
-  local id = place.suggestion.id
+  local id, base = place.suggestion.id, place.suggestion.base_commit
   for file, list in pairs(by_file) do
-    local now = place.applied:of_file(id, file)
-    local current, free = {}, {}
+    local put, out, taken = {}, {}, {}
+    local by_id = {}
     for _, hunk in ipairs(list) do
-      current[hunk.id] = hunk.digest
+      by_id[hunk.id] = hunk
     end
-    local stale = vim.tbl_filter(function(replacement)
-      return current[replacement.key] ~= replacement.digest and not replacement.key:match("^stale ")
-    end, now)
-    if #stale > 0 then
+    local moved = {}
+    for _, replacement in ipairs(place.applied:of_file(id, file)) do
+      local same_base = replacement.base == nil or replacement.base == base
+      local hunk = by_id[replacement.key]
+      if hunk and hunk.digest == replacement.digest and same_base then
+        taken[hunk.id] = true
+      elseif not (same_base and replacement.key:match("^stale ")) then
+        moved[#moved + 1] = replacement
+      end
+    end
+    for _, replacement in ipairs(moved) do
+      out[#out + 1] = replacement.key
+      local match
       for _, hunk in ipairs(list) do
-        local held = place.applied:get(id, file, hunk.id)
-        if not held or held.digest ~= hunk.digest then
-          free[#free + 1] = hunk
+        if not taken[hunk.id] and hunk.digest == replacement.digest then
+          match = hunk
+          break
         end
       end
-      table.sort(stale, function(a, b)
-        return a.at < b.at
-      end)
-      local put, out = {}, {}
-      for _, replacement in ipairs(stale) do
-        out[#out + 1] = replacement.key
-        local copy = vim.deepcopy(replacement)
-        copy.key = ("stale %s %d"):format(replacement.digest or "", replacement.at)
-        for index, hunk in ipairs(free) do
-          if hunk.digest == replacement.digest then
-            copy.key = hunk.id
-            if replacement.decided ~= "modified" then
-              copy.at = diff.zero_based(hunk.old_start, hunk.old_count)
-              copy.order = hunk.new_start
-            end
-            table.remove(free, index)
-            break
+      local copy = vim.deepcopy(replacement)
+      local place_known = replacement.base == nil or replacement.base == base
+      if match then
+        taken[match.id] = true
+        copy.key, copy.base, copy.order = match.id, base, match.new_start
+        if replacement.decided == "modified" then
+          -- The modification's place is the one thing asked of the server here, and only for the very same text.
+          local given = match.decision and match.decision.modified_diff
+          if match.encoding == "latin1" then
+            given = given and diff.latin1_to_bytes(given)
           end
+          local own = given and diff.parse(given)
+          local sides = own and diff.sides(own)
+          if own and sides and vim.deep_equal(sides.new, replacement.lines) then
+            copy.at = diff.zero_based(own.old_start, own.old_count) + #sides.before
+            copy.count = #sides.old
+            place_known = true
+          end
+        else
+          copy.at = diff.zero_based(match.old_start, match.old_count)
+          place_known = true
         end
+      else
+        copy.key = ("stale %s %d"):format(replacement.digest or "", replacement.at)
+      end
+      -- Where nothing tells its place in the new base, the text is the developer's own from now on.
+      if place_known then
         put[#put + 1] = copy
       end
-      place.applied:record(id, file, put, out)
     end
+    place.applied:record(id, file, put, out)
   end
 end
 

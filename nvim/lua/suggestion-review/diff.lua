@@ -526,6 +526,16 @@ end
 ---@field old integer 1-based index into the removed lines
 ---@field new integer 1-based index into the added lines
 
+--- Lines as shown, with their ends or without, as a text whose lines they are.
+---@param lines string[]
+local function text_of_shown(lines)
+  local shown = {}
+  for i, line in ipairs(lines) do
+    shown[i] = line:gsub("\n$", "")
+  end
+  return table.concat(shown, "\n") .. "\n"
+end
+
 --- Which removed line became which added line, by `linematch` within this hunk alone.
 ---@param old string[]
 ---@param new string[]
@@ -537,9 +547,9 @@ function M.pairs_of(old, new)
   local found = {}
   local a, b = 1, 1
   local linematch = #old + #new <= 60 and 60 or nil
-  local ranges = M.ranges(old, new, { linematch = linematch })
+  local ranges = M.ranges_of_text(text_of_shown(old), text_of_shown(new), { linematch = linematch })
   local function equal_until(a_end)
-    while a <= a_end do
+    while a <= a_end and b <= #new do
       found[#found + 1] = { old = a, new = b }
       a, b = a + 1, b + 1
     end

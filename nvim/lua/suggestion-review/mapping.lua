@@ -18,6 +18,7 @@ local M = {}
 ---@field digest? string
 ---@field kind? SuggestionReview.HunkKind
 ---@field decided? "accepted"|"modified"
+---@field base? string commit whose lines `at` counts
 
 --- Lines [from, to) of the expected text become `lines`.
 ---@class (exact) SuggestionReview.TextChange

@@ -64,8 +64,9 @@ end
 
 --- The notification the design asks for: "Suggestion ready: <description> (5 hunks in 3 files)".
 ---@param suggestion SuggestionReview.Summary
+---@param hint? string what to do about it, put behind
 ---@return string
-function M.ready_text(suggestion)
+function M.ready_text(suggestion, hint)
   local title = plain(vim.split(suggestion.description, "\n", { plain = true })[1])
   local text = ("Suggestion ready: %s (%s in %s)"):format(
     title,
@@ -76,7 +77,15 @@ function M.ready_text(suggestion)
   if suggestion.revision > 1 then
     text = text .. (", revision %d, %d to decide"):format(suggestion.revision, left)
   end
-  return text
+  text = text .. (hint or "")
+  -- A message wider than the screen asks for a key, and takes the first one of a mapping for it.
+  local over = vim.fn.strdisplaywidth(text) - (vim.o.columns - 12)
+  if over <= 0 then
+    return text
+  end
+  local kept = math.max(8, vim.fn.strchars(title) - over - 1)
+  local from, to = text:find(title, 1, true)
+  return text:sub(1, from - 1) .. vim.fn.strcharpart(title, 0, kept) .. "…" .. text:sub(to + 1)
 end
 
 --- `User` autocommand patterns, by event type. Each gets `data.event` and, where there is one, `data.suggestion`.
@@ -139,7 +148,7 @@ tell["suggestion.ready"] = function(event, settings)
     return
   end
   local key = require("suggestion-review.config").get().keymaps.open_review
-  M.info(M.ready_text(suggestion) .. (key and (" — %s to review"):format(key) or " — :Suggest review"))
+  M.info(M.ready_text(suggestion, key and (" — %s to review"):format(key) or " — :Suggest review"))
 end
 
 tell["suggestion.error"] = function(event, settings)

@@ -756,6 +756,25 @@ local function target(opts)
   return hunk, lines
 end
 
+--- Asks once whether hunks are to come into a checkout that does not have the commit they are based on.
+---@param place SuggestionReview.Place
+---@return "apply"|"skip"|nil
+local function ask_unknown_base(place)
+  local answer = vim.fn.confirm(
+    ("%s does not have the commit that the suggestion is based on (git fetch may bring it).\nAccepted hunks:"):format(
+      vim.fn.fnamemodify(place.root, ":~")
+    ),
+    "&Apply here all the same\nAccept &without changing files\n&Cancel",
+    3,
+    "Question"
+  )
+  if answer == 1 then
+    place.unknown_base_ok = true
+    return "apply"
+  end
+  return answer == 2 and "skip" or nil
+end
+
 --- Asks once whether to decide although the file will not follow.
 ---@param reason string
 ---@param verb string
@@ -804,6 +823,17 @@ function M.accept(opts)
           send(hunk, action, resolve_opts)
         end,
       })
+    elseif item.code == "unknown_base" then
+      vim.schedule(function()
+        local answer = session == this and ask_unknown_base(this.place)
+        if answer == "apply" then
+          M.go(index)
+          M.accept()
+        elseif answer == "skip" then
+          send(hunk, "accept", { skip_apply = true })
+        end
+      end)
+      return
     elseif item.status == "refused" then
       vim.schedule(function()
         if session == this and anyway(("%s: %s"):format(text_of.plain(hunk.file), item.reason), "Accept") then
@@ -898,11 +928,13 @@ function M.modify()
   end)
 end
 
+local decide_many
+
 --- Decides many hunks as one decision.
 ---@param action "accept"|"reject"
 ---@param file string|nil
 ---@param comment string|nil
-local function decide_many(action, file, comment)
+function decide_many(action, file, comment)
   local this = session
   local remaining = vim.tbl_filter(function(hunk)
     return not is_decided(this.state_of(hunk)) and (not file or hunk.file == file)
@@ -980,7 +1012,17 @@ local function decide_many(action, file, comment)
         chosen[#chosen + 1] = item.want
       end
     end
-    if #refused > 0 then
+    if refused[1] and refused[1].code == "unknown_base" then
+      local answer = ask_unknown_base(this.place)
+      if answer == "apply" then
+        return decide_many(action, file, comment)
+      elseif not answer then
+        return
+      end
+      for _, item in ipairs(refused) do
+        chosen[#chosen + 1] = item.want
+      end
+    elseif #refused > 0 then
       local reason = ("%s cannot be applied here (%s: %s)."):format(
         text_of.count(#refused, "hunk"),
         text_of.plain(refused[1].hunk.file),

@@ -21,13 +21,9 @@ async function perClient(kind: "ours" | "bare"): Promise<number> {
   };
   const { port, token } = JSON.parse(await line()) as { port: number; token: string };
   // The first clients pay for code and buffers that the next ones share.
-  const first = await swarm(port, token, 500, 1);
-  await resident();
-  await Bun.sleep(200);
+  const first = await swarm(port, token, 2000, 1);
   const before = await resident();
   const rest = await swarm(port, token, CLIENTS, 1);
-  await resident();
-  await Bun.sleep(200);
   const after = await resident();
   first.stop();
   rest.stop();
@@ -38,7 +34,7 @@ async function perClient(kind: "ours" | "bare"): Promise<number> {
 export async function run(): Promise<Row[]> {
   const ours: number[] = [];
   const bare: number[] = [];
-  for (let i = 0; i < 3; i++) {
+  for (let i = 0; i < 5; i++) {
     ours.push(await perClient("ours"));
     bare.push(await perClient("bare"));
   }

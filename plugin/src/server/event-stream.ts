@@ -8,7 +8,7 @@
  */
 import { SECURITY_HEADERS } from "./answers.ts";
 import type { Context } from "./context.ts";
-import type { Sink, Subscription } from "./feed.ts";
+import { Subscriber } from "./feed.ts";
 import type { Identity } from "./tokens.ts";
 
 /** What EventSource waits before it reconnects; a stream that ended for its length has more to tell at once. */
@@ -44,17 +44,17 @@ export class EventStreams {
   }
 }
 
-class EventStream implements Sink {
+class EventStream extends Subscriber {
   readonly identity: Identity;
   readonly #context: Context;
   readonly #onEnd: () => void;
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
-  #subscription: Subscription | null = null;
   #heartbeat: ReturnType<typeof setInterval> | undefined;
   #written = 0;
   #ended = false;
 
   constructor(context: Context, identity: Identity, onEnd: () => void) {
+    super();
     this.#context = context;
     this.identity = identity;
     this.#onEnd = onEnd;
@@ -69,9 +69,7 @@ class EventStream implements Sink {
         this.#controller = controller;
         this.#write(`retry: ${RETRY_MS}\n\n`);
         this.#heartbeat = setInterval(() => this.#write(": alive\n\n"), limits.heartbeatMs);
-        const subscription = feed.add(this, since, project);
-        this.#subscription = subscription;
-        if (this.#ended) feed.remove(subscription);
+        feed.add(this, since, project);
       },
       cancel: () => this.end(),
     });
@@ -99,7 +97,7 @@ class EventStream implements Sink {
     if (this.#ended) return;
     this.#ended = true;
     clearInterval(this.#heartbeat);
-    if (this.#subscription !== null) this.#context.feed.remove(this.#subscription);
+    this.#context.feed.remove(this);
     this.#context.connections.streams -= 1;
     if (this.identity.role === "agent") this.#context.connections.agents -= 1;
     this.#onEnd();

@@ -1,5 +1,5 @@
 /**
- * Events to subscribers, live or from the journal. Every subscriber has a cursor (the last seq handed to it); what
+ * Events to subscribers, live or from the journal. Each has a cursor (the last seq handed to it); what
  * it is given next is always cursor + 1, from the live stream when it keeps up and from the journal when it does
  * not. So a slow reader costs one queued message, loses nothing, gets nothing twice and never delays another.
  */
@@ -8,22 +8,20 @@ import type { ReviewDesk } from "../review/contract.ts";
 /** `full`: taken, but wait for `resume` before more; `gone`: the other side is no longer there. */
 export type Delivery = "taken" | "full" | "gone";
 
-export interface Sink {
-  deliver(text: string, seq: number): Delivery;
-  /** Runs a burst of deliveries as one write where the transport can. */
-  burst(deliveries: () => void): void;
-  /** The journal could not be read: the subscription is over. */
-  fail(error: unknown): void;
-}
-
-export interface Subscription {
+/** One reader of the journal: where it is, and how it is given what comes next. The door that has it makes it. */
+export abstract class Subscriber {
   /** Sequence number of the last event handed over (or passed by the project filter). */
-  cursor: number;
-  live: boolean;
+  cursor = 0;
+  live = false;
   /** A further read of the journal is already on its way. */
-  reading: boolean;
-  readonly project: string | undefined;
-  readonly sink: Sink;
+  reading = false;
+  project: string | undefined;
+
+  abstract deliver(text: string, seq: number): Delivery;
+  /** Runs several deliveries as one write where the transport can. */
+  abstract burst(deliveries: () => void): void;
+  /** The journal could not be read: this reader gets nothing more. */
+  abstract fail(error: unknown): void;
 }
 
 interface Pending {
@@ -37,7 +35,7 @@ const REPLAY_CHUNK = 64;
 
 export class Feed {
   readonly #desk: ReviewDesk;
-  readonly #subscriptions = new Set<Subscription>();
+  readonly #subscribers = new Set<Subscriber>();
   readonly #stopListening: () => void;
   #pending: Pending[] = [];
   #scheduled = false;
@@ -56,22 +54,23 @@ export class Feed {
   }
 
   /** @param since replay what came after it first; left out, only what comes from now on */
-  add(sink: Sink, since?: number, project?: string): Subscription {
+  add(subscriber: Subscriber, since?: number, project?: string): void {
     this.flush();
-    const cursor = since ?? this.#desk.lastSeq();
-    const subscription: Subscription = { cursor, live: since === undefined, reading: false, project, sink };
-    this.#subscriptions.add(subscription);
-    if (since !== undefined) this.#catchUp(subscription);
-    return subscription;
+    subscriber.cursor = since ?? this.#desk.lastSeq();
+    subscriber.live = since === undefined;
+    subscriber.reading = false;
+    subscriber.project = project;
+    this.#subscribers.add(subscriber);
+    if (since !== undefined) this.#catchUp(subscriber);
   }
 
-  remove(subscription: Subscription): void {
-    this.#subscriptions.delete(subscription);
+  remove(subscriber: Subscriber): void {
+    this.#subscribers.delete(subscriber);
   }
 
   /** The sink has room again. */
-  resume(subscription: Subscription): void {
-    if (!subscription.live && !subscription.reading) this.#catchUp(subscription);
+  resume(subscriber: Subscriber): void {
+    if (!subscriber.live && !subscriber.reading) this.#catchUp(subscriber);
   }
 
   /** Hands out what was committed so far. Doors call it before they answer: first the broadcast, then the answer. */
@@ -80,78 +79,78 @@ export class Feed {
     if (this.#pending.length === 0) return;
     const pending = this.#pending;
     this.#pending = [];
-    for (const subscription of this.#subscriptions) {
-      if (!subscription.live) continue;
-      if (pending.length === 1) this.#handOut(subscription, pending);
-      else subscription.sink.burst(() => this.#handOut(subscription, pending));
+    for (const subscriber of this.#subscribers) {
+      if (!subscriber.live) continue;
+      if (pending.length === 1) this.#handOut(subscriber, pending);
+      else subscriber.burst(() => this.#handOut(subscriber, pending));
     }
   }
 
   stop(): void {
     this.#stopListening();
-    this.#subscriptions.clear();
+    this.#subscribers.clear();
     this.#pending = [];
   }
 
-  #handOut(subscription: Subscription, pending: Pending[]): void {
+  #handOut(subscriber: Subscriber, pending: Pending[]): void {
     for (const event of pending) {
-      if (event.seq <= subscription.cursor) continue;
-      if (event.seq !== subscription.cursor + 1) {
+      if (event.seq <= subscriber.cursor) continue;
+      if (event.seq !== subscriber.cursor + 1) {
         // Told out of order; the journal has what is missing.
-        subscription.live = false;
-        this.#readOn(subscription);
+        subscriber.live = false;
+        this.#readOn(subscriber);
         return;
       }
-      if (!this.#give(subscription, event.seq, event.json, event.project)) return;
+      if (!this.#give(subscriber, event.seq, event.json, event.project)) return;
     }
   }
 
   /** @returns whether the next event may follow at once */
-  #give(subscription: Subscription, seq: number, json: string, project: string): boolean {
-    subscription.cursor = seq;
-    if (subscription.project !== undefined && subscription.project !== project) return true;
-    const delivery = subscription.sink.deliver(json, seq);
+  #give(subscriber: Subscriber, seq: number, json: string, project: string): boolean {
+    subscriber.cursor = seq;
+    if (subscriber.project !== undefined && subscriber.project !== project) return true;
+    const delivery = subscriber.deliver(json, seq);
     if (delivery === "taken") {
       this.delivered += 1;
       return true;
     }
-    subscription.live = false;
-    if (delivery === "gone") this.#subscriptions.delete(subscription);
+    subscriber.live = false;
+    if (delivery === "gone") this.#subscribers.delete(subscriber);
     else this.delivered += 1;
     return false;
   }
 
-  #catchUp(subscription: Subscription): void {
-    if (!this.#subscriptions.has(subscription)) return;
+  #catchUp(subscriber: Subscriber): void {
+    if (!this.#subscribers.has(subscriber)) return;
     let rows: { seq: number; json: string }[];
     try {
-      rows = this.#desk.eventTexts(subscription.cursor, REPLAY_CHUNK);
+      rows = this.#desk.eventTexts(subscriber.cursor, REPLAY_CHUNK);
     } catch (error) {
-      this.#subscriptions.delete(subscription);
-      subscription.sink.fail(error);
+      this.#subscribers.delete(subscriber);
+      subscriber.fail(error);
       return;
     }
     if (rows.length === 0) {
       // Nothing is committed between this read and the next event: both happen on this thread.
-      subscription.live = true;
+      subscriber.live = true;
       return;
     }
     let open = true;
-    subscription.sink.burst(() => {
+    subscriber.burst(() => {
       for (const { seq, json } of rows) {
-        const project = subscription.project === undefined ? "" : projectOf(json);
-        open = this.#give(subscription, seq, json, project);
+        const project = subscriber.project === undefined ? "" : projectOf(json);
+        open = this.#give(subscriber, seq, json, project);
         if (!open) return;
       }
     });
-    if (open) this.#readOn(subscription);
+    if (open) this.#readOn(subscriber);
   }
 
-  #readOn(subscription: Subscription): void {
-    subscription.reading = true;
+  #readOn(subscriber: Subscriber): void {
+    subscriber.reading = true;
     setImmediate(() => {
-      subscription.reading = false;
-      this.resume(subscription);
+      subscriber.reading = false;
+      this.resume(subscriber);
     });
   }
 }

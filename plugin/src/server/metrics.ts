@@ -4,6 +4,8 @@
  */
 type Labels = Record<string, string>;
 
+const METHODS = new Set(["GET", "HEAD", "POST"]);
+
 interface Family {
   kind: "counter" | "gauge";
   help: string;
@@ -41,7 +43,7 @@ export class Metrics {
 
   request(method: string, route: string, status: number): void {
     this.add("suggestion_manager_http_requests_total", "HTTP requests answered", {
-      method,
+      method: METHODS.has(method) ? method : "other",
       route,
       status: String(status),
     });

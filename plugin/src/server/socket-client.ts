@@ -1,24 +1,25 @@
 /** One open WebSocket: who it is, how far it has been told, how it takes what it is sent. Small: there may be many. */
 import type { ServerWebSocket } from "bun";
-import type { Delivery, Sink, Subscription } from "./feed.ts";
+import { type Delivery, Subscriber } from "./feed.ts";
 import type { Identity } from "./tokens.ts";
 
 export type Socket = ServerWebSocket<SocketClient>;
 
-export class SocketClient implements Sink {
+export class SocketClient extends Subscriber {
   readonly identity: Identity;
-  subscription: Subscription | null = null;
   /** Commands under way, and commands refused for their number so far. */
   inFlight = 0;
   refusals = 0;
   closing = false;
   #socket: Socket | null = null;
   readonly #onFail: (socket: Socket, error: unknown) => void;
-  /** Bytes that waited to be sent when last looked at, and since when that number has not gone down. */
+  /** What waited and how far the reader was when last looked at, and since when neither has moved. */
   #waiting = 0;
+  #seen = 0;
   #stalledSince = 0;
 
   constructor(identity: Identity, onFail: (socket: Socket, error: unknown) => void) {
+    super();
     this.identity = identity;
     this.#onFail = onFail;
   }
@@ -45,8 +46,11 @@ export class SocketClient implements Sink {
   /** Whether nothing was taken off the socket for `limitMs` although something waits. */
   stalled(now: number, limitMs: number): boolean {
     const waiting = this.#socket?.getBufferedAmount() ?? 0;
-    if (waiting === 0 || waiting < this.#waiting || this.#waiting === 0) this.#stalledSince = now;
+    // As many bytes as before may be others by now: the cursor tells.
+    const moved = this.cursor !== this.#seen || waiting < this.#waiting || this.#waiting === 0;
+    if (waiting === 0 || moved) this.#stalledSince = now;
     this.#waiting = waiting;
+    this.#seen = this.cursor;
     return waiting > 0 && now - this.#stalledSince >= limitMs;
   }
 }

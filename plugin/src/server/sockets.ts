@@ -64,21 +64,19 @@ export class Sockets {
   #opened(socket: Socket): void {
     this.#open.add(socket);
     socket.data.opened(socket);
-    socket.data.subscription = this.#context.feed.add(socket.data);
+    this.#context.feed.add(socket.data);
   }
 
   #closed(socket: Socket): void {
     this.#open.delete(socket);
     socket.data.closing = true;
-    if (socket.data.subscription !== null) this.#context.feed.remove(socket.data.subscription);
+    this.#context.feed.remove(socket.data);
     this.#context.connections.sockets -= 1;
     if (socket.data.identity.role === "agent") this.#context.connections.agents -= 1;
   }
 
   #drained(socket: Socket): void {
-    if (socket.data.subscription !== null && socket.getBufferedAmount() === 0) {
-      this.#context.feed.resume(socket.data.subscription);
-    }
+    if (socket.getBufferedAmount() === 0) this.#context.feed.resume(socket.data);
   }
 
   #message(socket: Socket, message: string | Buffer): void {
@@ -108,9 +106,8 @@ export class Sockets {
     if (data.closing) return;
     this.#send(socket, outcome);
     if (outcome.subscribe !== undefined) {
-      if (data.subscription !== null) feed.remove(data.subscription);
       const { since, project } = outcome.subscribe;
-      data.subscription = feed.add(data, since, project);
+      feed.add(data, since, project);
     }
   }
 
@@ -145,7 +142,7 @@ export class Sockets {
   #close(socket: Socket, code: number, reason: string): void {
     socket.data.closing = true;
     this.#context.metrics.closed(reason);
-    if (socket.data.subscription !== null) this.#context.feed.remove(socket.data.subscription);
+    this.#context.feed.remove(socket.data);
     socket.close(code, reason);
     // A client that does not read never sees the close frame; its connection is cut after a grace.
     setTimeout(() => {

@@ -1,5 +1,6 @@
 /** The frame layer against hand-written bytes (RFC 6455 §5): nothing gets through, nothing falls over. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { connect } from "./client.ts";
 import { frame, handshake, OP, type RawSocket, rawSocket } from "./frames.ts";
 import { Place, until } from "./place.ts";
 import { rawConnect } from "./raw.ts";
@@ -182,5 +183,23 @@ describe("handshakes", () => {
       socket.socket.destroy();
     }
     await until(async () => (await at.ask("/health")).body.wsClients === 0, "no sockets");
+  });
+});
+
+describe("idle sockets", () => {
+  test("a client that answers no ping is dropped; one that does stays", async () => {
+    const other = await Place.open({ limits: { socketIdleSeconds: 8 } });
+    const dead = await rawSocket(other.port, other.developer);
+    const alive = await connect(other);
+    const from = performance.now();
+    await dead.closed;
+    const seconds = (performance.now() - from) / 1000;
+    expect(dead.frames().some(({ opcode }) => opcode === OP.ping)).toBe(true);
+    expect([seconds > 4, seconds < 20]).toEqual([true, true]);
+    await Bun.sleep(4000);
+    expect((await alive.command({ type: "ping" })).success).toBe(true);
+    expect((await other.ask("/health")).body.wsClients).toBe(1);
+    alive.close();
+    await other.stop();
   });
 });

@@ -154,6 +154,28 @@ describe("further endpoints", () => {
   });
 });
 
+describe("several projects", () => {
+  test("one server, each suggestion in its project; which one has to be said only when there are several", async () => {
+    const other = await Place.open();
+    const first = await AgentRepository.add(other, "first");
+    const second = await AgentRepository.add(other, "second");
+    const one = await first.publish("In the first");
+    const two = await second.publish("In the second");
+    const listed = async (query: string) =>
+      (await other.ask(`/suggestions?${query}`)).body.suggestions.map((shown: { id: string }) => shown.id);
+    expect(await listed("")).toEqual([one.id, two.id]);
+    expect(await listed(`project=${encodeURIComponent(second.dir)}`)).toEqual([two.id]);
+    const events = (await other.ask(`/events?project=${encodeURIComponent(first.dir)}`)).body.events;
+    expect(new Set(events.map((event: { project: string }) => event.project))).toEqual(new Set([first.dir]));
+    expect(other.desk.get(one.id).hub).not.toBe(other.desk.get(two.id).hub);
+    const unsaid = await other.ask("/suggestions", { body: { description: "Where?" } });
+    expect([unsaid.status, unsaid.body.error.message]).toEqual([400, expect.stringContaining("project")]);
+    const unknown = await other.ask("/suggestions", { body: { description: "Where?", project: "/nowhere" } });
+    expect([400, 404]).toContain(unknown.status);
+    await other.stop();
+  });
+});
+
 describe("refusals", () => {
   test("name the field and what was expected", async () => {
     const { status, body } = await at.ask("/feedback", {

@@ -62,8 +62,18 @@ local function colours(text, language, offset)
           local last = row == to_row and to_col or lengths[row + 1]
           if last > first then
             local at = row - offset + 1
-            spans[at] = spans[at] or {}
-            table.insert(spans[at], { first, last, group })
+            local line = spans[at]
+            if not line then
+              line = {}
+              spans[at] = line
+            end
+            -- Of several captures of one node the last is the one that shows.
+            local before = line[#line]
+            if before and before[1] == first and before[2] == last then
+              before[3] = group
+            else
+              line[#line + 1] = { first, last, group }
+            end
           end
         end
       end
