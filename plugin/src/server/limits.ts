@@ -20,7 +20,10 @@ export interface Limits {
   /** Refused requests a second for one connection before 429 takes the place of 401. */
   failuresPerSecond: number;
   failureBurst: number;
-  /** A reader that takes nothing off its socket for this long is dropped. */
+  /**
+   * A reader that takes nothing off its socket for this long is dropped. What the kernel holds for it (some megabytes)
+   * counts as taken and hides its progress meanwhile, so seconds rather than less.
+   */
   stallMs: number;
   /** Time a socket gets to take the close frame before its connection is cut. */
   closeGraceMs: number;
