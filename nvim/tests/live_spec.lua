@@ -60,6 +60,7 @@ describe("a Neovim that starts with a token", function()
   it("connects by itself and tells of a suggestion", function()
     local one = start()
     one:wait(CONNECTED)
+    one:cmd("set columns=120")
     local id = server:publish({ ["a.txt"] = "one\nTWO\nthree\n", ["b.txt"] = "B\n" }, "Capital letters")
     t.match(
       notice(one, "^Suggestion ready"),

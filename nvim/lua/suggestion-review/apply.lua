@@ -41,6 +41,7 @@ local M = {}
 ---@class SuggestionReview.Place where a suggestion's hunks go
 ---@field suggestion SuggestionReview.Suggestion
 ---@field root string|nil the worktree
+---@field git_root? string where git may be asked for base texts: only in a repository of the developer's own
 ---@field in_place boolean the agent works in this very worktree: nothing to apply, only to reload
 ---@field applied SuggestionReview.Applied|nil
 ---@field unknown_base_ok? boolean the developer wants hunks here although this checkout lacks their base commit
@@ -65,10 +66,14 @@ function M.place(suggestion, directory)
   end
   root = root or worktree.root_of(directory or vim.fn.getcwd())
   local project = vim.uv.fs_realpath(suggestion.project or "")
+  local in_place = root ~= nil and project == root
+  -- A repository that somebody else can write could make git run programs of theirs.
+  local owner = root and vim.uv.fs_stat(root)
   return {
     suggestion = suggestion,
     root = root,
-    in_place = root ~= nil and project == root,
+    git_root = owner and owner.uid == vim.uv.getuid() and not in_place and root or nil,
+    in_place = in_place,
     applied = root and applied.open(root) or nil,
   }
 end
@@ -767,7 +772,7 @@ local function plan_whole(place, item, callback)
       return fileop.change_mode(path, to --[[@as string]])
     end)
   end
-  fileop.fetch_sides(place.suggestion, hunk, place.root, function(sides, sides_reason)
+  fileop.fetch_sides(place.suggestion, hunk, place.git_root, function(sides, sides_reason)
     if not sides then
       return finish("refused", sides_reason)
     end
@@ -827,7 +832,7 @@ function M.plan(place, wants, callback)
       return next_file()
     end
     local hunk = text_items[1].hunk
-    base_of.get(place.suggestion, hunk, place.root, function(base, reason)
+    base_of.get(place.suggestion, hunk, place.git_root, function(base, reason)
       if not base then
         all(text_items, "refused", reason)
         return next_file()

@@ -271,13 +271,13 @@ function M.replace(root, path, to)
 end
 
 --- git's name for content, as the developer's own repository computes it.
----@param root string
+---@param root string|nil nil: no repository of the developer's own
 ---@param bytes string
 ---@return string|nil
 local function object_id(root, bytes)
   local ok, result = pcall(function()
     return vim
-      .system({ "git", "-C", root, "hash-object", "-t", "blob", "--stdin" }, { stdin = bytes })
+      .system({ "git", "-C", root or "/", "hash-object", "-t", "blob", "--stdin" }, { stdin = bytes })
       :wait(10000)
   end)
   return ok and result.code == 0 and vim.trim(result.stdout) or nil
@@ -286,7 +286,7 @@ end
 --- Fetches both sides of a hunk that has no lines and checks them against its digest.
 ---@param suggestion SuggestionReview.Suggestion
 ---@param hunk SuggestionReview.Hunk
----@param root string
+---@param root string|nil repository to compute object ids in
 ---@param callback fun(sides: { from: SuggestionReview.Whole, to: SuggestionReview.Whole }|nil, reason: string|nil)
 function M.fetch_sides(suggestion, hunk, root, callback)
   local store = require("suggestion-review.store")

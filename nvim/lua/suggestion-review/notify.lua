@@ -77,9 +77,13 @@ function M.ready_text(suggestion, hint)
   if suggestion.revision > 1 then
     text = text .. (", revision %d, %d to decide"):format(suggestion.revision, left)
   end
-  text = text .. (hint or "")
-  -- A message wider than the screen asks for a key, and takes the first one of a mapping for it.
-  local over = vim.fn.strdisplaywidth(text) - (vim.o.columns - 12)
+  -- A message wider than the screen asks for a key, and takes the first one of a mapping for it: the hint goes first,
+  -- then the end of the title.
+  local room = vim.v.echospace
+  if hint and vim.fn.strdisplaywidth(text .. hint) <= room then
+    return text .. hint
+  end
+  local over = vim.fn.strdisplaywidth(text) - room
   if over <= 0 then
     return text
   end

@@ -29,6 +29,7 @@ local M = {}
 ---@field layout "unified"|"side-by-side"
 ---@field sent table<string, SuggestionReview.HunkState> decided, not answered yet
 ---@field outcomes table<string, string> what keeps a hunk's change out of the worktree
+---@field fresh table<string, true> hunks that the latest revision brought
 ---@field unsubscribe fun()
 ---@field last_comment string|nil reason of the last rejection, for "."
 
@@ -227,7 +228,7 @@ local function prefetch()
     local hunk = session.hunks[file.first]
     if not seen[file.file] and hunk.kind ~= "create" then
       seen[file.file] = true
-      require("suggestion-review.base").get(session.suggestion(), hunk, session.place.root, function(base)
+      require("suggestion-review.base").get(session.suggestion(), hunk, session.place.git_root, function(base)
         if base and session == this and session.files[session.file_of(session.index)].file == file.file then
           file.base_known = true
         end
@@ -264,6 +265,10 @@ local function on_event(event)
       return store().fetch(session.id)
     end
     local newer = suggestion.revision > session.revision
+    local seen = {}
+    for _, hunk in ipairs(session.hunks) do
+      seen[hunk.digest] = true
+    end
     if suggestion.hunks ~= session.hunks then
       local at = session.hunks[session.index]
       take_hunks(suggestion)
@@ -275,6 +280,10 @@ local function on_event(event)
       end
       count()
       if newer then
+        session.fresh = {}
+        for _, hunk in ipairs(session.hunks) do
+          session.fresh[hunk.id] = not seen[hunk.digest] or nil
+        end
         local left = #session.hunks - session.decided
         session.index = pending_from(session.index) or session.index
         tell(
@@ -320,6 +329,20 @@ local function on_event(event)
   end
 end
 
+--- The inline review shows where hunks would go in the developer's own files; without those there is the floating one.
+---@param name string
+---@return string
+local function fitting_style(name)
+  if name ~= "inline" or (session.place.root and not session.place.in_place) then
+    return name
+  end
+  tell(
+    session.place.in_place and "The agent works in this very checkout, so its files hold the hunks already"
+      or "The inline review needs a checkout; :cd to it or set server.root"
+  )
+  return "floating"
+end
+
 ---@param suggestion SuggestionReview.Suggestion
 ---@param opts { style?: string, hunk?: string }
 local function start(suggestion, opts)
@@ -345,6 +368,7 @@ local function start(suggestion, opts)
     layout = config.layout,
     sent = {},
     outcomes = {},
+    fresh = {},
     notes = notes,
   }
   local this = session
@@ -389,6 +413,7 @@ local function start(suggestion, opts)
       end
     end
   end
+  session.style = fitting_style(session.style)
   session.unsubscribe = store().subscribe(on_event)
   prefetch()
   ui().open(session)
@@ -1392,15 +1417,20 @@ function M.toggle_gap()
   end
   local this = session
   local hunk = session.hunks[file.first]
-  require("suggestion-review.base").get(session.suggestion(), hunk, session.place.root, function(base, reason)
-    if session ~= this then
-      return
-    elseif not base then
-      return tell("The unchanged lines are not known: " .. tostring(reason), "warn")
+  require("suggestion-review.base").get(
+    session.suggestion(),
+    hunk,
+    session.place.git_root,
+    function(base, reason)
+      if session ~= this then
+        return
+      elseif not base then
+        return tell("The unchanged lines are not known: " .. tostring(reason), "warn")
+      end
+      file.expanded[from] = not file.expanded[from] or nil
+      ui().refresh({ keep_cursor = true })
     end
-    file.expanded[from] = not file.expanded[from] or nil
-    ui().refresh({ keep_cursor = true })
-  end)
+  )
 end
 
 ---@param open boolean
@@ -1413,7 +1443,7 @@ local function all_gaps(open)
   require("suggestion-review.base").get(
     session.suggestion(),
     session.hunks[file.first],
-    session.place.root,
+    session.place.git_root,
     function(base)
       if session ~= this or not base then
         return
@@ -1465,6 +1495,7 @@ function M.set_style(name)
     return
   end
   local before = ui()
+  name = fitting_style(name)
   before.close()
   session.style = name
   ui().open(session)

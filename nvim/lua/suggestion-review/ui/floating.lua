@@ -449,6 +449,9 @@ local function open_windows(float)
       vim.wo[win].scrollbind, vim.wo[win].cursorbind = true, true
     end
     keys.map(buf)
+    vim.keymap.set({ "o", "x" }, "ih", function()
+      require("suggestion-review.textobject").select()
+    end, { buffer = buf, silent = true, desc = "Review: the hunk" })
     vim.api.nvim_create_autocmd("CursorMoved", {
       group = float.group,
       buffer = buf,

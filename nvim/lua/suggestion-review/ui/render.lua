@@ -132,6 +132,9 @@ function M.header(view, row)
     chunks[#chunks + 1] = { ("+%d"):format(hunk.new_count), "SuggestionReviewAddSign" }
     chunks[#chunks + 1] = { (" -%d"):format(hunk.old_count), "SuggestionReviewDeleteSign" }
   end
+  if session.fresh[hunk.id] then
+    chunks[#chunks + 1] = { (" · new in revision %d"):format(session.revision), "SuggestionReviewModified" }
+  end
   local note = session.outcomes[hunk.id]
   if note then
     chunks[#chunks + 1] = { " · " .. note, "SuggestionReviewNotApplied" }
