@@ -46,16 +46,20 @@ export class HttpDoor {
     this.streams = new EventStreams(context);
   }
 
-  async handle(request: Request, server: BunServer): Promise<Answer> {
+  /** Refusals and upgrades are answered at once, without a promise: they are what a flood is made of. */
+  handle(request: Request, server: BunServer): Answer | Promise<Answer> {
     const seen = { route: "(refused)" };
-    let answer: Answer;
+    const counted = (answer: Answer): Answer => {
+      this.#context.metrics.request(request.method, seen.route, answer?.status ?? 101);
+      return answer;
+    };
     try {
-      answer = await this.#answer(request, server, seen);
+      const answer = this.#answer(request, server, seen);
+      if (!(answer instanceof Promise)) return counted(answer);
+      return answer.catch((thrown) => this.#failed(thrown, seen.route)).then(counted);
     } catch (thrown) {
-      answer = this.#failed(thrown, seen.route);
+      return counted(this.#failed(thrown, seen.route));
     }
-    this.#context.metrics.request(request.method, seen.route, answer?.status ?? 101);
-    return answer;
   }
 
   #failed(thrown: unknown, route: string): Response {
@@ -66,7 +70,7 @@ export class HttpDoor {
     return refusal(error);
   }
 
-  async #answer(request: Request, server: BunServer, seen: { route: string }): Promise<Answer> {
+  #answer(request: Request, server: BunServer, seen: { route: string }): Answer | Promise<Answer> {
     const { headers } = request;
     checkHost(headers, this.#hosts);
     checkOrigin(headers, this.#context.config.allowedOrigins);
