@@ -49,7 +49,10 @@ export interface PublishResult {
   pending_count: number;
   files: string[];
   warnings: string[];
-  /** What the developer decided since the agent last heard, as text; empty inside opencode, where it is injected. */
+  /**
+   * What the developer decided since the agent last heard, as text, for the agent's own call only; empty inside
+   * opencode, where it is injected.
+   */
   feedback: string[];
 }
 
@@ -135,7 +138,7 @@ export interface ReviewDesk {
   ask(request: AskRequest): Promise<{ session_id: string }>;
   abort(request: AbortRequest): Promise<{ aborted: boolean }>;
   status(request: StatusRequest, actor: Actor): Promise<{ sent: true; feedback: string[] }>;
-  settle(request: SettleRequest): Promise<SettleResult>;
+  settle(request: SettleRequest, actor: Actor): Promise<SettleResult>;
 
   events(query: EventsQuery): EventPage;
   /** JSON texts of the events after `since`, oldest first, as they are in the journal. */

@@ -97,6 +97,7 @@ export class Desk implements ReviewDesk {
     this.#now = now;
     this.ledger = Ledger.open(join(config.stateDir, "ledger.sqlite"));
     this.#log = new FeedbackLog(this.ledger, config.feedbackLog);
+    this.ledger.onTellFailure = (error) => this.#failed("An event could not be told", error);
     this.ledger.subscribe((event) => this.#afterEvent(event));
     this.#aside(() => this.#log.catchUp());
     this.#poll = setInterval(() => this.#noticeOthers(), OTHERS_POLL_MS);
@@ -142,12 +143,16 @@ export class Desk implements ReviewDesk {
 
   // ── Publishing ────────────────────────────────────────────────────────────────────────────────────────────────
 
-  publish(request: PublishRequest, _actor: Actor): Promise<PublishResult> {
-    return this.publishFrom(request, null);
+  publish(request: PublishRequest, actor: Actor): Promise<PublishResult> {
+    return this.publishFrom(request, null, actor);
   }
 
   /** @param session the agent's session that feedback goes to */
-  async publishFrom(request: PublishRequest, session: string | null): Promise<PublishResult> {
+  async publishFrom(
+    request: PublishRequest,
+    session: string | null,
+    actor: Actor = "agent",
+  ): Promise<PublishResult> {
     const host = this.#hostOf(request.project);
     const { project } = host;
     // Outside opencode this call is the agent's quiet moment.
@@ -160,7 +165,7 @@ export class Desk implements ReviewDesk {
       now: this.#now,
     });
     this.#kick(project.dir);
-    return host.link === null ? { ...result, feedback: takeFeedback(this.ledger, project.dir) } : result;
+    return { ...result, feedback: this.#feedbackFor(host, actor) };
   }
 
   // ── Reading ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -338,17 +343,22 @@ export class Desk implements ReviewDesk {
     );
     if (host.link !== null || actor !== "agent") return { sent: true, feedback: [] };
     await this.#settleNow(host, true);
-    return { sent: true, feedback: takeFeedback(this.ledger, host.project.dir) };
+    return { sent: true, feedback: this.#feedbackFor(host, actor) };
   }
 
-  async settle(request: SettleRequest): Promise<SettleResult> {
+  async settle(request: SettleRequest, actor: Actor): Promise<SettleResult> {
     const host = this.#hostOf(request.project);
     const problems = await this.#settleNow(host, true);
     return {
       settled: problems.length === 0,
       message: problems.length === 0 ? "The agent's working copy is up to date" : problems.join("\n"),
-      feedback: host.link === null ? takeFeedback(this.ledger, host.project.dir) : [],
+      feedback: this.#feedbackFor(host, actor),
     };
+  }
+
+  /** Handed over once, so to the agent alone: what the developer's own call took, the agent would never hear. */
+  #feedbackFor(host: Host, actor: Actor): string[] {
+    return host.link === null && actor === "agent" ? takeFeedback(this.ledger, host.project.dir) : [];
   }
 
   // ── Journal and surroundings ──────────────────────────────────────────────────────────────────────────────────

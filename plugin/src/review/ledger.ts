@@ -25,6 +25,8 @@ export class Ledger {
   /** Of the running transaction, once it has written an event. */
   #seq: number | null = null;
   readonly #statements = new Map<string, Statement<unknown, SQLQueryBindings[]>>();
+  /** Called when an event could not be told to a listener: what it tells of is durable and stays so. */
+  onTellFailure: (error: unknown) => void = () => {};
 
   private constructor(
     readonly path: string,
@@ -172,7 +174,10 @@ export class Ledger {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Tells listeners of committed events, in order and each once, those of other processes included. */
+  /**
+   * Tells listeners of committed events, in order and each once, those of other processes included. Never throws: the
+   * caller's transaction is on disk, and neither a listener nor a failed read makes it less so.
+   */
   tell(): void {
     // A listener that causes events must not make later ones overtake: the outer call goes on with them.
     if (this.#telling) return;
@@ -183,9 +188,18 @@ export class Ledger {
         if (next.length === 0) break;
         for (const { event, json } of next) {
           this.#told = event.seq;
-          for (const listener of [...this.#listeners]) listener(event, json);
+          for (const listener of [...this.#listeners]) {
+            try {
+              listener(event, json);
+            } catch (error) {
+              this.onTellFailure(error);
+            }
+          }
         }
       }
+    } catch (error) {
+      // What was not told is not counted as told: the next call finds it in the journal.
+      this.onTellFailure(error);
     } finally {
       this.#telling = false;
     }

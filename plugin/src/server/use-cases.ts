@@ -164,7 +164,7 @@ export const USE_CASES = {
     summary: "The agent is at a quiet moment: bring its working copy up to the decisions",
     request: SettleRequest,
     answer: SettleAnswer,
-    run: (desk, request) => desk.settle(request),
+    run: (desk, request, actor) => desk.settle(request, actor),
   }),
   status: useCase({
     access: "report",

@@ -147,7 +147,7 @@ describe("a project", () => {
     expect(await desk.complete({ suggestion_id: id, action: "finalize" }, "developer")).toMatchObject({
       files: ["a"],
     });
-    expect((await desk.settle({})).settled).toBe(true);
+    expect((await desk.settle({}, "agent")).settled).toBe(true);
     desk.close();
   });
   test("that is no jj repository is refused by name", async () => {

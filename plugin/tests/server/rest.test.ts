@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { createHash, createHmac } from "node:crypto";
 import type { Hunk } from "../../src/protocol/model.ts";
+import { write } from "./git.ts";
 import { AgentRepository, Place } from "./place.ts";
 
 setDefaultTimeout(30_000);
@@ -176,6 +177,26 @@ describe("several projects", () => {
   });
 });
 
+describe("failures beside a request", () => {
+  test("a journal listener that throws neither fails the decision nor keeps it from the others", async () => {
+    const other = await Place.open();
+    const { id, hunks } = await (await AgentRepository.add(other)).publish();
+    const heard: number[] = [];
+    other.desk.subscribe(() => {
+      throw new Error("no room for it");
+    });
+    other.desk.subscribe((event) => void heard.push(event.seq));
+    const body = { suggestion_id: id, hunk_id: hunks[0]?.id, action: "accept" };
+    const answer = await other.ask("/feedback", { body });
+    expect([answer.status, answer.body.success]).toEqual([200, true]);
+    expect(heard).toEqual(heard.map((_, index) => answer.body.seq - heard.length + 1 + index));
+    expect(heard.at(-1)).toBe(answer.body.seq);
+    expect((await other.ask("/health")).body.last_error.message).toContain("no room for it");
+    expect(other.logged.some((line) => line.includes("no room for it"))).toBe(true);
+    await other.stop();
+  });
+});
+
 describe("refusals", () => {
   test("name the field and what was expected", async () => {
     const { status, body } = await at.ask("/feedback", {
@@ -257,6 +278,41 @@ describe("roles", () => {
     const body = { suggestion_id: published.id, hunk_id: published.hunks[0]?.id, action: "accept" };
     expect((await other.ask("/feedback", { token: other.agent, body })).status).toBe(200);
     expect(other.desk.get(published.id).hunks[0]?.decision?.by).toBe("agent");
+    await other.stop();
+  });
+
+  test("feedback that waits for the agent goes to the agent's calls only, once", async () => {
+    const other = await Place.open();
+    const repository = await AgentRepository.add(other);
+    const { id, hunks } = await repository.publish();
+    const comment = async (text: string) => {
+      const body = { suggestion_id: id, hunk_id: hunks[0]?.id, comment: text };
+      expect((await other.ask("/comments", { body })).status).toBe(200);
+    };
+    let files = 0;
+    const call = async (token: string, path: string, body: object): Promise<string> => {
+      if (path === "/suggestions")
+        write(repository.dir, { [`file-${++files}.txt`]: "something to publish\n" });
+      const answer = await other.ask(path, { body, token });
+      expect([path, answer.status]).toEqual([path, path === "/suggestions" ? 201 : 200]);
+      return answer.body.feedback.join();
+    };
+    const calls: [string, object][] = [
+      ["/status", { message: "Here" }],
+      ["/settle", {}],
+      ["/suggestions", { description: "Another change" }],
+    ];
+    for (const [index, [path, body]] of calls.entries()) {
+      await comment(`reason ${index}`);
+      for (const [anyPath, anyBody] of calls) {
+        expect([anyPath, await call(other.developer, anyPath, anyBody)]).toEqual([anyPath, ""]);
+      }
+      expect([path, await call(other.agent, path, body)]).toEqual([
+        path,
+        expect.stringContaining(`reason ${index}`),
+      ]);
+      expect(await call(other.agent, path, body)).toBe("");
+    }
     await other.stop();
   });
 });

@@ -111,7 +111,7 @@ export async function deskPlace(init: string[] = ["--colocate"]): Promise<DeskPl
       if (hunk === undefined) throw new Error(`no hunk holds ${containing}`);
       place.desk.decide({ suggestion_id: suggestion, hunk_id: hunk.id, action: "reject" }, "developer");
     },
-    settle: () => place.desk.settle({ project: dir }),
+    settle: () => place.desk.settle({ project: dir }, "agent"),
     async restart() {
       place.desk.close();
       place.desk = await start();

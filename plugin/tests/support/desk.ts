@@ -85,7 +85,7 @@ export class Review {
     return this.desk.complete({ suggestion_id: id, action: "discard" }, "developer");
   }
 
-  settle = () => this.desk.settle({});
+  settle = () => this.desk.settle({}, "agent");
 
   states(id: string): Record<string, string> {
     return Object.fromEntries(
