@@ -84,7 +84,7 @@ local function token_for(server)
   if
     not ok
     or type(health) ~= "table"
-    or not client.is_proven(token --[[@as string]], nonce, health.proofs)
+    or not client.is_proven(token --[[@as string]], nonce, response.peer, health.proofs)
   then
     refuse(("%s did not prove that it knows the token; nothing was sent to it"):format(server.name))
   end

@@ -110,17 +110,19 @@ local function stamp_of(path)
   return stat and ("%d.%d.%d.%d"):format(stat.ino, stat.size, stat.mtime.sec, stat.mtime.nsec) or "absent"
 end
 
---- Whether one of `proofs` shows that the server knows (the hash of) this token.
+--- Whether one of `proofs` shows that the server at `peer` knows (the hash of) this token. A process elsewhere that
+--- passes the question on to the real server gets an answer for the real server's address only.
 ---@param token string
 ---@param nonce string
+---@param peer string? address that the connection really goes to
 ---@param proofs any
 ---@return boolean
-function M.is_proven(token, nonce, proofs)
-  if type(proofs) ~= "table" then
+function M.is_proven(token, nonce, peer, proofs)
+  if type(proofs) ~= "table" or not peer then
     return false
   end
   local sha256 = require("suggestion-review.sha256")
-  local expected = sha256.hmac(sha256.hex(token), "suggestion-manager:" .. nonce)
+  local expected = sha256.hmac(sha256.hex(token), ("suggestion-manager:%s:%s"):format(nonce, peer))
   local proven = false
   for _, proof in ipairs(proofs) do
     if type(proof) == "string" and sha256.equal(proof, expected) then
@@ -299,7 +301,7 @@ function Client:connect()
       end
       exchange(socket, "/health?nonce=" .. nonce, nil, function(response, health, kept)
         local stranger = not health or health.service ~= "suggestion-manager"
-        if stranger or not M.is_proven(token, nonce, health.proofs) then
+        if stranger or not M.is_proven(token, nonce, response.peer, health.proofs) then
           socket:close()
           if not stranger and response.status >= 500 then
             return self:retry("it answered " .. response.status)

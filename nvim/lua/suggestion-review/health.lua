@@ -183,7 +183,7 @@ local function check_server(server)
   if not token then
     return
   end
-  if not client.is_proven(token, nonce, health.proofs) then
+  if not client.is_proven(token, nonce, response.peer, health.proofs) then
     h.error("The server does not know this token, so it was not sent", {
       "Is it the server you mean? Another user's server may have the port",
       "Was the token replaced? Take the new one into " .. server.token_file,

@@ -6,6 +6,7 @@ local M = {}
 ---@field status integer
 ---@field headers table<string, string> names in lower case
 ---@field body string
+---@field peer? string address that the connection really goes to, such as `127.0.0.1:4097`
 
 local MAX_HEAD = 64 * 1024
 
@@ -78,6 +79,10 @@ function M.exchange(socket, request, callback)
     finished = true
     tcp.stop_timer(deadline)
     if not socket:is_closing() then
+      local peer = response and socket:getpeername()
+      if peer then
+        response.peer = tcp.authority(peer.ip, peer.port)
+      end
       socket:read_stop()
     end
     callback(err, response, kept)

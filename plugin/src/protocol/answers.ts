@@ -112,7 +112,7 @@ export const HealthAnswer = z.object({
     .array(z.string())
     .optional()
     .describe(
-      'With ?nonce=: for each developer token the hex HMAC-SHA256 of "suggestion-manager:" + nonce under the key hex(SHA-256(token)), lower case',
+      'With ?nonce=: for each developer token and each address the server is bound to, the lower-case hex HMAC-SHA256 of "suggestion-manager:" + nonce + ":" + address under the key hex(SHA-256(token)). The address is an IP address and the port, such as 127.0.0.1:4097 or [::1]:4097: compute it for the one your connection really goes to (its peer), never for a name',
     ),
   ledger_bytes: z.int().optional(),
   last_seq: z.int().optional(),

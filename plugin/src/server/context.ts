@@ -25,6 +25,8 @@ export interface Context {
   failures: Buckets;
   /** Port that is really listened on (the configured one may be 0). */
   port: number;
+  /** What the proof of this server is signed for; see `boundAddresses`. */
+  addresses: string[];
   startedAt: number;
   /** Open sockets and event streams. */
   connections: Connections;

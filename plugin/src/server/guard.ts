@@ -12,12 +12,27 @@ function bracketed(address: string): string {
   return address.includes(":") && !address.startsWith("[") ? `[${address}]` : address;
 }
 
+function interfaceAddresses(): string[] {
+  return Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map((item) => item.address));
+}
+
 /** Host header values that mean this server: the names it is bound to, always with its own port. */
 export function allowedHosts(hostname: string, port: number): Set<string> {
-  const own = WILDCARDS.has(hostname)
-    ? Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map((item) => item.address))
-    : [hostname];
+  const own = WILDCARDS.has(hostname) ? interfaceAddresses() : [hostname];
   return new Set([...LOOPBACK, ...own.map(bracketed)].map((name) => `${name}:${port}`.toLowerCase()));
+}
+
+/**
+ * The addresses at which a connection can be one to this very server, as `127.0.0.1:4097` or `[::1]:4097`: what its
+ * proof is signed for. Nobody else can listen at one of them while this server does.
+ *
+ * @param address the IP address really bound to; a wildcard stands for every address of the machine
+ */
+export function boundAddresses(address: string, port: number): string[] {
+  const own = WILDCARDS.has(address)
+    ? interfaceAddresses().filter((one) => address !== "0.0.0.0" || !one.includes(":"))
+    : [address];
+  return own.map((one) => `${bracketed(one)}:${port}`);
 }
 
 /** DNS rebinding: the browser sends the attacker's name, or ours with the wrong port. */

@@ -1,6 +1,8 @@
 /** What to do when the port is taken: find out by whom. */
 import { randomBytes } from "node:crypto";
+import { lookup } from "node:dns/promises";
 import { ReviewError } from "../protocol/errors.ts";
+import { boundAddresses } from "./guard.ts";
 import type { Tokens } from "./tokens.ts";
 
 /** The port this server was to listen on belongs to another process. */
@@ -48,7 +50,9 @@ export async function portTaken(
     const health = (await answer.json()) as { service?: unknown; proofs?: unknown } | null;
     if (health?.service !== "suggestion-manager") return new PortTakenError("stranger", url, cause);
     const theirs: unknown[] = Array.isArray(health.proofs) ? health.proofs : [];
-    const same = tokens.proofs(nonce).some((proof) => theirs.includes(proof));
+    const dialled = await lookup(reachable.replace(/^\[|\]$/g, ""), { all: true });
+    const addresses = dialled.flatMap(({ address }) => boundAddresses(address, port));
+    const same = tokens.proofs(nonce, addresses).some((proof) => theirs.includes(proof));
     return new PortTakenError(same ? "own-state" : "own", url, cause);
   } catch {
     return new PortTakenError("stranger", url, cause);

@@ -20,7 +20,7 @@ export function healthReport(
     version: context.version,
     uptime_seconds: Math.round((Date.now() - context.startedAt) / 1000),
   };
-  if (nonce !== undefined) report.proofs = context.tokens.proofs(nonce);
+  if (nonce !== undefined) report.proofs = context.tokens.proofs(nonce, context.addresses);
   if (identity === null) return report;
   const desk = context.desk.health();
   return {

@@ -99,7 +99,8 @@ const id = (call: Call): string => checkId(call.parameters.id ?? "");
 
 export const ROUTES: Route[] = [
   get("/health", "health", {
-    summary: "Whether the service is there; with ?nonce= also proof that it knows the developer's token",
+    summary:
+      "Whether the service is there; with ?nonce= also proof that the server at this very address knows the developer's token",
     access: "open",
     query: HealthQuery,
     answer: HealthAnswer,

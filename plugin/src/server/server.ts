@@ -4,6 +4,7 @@ import type { ReviewDesk } from "../review/contract.ts";
 import { Connections, type Context } from "./context.ts";
 import { Feed } from "./feed.ts";
 import { GitHttp } from "./git-http.ts";
+import { boundAddresses } from "./guard.ts";
 import { HttpDoor } from "./http.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { ListTexts } from "./list-texts.ts";
@@ -54,6 +55,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     requests: new Buckets({ perSecond: limits.requestsPerSecond, burst: limits.requestBurst }),
     failures: new Buckets({ perSecond: limits.failuresPerSecond, burst: limits.failureBurst }),
     port: config.port,
+    addresses: [],
     startedAt: Date.now(),
     connections: new Connections(),
   };
@@ -86,6 +88,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     throw await portTaken(config.host, config.port, tokens, error);
   }
   context.port = server.port ?? config.port;
+  // Bun has it, its types do not: the address that a name such as localhost was resolved to.
+  const bound = (server as { address?: { address: string } | null }).address;
+  context.addresses = boundAddresses(bound?.address ?? config.host, context.port);
   const git = new GitHttp(context);
   door = new HttpDoor(context, git, sockets);
   const { streams } = door;

@@ -19,8 +19,12 @@ export interface Tokens {
   identify(presented: string | null): Identity | null;
   /** Whether a token that was accepted earlier still is. */
   stillValid(identity: Identity): boolean;
-  /** Proof of knowing each developer token's hash, for clients that will not send a token to a stranger. */
-  proofs(nonce: string): string[];
+  /**
+   * Proof of knowing each developer token's hash at each of these addresses, for clients that will not send a token to
+   * a stranger. A client computes it for the address its connection goes to, so that a process that listens elsewhere
+   * and passes the question on to the real server cannot pass off the answer as its own.
+   */
+  proofs(nonce: string, addresses: string[]): string[];
 }
 
 interface Known {
@@ -74,12 +78,16 @@ export function openTokens(stateDir: string, onProblem: (error: unknown) => void
         (one) => one.identity.sha256 === identity.sha256 && one.identity.role === identity.role,
       );
     },
-    proofs(nonce) {
+    proofs(nonce, addresses) {
       refresh();
       return known
         .filter(({ identity }) => identity.role === "developer")
-        .map(({ identity }) =>
-          createHmac("sha256", identity.sha256).update(`suggestion-manager:${nonce}`).digest("hex"),
+        .flatMap(({ identity }) =>
+          addresses.map((address) =>
+            createHmac("sha256", identity.sha256)
+              .update(`suggestion-manager:${nonce}:${address}`)
+              .digest("hex"),
+          ),
         );
     },
   };

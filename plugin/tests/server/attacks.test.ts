@@ -1,7 +1,7 @@
 /** One test per attack that a local server has fallen to somewhere: refused, nothing changed, still answering. */
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { handshake } from "./frames.ts";
-import { Place, until } from "./place.ts";
+import { Place, proofFor, until } from "./place.ts";
 import { rawConnect, rawRequest } from "./raw.ts";
 
 setDefaultTimeout(30_000);
@@ -264,6 +264,34 @@ describe("tokens", () => {
 
   test("a token in the WebSocket subprotocol is no token", async () => {
     expect(await upgrade({ "Sec-WebSocket-Protocol": `bearer, ${at.developer}` }, null)).toBe(401);
+  });
+
+  test("a relay to the real server cannot pass off its proof: it is for the real server's address", async () => {
+    const relay = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      // The best a relay can do: everything as it came, with the Host that the real server wants.
+      fetch: (request) => {
+        const { pathname, search } = new URL(request.url);
+        return fetch(`${at.url}${pathname}${search}`, { headers: { Host: `127.0.0.1:${at.port}` } });
+      },
+    });
+    const proofs = async (port: number | undefined): Promise<string[]> => {
+      const answer = await fetch(`http://127.0.0.1:${port}/health?nonce=nonce-12345`);
+      return ((await answer.json()) as { proofs: string[] }).proofs;
+    };
+    const expected = (port: number | undefined) => proofFor(at.developer, "nonce-12345", `127.0.0.1:${port}`);
+    expect(await proofs(at.port)).toContain(expected(at.port));
+    const relayed = await proofs(relay.port);
+    expect(relayed).toContain(expected(at.port));
+    expect(relayed).not.toContain(expected(relay.port));
+    // Naming another Host does not make the server sign for it.
+    for (const Host of [`127.0.0.1:${relay.port}`, `localhost:${at.port}`, `[::1]:${at.port}`]) {
+      const answer = await raw({ path: "/health?nonce=nonce-12345", headers: { Host }, token: null });
+      expect(answer).not.toContain(expected(relay.port));
+      expect(answer).not.toContain(proofFor(at.developer, "nonce-12345", Host));
+    }
+    await relay.stop(true);
   });
 
   test("nothing secret is logged, whatever happened so far", async () => {

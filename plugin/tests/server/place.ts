@@ -1,4 +1,5 @@
 /** A server over the real desk to test against: its own state directory, ledger, tokens and port. */
+import { createHash, createHmac } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -35,6 +36,12 @@ export interface PlaceOptions {
   stateDir?: string;
   /** Called with the desk before the server is started. */
   prepare?: (desk: Desk) => void;
+}
+
+/** What `/health?nonce=` must answer for a connection to `address`, computed as a client does. */
+export function proofFor(token: string, nonce: string, address: string): string {
+  const key = createHash("sha256").update(token).digest("hex");
+  return createHmac("sha256", key).update(`suggestion-manager:${nonce}:${address}`).digest("hex");
 }
 
 export function temporaryDirectory(name: string): string {

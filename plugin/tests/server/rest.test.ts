@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { createHash, createHmac } from "node:crypto";
+import { networkInterfaces } from "node:os";
 import type { Hunk } from "../../src/protocol/model.ts";
 import { write } from "./git.ts";
-import { AgentRepository, Place } from "./place.ts";
+import { AgentRepository, Place, proofFor } from "./place.ts";
 
 setDefaultTimeout(30_000);
 
@@ -38,11 +38,24 @@ describe("the seed's endpoints", () => {
   });
 
   test("GET /health?nonce= proves knowledge of the developer's token hash", async () => {
-    const key = createHash("sha256").update(at.developer).digest("hex");
-    const proof = createHmac("sha256", key).update("suggestion-manager:nonce-12345").digest("hex");
+    const proof = proofFor(at.developer, "nonce-12345", `127.0.0.1:${at.port}`);
     const { body } = await at.ask("/health?nonce=nonce-12345", { token: null });
     expect(body.proofs).toEqual([proof]);
     expect((await at.ask("/health?nonce=short", { token: null })).status).toBe(400);
+  });
+
+  test("a server bound to every address proves itself at each, and at no other", async () => {
+    const other = await Place.open({ options: { host: "0.0.0.0" } });
+    const answer = await fetch(`http://127.0.0.1:${other.port}/health?nonce=nonce-12345`);
+    const { proofs } = (await answer.json()) as { proofs: string[] };
+    const known = (address: string) => proofs.includes(proofFor(other.developer, "nonce-12345", address));
+    const own = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+    for (const { address, family } of own) {
+      if (family === "IPv4") expect([address, known(`${address}:${other.port}`)]).toEqual([address, true]);
+    }
+    expect(known(`[::1]:${other.port}`)).toBe(false);
+    expect(known(`127.0.0.1:${other.port + 1}`)).toBe(false);
+    await other.stop();
   });
 
   test("GET /suggestions lists what is open, GET /suggestions/:id shows it with its hunks", async () => {

@@ -58,7 +58,7 @@ describe("token files", () => {
       role: "developer",
       sha256: sha256hex("the developer's own"),
     });
-    expect(tokens.proofs("nonce-nonce")).toHaveLength(2);
+    expect(tokens.proofs("nonce-nonce", ["127.0.0.1:1"])).toHaveLength(2);
     expect(() => addTokenHash(dir, "developer", "nonsense")).toThrow("SHA-256");
   });
 
