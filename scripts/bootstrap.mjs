@@ -9,6 +9,10 @@ import { ProvisionError, provision } from "./provision.mjs";
 
 export const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
 
+/** Looked at as early as can be: who it is changes when it is killed. */
+const launcher = process.ppid;
+const LAUNCHER_CHECK_MS = 250;
+
 /** @param {string} line */
 export const progress = (line) => void process.stderr.write(`${line}\n`);
 
@@ -30,7 +34,9 @@ export async function bootstrap(tools) {
 }
 
 /**
- * Runs a program to its end with this process's streams; passes signals on and returns its exit code.
+ * Runs a program to its end with this process's streams; passes signals on and returns its exit code. An npm that is
+ * killed passes nothing on, so its end counts as SIGTERM; the scripts of package.json begin with `exec` so that npm,
+ * and no shell, is the parent. Started otherwise (nohup, a service), this process may well outlive its parent.
  * @param {string} program
  * @param {string[]} args
  * @param {import("node:child_process").SpawnOptions} [options]
@@ -43,8 +49,14 @@ export function runForeground(program, args, options = {}) {
     const signals = ["SIGINT", "SIGTERM", "SIGHUP"];
     const forward = (/** @type {NodeJS.Signals} */ signal) => void child.kill(signal);
     for (const signal of signals) process.on(signal, forward);
+    const watch = setInterval(() => {
+      if (process.env.npm_lifecycle_event === undefined || process.ppid === launcher) return;
+      clearInterval(watch);
+      child.kill("SIGTERM");
+    }, LAUNCHER_CHECK_MS);
     child.on("error", reject);
     child.on("exit", (code, signal) => {
+      clearInterval(watch);
       for (const name of signals) process.off(name, forward);
       resolve(code ?? (signal === null ? 1 : 130));
     });

@@ -7,9 +7,11 @@ const env = await bootstrap(["runtime"]);
 // npm changes into the package's folder; paths are meant from where the user stands.
 process.exitCode = await runForeground(
   "bun",
-  [resolve(ROOT, "plugin/src/serve.ts"), ...process.argv.slice(2)],
+  [resolve(ROOT, "plugin/src/serve.ts"), "--lifeline-fd", "3", ...process.argv.slice(2)],
   {
     env,
     cwd: process.env.INIT_CWD ?? process.cwd(),
+    // Nothing is ever written: when this process is gone, however it went, the server reads the end.
+    stdio: ["inherit", "inherit", "inherit", "pipe"],
   },
 );

@@ -3,7 +3,8 @@
  *
  *     bun plugin/src/serve.ts --project DIR [--port N] [--state DIR] [--json]
  *
- * Ready is one line on standard output; everything else goes to standard error. Ends on SIGINT or SIGTERM.
+ * Ready is one line on standard output; everything else goes to standard error. Ends on SIGINT, SIGTERM or SIGHUP, and
+ * with `--lifeline-fd N` when that inherited pipe reads its end: a launcher that is killed sends no signal.
  */
 import { parseArgs } from "node:util";
 import { loadConfig } from "./config.ts";
@@ -22,6 +23,7 @@ async function main(): Promise<void> {
       port: { type: "string" },
       state: { type: "string" },
       "verify-command": { type: "string" },
+      "lifeline-fd": { type: "string" },
       json: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
@@ -29,6 +31,7 @@ async function main(): Promise<void> {
   if (values.help) return void process.stdout.write(`${USAGE}\n`);
   if (values.project === undefined)
     throw new ReviewError("invalid_request", `--project: expected the path of a jj repository\n${USAGE}`);
+  const lifeline = lifelineFd(values["lifeline-fd"]);
   const config = loadConfig({
     ...(values.port === undefined ? {} : { port: values.port }),
     ...(values.state === undefined
@@ -54,8 +57,32 @@ async function main(): Promise<void> {
       ? `${JSON.stringify(ready)}\n`
       : `serving ${projects.map((project) => project.dir).join(", ")} at ${ready.url}\ntoken: ${ready.token_file}\nremote: ${ready.remote}\n`,
   );
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.once(signal, () => void host.stop().finally(() => process.exit(0)));
+  let ending = false;
+  const end = (): void => {
+    if (ending) return;
+    ending = true;
+    void host.stop().finally(() => process.exit(0));
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, end);
+  if (lifeline !== null) void endOf(lifeline).then(end);
+}
+
+/** @throws ReviewError when it is not a number, since the server would then never learn of its launcher's end */
+function lifelineFd(value: string | undefined): number | null {
+  if (value === undefined) return null;
+  if (/^\d{1,4}$/.test(value)) return Number(value);
+  throw new ReviewError(
+    "invalid_request",
+    "--lifeline-fd: expected the number of an inherited file descriptor",
+  );
+}
+
+/** Settles when nobody holds the other end any more; at once when there is no such descriptor. */
+async function endOf(fd: number): Promise<void> {
+  try {
+    for await (const _ of Bun.file(fd).stream());
+  } catch {
+    // Closed by the other side in the middle, or never open: either way there is nobody to serve.
   }
 }
 

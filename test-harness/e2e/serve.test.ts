@@ -2,9 +2,10 @@
 import { afterAll, expect, test } from "bun:test";
 import { Curl } from "../support/curl.ts";
 import { fetchHub, treeOf } from "../support/expected-tree.ts";
+import { descendants, processList, Running } from "../support/processes.ts";
 import { Repository } from "../support/repository.ts";
-import { Scene } from "../support/scene.ts";
-import { serve } from "../support/server.ts";
+import { ROOT, Scene, until } from "../support/scene.ts";
+import { type ReadyLine, serve } from "../support/server.ts";
 
 const scene = new Scene("serve");
 afterAll(() => scene.close());
@@ -70,3 +71,41 @@ test("an agent without opencode publishes, hears the decisions in its next call,
   expect(agent.jj("log", "--no-graph", "-r", "conflicts() | divergent()", "-T", "commit_id")).toBe("");
   scene.say(`finalized as ${result.ref}; its tree is base + accepted + modified`);
 }, 90_000);
+
+/** `npm run serve` in a scene of its own, with the process that does the work and the one between. */
+async function underNpm(place: Scene): Promise<{ npm: Running; node: number; server: number; url: string }> {
+  const agent = Repository.agent(place);
+  const argv = ["npm", "run", "--silent", "--prefix", ROOT, "serve", "--"];
+  const args = ["--project", agent.dir, "--port", "0", "--state", place.path("state"), "--json"];
+  // The user's own HOME: npm is to find the tools and packages that are set up already.
+  const env = { ...place.env, HOME: process.env.HOME ?? place.env.HOME ?? "" };
+  const npm = Running.start(place, "npm", [...argv, ...args], { env });
+  const { url } = await npm.readyLine<ReadyLine>(60_000);
+  const below = descendants(npm.pid);
+  const named = (part: string): number => {
+    const found = processList().filter(({ pid, command }) => below.includes(pid) && command.includes(part));
+    const [only] = found.filter(({ command }) => !command.startsWith("sh "));
+    if (only === undefined) throw new Error(`${part} does not run below npm`);
+    return only.pid;
+  };
+  return { npm, node: named("scripts/serve.mjs"), server: named("plugin/src/serve.ts"), url };
+}
+
+for (const victim of ["npm", "node"] as const) {
+  test(`kill -9 of ${victim} alone ends the server of npm run serve, in good order`, async () => {
+    const place = new Scene(`serve-kill-${victim}`);
+    const { npm, node, server, url } = await underNpm(place);
+    place.atEnd(() => {
+      for (const pid of [node, server]) if (runs(pid)) process.kill(pid, "SIGKILL");
+    });
+    expect((await fetch(`${url}/health`)).status).toBe(200);
+    process.kill(victim === "npm" ? npm.pid : node, "SIGKILL");
+    await until("the server is gone", () => !runs(server) && !runs(node));
+    expect(await fetch(`${url}/health`).catch(() => "refused")).toBe("refused");
+    // An orderly end, not a crash: clients were told and the ledger was closed.
+    expect(npm.err).toContain('"message":"stopped"');
+    await place.close();
+  }, 90_000);
+}
+
+const runs = (pid: number): boolean => processList().some((entry) => entry.pid === pid);
