@@ -8,7 +8,10 @@ import { ROOT, Scene, until } from "../support/scene.ts";
 import { type ReadyLine, serve } from "../support/server.ts";
 
 const scene = new Scene("serve");
-afterAll(() => scene.close());
+const closing = [scene];
+afterAll(async () => {
+  for (const one of closing) await one.close();
+});
 
 test("an agent without opencode publishes, hears the decisions in its next call, and settles", async () => {
   const agent = Repository.agent(scene);
@@ -94,6 +97,7 @@ async function underNpm(place: Scene): Promise<{ npm: Running; node: number; ser
 for (const victim of ["npm", "node"] as const) {
   test(`kill -9 of ${victim} alone ends the server of npm run serve, in good order`, async () => {
     const place = new Scene(`serve-kill-${victim}`);
+    closing.push(place);
     const { npm, node, server, url } = await underNpm(place);
     place.atEnd(() => {
       for (const pid of [node, server]) if (runs(pid)) process.kill(pid, "SIGKILL");
@@ -104,7 +108,6 @@ for (const victim of ["npm", "node"] as const) {
     expect(await fetch(`${url}/health`).catch(() => "refused")).toBe("refused");
     // An orderly end, not a crash: clients were told and the ledger was closed.
     expect(npm.err).toContain('"message":"stopped"');
-    await place.close();
   }, 90_000);
 }
 
