@@ -34,9 +34,8 @@ export class EventStreams {
 
   /** Ends streams whose token was rotated. */
   sweep(): void {
-    for (const stream of this.#open) {
-      if (!this.#context.tokens.stillValid(stream.identity)) stream.end();
-    }
+    const stillValid = this.#context.tokens.validity();
+    for (const stream of this.#open) if (!stillValid(stream.identity)) stream.end();
   }
 
   closeAll(): void {

@@ -1,9 +1,20 @@
-/** One open WebSocket: who it is, how far it has been told, how it takes what it is sent. Small: there may be many. */
+/**
+ * One open WebSocket: who it is, how far it has been told, how it takes what it is sent. Small, and without anything
+ * that runs by itself: there may be many, and most of them only wait.
+ */
 import type { ServerWebSocket } from "bun";
 import { type Delivery, Subscriber } from "./feed.ts";
 import type { Identity } from "./tokens.ts";
 
 export type Socket = ServerWebSocket<SocketClient>;
+
+/** What a client tells the door that opened it; one object for all clients. */
+export interface SocketOwner {
+  /** Something it was sent waits in memory: its reader may be slow, or gone. */
+  waiting(socket: Socket): void;
+  /** The journal could not be read for it. */
+  failed(socket: Socket, error: unknown): void;
+}
 
 export class SocketClient extends Subscriber {
   readonly identity: Identity;
@@ -11,17 +22,13 @@ export class SocketClient extends Subscriber {
   inFlight = 0;
   refusals = 0;
   closing = false;
+  readonly #owner: SocketOwner;
   #socket: Socket | null = null;
-  readonly #onFail: (socket: Socket, error: unknown) => void;
-  /** What waited and how far the reader was when last looked at, and since when neither has moved. */
-  #waiting = 0;
-  #seen = 0;
-  #stalledSince = 0;
 
-  constructor(identity: Identity, onFail: (socket: Socket, error: unknown) => void) {
+  constructor(identity: Identity, owner: SocketOwner) {
     super();
     this.identity = identity;
-    this.#onFail = onFail;
+    this.#owner = owner;
   }
 
   opened(socket: Socket): void {
@@ -32,25 +39,26 @@ export class SocketClient extends Subscriber {
     if (this.closing || this.#socket === null) return "gone";
     // -1: taken but waiting in memory; 0: dropped, the connection is on its way out.
     const sent = this.#socket.send(text);
-    return sent > 0 ? "taken" : sent === -1 ? "full" : "gone";
+    if (sent > 0) return "taken";
+    if (sent === 0) return "gone";
+    this.#owner.waiting(this.#socket);
+    return "full";
+  }
+
+  /** An answer to a command; unlike events these may queue, up to the runtime's own limit. */
+  answer(text: string): void {
+    if (this.#socket?.send(text) === -1) this.#owner.waiting(this.#socket);
   }
 
   burst(deliveries: () => void): void {
-    this.#socket?.cork(deliveries);
+    const socket = this.#socket;
+    if (socket === null) return;
+    socket.cork(deliveries);
+    // Within a cork a send does not know yet what will have to wait.
+    if (socket.getBufferedAmount() > 0) this.#owner.waiting(socket);
   }
 
   fail(error: unknown): void {
-    if (this.#socket !== null) this.#onFail(this.#socket, error);
-  }
-
-  /** Whether nothing was taken off the socket for `limitMs` although something waits. */
-  stalled(now: number, limitMs: number): boolean {
-    const waiting = this.#socket?.getBufferedAmount() ?? 0;
-    // As many bytes as before may be others by now: the cursor tells.
-    const moved = this.cursor !== this.#seen || waiting < this.#waiting || this.#waiting === 0;
-    if (waiting === 0 || moved) this.#stalledSince = now;
-    this.#waiting = waiting;
-    this.#seen = this.cursor;
-    return waiting > 0 && now - this.#stalledSince >= limitMs;
+    if (this.#socket !== null) this.#owner.failed(this.#socket, error);
   }
 }

@@ -121,7 +121,8 @@ async function perform(
     case "complete":
       return useCase(context, identity, "complete", completeRequest(command), camelCase);
     default:
-      return useCase(context, identity, command.type, command.request);
+      // Its schema holds the request's own: it is checked already.
+      return runUseCase(context, identity, command.type, command.request);
   }
 }
 
@@ -130,11 +131,21 @@ async function useCase(
   identity: Identity,
   name: UseCaseName,
   request: unknown,
-  rename?: (field: string) => string,
+  rename: (field: string) => string,
 ): Promise<Record<string, unknown>> {
-  const { access, request: schema, run } = USE_CASES[name];
+  const { access, request: schema } = USE_CASES[name];
   checkAccess(access, identity.role, context.config.agentMayApprove);
-  const parsed = check(schema, request, "Command", rename);
-  const answer = await run(context.desk, parsed, identity.role);
-  return answer as Record<string, unknown>;
+  return runUseCase(context, identity, name, check(schema, request, "Command", rename));
+}
+
+/** @param request as the use case's schema gives it */
+async function runUseCase(
+  context: Context,
+  identity: Identity,
+  name: UseCaseName,
+  request: unknown,
+): Promise<Record<string, unknown>> {
+  const { access, run } = USE_CASES[name];
+  checkAccess(access, identity.role, context.config.agentMayApprove);
+  return (await run(context.desk, request, identity.role)) as Record<string, unknown>;
 }

@@ -6,8 +6,9 @@ import type { WebSocketHandler } from "bun";
 import { ReviewError } from "../protocol/errors.ts";
 import { CLOSE } from "./close-codes.ts";
 import type { Context } from "./context.ts";
-import { type Socket, SocketClient } from "./socket-client.ts";
+import { type Socket, SocketClient, type SocketOwner } from "./socket-client.ts";
 import { failed, runCommand } from "./socket-commands.ts";
+import { Stalls } from "./stalls.ts";
 import type { Identity } from "./tokens.ts";
 
 /** Commands refused for their number before the socket is closed. */
@@ -16,6 +17,11 @@ const MOST_REFUSALS = 1000;
 export class Sockets {
   readonly #context: Context;
   readonly #open = new Set<Socket>();
+  readonly #stalls = new Stalls();
+  readonly #owner: SocketOwner = {
+    waiting: (socket) => this.#stalls.watch(socket),
+    failed: (socket, error) => this.#failed(socket, error),
+  };
   readonly handler: WebSocketHandler<SocketClient>;
 
   constructor(context: Context) {
@@ -38,7 +44,7 @@ export class Sockets {
 
   /** What an upgraded connection carries from its first moment. */
   client(identity: Identity): SocketClient {
-    return new SocketClient(identity, this.#failed);
+    return new SocketClient(identity, this.#owner);
   }
 
   get size(): number {
@@ -47,13 +53,13 @@ export class Sockets {
 
   /** Closes sockets whose token was rotated and cuts those that stopped reading. */
   sweep(now: number): void {
+    const stillValid = this.#context.tokens.validity();
     for (const socket of this.#open) {
-      if (socket.data.closing) continue;
-      if (!this.#context.tokens.stillValid(socket.data.identity)) {
-        this.#close(socket, CLOSE.tokenRevoked, "token revoked");
-      } else if (socket.data.stalled(now, this.#context.limits.stallMs)) {
-        this.#close(socket, CLOSE.tooSlow, "too slow: subscribe since the last seq");
-      }
+      const { closing, identity } = socket.data;
+      if (!closing && !stillValid(identity)) this.#close(socket, CLOSE.tokenRevoked, "token revoked");
+    }
+    for (const socket of this.#stalls.stalled(now, this.#context.limits.stallMs)) {
+      if (!socket.data.closing) this.#close(socket, CLOSE.tooSlow, "too slow: subscribe since the last seq");
     }
   }
 
@@ -69,6 +75,7 @@ export class Sockets {
 
   #closed(socket: Socket): void {
     this.#open.delete(socket);
+    this.#stalls.forget(socket);
     socket.data.closing = true;
     this.#context.feed.remove(socket.data);
     this.#context.connections.sockets -= 1;
@@ -116,10 +123,10 @@ export class Sockets {
     // At most three bytes of UTF-8 for one UTF-16 unit: counted only where it can matter.
     if (text.length * 3 > limit && Buffer.byteLength(text) > limit) {
       const message = `The answer is over ${limit} bytes: ask for a smaller page, or over HTTP`;
-      socket.send(failed(id, new ReviewError("payload_too_large", message)));
+      socket.data.answer(failed(id, new ReviewError("payload_too_large", message)));
       return;
     }
-    socket.send(text);
+    socket.data.answer(text);
   }
 
   #refuse(socket: Socket, seconds: number): void {
@@ -131,13 +138,13 @@ export class Sockets {
     const error = new ReviewError("rate_limited", `Too many commands; try again in ${seconds} s`, {
       details: { retry_after: seconds },
     });
-    socket.send(failed(undefined, error));
+    socket.data.answer(failed(undefined, error));
   }
 
-  #failed = (socket: Socket, error: unknown): void => {
+  #failed(socket: Socket, error: unknown): void {
     this.#context.log.error("journal could not be read", { error });
     this.#close(socket, CLOSE.serverError, "journal could not be read");
-  };
+  }
 
   #close(socket: Socket, code: number, reason: string): void {
     socket.data.closing = true;

@@ -17,8 +17,8 @@ export interface Identity {
 export interface Tokens {
   /** The identity behind a presented token, or null. Takes the same time whatever is presented. */
   identify(presented: string | null): Identity | null;
-  /** Whether a token that was accepted earlier still is. */
-  stillValid(identity: Identity): boolean;
+  /** Tells of tokens that were accepted earlier whether they still are. Looks at the file once, however many are asked. */
+  validity(): (identity: Identity) => boolean;
   /**
    * Proof of knowing each developer token's hash at each of these addresses, for clients that will not send a token to
    * a stranger. A client computes it for the address its connection goes to, so that a process that listens elsewhere
@@ -72,11 +72,16 @@ export function openTokens(stateDir: string, onProblem: (error: unknown) => void
       }
       return found === null || presented === null ? null : found.identity;
     },
-    stillValid(identity) {
+    validity() {
       refresh();
-      return known.some(
-        (one) => one.identity.sha256 === identity.sha256 && one.identity.role === identity.role,
-      );
+      const now = known;
+      // Identities are shared by all that one token opened, and stay the same objects until the file changes.
+      return (identity) =>
+        now.some(
+          (one) =>
+            one.identity === identity ||
+            (one.identity.sha256 === identity.sha256 && one.identity.role === identity.role),
+        );
     },
     proofs(nonce, addresses) {
       refresh();

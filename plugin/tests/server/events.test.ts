@@ -2,8 +2,9 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { connect as tcp } from "node:net";
 import { type Client, connect } from "./client.ts";
-import { handshake, OP, rawSocket } from "./frames.ts";
-import { Place, until } from "./place.ts";
+import { frame, handshake, OP, rawSocket } from "./frames.ts";
+import { write } from "./git.ts";
+import { AgentRepository, Place, until } from "./place.ts";
 
 setDefaultTimeout(30_000);
 
@@ -166,6 +167,30 @@ describe("disconnects", () => {
     await again.command({ type: "subscribe", since: got.length });
     await until(() => got.length + again.events.length === 1500, "the rest", 20_000);
     expect(Bun.hash([...got, ...again.events].join())).toBe(Bun.hash(at.journal().join()));
+    await at.stop();
+  }, 60_000);
+
+  test("answers that nobody takes off the socket are a stall too; a socket that only waits is none", async () => {
+    const limits = { stallMs: 300, sweepMs: 50, closeGraceMs: 3000, messageBytes: 4 * 1024 * 1024 };
+    const at = await Place.open({ limits });
+    const repository = await AgentRepository.add(at);
+    write(repository.dir, { "big.txt": "b".repeat(524_288) });
+    const { id } = await repository.publishAsItIs("A big file");
+    const idle = await connect(at);
+    const stalled = await rawSocket(at.port, at.developer);
+    stalled.socket.pause();
+    const command = { type: "content", suggestionId: id, file: "big.txt", side: "proposed" };
+    // Some 17 MB: more than the kernel holds for it.
+    for (let i = 0; i < 24; i++) stalled.write(frame(JSON.stringify({ ...command, id: i })));
+    await until(
+      async () => (await at.ask("/health")).body.wsClients === 1,
+      "the stalled one dropped",
+      20_000,
+    );
+    expect((await at.ask("/metrics")).text).toContain('closed_total{reason="too slow');
+    expect((await idle.command({ type: "ping" })).success).toBe(true);
+    stalled.socket.destroy();
+    idle.close();
     await at.stop();
   }, 60_000);
 

@@ -7,10 +7,11 @@ const place = process.argv[2] === "ours" ? await Place.open({ limits: { maxSocke
 const port = place?.port ?? bareServer().port;
 console.log(JSON.stringify({ port, token: place?.developer ?? "none" }));
 createInterface({ input: process.stdin }).on("line", async () => {
-  // What opening left behind is not what an idle client costs; one collection does not find all of it.
-  for (let i = 0; i < 4; i++) {
+  // What opening left behind is not what an idle client costs; one collection does not find all of it. Long enough for
+  // whatever a server does by itself while its clients wait.
+  for (let i = 0; i < 8; i++) {
     Bun.gc(true);
-    await Bun.sleep(100);
+    await Bun.sleep(200);
   }
   console.log(process.memoryUsage.rss());
 });
