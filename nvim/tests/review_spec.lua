@@ -459,6 +459,73 @@ describe("the floating review", function()
     t.eq(s:lua([[return #vim.split(vim.trim(vim.fn.getreg('"')), "\n")]]), 2)
   end)
 
+  it("colours by syntax and by word, and keeps colours for what is near the screen only", function()
+    server = real.start({ ["long.lua"] = "return 1\n" })
+    local long = { "-- a remark", "return 1" }
+    for i = 3, 4000 do
+      long[i] = ('local value_%d = "text"'):format(i)
+    end
+    suggestion = server:publish({ ["long.lua"] = table.concat(long, "\n") .. "\n" }, "Long")
+    open_nvim({ file = "long.lua" })
+    review()
+    -- Groups of the marks on the first line that holds a text, and how many rows have marks.
+    local groups = [[
+      local row = vim.fn.search(..., "cnw") - 1
+      local out, count = {}, 0
+      for _, name in ipairs({ "suggestion-review.view", "suggestion-review.view.headers" }) do
+        local namespace = vim.api.nvim_create_namespace(name)
+        for _, mark in ipairs(vim.api.nvim_buf_get_extmarks(0, namespace, 0, -1, { details = true })) do
+          count = count + (mark[4].line_hl_group and 1 or 0)
+        end
+        local here = { row, 0 }
+        for _, mark in ipairs(vim.api.nvim_buf_get_extmarks(0, namespace, here, { row, -1 }, { details = true })) do
+          out[mark[4].line_hl_group or mark[4].hl_group or "?"] = true
+        end
+      end
+      return { out, count }
+    ]]
+    local comment = s:lua(groups, "^-- a remark")[1]
+    t.ok(comment.SuggestionReviewAdd and comment["@comment.lua"], vim.inspect(comment))
+    -- What one has not seen has no marks; what one comes to gets them; what one leaves far behind loses them.
+    t.eq(s:lua(groups, "value_3999 ")[1], {})
+    s:type("G")
+    t.wait(function()
+      return s:lua(groups, "value_3999 ")[1]["@string.lua"]
+    end)
+    for _ = 1, 120 do
+      s:lua([[vim.cmd("normal! 30k") vim.cmd.redraw()]])
+    end
+    local _, count = unpack(s:lua(groups, "value_5 "))
+    t.ok(count > 100 and count < 2000, ("%d rows have marks"):format(count))
+    s:type("g", "g")
+    t.wait(function()
+      return s:lua(groups, "^-- a remark")[1]["@comment.lua"]
+    end)
+  end)
+
+  it("follows a change of colour scheme", function()
+    begin()
+    review()
+    s:wait("+ ", true)
+    local function marks()
+      return s:lua([[
+        local namespace = vim.api.nvim_create_namespace("suggestion-review.view")
+        local count = 0
+        for _, mark in ipairs(vim.api.nvim_buf_get_extmarks(0, namespace, 0, -1, { details = true })) do
+          count = count + (mark[4].hl_group == "@variable.lua" and 1 or 0)
+        end
+        return count
+      ]])
+    end
+    -- In the default colours a variable looks like any text, so nothing is drawn for it.
+    t.eq(marks(), 0)
+    s:lua([[vim.cmd.colorscheme("habamax") vim.api.nvim_set_hl(0, "@variable", { fg = "#ff00ff" })
+      vim.api.nvim_exec_autocmds("ColorScheme", {})]])
+    t.wait(function()
+      return marks() > 0
+    end)
+  end)
+
   it("lists the hunks in the quickfix window", function()
     begin()
     review()

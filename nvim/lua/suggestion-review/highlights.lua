@@ -106,6 +106,31 @@ local function define()
   vim.api.nvim_set_hl(0, "SuggestionReviewDeleteWord", { link = "DiffText", default = true })
 end
 
+---@type table<string, boolean>
+local shown = {}
+
+--- Whether a group of syntax looks different from plain text in the review's windows. In most colour schemes most
+--- captures (variables, brackets) do not, and drawing those is half of what colours cost.
+---@param group string
+---@return boolean
+function M.shows(group)
+  local text = vim.o.termguicolors and "fg" or "ctermfg"
+  local key = text .. group
+  local known = shown[key]
+  if known == nil then
+    local own = resolved(group)
+    own.cterm, own[text == "fg" and "ctermfg" or "fg"] = nil, nil
+    local plain = resolved("SuggestionReviewNormal")[text] or resolved("Normal")[text]
+    known = next(own) ~= nil and (own[text] ~= plain or vim.tbl_count(own) > 1)
+    -- Where changed lines have a text colour of their own, plain text is a colour as well.
+    for _, line in ipairs({ "SuggestionReviewAdd", "SuggestionReviewDelete" }) do
+      known = known or (resolved(line)[text] or plain) ~= plain
+    end
+    shown[key] = known
+  end
+  return known
+end
+
 local ready = false
 
 --- Defines the groups once, and again whenever the colour scheme changes.
@@ -117,7 +142,10 @@ function M.ensure()
   define()
   vim.api.nvim_create_autocmd("ColorScheme", {
     group = vim.api.nvim_create_augroup("suggestion-review.highlights", {}),
-    callback = define,
+    callback = function()
+      shown = {}
+      define()
+    end,
   })
 end
 

@@ -176,11 +176,12 @@ local function winbar(float, side, width)
 end
 
 ---@param win integer
-local function window_options(win)
+---@param buf integer
+local function window_options(win, buf)
   local wo = vim.wo[win]
   wo.number, wo.relativenumber = false, false
   wo.signcolumn, wo.foldcolumn = "no", "0"
-  wo.statuscolumn = render.COLUMN
+  wo.statuscolumn = render.statuscolumn(buf)
   wo.wrap, wo.spell = false, false
   -- A line that goes on beyond the window says so.
   wo.list, wo.listchars = true, "tab:  ,extends:›,precedes:‹"
@@ -444,7 +445,7 @@ local function open_windows(float)
       zindex = 45,
     })
     float.bufs[i], float.wins[i] = buf, win
-    window_options(win)
+    window_options(win, buf)
     if side_by_side then
       vim.wo[win].scrollbind, vim.wo[win].cursorbind = true, true
     end
@@ -529,6 +530,9 @@ local function show_file(float, index)
   end
 end
 
+--- Hunks whose colours are worked out before one gets there: those below more than those above.
+local BEHIND, AHEAD = 1, 5
+
 --- Works out the colours of the neighbouring hunks while nothing else is to do.
 ---@param float SuggestionReview.Floating
 local function look_ahead(float)
@@ -543,10 +547,13 @@ local function look_ahead(float)
     end
     local session = float.session
     local file = session.files[float.file]
-    for index = math.max(file.first, session.index - 1), math.min(file.last, session.index + 4) do
-      local view = render.view(float.bufs[1])
-      if view then
-        render.prepare(view, rows_of.block_of(session.hunks[index]))
+    local first = float.header_row[math.max(file.first, session.index - BEHIND)]
+    local after = float.header_row[session.index + AHEAD + 1]
+    for _, buf in ipairs(float.bufs) do
+      local view = render.view(buf)
+      if view and first then
+        -- A hunk may be as long as a file.
+        render.prepare(view, first, math.min(after and after - 1 or #view.rows, first + 200))
       end
     end
   end)
@@ -625,8 +632,20 @@ function M.open(session)
         arrange(float)
         draw_bars(float)
         draw_panel(float)
+        for _, buf in ipairs(float.bufs) do
+          render.redraw(buf)
+        end
       end
     end,
+  })
+  vim.api.nvim_create_autocmd("ColorScheme", {
+    group = float.group,
+    -- Later than the groups are defined anew: which colours are worth a mark depends on them.
+    callback = vim.schedule_wrap(function()
+      for _, buf in ipairs(float.bufs) do
+        render.redraw(buf)
+      end
+    end),
   })
   vim.api.nvim_create_autocmd("WinClosed", {
     group = float.group,

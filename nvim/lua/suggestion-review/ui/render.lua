@@ -1,5 +1,6 @@
---- Draws rows: text once per change, colours only for what is on the screen (a decoration provider), line numbers and
---- the +/- marks in 'statuscolumn', which Neovim asks for line by line as well.
+--- Draws rows: text once per change; colours as marks that stay, for what comes into view and a little around, so that
+--- scrolling and jumping draw without calling back; line numbers and the +/- marks in 'statuscolumn'.
+local highlights = require("suggestion-review.highlights")
 local rows_of = require("suggestion-review.ui.rows")
 local syntax = require("suggestion-review.ui.syntax")
 local text_of = require("suggestion-review.ui.text")
@@ -15,98 +16,174 @@ local M = {}
 ---@field number_width integer
 ---@field word_diff boolean
 ---@field treesitter boolean
+---@field marked table<integer, string> rows that have their marks, with what 'statuscolumn' shows beside them
+---@field count integer of those
+---@field thinning? boolean some of them are about to go
 
 ---@type table<integer, SuggestionReview.View>
 local views = {}
 
 local namespace = vim.api.nvim_create_namespace("suggestion-review.view")
+--- Headers have a place of their own: their mark is the row's number, so that one can be set anew.
+local headers = vim.api.nvim_create_namespace("suggestion-review.view.headers")
 local LINE = { old = "SuggestionReviewDelete", new = "SuggestionReviewAdd" }
 local WORD = { old = "SuggestionReviewDeleteWord", new = "SuggestionReviewAddWord" }
 local SIGN = { old = "-", new = "+" }
 local SIGN_GROUP = { old = "SuggestionReviewDeleteSign", new = "SuggestionReviewAddSign" }
+
+--- Rows with marks beyond which those far from the screen are let go: a mark costs memory.
+local KEEP = 1500
 
 ---@param buf integer
 ---@param row integer 0-based
 ---@param chunks table
 local function overlay(buf, row, chunks)
   vim.api.nvim_buf_set_extmark(buf, namespace, row, 0, {
-    ephemeral = true,
     virt_text = chunks,
     virt_text_pos = "overlay",
     hl_mode = "combine",
   })
 end
 
+--- As many cells as the screen can have: what an overlay fills is cut at the window's edge.
+---@param char string
+local function fill(char)
+  return char:rep(vim.o.columns)
+end
+
 ---@param view SuggestionReview.View
 ---@param row integer 0-based
-local function draw(view, row)
+local function mark_header(view, row)
+  vim.api.nvim_buf_set_extmark(view.buf, headers, row, 0, {
+    id = row + 1,
+    virt_text = M.header(view, view.rows[row + 1]),
+    virt_text_pos = "overlay",
+    hl_mode = "combine",
+  })
+end
+
+--- Where a row's line stands in its side of the block: before the change, in it or after it.
+---@param row SuggestionReview.Row
+---@return integer
+local function place_in_block(row)
+  if row.kind ~= "context" then
+    return row.nth
+  end
+  local block = row.block
+  ---@cast block SuggestionReview.Block
+  local hunk = block.hunk
+  local first = hunk.old_count == 0 and hunk.old_start + 1 or hunk.old_start
+  return row.old < first and row.old - first + 1 or row.old - (first + #block.old) + 1 + #block.new
+end
+
+---@param buf integer
+---@param row integer 0-based
+---@param spans table[] { from, to, group? }
+---@param group string|nil
+---@param priority integer
+local function mark_spans(buf, row, spans, group, priority)
+  for _, span in ipairs(spans) do
+    if not group and not highlights.shows(span[3]) then
+      goto continue
+    end
+    vim.api.nvim_buf_set_extmark(buf, namespace, row, span[1], {
+      end_row = row,
+      end_col = span[2],
+      hl_group = group or span[3],
+      priority = priority,
+      strict = false,
+    })
+    ::continue::
+  end
+end
+
+---@param number integer|nil
+---@param width integer
+local function pad(number, width)
+  local text = number and tostring(number) or ""
+  return (" "):rep(width - #text) .. text
+end
+
+--- What 'statuscolumn' shows beside a row, but for the bar at the current hunk.
+---@param view SuggestionReview.View
+---@param row SuggestionReview.Row|false|nil
+---@return string
+local function beside(view, row)
+  local width = view.number_width
+  local numbers = (view.side == "both" and 2 or 1) * (width + 1)
+  if not row then
+    return (" "):rep(numbers + 2)
+  elseif row.kind == "header" then
+    return "%#SuggestionReviewRule#" .. ("─"):rep(numbers + 1) .. " "
+  elseif row.kind == "gap" then
+    return "%#SuggestionReviewGap#" .. (" "):rep(numbers) .. "⋯ "
+  elseif row.kind == "note" then
+    return "%#SuggestionReviewNumber#" .. (" "):rep(numbers + 2)
+  end
+  local shown
+  if view.side == "both" then
+    shown = pad(row.old, width) .. " " .. pad(row.new, width)
+  else
+    shown = pad(view.side == "old" and row.old or (view.side == "new" and row.new) or nil, width)
+  end
+  local sign = SIGN[row.kind]
+  return ("%%#SuggestionReviewNumber#%s %s "):format(
+    shown,
+    sign and ("%%#%s#%s"):format(SIGN_GROUP[row.kind], sign) or " "
+  )
+end
+
+---@param view SuggestionReview.View
+---@param row integer 0-based
+local function mark(view, row)
   local one = view.rows[row + 1]
   local buf = view.buf
-  if one == false then
-    return overlay(buf, row, { { ("╱"):rep(400), "SuggestionReviewFiller" } })
-  elseif not one then
+  if one == nil or view.marked[row] then
     return
   end
-  if one.kind == "header" then
-    return overlay(buf, row, M.header(view, one))
+  view.marked[row] = beside(view, one)
+  view.count = view.count + 1
+  if one == false then
+    return overlay(buf, row, { { fill("╱"), "SuggestionReviewFiller" } })
+  elseif one.kind == "header" then
+    return mark_header(view, row)
   elseif one.kind == "gap" then
+    vim.api.nvim_buf_set_extmark(buf, namespace, row, 0, { line_hl_group = "SuggestionReviewGap" })
     return overlay(buf, row, {
       { ("%s unchanged "):format(text_of.count(one.gap, "line")), "SuggestionReviewGap" },
-      { (" "):rep(400), "SuggestionReviewGap" },
     })
   elseif one.kind == "note" then
     return overlay(buf, row, one.chunks)
   end
   local kind = one.kind
   if LINE[kind] then
-    vim.api.nvim_buf_set_extmark(buf, namespace, row, 0, {
-      ephemeral = true,
-      end_row = row + 1,
-      end_col = 0,
-      hl_group = LINE[kind],
-      hl_eol = true,
-      priority = 10,
-      strict = false,
-    })
+    vim.api.nvim_buf_set_extmark(buf, namespace, row, 0, { line_hl_group = LINE[kind], priority = 10 })
   end
   local block = one.block
   if block and view.treesitter and #one.text > 0 then
-    local side = kind == "old" and "old" or "new"
-    local spans = syntax.of_block(block, side, view.file)
-    if spans then
-      local at = one.nth
-      if kind == "context" then
-        at = one.context_at
-        if not at then
-          -- Where this context line stands in the block: before the change or after it.
-          local hunk = block.hunk
-          local first = hunk.old_count == 0 and hunk.old_start + 1 or hunk.old_start
-          at = one.old < first and one.old - first + 1 or one.old - (first + #block.old) + 1 + #block.new
-          one.context_at = at
-        end
-      end
-      for _, span in ipairs(spans[at] or {}) do
-        vim.api.nvim_buf_set_extmark(buf, namespace, row, span[1], {
-          ephemeral = true,
-          end_row = row,
-          end_col = span[2],
-          hl_group = span[3],
-          priority = 100,
-          strict = false,
-        })
-      end
-    end
+    local spans = syntax.of_block(block, kind == "old" and "old" or "new", view.file)
+    mark_spans(buf, row, spans and spans[place_in_block(one)] or {}, nil, 100)
   end
   if view.word_diff and block and LINE[kind] then
-    for _, span in ipairs(rows_of.words(block, kind, one.nth)) do
-      vim.api.nvim_buf_set_extmark(buf, namespace, row, span[1], {
-        ephemeral = true,
-        end_row = row,
-        end_col = span[2],
-        hl_group = WORD[kind],
-        priority = 120,
-        strict = false,
-      })
+    mark_spans(buf, row, rows_of.words(block, kind, one.nth), WORD[kind], 120)
+  end
+end
+
+--- Lets go of the marks that are far from a row.
+---@param view SuggestionReview.View
+---@param row integer 0-based
+local function thin_out(view, row)
+  local first, last = row - KEEP / 4, row + KEEP / 4
+  for _, ns in ipairs({ namespace, headers }) do
+    vim.api.nvim_buf_clear_namespace(view.buf, ns, 0, math.max(0, first))
+    vim.api.nvim_buf_clear_namespace(view.buf, ns, last, -1)
+  end
+  view.count = 0
+  for known in pairs(view.marked) do
+    if known < first or known >= last then
+      view.marked[known] = nil
+    else
+      view.count = view.count + 1
     end
   end
 end
@@ -141,22 +218,22 @@ function M.header(view, row)
   end
   if view.side == "new" then
     -- The left half has said it.
-    return { { ("─"):rep(400), "SuggestionReviewRule" } }
+    return { { fill("─"), "SuggestionReviewRule" } }
   end
-  chunks[#chunks + 1] = { " " .. ("─"):rep(400), current and state.group or "SuggestionReviewRule" }
+  chunks[#chunks + 1] = { " " .. fill("─"), current and state.group or "SuggestionReviewRule" }
   return chunks
 end
 
---- Works out the colours of a block before it comes into view.
+--- Marks rows before they come into view.
 ---@param view SuggestionReview.View
----@param block SuggestionReview.Block
-function M.prepare(view, block)
-  if view.treesitter then
-    syntax.of_block(block, "old", view.file)
-    syntax.of_block(block, "new", view.file)
+---@param first integer 1-based
+---@param last integer
+function M.prepare(view, first, last)
+  for row = first - 1, last - 1 do
+    mark(view, row)
   end
-  if view.word_diff then
-    rows_of.words(block, "new", 1)
+  if view.count > KEEP then
+    thin_out(view, first - 1)
   end
 end
 
@@ -168,73 +245,60 @@ local function start_provider()
   end
   provider = true
   vim.api.nvim_set_decoration_provider(namespace, {
-    on_win = function(_, _, buf)
-      return views[buf] ~= nil
-    end,
-    on_line = function(_, _, buf, row)
+    on_win = function(_, _, buf, first, last)
       local view = views[buf]
       if view then
-        draw(view, row)
+        for row = first, last do
+          mark(view, row)
+        end
+        if view.count > KEEP and not view.thinning then
+          -- Marks must not go while lines are being drawn.
+          view.thinning = true
+          vim.schedule(function()
+            view.thinning = false
+            if views[buf] == view and vim.api.nvim_buf_is_valid(buf) then
+              thin_out(view, first)
+            end
+          end)
+        end
       end
+      return false
     end,
   })
 end
 
----@param number integer|nil
----@param width integer
-local function pad(number, width)
-  local text = number and tostring(number) or ""
-  return (" "):rep(width - #text) .. text
-end
-
---- 'statuscolumn' of the review's windows.
+--- One line of the review's 'statuscolumn': what stands beside the row, behind a bar where it is of the current hunk.
+---@param buf integer
+---@param line integer
 ---@return string
-function M.column()
-  local buf = vim.api.nvim_win_get_buf(vim.g.statusline_winid or 0)
+function M.column(buf, line)
   local view = views[buf]
+  local row = view and view.rows[line]
   if not view then
     return ""
   end
-  local row = view.rows[vim.v.lnum]
-  local width = view.number_width
-  if not row or vim.v.virtnum ~= 0 then
-    return (" "):rep((view.side == "both" and 2 or 1) * (width + 1) + 3)
-  end
-  local bar = " "
+  local text = view.marked[line - 1] or beside(view, row)
   local session = view.session
-  if row.hunk and row.hunk == session.index then
-    bar = ("%%#%s#▌"):format(text_of.STATE[session.state_of(session.hunks[row.hunk])].group)
+  if not row or not row.hunk or row.hunk ~= session.index then
+    return " " .. text
   end
-  if row.kind == "header" then
-    local width_of_numbers = (view.side == "both" and 2 or 1) * (width + 1)
-    local group = bar == " " and "%#SuggestionReviewRule#" or ""
-    return bar .. group .. ("─"):rep(width_of_numbers + 1) .. " "
-  end
-  local numbers
-  if view.side == "both" then
-    numbers = pad(row.old, width) .. " " .. pad(row.new, width)
-  else
-    numbers = pad(view.side == "old" and row.old or (view.side == "new" and row.new) or nil, width)
-  end
-  if row.kind == "gap" then
-    return bar .. "%#SuggestionReviewGap#" .. (" "):rep(#numbers + 1) .. "⋯ "
-  elseif row.kind == "note" then
-    return bar .. "%#SuggestionReviewNumber#" .. (" "):rep(#numbers + 3)
-  end
-  local sign = SIGN[row.kind]
-  return ("%s%%#SuggestionReviewNumber#%s %s "):format(
-    bar,
-    numbers,
-    sign and ("%%#%s#%s"):format(SIGN_GROUP[row.kind], sign) or " "
-  )
+  local group = text_of.STATE[session.state_of(session.hunks[row.hunk])].group
+  return ("%%#%s#▌%s"):format(group, text)
 end
 
-M.COLUMN = "%{%v:lua.require'suggestion-review.ui.render'.column()%}"
+--- 'statuscolumn' of a window that shows a buffer of the review. Neovim asks for every line it draws: a short
+--- expression that finds its function at once is a third cheaper than one with require.
+---@param buf integer
+---@return string
+function M.statuscolumn(buf)
+  _G.SuggestionReviewColumn = M.column
+  return ("%%{%%v:lua.SuggestionReviewColumn(%d,v:lnum)%%}"):format(buf)
+end
 
 --- Gives a buffer its rows.
 ---@param view SuggestionReview.View
 function M.show(view)
-  require("suggestion-review.highlights").ensure()
+  highlights.ensure()
   start_provider()
   local lines = {}
   local highest = 0
@@ -245,7 +309,10 @@ function M.show(view)
     end
   end
   view.number_width = math.max(3, #tostring(highest))
+  view.marked, view.count = {}, 0
   views[view.buf] = view
+  vim.api.nvim_buf_clear_namespace(view.buf, namespace, 0, -1)
+  vim.api.nvim_buf_clear_namespace(view.buf, headers, 0, -1)
   vim.bo[view.buf].modifiable = true
   vim.api.nvim_buf_set_lines(view.buf, 0, -1, false, lines)
   vim.bo[view.buf].modifiable = false
@@ -269,18 +336,30 @@ function M.forget(buf)
   views[buf] = nil
 end
 
---- Draws lines again at the next redraw, text unchanged; without a range all that are on the screen.
+--- Draws lines again at the next redraw, text unchanged: states, and which hunk is the current one.
 ---@param buf integer
----@param first? integer 1-based
+---@param first? integer 1-based; without a range everything
 ---@param last? integer
 function M.redraw(buf, first, last)
-  if vim.api.nvim_buf_is_valid(buf) then
-    vim.api.nvim__redraw({
-      buf = buf,
-      range = { first and first - 1 or 0, last or -1 },
-      flush = false,
-    })
+  local view = views[buf]
+  if not view or not vim.api.nvim_buf_is_valid(buf) then
+    return
   end
+  if first then
+    if view.marked[first - 1] and view.rows[first] and view.rows[first].kind == "header" then
+      mark_header(view, first - 1)
+    end
+  else
+    -- What is out of sight is marked anew when it comes back.
+    vim.api.nvim_buf_clear_namespace(buf, namespace, 0, -1)
+    vim.api.nvim_buf_clear_namespace(buf, headers, 0, -1)
+    view.marked, view.count = {}, 0
+  end
+  vim.api.nvim__redraw({
+    buf = buf,
+    range = { first and first - 1 or 0, last or -1 },
+    flush = false,
+  })
 end
 
 return M
