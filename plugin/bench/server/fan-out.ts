@@ -29,17 +29,29 @@ async function measured(clients: number, rounds: number): Promise<Row> {
   const floor = await swarm(bare.port, "none", clients, frameLength(PAYLOAD));
   const text = "x".repeat(PAYLOAD);
   const times: { ours: number[]; floor: number[] } = { ours: [], floor: [] };
-  for (let round = 1; round <= WARM_UP + rounds; round++) {
+  const emit = async (round: number): Promise<number> => {
     const padding = PAYLOAD - length + String(10_000).length - String(round + 1).length;
-    at.emit("x".repeat(padding + "/bench".length - "/project".length));
-    const ourArrival = await ours.complete(round);
+    const { seq } = at.emit("x".repeat(padding + "/bench".length - "/project".length));
+    const took = (await ours.complete(round)) - told;
+    const bytes = at.journal(seq - 1)[0]?.length;
+    if (bytes !== PAYLOAD) throw new Error(`an event of ${bytes} bytes instead of ${PAYLOAD}`);
+    return took;
+  };
+  const broadcast = async (round: number): Promise<number> => {
     const from = clock();
     bare.broadcast(text);
-    const bareArrival = await floor.complete(round);
-    if (round <= WARM_UP) continue;
-    times.ours.push(ourArrival - told);
-    times.floor.push(bareArrival - from);
+    return (await floor.complete(round)) - from;
+  };
+  for (let round = 1; round <= WARM_UP + rounds; round++) {
+    // In turn, and each as often first, so that what else the machine does falls on both.
+    const sides = [
+      async () => void times.ours.push(await emit(round)),
+      async () => void times.floor.push(await broadcast(round)),
+    ];
+    if (round % 2 === 0) sides.reverse();
+    for (const side of sides) await side();
   }
+  for (const list of [times.ours, times.floor]) list.splice(0, WARM_UP);
   ours.stop();
   floor.stop();
   bare.stop();

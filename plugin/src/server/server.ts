@@ -84,6 +84,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     server = listen();
   } catch (error) {
     context.feed.stop();
+    context.lists.stop();
     if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
     throw await portTaken(config.host, config.port, tokens, error);
   }
@@ -115,6 +116,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     // Close frames are on their way; whoever has not taken them is cut.
     await Bun.sleep(sockets.size > 0 ? 50 : 0);
     context.feed.stop();
+    context.lists.stop();
     // The port is free at once, but after a close of ours the runtime's promise never settles (Bun 1.3.14 counts the
     // socket as pending for ever), and waiting on it alone would spin.
     await Promise.race([server.stop(true), Bun.sleep(STOP_MS)]);
