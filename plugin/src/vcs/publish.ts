@@ -91,7 +91,7 @@ export async function pin(
   let change = await chooseChange(jj, request.changeId);
   checkReviewable(change);
   if (change.description === "") {
-    await jj.aside(["describe", "--quiet", "-r", change.commit, "--message", request.description]);
+    await jj.aside(["describe", "--quiet", "-r", change.commit, `--message=${request.description}`]);
     await jj.updateStale();
     const [described] = await jj.commitsOf(change.changeId);
     if (described === undefined)

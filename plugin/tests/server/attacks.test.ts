@@ -304,21 +304,28 @@ describe("tokens", () => {
 });
 
 describe("floods", () => {
-  test("1,000 upgrades without a token: all refused, nobody else waits", async () => {
+  test("1,000 upgrades without a token: all refused, nobody waits longer than behind as many good ones", async () => {
     const before = (await at.ask("/health")).body.wsClients;
-    const pending: Promise<number>[] = [];
-    const waits: number[] = [];
-    for (let i = 0; i < 1000; i++) {
-      pending.push(upgrade({}, i % 2 === 0 ? null : "wrong"));
-      if (i % 100 !== 99) continue;
+    /** How long a good request takes behind a hundred upgrades. */
+    const behind = async (token: (i: number) => string | null, expected: number): Promise<number> => {
+      const pending = Array.from({ length: 100 }, (_, i) => upgrade({}, token(i)));
       const from = performance.now();
       expect((await at.ask("/suggestions")).status).toBe(200);
-      waits.push(performance.now() - from);
-      await Promise.all(pending.splice(0)).then((all) => expect(new Set(all)).toEqual(new Set([401])));
+      const wait = performance.now() - from;
+      expect(new Set(await Promise.all(pending))).toEqual(new Set([expected]));
+      return wait;
+    };
+    const waits: { flood: number[]; good: number[] } = { flood: [], good: [] };
+    for (let i = 0; i < 10; i++) {
+      waits.flood.push(await behind((n) => (n % 2 === 0 ? null : "wrong"), 401));
+      waits.good.push(await behind(() => at.developer, 101));
     }
-    console.log(`slowest good request during the flood: ${Math.max(...waits).toFixed(1)} ms`);
-    expect(Math.max(...waits)).toBeLessThan(1000);
-    expect((await at.ask("/health")).body.wsClients).toBe(before);
+    const [flood = 0, good = 0] = Object.values(waits).map((list) => list.sort((a, b) => a - b)[5]);
+    console.log(
+      `a good request behind 100 refusals ${flood.toFixed(1)} ms, behind 100 good ones ${good.toFixed(1)} ms`,
+    );
+    expect(flood / good).toBeLessThan(3);
+    await until(async () => (await at.ask("/health")).body.wsClients === before, "no socket left");
   });
 
   test("guesses on one connection meet 429 with Retry-After; a good token on it still passes", async () => {
@@ -349,29 +356,24 @@ describe("floods", () => {
     await other.stop();
   });
 
-  test("100 sockets that drip their headers are cut, and delay nobody meanwhile", async () => {
-    const from = performance.now();
+  test("100 sockets that drip their headers are cut, and everybody is answered meanwhile", async () => {
     const slow = await Promise.all(Array.from({ length: 100 }, () => rawConnect(at.port)));
     const drip = setInterval(() => {
       for (const { socket } of slow) if (!socket.destroyed) socket.write("X-A: b\r\n");
     }, 400);
     for (const { socket } of slow) socket.write("GET /health HTTP/1.1\r\n");
-    const waits: number[] = [];
-    while (slow.some(({ socket }) => !socket.destroyed) && performance.now() - from < 20_000) {
-      const asked = performance.now();
+    const open = () => slow.filter(({ socket }) => !socket.destroyed).length;
+    let answered = 0;
+    while (open() > 0) {
       expect((await at.ask("/health")).status).toBe(200);
-      waits.push(performance.now() - asked);
+      if (open() === slow.length) answered += 1;
       await Bun.sleep(50);
     }
     clearInterval(drip);
-    const open = slow.filter(({ socket }) => !socket.destroyed).length;
-    const seconds = (performance.now() - from) / 1000;
-    console.log(
-      `cut after ${seconds.toFixed(1)} s; slowest good request ${Math.max(...waits).toFixed(1)} ms`,
-    );
-    for (const { socket } of slow) socket.destroy();
-    expect([open, seconds < 15]).toEqual([0, true]);
-  }, 30_000);
+    expect(answered).toBeGreaterThan(0);
+    // They never got as far as an answer.
+    expect(slow.filter(({ received }) => received().includes("200 OK"))).toEqual([]);
+  }, 60_000);
 
   test("sockets are limited, the agent's more than the developer's", async () => {
     const other = await Place.open({ limits: { maxSockets: 6, maxAgentSockets: 2 } });
@@ -419,6 +421,7 @@ describe("ids and paths", () => {
         `/suggestions/${guess}`,
         `/suggestions/${guess}.patch`,
         `/suggestions/${guess}/hunks`,
+        `/suggestions/${guess}/content?file=a.ts&side=base`,
       ]) {
         const answer = await raw({ path: path.replace(/ /g, "%20") });
         expect([path, status(answer)]).toEqual([path, 404]);

@@ -189,14 +189,11 @@ describe("handshakes", () => {
 describe("idle sockets", () => {
   test("a client that answers no ping is dropped; one that does stays", async () => {
     const other = await Place.open({ limits: { socketIdleSeconds: 8 } });
-    const dead = await rawSocket(other.port, other.developer);
+    // The one that stays has been idle for longer.
     const alive = await connect(other);
-    const from = performance.now();
+    const dead = await rawSocket(other.port, other.developer);
     await dead.closed;
-    const seconds = (performance.now() - from) / 1000;
     expect(dead.frames().some(({ opcode }) => opcode === OP.ping)).toBe(true);
-    expect([seconds > 4, seconds < 20]).toEqual([true, true]);
-    await Bun.sleep(4000);
     expect((await alive.command({ type: "ping" })).success).toBe(true);
     expect((await other.ask("/health")).body.wsClients).toBe(1);
     alive.close();

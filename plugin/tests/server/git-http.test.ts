@@ -24,13 +24,14 @@ let hub: string;
 let url: string;
 let first: string;
 let hubName: string;
+let repository: AgentRepository;
 let published: { id: string };
 /** Hubs that the desk was told of. */
 const told: string[] = [];
 
 beforeAll(async () => {
   at = await Place.open();
-  const repository = await AgentRepository.add(at);
+  repository = await AgentRepository.add(at);
   // Narrower than the desk's own list, so that there are branches that may not be pushed to.
   at.desk.pushableRefs = () => ["refs/heads/main", "refs/heads/topic/*"];
   const follow = at.desk.hubChanged.bind(at.desk);
@@ -131,6 +132,12 @@ describe("pushing", () => {
     expect(told.at(-1)).toBe(hubName);
     await until(() => at.desk.get(published.id).base_moved, "base_moved");
     expect(at.journal().at(-1)).toContain('"type":"suggestion.base_moved"');
+    // Its repository is left alone until the agent is at a quiet moment, which outside opencode is its own call.
+    const known = () =>
+      repository.jj("log", "--no-graph", "-r", "remote_bookmarks()", "-T", "commit_id ++ '\\n'");
+    expect(known()).not.toContain(id);
+    expect((await at.ask("/settle", { body: {}, token: at.agent })).body.settled).toBe(true);
+    expect(known()).toContain(id);
   });
 
   test("a large pack, chunked, goes through in both directions without filling memory", async () => {

@@ -92,6 +92,19 @@ describe("text", () => {
     expect(at.logged.join("\n")).not.toContain("owned");
   });
 
+  test("a description that begins with dashes is text, never an option of jj's or git's", async () => {
+    for (const description of ["--upload-pack=x", "-f --delete main", "--help", "-"]) {
+      write(repository.dir, { "file.txt": description });
+      const { id } = await repository.publishAsItIs(description);
+      expect(at.desk.get(id).description).toBe(description);
+      await at.ask("/feedback/batch", { body: { suggestion_id: id, scope: { action: "accept" } } });
+      const done = await at.ask("/complete", { body: { suggestion_id: id, action: "finalize" } });
+      expect([description, done.status]).toEqual([description, 200]);
+      const message = await git().run(hubOf(id), "log", "-1", "--format=%B", done.body.commit);
+      expect(message.trim()).toBe(description);
+    }
+  });
+
   test("a hostile description becomes a tame bookmark and an exact commit message", async () => {
     const marker = join(at.stateDir, "ran");
     const descriptions = [
@@ -117,15 +130,6 @@ describe("text", () => {
     }
     expect(existsSync(marker)).toBe(false);
   });
-});
-
-// jj takes it for an option of its own as long as publish passes it as a separate argument.
-test.todo("a description that begins with dashes is published as it is", async () => {
-  for (const description of ["--upload-pack=x", "-f --delete main"]) {
-    write(repository.dir, { "file.txt": description });
-    const { id } = await repository.publishAsItIs(description);
-    expect(at.desk.get(id).description).toBe(description);
-  }
 });
 
 describe("paths", () => {
