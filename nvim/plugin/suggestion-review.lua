@@ -39,6 +39,7 @@ for _, name in ipairs({
   "redo",
   "comment",
   "resolve",
+  "compare",
   "revise",
   "close",
   "open_file",
@@ -58,6 +59,16 @@ end
 for _, map in ipairs(maps) do
   vim.keymap.set("n", ("<Plug>(suggestion-review-%s)"):format((map[1]:gsub("_", "-"))), function()
     require("suggestion-review")[map[2]]()
+  end)
+end
+-- Decisions: "." repeats them, and a selection decides its lines alone.
+for _, name in ipairs({ "accept", "reject" }) do
+  local plug = ("<Plug>(suggestion-review-%s)"):format(name)
+  vim.keymap.set("n", plug, function()
+    require("suggestion-review.ui.keys").press(name, false)
+  end)
+  vim.keymap.set("x", plug, function()
+    require("suggestion-review.ui.keys").press(name, true)
   end)
 end
 vim.keymap.set({ "n", "x" }, "<Plug>(suggestion-review-ask)", ":Suggest ask<CR>", { silent = true })

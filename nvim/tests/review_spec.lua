@@ -321,6 +321,29 @@ describe("the floating review", function()
     wait_file("lua/app.lua", APP)
   end)
 
+  it("takes <Plug> maps, with a selection and the dot", function()
+    begin({
+      settings = [[
+      vim.keymap.set({ "n", "x" }, "gA", "<Plug>(suggestion-review-accept)")
+      vim.keymap.set("n", "gN", "<Plug>(suggestion-review-next-file)")
+    ]],
+    })
+    review()
+    s:type("g", "A")
+    wait_states({ P, A, P, P, P, P, P })
+    at(3)
+    s:type(".")
+    wait_states({ P, A, A, P, P, P, P })
+    at(4)
+    s:type("V", "g", "A")
+    t.wait(function()
+      return #states() == 8
+    end)
+    t.eq(vim.list_slice(states(), 3, 5), { A, A, P })
+    s:type("g", "N")
+    s:wait("lua/greet.lua", true)
+  end)
+
   it("decides the selected lines of a hunk alone", function()
     begin()
     review()
@@ -609,6 +632,58 @@ describe("the floating review", function()
     s:type("]", "f")
     s:wait("new in revision 2", true)
     s:wait('return "hello there"', true)
+    -- The mark stays when one closes the review, and when one leaves Neovim.
+    s:type("q")
+    s:wait_lua([[return not require("suggestion-review").is_open()]])
+    review()
+    s:type("]", "f")
+    s:wait("new in revision 2", true)
+    s:type("q")
+    s:wait_lua([[return not require("suggestion-review").is_open()]])
+    s:restart()
+    s:wait_lua([[return #require("suggestion-review").list() > 0]], 10000)
+    review()
+    s:type("]", "f")
+    s:wait("new in revision 2", true)
+    t.eq(s:lua([[return vim.tbl_count(require("suggestion-review.review").session().fresh)]]), 1)
+  end)
+
+  it("shows what has become of a hunk that was rejected", function()
+    begin()
+    review()
+    s:type("n")
+    at(3)
+    s:type("D")
+    s:wait_lua([[return (_G.notes[#_G.notes] or ""):find("have not rejected", 1, true)]])
+    s:type("r")
+    s:wait("Reject because", true)
+    s:text("say which one is negative")
+    s:type("Enter")
+    wait_states({ P, P, R, P, P, P, P })
+    local better = replace(
+      NEW_APP,
+      '  if x < 0 or y < 0 then error("negative") end\n',
+      '  if x < 0 then error("x is negative") end\n  if y < 0 then error("y is negative") end\n'
+    )
+    local change = select(2, states()).jj_change_id
+    server:publish({ ["lua/app.lua"] = better }, "again", change)
+    s:wait_lua([[return require("suggestion-review.review").session().revision == 2]])
+    t.eq(states(), { P, P, P, P, P, P, P })
+    s:wait_lua([[
+      for i, hunk in ipairs(require("suggestion-review.review").session().hunks) do
+        if hunk.earlier then
+          require("suggestion-review.review").go(i)
+          return i
+        end
+      end
+    ]])
+    s:wait("you rejected this in revision 1: say which one is negative", true)
+    s:type("D")
+    s:wait("Rejected in revision 1", true)
+    golden("interdiff")
+    s:type("q")
+    s:wait_lua([[return vim.bo.filetype == "suggestion-review"]])
+    t.eq(states(), { P, P, P, P, P, P, P })
   end)
 
   it("stays when the server goes, refuses clearly, and goes on when it is back", function()

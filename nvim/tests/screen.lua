@@ -59,6 +59,7 @@ function M.start(opts)
     vim.fn.shellescape(self.socket),
     opts.file and vim.fn.shellescape(opts.file) or ""
   )
+  self.command = command
   tmux(self, {
     "new-session",
     "-d",
@@ -86,6 +87,12 @@ function M.start(opts)
   t.defer(function()
     self:stop()
   end)
+  self:attach()
+  return self
+end
+
+--- Waits for Neovim to be there.
+function Screen:attach()
   t.wait(function()
     return vim.uv.fs_stat(self.socket)
   end, 10000, "Neovim in tmux")
@@ -96,7 +103,20 @@ function M.start(opts)
   t.wait(function()
     return self:lua("return vim.v.vim_did_enter") == 1
   end, 10000, "Neovim's start")
-  return self
+end
+
+--- Leaves Neovim the way a person does and starts it again in the same place, with the same files.
+function Screen:restart()
+  tmux(self, { "set-option", "-g", "remain-on-exit", "on" })
+  local channel = self.channel
+  self.channel = nil
+  pcall(vim.rpcrequest, channel, "nvim_command", "qall!")
+  pcall(vim.fn.chanclose, channel)
+  t.wait(function()
+    return not vim.uv.fs_stat(self.socket)
+  end, 10000, "Neovim's end")
+  tmux(self, { "respawn-pane", "-k", self.command })
+  self:attach()
 end
 
 --- Runs Lua in it and returns its value.

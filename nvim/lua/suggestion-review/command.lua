@@ -124,6 +124,7 @@ local subcommands = {
   complete = plain("complete", "finalize the suggestion"),
   discard = plain("discard", "discard the suggestion"),
   resolve = plain("resolve", "resolve a conflict with your own edits"),
+  compare = plain("compare", "compare with what you rejected before"),
   next_pending = plain("next_pending", "next undecided hunk"),
   layout = plain("toggle_layout", "unified or side by side"),
   panel = plain("toggle_panel", "list of files"),

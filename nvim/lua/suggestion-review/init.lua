@@ -84,6 +84,7 @@ for _, name in ipairs({
   "redo",
   "comment",
   "resolve",
+  "compare",
   "complete",
   "discard",
   "open_file",

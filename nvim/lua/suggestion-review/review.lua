@@ -163,6 +163,10 @@ local function notes(hunk)
       ),
       "SuggestionReviewNotApplied"
     )
+    local key = require("suggestion-review.ui.keys").key("compare")
+    if key then
+      note(("  %s shows what has changed since"):format(key), "SuggestionReviewHint")
+    end
   end
   if hunk.decision then
     if hunk.decision.by == "agent" then
@@ -265,10 +269,6 @@ local function on_event(event)
       return store().fetch(session.id)
     end
     local newer = suggestion.revision > session.revision
-    local seen = {}
-    for _, hunk in ipairs(session.hunks) do
-      seen[hunk.digest] = true
-    end
     if suggestion.hunks ~= session.hunks then
       local at = session.hunks[session.index]
       take_hunks(suggestion)
@@ -280,10 +280,7 @@ local function on_event(event)
       end
       count()
       if newer then
-        session.fresh = {}
-        for _, hunk in ipairs(session.hunks) do
-          session.fresh[hunk.id] = not seen[hunk.digest] or nil
-        end
+        session.fresh = require("suggestion-review.seen").look(id, suggestion.revision, session.hunks)
         local left = #session.hunks - session.decided
         session.index = pending_from(session.index) or session.index
         tell(
@@ -368,7 +365,7 @@ local function start(suggestion, opts)
     layout = config.layout,
     sent = {},
     outcomes = {},
-    fresh = {},
+    fresh = require("suggestion-review.seen").look(suggestion.id, suggestion.revision, suggestion.hunks),
     notes = notes,
   }
   local this = session
@@ -1249,6 +1246,19 @@ function M.comment()
       end
     end)
   end)
+end
+
+--- Shows what the hunk has become since it was rejected.
+function M.compare()
+  local hunk = target()
+  if not hunk then
+    return
+  end
+  if not hunk.earlier then
+    return tell("You have not rejected this hunk in an earlier revision")
+  elseif not require("suggestion-review.ui.interdiff").open(hunk, session.revision) then
+    tell("This change has no text to compare", "warn")
+  end
 end
 
 --- Tries again to bring an accepted hunk into the file; where edits are in the way, shows both.

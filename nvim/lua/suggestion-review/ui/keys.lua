@@ -125,6 +125,13 @@ M.list = {
     group = "View",
   },
   {
+    name = "compare",
+    default = "D",
+    action = "compare",
+    text = "compare with what you rejected",
+    group = "View",
+  },
+  {
     name = "toggle_panel",
     default = "<Tab>",
     action = "toggle_panel",
@@ -240,6 +247,17 @@ function M.run(key, visual)
   review[key.action]()
 end
 
+--- Does what a key of the review does, "." included; for <Plug> maps.
+---@param name string
+---@param visual boolean
+function M.press(name, visual)
+  for _, key in ipairs(M.list) do
+    if key.name == name then
+      return M.run(key, visual)
+    end
+  end
+end
+
 --- Maps the keys in a buffer of ours.
 ---@param buf integer
 ---@param skip? table<string, true> names that are not mapped there
@@ -251,14 +269,14 @@ function M.map(buf, skip)
         M.run(key, false)
       end, { buffer = buf, nowait = true, silent = true, desc = "Review: " .. key.text })
       if key.visual then
-        vim.keymap.set(
-          "x",
-          lhs,
-          function()
-            M.run(key, true)
-          end,
-          { buffer = buf, nowait = true, silent = true, desc = "Review: " .. key.text .. " (selected lines)" }
-        )
+        vim.keymap.set("x", lhs, function()
+          M.run(key, true)
+        end, {
+          buffer = buf,
+          nowait = true,
+          silent = true,
+          desc = "Review: " .. key.text .. " (selected lines)",
+        })
       end
     end
   end

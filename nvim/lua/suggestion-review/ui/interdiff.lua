@@ -1,0 +1,144 @@
+--- What a hunk has become since the developer rejected it: the text that was rejected against the text proposed now.
+local diff = require("suggestion-review.diff")
+local text_of = require("suggestion-review.ui.text")
+
+local M = {}
+
+---@param text string a hunk's diff
+---@param latin1 boolean
+---@return { at: integer, old: string[], new: string[] }|nil sides, whole lines
+local function sides_of(text, latin1)
+  local parsed = diff.parse(latin1 and diff.latin1_to_bytes(text) or text)
+  if not parsed then
+    return
+  end
+  local sides = diff.sides(parsed)
+  local old, new = {}, {}
+  for _, part in ipairs({ "before", "old", "after" }) do
+    vim.list_extend(old, sides[part])
+  end
+  for _, part in ipairs({ "before", "new", "after" }) do
+    vim.list_extend(new, sides[part])
+  end
+  return { at = diff.zero_based(parsed.old_start, parsed.old_count), old = old, new = new }
+end
+
+--- The lines of a unified diff from what was rejected to what is proposed, without its header; empty when they are
+--- the same. Each side is shown with the unchanged lines around it that only the other one has.
+---@param hunk SuggestionReview.Hunk with `earlier`
+---@return string[]|nil lines nil where one of them is no text
+function M.lines(hunk)
+  local latin1 = hunk.encoding == "latin1"
+  local before, now = sides_of(hunk.earlier.diff, latin1), sides_of(hunk.diff, latin1)
+  if not before or not now then
+    return
+  end
+  -- Both are cut from files that may differ around the hunk; what is compared begins and ends at the same line.
+  local function ends(side)
+    return side.at + #side.old
+  end
+  local function widen(side, other)
+    local first = vim.list_slice(other.old, 1, math.max(0, math.min(#other.old, side.at - other.at)))
+    local last =
+      vim.list_slice(other.old, #other.old - math.max(0, math.min(#other.old, ends(other) - ends(side))) + 1)
+    local out = {}
+    for _, part in ipairs({ first, side.new, last }) do
+      vim.list_extend(out, part)
+    end
+    return out
+  end
+  local left, right = table.concat(widen(before, now)), table.concat(widen(now, before))
+  if left == right then
+    return {}
+  end
+  local compare = vim.text and vim.text.diff or vim.diff
+  local out = {}
+  for line in
+    vim.gsplit(compare(left, right, { ctxlen = 1000, algorithm = "histogram" }) --[[@as string]], "\n", {
+      plain = true,
+      trimempty = true,
+    })
+  do
+    if line:sub(1, 3) ~= "@@ " then
+      out[#out + 1] = line
+    end
+  end
+  return out
+end
+
+local GROUP =
+  { ["+"] = "SuggestionReviewAdd", ["-"] = "SuggestionReviewDelete", ["\\"] = "SuggestionReviewHint" }
+
+--- Shows it in a window of its own; `q` and <Esc> close it.
+---@param hunk SuggestionReview.Hunk
+---@param revision integer the one under review
+---@return integer|nil window
+function M.open(hunk, revision)
+  local lines = M.lines(hunk)
+  if not lines then
+    return
+  end
+  local earlier = hunk.earlier
+  ---@cast earlier SuggestionReview.Earlier
+  local shown, marks = {}, {}
+  local function put(text, group)
+    shown[#shown + 1] = text
+    if group then
+      marks[#marks + 1] = { #shown - 1, group }
+    end
+  end
+  if earlier.comment and earlier.comment ~= "" then
+    for line in vim.gsplit(vim.trim(earlier.comment), "\n", { plain = true }) do
+      put("» " .. text_of.plain(line), "SuggestionReviewComment")
+    end
+    put("")
+  end
+  if #lines == 0 then
+    put("It is the same text again.", "SuggestionReviewNotApplied")
+  end
+  for _, line in ipairs(lines) do
+    put(text_of.plain(line), GROUP[line:sub(1, 1)])
+  end
+  local buf = vim.api.nvim_create_buf(false, true)
+  vim.bo[buf].bufhidden = "wipe"
+  vim.api.nvim_buf_set_lines(buf, 0, -1, false, shown)
+  vim.bo[buf].modifiable = false
+  local namespace = vim.api.nvim_create_namespace("suggestion-review.interdiff")
+  for _, mark in ipairs(marks) do
+    vim.api.nvim_buf_set_extmark(buf, namespace, mark[1], 0, { line_hl_group = mark[2] })
+  end
+  local title = (" Rejected in revision %d → proposed in revision %d "):format(earlier.revision, revision)
+  local width = vim.api.nvim_strwidth(title) + 2
+  for _, line in ipairs(shown) do
+    width = math.max(width, vim.api.nvim_strwidth(line) + 1)
+  end
+  width = math.min(width, vim.o.columns - 4)
+  local height = math.max(1, math.min(#shown, vim.o.lines - 6))
+  local win = vim.api.nvim_open_win(buf, true, {
+    relative = "editor",
+    row = math.max(0, math.floor((vim.o.lines - height) / 2) - 1),
+    col = math.max(0, math.floor((vim.o.columns - width - 2) / 2)),
+    width = width,
+    height = height,
+    style = "minimal",
+    border = "rounded",
+    title = title,
+    footer = " q close ",
+    footer_pos = "right",
+    zindex = 60,
+  })
+  vim.wo[win].winhighlight = "Normal:SuggestionReviewNormal,FloatBorder:SuggestionReviewBorder"
+  vim.wo[win].wrap = false
+  local function close()
+    if vim.api.nvim_win_is_valid(win) then
+      vim.api.nvim_win_close(win, true)
+    end
+  end
+  for _, lhs in ipairs({ "q", "<Esc>", "<CR>" }) do
+    vim.keymap.set("n", lhs, close, { buffer = buf, nowait = true, desc = "Review: close" })
+  end
+  vim.api.nvim_create_autocmd("WinLeave", { buffer = buf, once = true, callback = vim.schedule_wrap(close) })
+  return win
+end
+
+return M
