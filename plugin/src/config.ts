@@ -7,6 +7,12 @@ import { join, resolve } from "node:path";
 import { z } from "zod";
 import { ReviewError } from "./protocol/errors.ts";
 
+/** A branch name; only a `*` at its end is a wildcard. Git's own rules for names are left to git. */
+const BranchPattern = z
+  .string()
+  .regex(/^(?!refs\/)[^\s*?[\\^~:]*\*?$/, "expected a branch name such as main or topic/*")
+  .min(1);
+
 const Port = z.coerce.number().int().min(0).max(65535);
 
 /** Options as a user writes them, in opencode's plugin tuple or under `suggestion_manager`. All optional. */
@@ -42,6 +48,12 @@ export const Options = z.strictObject({
         .optional()
         .describe("The shared branch that suggestions are based on; default: the hub's HEAD"),
       prefix: z.string().min(1).optional().describe("Prefix of the bookmarks; default suggestions/"),
+      push_branches: z
+        .array(BranchPattern)
+        .optional()
+        .describe(
+          'Branches of the hub the developer may push to over HTTP, such as "main" or "topic/*"; default all',
+        ),
     })
     .optional(),
   verify: z
@@ -72,7 +84,13 @@ export interface Config {
   stateDir: string;
   feedbackLog: string;
   autoSync: boolean;
-  sync: { remote: string | null; branch: string | null; base: string | null; prefix: string };
+  sync: {
+    remote: string | null;
+    branch: string | null;
+    base: string | null;
+    prefix: string;
+    pushBranches: string[];
+  };
   verify: { command: string | null; timeoutSeconds: number };
   agentMayApprove: boolean;
   allowedOrigins: string[];
@@ -124,6 +142,7 @@ export function loadConfig(options: unknown, env: Record<string, string | undefi
       branch: given.sync?.branch ?? null,
       base: given.sync?.base ?? null,
       prefix: given.sync?.prefix ?? "suggestions/",
+      pushBranches: given.sync?.push_branches ?? ["*"],
     },
     verify: { command: given.verify?.command ?? null, timeoutSeconds: given.verify?.timeout_seconds ?? 600 },
     agentMayApprove: given.agent_may_approve ?? false,

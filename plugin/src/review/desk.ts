@@ -406,7 +406,7 @@ export class Desk implements ReviewDesk {
 
   pushableRefs(hubName: string): string[] {
     const known = [...this.#hosts.values()].some(({ project }) => project.hubName === hubName);
-    return known ? ["refs/heads/*"] : [];
+    return known ? this.#config.sync.pushBranches.map((branch) => `refs/heads/${branch}`) : [];
   }
 
   async hubChanged(hubName: string): Promise<void> {

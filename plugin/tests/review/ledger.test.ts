@@ -226,6 +226,8 @@ describe("settings", () => {
     [{ port: "x" }, {}, "option port"],
     [{ sync: { branch: "" } }, {}, "option sync.branch"],
     [{ sync: { brnch: "a" } }, {}, "option sync"],
+    [{ sync: { push_branches: ["refs/heads/main"] } }, {}, "option sync.push_branches.0"],
+    [{ sync: { push_branches: ["to*pic"] } }, {}, "option sync.push_branches.0"],
     [{ verify: { timeout_seconds: 0 } }, {}, "option verify.timeout_seconds"],
     [{ log_level: "loud" }, {}, "option log_level"],
     [{}, { SUGGESTION_MANAGER_PORT: "none" }, "SUGGESTION_MANAGER_PORT"],

@@ -30,10 +30,8 @@ let published: { id: string };
 const told: string[] = [];
 
 beforeAll(async () => {
-  at = await Place.open();
+  at = await Place.open({ options: { sync: { push_branches: ["main", "topic/*"] } } });
   repository = await AgentRepository.add(at);
-  // Narrower than the desk's own list, so that there are branches that may not be pushed to.
-  at.desk.pushableRefs = () => ["refs/heads/main", "refs/heads/topic/*"];
   const follow = at.desk.hubChanged.bind(at.desk);
   at.desk.hubChanged = (name) => {
     told.push(name);
@@ -143,6 +141,9 @@ describe("pushing", () => {
   test("a large pack, chunked, goes through in both directions without filling memory", async () => {
     await plain.run(home, "init", "-q", "--bare", "-b", "main", join(at.desk.hubRoot(), "large.git"));
     const largeUrl = `${at.url}/git/large.git`;
+    const { pushableRefs } = at.desk;
+    // A hub of no project's, so that the other tests do not clone the large file.
+    at.desk.pushableRefs = () => ["refs/heads/main"];
     await developer.run(home, "clone", "-q", largeUrl, "push-large");
     const checkout = join(home, "push-large");
     await plain.run(home, "init", "-q", checkout);
@@ -158,6 +159,7 @@ describe("pushing", () => {
     await developer.run(checkout, "push", "-q", "origin", "HEAD:refs/heads/main");
     await developer.run(home, "clone", "-q", largeUrl, "large-again");
     clearInterval(watch);
+    at.desk.pushableRefs = pushableRefs;
     const id = await developer.run(checkout, "rev-parse", "HEAD");
     expect(await developer.run(join(home, "large-again"), "rev-parse", "HEAD")).toBe(id);
     expect((most - before) / 1e6).toBeLessThan(80);
@@ -171,6 +173,15 @@ describe("pushing", () => {
     expect(pushed.code).not.toBe(0);
     expect(pushed.err).toContain("403");
     expect(await refs()).toBe(before);
+  });
+
+  test("nothing is pushed into a hub that is no project's", async () => {
+    await plain.run(home, "init", "-q", "--bare", "-b", "main", join(at.desk.hubRoot(), "nobodys.git"));
+    const checkout = await clone(developer, "push-nobodys");
+    const pushed = await developer.try(checkout, "push", "-q", `${at.url}/git/nobodys.git`, "HEAD:main");
+    expect(pushed.code).not.toBe(0);
+    expect(pushed.err).toContain("refs/heads/main is not a branch that may be pushed to here");
+    expect(await plain.run(join(at.desk.hubRoot(), "nobodys.git"), "for-each-ref")).toBe("");
   });
 
   test("a forbidden ref, a look-alike, a delete, a rewind and a mixed push change nothing", async () => {
