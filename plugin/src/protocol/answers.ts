@@ -21,7 +21,9 @@ export const DecisionAnswer = z.object({
   success: z.literal(true),
   suggestion_id: SuggestionId,
   revision: z.int(),
-  hunks: z.array(Hunk).describe("Hunks this request set, as they are now; at most 200 of them"),
+  hunks: z
+    .array(Hunk)
+    .describe("Hunks this request set, as they are now; none when there are more than 200 (see changed)"),
   changed: z.int().describe("How many hunks this request set"),
   remaining_hunks: z.int(),
   reviewed_count: z.int(),

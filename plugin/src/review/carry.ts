@@ -8,7 +8,7 @@ import type { FoundHunk } from "../diff/hunks.ts";
 import { linesOfDiff } from "../diff/hunks.ts";
 import { formatRun } from "../diff/unified.ts";
 import type { HunkState } from "../protocol/model.ts";
-import { type DecisionRecord, decisionOf, diffText, type HunkRow } from "./rows.ts";
+import { type DecisionRecord, decisionOf, diffText, type HunkRow, type NewHunk } from "./hunk-rows.ts";
 
 /** Where a base line of the old revision is in the new one's base, or null when it was changed. */
 export type MapLine = (path: string, line: number, count: number) => number | null;
@@ -77,9 +77,9 @@ export function carryDecisions(
  */
 export function carryParts(
   roots: { root: HunkRow; parts: HunkRow[] }[],
-  whole: HunkRow,
+  whole: NewHunk,
   mapLine: MapLine,
-): HunkRow[] {
+): NewHunk[] {
   const before = roots.find(
     ({ root }) =>
       root.digest === whole.digest &&

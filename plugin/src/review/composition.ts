@@ -3,16 +3,10 @@ import type { Piece } from "../diff/compose.ts";
 import { linesOfDiff } from "../diff/hunks.ts";
 import type { HunkState } from "../protocol/model.ts";
 import { type WrittenCommit, writeComposed } from "../vcs/trees.ts";
+import { decisionOf, type HunkRow, standingHunks } from "./hunk-rows.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Project } from "./project.ts";
-import {
-  decisionOf,
-  entriesOf,
-  getRevision,
-  type HunkRow,
-  type SuggestionRow,
-  standingHunks,
-} from "./rows.ts";
+import { entriesOf, getRevision, type SuggestionRow } from "./rows.ts";
 
 /** accepted: what the developer took. sandbox: that, and what is still undecided. */
 export type Part = "accepted" | "sandbox" | "proposed";

@@ -32,7 +32,7 @@ export interface DecisionResult {
   success: true;
   suggestion_id: string;
   revision: number;
-  /** Hunks whose state this request set, as they are now (at most 200 of them; `changed` counts all). */
+  /** Hunks whose state this request set, as they are now; none when there are more than 200 (`changed` counts them). */
   hunks: Hunk[];
   changed: number;
   remaining_hunks: number;

@@ -98,19 +98,21 @@ export class Courier {
 
   #send(session: string, delivery: string, batch: OutboxRow[]): Promise<void> {
     const act = batch.some((row) => row.kind === "revise");
-    return this.link.deliver(session, feedbackText(batch), delivery, act).catch((error: unknown) => {
-      if (!(error instanceof ReviewError) || error.code !== "not_found") throw error;
-      // The session is gone: the notes wait for the next one of this project.
-      this.ledger.transaction(() => {
-        this.ledger.change("DELETE FROM session WHERE id = ?", session);
-        for (const row of batch)
-          this.ledger.change(
-            "UPDATE outbox SET state = 'new', delivery = NULL, session = NULL WHERE id = ?",
-            row.id,
-          );
+    return this.link
+      .deliver(session, feedbackText(this.ledger, batch), delivery, act)
+      .catch((error: unknown) => {
+        if (!(error instanceof ReviewError) || error.code !== "not_found") throw error;
+        // The session is gone: the notes wait for the next one of this project.
+        this.ledger.transaction(() => {
+          this.ledger.change("DELETE FROM session WHERE id = ?", session);
+          for (const row of batch)
+            this.ledger.change(
+              "UPDATE outbox SET state = 'new', delivery = NULL, session = NULL WHERE id = ?",
+              row.id,
+            );
+        });
+        throw error;
       });
-      throw error;
-    });
   }
 
   #sent(batch: OutboxRow[]): void {
@@ -138,6 +140,6 @@ export function takeFeedback(ledger: Ledger, project: string): string[] {
     );
     if (rows.length === 0) return [];
     ledger.change("UPDATE outbox SET state = 'sent' WHERE project = ? AND state <> 'sent'", project);
-    return [feedbackText(rows)];
+    return [feedbackText(ledger, rows)];
   });
 }

@@ -44,21 +44,14 @@ import type {
 import { Courier, takeFeedback } from "./courier.ts";
 import * as decisions from "./decide.ts";
 import { FeedbackLog } from "./feedback-log.ts";
+import type { HunkRow } from "./hunk-rows.ts";
 import { Ledger } from "./ledger.ts";
 import { enqueue } from "./outbox.ts";
 import { Project, type QuietGate } from "./project.ts";
 import { publish, resumePublishes } from "./publish.ts";
 import * as reading from "./reading.ts";
 import { once } from "./request-ids.ts";
-import {
-  entriesOf,
-  getOpen,
-  getRevision,
-  getSuggestion,
-  type HunkRow,
-  hubPath,
-  type SuggestionRow,
-} from "./rows.ts";
+import { entriesOf, getOpen, getRevision, getSuggestion, hubPath, type SuggestionRow } from "./rows.ts";
 import { needsSettling, settle } from "./settle.ts";
 import { verify } from "./verify.ts";
 
@@ -77,6 +70,7 @@ export interface HostOptions {
 }
 
 const OTHERS_POLL_MS = 500;
+const LOG_DELAY_MS = 50;
 const IMMEDIATE: QuietGate = { run: (work) => work() };
 
 export class Desk implements ReviewDesk {
@@ -138,6 +132,7 @@ export class Desk implements ReviewDesk {
     this.#closed = true;
     clearInterval(this.#poll);
     for (const host of this.#hosts.values()) host.courier?.stop();
+    this.#aside(() => this.#log.catchUp());
     this.ledger.close();
   }
 
@@ -451,12 +446,12 @@ export class Desk implements ReviewDesk {
 
   #afterEvent(event: ReviewEvent): void {
     if (!event.type.startsWith("suggestion.") || this.#logBehind) return;
-    // Once for all events of a transaction, however many.
+    // Once for all events of a while, and not within the answer to anybody: the ledger has it all.
     this.#logBehind = true;
-    queueMicrotask(() => {
+    setTimeout(() => {
       this.#logBehind = false;
       if (!this.#closed) this.#aside(() => this.#log.catchUp());
-    });
+    }, LOG_DELAY_MS).unref();
   }
 
   #noticeOthers(): void {

@@ -45,8 +45,8 @@ export class FeedbackLog {
       if (size !== this.#size) this.#seq = this.#lastSeq(file, size);
       const rows = this.ledger.rows<{ json: string; description: string | null; file: string | null }>(
         `SELECT event.json AS json, suggestion.description AS description, hunk.file AS file FROM event
-         LEFT JOIN suggestion ON suggestion.id = event.suggestion
-         LEFT JOIN hunk ON hunk.suggestion = event.suggestion AND hunk.revision = json_extract(event.json, '$.revision') AND hunk.id = json_extract(event.json, '$.hunk_id')
+         LEFT JOIN suggestion ON suggestion.id = json_extract(event.json, '$.suggestion_id')
+         LEFT JOIN hunk ON hunk.suggestion = suggestion.id AND hunk.revision = json_extract(event.json, '$.revision') AND hunk.id = json_extract(event.json, '$.hunk_id')
          WHERE event.seq > ? AND event.type IN (${LOGGED.map(() => "?").join(", ")}) ORDER BY event.seq`,
         this.#seq,
         ...LOGGED,

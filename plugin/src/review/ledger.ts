@@ -50,6 +50,8 @@ export class Ledger {
       // A big publish is not to copy itself into the database within its own commit: see tidy().
       db.run("PRAGMA wal_autocheckpoint = 16000");
       db.run("PRAGMA foreign_keys = ON");
+      // KiB: a batch over a big suggestion finds its hunks in memory.
+      db.run("PRAGMA cache_size = -16000");
       migrate(db, path);
       return new Ledger(path, db);
     } catch (thrown) {
@@ -73,6 +75,11 @@ export class Ledger {
 
   change(sql: string, ...values: SQLQueryBindings[]): number {
     return this.#statement(sql).run(...values).changes;
+  }
+
+  /** Inserts one row and returns its number. */
+  insert(sql: string, ...values: SQLQueryBindings[]): number {
+    return Number(this.#statement(sql).run(...values).lastInsertRowid);
   }
 
   /** Prepared once: the database's own cache holds twenty, fewer than one decision may need beside other work. */
@@ -110,48 +117,24 @@ export class Ledger {
   /** Writes an event; only inside a transaction. */
   emit(project: string, body: EventBody, now = new Date()): ReviewEvent {
     if (!this.db.inTransaction) return this.transaction(() => this.emit(project, body, now));
-    const seq = (this.#seq ?? this.lastSeq()) + 1;
-    this.#seq = seq;
-    const event = { ...body, seq, ts: now.toISOString(), project } as ReviewEvent;
-    const json = JSON.stringify(event);
-    const suggestion =
-      "suggestion_id" in body
-        ? (body.suggestion_id ?? null)
-        : "suggestion" in body
-          ? body.suggestion.id
-          : null;
-    this.change(
-      "INSERT INTO event (seq, ts, project, type, suggestion, json) VALUES (?, ?, ?, ?, ?, ?)",
-      seq,
-      event.ts,
-      project,
-      body.type,
-      suggestion,
-      json,
-    );
-    this.#fresh.push({ event, json });
-    return event;
+    return this.emitMany(project, [body], now);
   }
 
-  /** Writes many events about one suggestion in one statement; only inside a transaction. Returns the last one's number. */
-  emitMany(project: string, suggestion: string, bodies: EventBody[], now: Date): number {
+  /** Writes events in one go and returns the last; only inside a transaction. */
+  emitMany(project: string, bodies: EventBody[], now: Date): ReviewEvent {
     const ts = now.toISOString();
+    const insert = this.#statement("INSERT INTO event (seq, project, type, json) VALUES (?, ?, ?, ?)");
     let seq = this.#seq ?? this.lastSeq();
-    const fresh = bodies.map((body) => {
-      const event = { ...body, seq: ++seq, ts, project } as ReviewEvent;
-      return { event, json: JSON.stringify(event) };
-    });
-    this.change(
-      `INSERT INTO event (seq, ts, project, type, suggestion, json)
-       SELECT value ->> 0, ?, ?, value ->> 1, ?, value ->> 2 FROM json_each(?) ORDER BY key`,
-      ts,
-      project,
-      suggestion,
-      JSON.stringify(fresh.map(({ event, json }) => [event.seq, event.type, json])),
-    );
-    for (const one of fresh) this.#fresh.push(one);
+    for (const body of bodies) {
+      seq += 1;
+      // The body becomes the event: a copy of each of a thousand would cost as much as writing them.
+      const event = Object.assign(body, { seq, ts, project }) as ReviewEvent;
+      const json = JSON.stringify(event);
+      insert.run(seq, project, body.type, json);
+      this.#fresh.push({ event, json });
+    }
     this.#seq = seq;
-    return seq;
+    return (this.#fresh[this.#fresh.length - 1] as { event: ReviewEvent }).event;
   }
 
   lastSeq(): number {

@@ -4,6 +4,7 @@
  * agent's next call elsewhere).
  */
 import type { HunkKind } from "../protocol/model.ts";
+import type { DecisionRecord } from "./hunk-rows.ts";
 import type { Ledger } from "./ledger.ts";
 
 export interface FeedbackItem {
@@ -11,7 +12,6 @@ export interface FeedbackItem {
   file: string;
   kind: HunkKind;
   old_start: number;
-  old_count: number;
   action: "accepted" | "modified" | "rejected" | "undone" | "comment";
   comment?: string;
   modified_diff?: string;
@@ -19,6 +19,8 @@ export interface FeedbackItem {
 
 export interface NotePayload {
   description: string;
+  /** Decisions that the history holds under this number. */
+  batch?: number;
   items?: FeedbackItem[];
   remaining?: number;
   /** A sentence instead of, or after, the items. */
@@ -92,8 +94,25 @@ function itemText(item: FeedbackItem): string {
   return parts.join("\n");
 }
 
+/** What a batch decided, as far as nothing newer stands in its place. */
+function itemsOfBatch(ledger: Ledger, batch: number): FeedbackItem[] {
+  const rows = ledger.rows<Omit<FeedbackItem, "comment" | "modified_diff"> & { after: string }>(
+    `SELECT hunk.id AS hunk_id, file, kind, old_from + 1 AS old_start, after_state AS action, after
+     FROM decision JOIN hunk ON hunk.key = decision.hunk WHERE batch = ? ORDER BY decision.id`,
+    batch,
+  );
+  return rows.map(({ after, ...item }) => {
+    const { comment, modified } = JSON.parse(after) as DecisionRecord;
+    return {
+      ...item,
+      ...(comment === undefined ? {} : { comment }),
+      ...(modified === undefined ? {} : { modified_diff: modified.diff }),
+    };
+  });
+}
+
 /** One text for a burst of notes; later decisions on a hunk stand for earlier ones. */
-export function feedbackText(rows: OutboxRow[]): string {
+export function feedbackText(ledger: Ledger, rows: OutboxRow[]): string {
   const bySuggestion = new Map<string | null, NotePayload[]>();
   for (const row of rows) {
     const list = bySuggestion.get(row.suggestion) ?? [];
@@ -104,7 +123,10 @@ export function feedbackText(rows: OutboxRow[]): string {
   for (const [suggestion, payloads] of bySuggestion) {
     const last = payloads[payloads.length - 1];
     const items = new Map<string, FeedbackItem>();
-    for (const item of payloads.flatMap((payload) => payload.items ?? [])) {
+    const told = payloads.flatMap(({ batch, items: given = [] }) =>
+      batch === undefined ? given : [...itemsOfBatch(ledger, batch), ...given],
+    );
+    for (const item of told) {
       const key = item.action === "comment" ? `${item.hunk_id} ${items.size}` : item.hunk_id;
       items.delete(key);
       items.set(key, item);

@@ -8,21 +8,26 @@ import type { Change } from "../vcs/jj.ts";
 import { leaveChange, type PinnedRevision, pin, pinChange } from "../vcs/publish.ts";
 import { type Carried, carryDecisions, carryParts, type MapLine } from "./carry.ts";
 import type { PublishResult } from "./contract.ts";
-import { insertHunk } from "./decide.ts";
+import {
+  CARRIED,
+  diffText,
+  type HunkRow,
+  insertHunk,
+  markOf,
+  type NewHunk,
+  partsOf,
+  standingHunks,
+  toHunk,
+} from "./hunk-rows.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Project } from "./project.ts";
 import { answered, recordAnswer } from "./request-ids.ts";
 import {
-  diffText,
   getRevision,
   getSuggestion,
-  type HunkRow,
   nextStamp,
-  partsOf,
   type RevisionRow,
   type SuggestionRow,
-  standingHunks,
-  toHunk,
   toSummary,
 } from "./rows.ts";
 
@@ -193,7 +198,8 @@ export async function recordRevision(
       return parts.length === 0 ? [row] : [{ ...row, retired: 1 }, ...parts];
     });
     const rows = written.filter((row) => row.retired === 0);
-    const count = (state: HunkRow["state"]) => rows.filter((row) => row.state === state).length;
+    const files = [...new Set(rows.map((row) => row.file))];
+    const count = (state: NewHunk["state"]) => rows.filter((row) => row.state === state).length;
     const at = nextStamp(current?.updated_at ?? null, now);
     const stackedOn = lowerSuggestion(ledger, project.dir, pinned.base, suggestionId);
     const head: SuggestionRow = {
@@ -233,6 +239,7 @@ export async function recordRevision(
       author: pinned.change.author,
       entries: JSON.stringify(pinned.entries),
       warnings: JSON.stringify(pinned.warnings),
+      files: JSON.stringify(files),
       created_at: at,
     };
     const columns = Object.keys(revision);
@@ -241,6 +248,7 @@ export async function recordRevision(
       ...Object.values(revision),
     );
     for (const row of written) insertHunk(ledger, row);
+    if (rows.some((row) => row.state !== "pending")) recordCarried(ledger, suggestionId, n, at);
 
     const hunks = inlineHunks(rows);
     ledger.emit(
@@ -261,13 +269,32 @@ export async function recordRevision(
       revision: n,
       hunk_count: rows.length,
       pending_count: count("pending"),
-      files: [...new Set(rows.map((row) => row.file))],
+      files,
       warnings: pinned.warnings,
       feedback: [],
     };
     alsoWrite?.(answer);
     return answer;
   });
+}
+
+/** What a revision took over from the one before can be taken back like any other decision. */
+function recordCarried(ledger: Ledger, suggestion: string, revision: number, at: string): void {
+  const batch = ledger.insert(
+    "INSERT INTO decision_batch (suggestion, revision, by, at) VALUES (?, ?, ?, ?)",
+    suggestion,
+    revision,
+    CARRIED,
+    at,
+  );
+  ledger.change(
+    `INSERT INTO decision (batch, hunk, before_state, before, after_state, after)
+     SELECT ?, key, 'pending', NULL, state, decision FROM reviewed_hunk
+     WHERE suggestion = ? AND revision = ? AND retired = 0 AND state <> 'pending'`,
+    batch,
+    suggestion,
+    revision,
+  );
 }
 
 function hunkRow(
@@ -279,7 +306,7 @@ function hunkRow(
   revision: number,
   index: number,
   carried: Carried | undefined,
-): HunkRow {
+): NewHunk {
   const hunk = pinned.hunks[index] as PinnedRevision["hunks"][number];
   const entry = pinned.entries[hunk.entry] as PinnedRevision["entries"][number];
   const file = displayPath(hunk.path);
@@ -341,7 +368,7 @@ function splitHunks(
   const below = (row: HunkRow): HunkRow[] => partsOf(ledger, row).flatMap((part) => [part, ...below(part)]);
   return ledger
     .rows<HunkRow>(
-      "SELECT * FROM hunk WHERE suggestion = ? AND revision = ? AND retired = 1 AND split_from IS NULL",
+      "SELECT * FROM reviewed_hunk WHERE suggestion = ? AND revision = ? AND retired = 1 AND split_from IS NULL",
       suggestion,
       revision,
     )
@@ -351,8 +378,11 @@ function splitHunks(
 /** The same content was rejected before in this project: when and why. */
 function rejectedBefore(ledger: Ledger, project: string, digest: string): Carried["earlier"] {
   const row = ledger.row<HunkRow>(
-    `SELECT hunk.* FROM hunk JOIN suggestion ON suggestion.id = hunk.suggestion
-     WHERE hunk.digest = ? AND hunk.state = 'rejected' AND suggestion.project = ? ORDER BY suggestion.updated_at DESC LIMIT 1`,
+    `SELECT reviewed_hunk.* FROM hunk_state JOIN reviewed_hunk ON reviewed_hunk.key = hunk_state.hunk
+     JOIN suggestion ON suggestion.id = reviewed_hunk.suggestion
+     WHERE hunk_state.mark = ? AND hunk_state.state = 'rejected' AND digest = ? AND suggestion.project = ?
+     ORDER BY suggestion.updated_at DESC LIMIT 1`,
+    markOf(digest),
     digest,
     project,
   );
@@ -385,7 +415,7 @@ function writeSuggestion(ledger: Ledger, row: SuggestionRow): void {
   );
 }
 
-export function inlineHunks(rows: HunkRow[]): Hunk[] | null {
+export function inlineHunks(rows: NewHunk[]): Hunk[] | null {
   let bytes = 0;
   for (const row of rows) {
     bytes += row.diff.length + 600 + row.file.length * 3;

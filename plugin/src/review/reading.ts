@@ -6,19 +6,11 @@ import type { ContentQuery, HunksQuery, ListQuery, PatchQuery } from "../protoco
 import { EMPTY_TREE } from "../vcs/git.ts";
 import { writeTree } from "./composition.ts";
 import type { ContentChunk, HunkPage, ReviewDesk } from "./contract.ts";
+import { type HunkRow, standingHunks, toHunk } from "./hunk-rows.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Project } from "./project.ts";
 import { inlineHunks } from "./publish.ts";
-import {
-  entriesOf,
-  getRevision,
-  getSuggestion,
-  type HunkRow,
-  type SuggestionRow,
-  standingHunks,
-  toHunk,
-  toSummary,
-} from "./rows.ts";
+import { entriesOf, getRevision, getSuggestion, type SuggestionRow, toSummary } from "./rows.ts";
 
 const PAGE_BYTES = 900_000;
 
@@ -55,7 +47,7 @@ export function get(ledger: Ledger, id: string): Suggestion {
     hunks_omitted: hunks === null,
     file_summaries: ledger.rows<Suggestion["file_summaries"][number]>(
       `SELECT file, count(*) AS hunk_count, sum(state <> 'pending') AS reviewed_count, sum(new_count) AS added, sum(old_count) AS removed
-       FROM hunk WHERE suggestion = ? AND revision = ? AND retired = 0 GROUP BY file ORDER BY min(position)`,
+       FROM reviewed_hunk WHERE suggestion = ? AND revision = ? AND retired = 0 GROUP BY file ORDER BY min(position)`,
       id,
       row.revision,
     ),
@@ -76,7 +68,8 @@ export function hunks(ledger: Ledger, id: string, query: HunksQuery): HunkPage {
   }
   const condition = where.join(" AND ");
   const total =
-    ledger.row<{ n: number }>(`SELECT count(*) AS n FROM hunk WHERE ${condition}`, ...values)?.n ?? 0;
+    ledger.row<{ n: number }>(`SELECT count(*) AS n FROM reviewed_hunk WHERE ${condition}`, ...values)?.n ??
+    0;
   const page: HunkPage = {
     suggestion_id: id,
     revision: row.revision,
@@ -90,7 +83,7 @@ export function hunks(ledger: Ledger, id: string, query: HunksQuery): HunkPage {
   for (let at = query.offset; at < query.offset + query.limit; at += 50) {
     const limit = Math.min(50, query.offset + query.limit - at);
     const rows = ledger.rows<HunkRow>(
-      `SELECT * FROM hunk WHERE ${condition} ORDER BY position, old_from, new_from LIMIT ? OFFSET ?`,
+      `SELECT * FROM reviewed_hunk WHERE ${condition} ORDER BY position, old_from, new_from LIMIT ? OFFSET ?`,
       ...values,
       limit,
       at,
@@ -163,8 +156,8 @@ export async function content(
 
 /** Raw paths that a displayed path can mean: the one it has now, then the one it had. */
 function pathsOf(ledger: Ledger, row: SuggestionRow, file: string): RawPath[] {
-  const hunk = ledger.row<HunkRow>(
-    "SELECT * FROM hunk WHERE suggestion = ? AND revision = ? AND file = ? LIMIT 1",
+  const hunk = ledger.row<Pick<HunkRow, "entry" | "path">>(
+    "SELECT entry, path FROM hunk WHERE suggestion = ? AND revision = ? AND file = ? LIMIT 1",
     row.id,
     row.revision,
     file,

@@ -144,5 +144,108 @@ CREATE TABLE session (
 ) STRICT;
 `;
 
+/**
+ * Hunks by a number of their own; what is decided on them apart from what they are, which never changes. A batch of
+ * decisions then writes a few small rows for each hunk instead of its whole text.
+ */
+const V2 = `
+DROP INDEX hunk_in_order;
+DROP INDEX hunk_rejected;
+ALTER TABLE hunk RENAME TO hunk_v1;
+CREATE TABLE hunk (
+  key INTEGER PRIMARY KEY,
+  suggestion TEXT NOT NULL,
+  revision INTEGER NOT NULL,
+  id TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  entry INTEGER NOT NULL,
+  members TEXT,
+  kind TEXT NOT NULL,
+  file TEXT NOT NULL,
+  path TEXT NOT NULL,
+  old_path TEXT,
+  old_mode TEXT,
+  new_mode TEXT,
+  digest TEXT NOT NULL,
+  old_from INTEGER NOT NULL,
+  old_count INTEGER NOT NULL,
+  new_from INTEGER NOT NULL,
+  new_count INTEGER NOT NULL,
+  context_before INTEGER NOT NULL,
+  context_after INTEGER NOT NULL,
+  encoding TEXT NOT NULL,
+  atomic_reason TEXT,
+  split_from TEXT,
+  -- 1: cut into parts; 2: a part of what stands in one piece again.
+  retired INTEGER NOT NULL DEFAULT 0,
+  earlier TEXT,
+  diff BLOB NOT NULL
+) STRICT;
+INSERT INTO hunk (suggestion, revision, id, position, entry, members, kind, file, path, old_path, old_mode, new_mode,
+    digest, old_from, old_count, new_from, new_count, context_before, context_after, encoding, atomic_reason,
+    split_from, retired, earlier, diff)
+  SELECT suggestion, revision, id, position, entry, members, kind, file, path, old_path, old_mode, new_mode,
+    digest, old_from, old_count, new_from, new_count, context_before, context_after, encoding, atomic_reason,
+    split_from, retired, earlier, diff
+  FROM hunk_v1 ORDER BY suggestion, revision, position, old_from, new_from;
+CREATE UNIQUE INDEX hunk_by_id ON hunk (suggestion, revision, id);
+CREATE INDEX hunk_in_order ON hunk (suggestion, revision, retired, position, old_from, new_from);
+-- Of hunks on which something was decided or said; the others are pending.
+CREATE TABLE hunk_state (
+  hunk INTEGER PRIMARY KEY REFERENCES hunk (key),
+  -- The digest's first quarter, by which a hunk that comes again is known.
+  mark TEXT NOT NULL,
+  state TEXT NOT NULL DEFAULT 'pending',
+  -- JSON {by, at, comment?, modified?: {from, count, text (base64), diff}, carried_from?}
+  decision TEXT,
+  comments TEXT
+) STRICT;
+INSERT INTO hunk_state (hunk, mark, state, decision, comments)
+  SELECT hunk.key, substr(hunk.digest, 1, 16), hunk_v1.state, hunk_v1.decision, hunk_v1.comments
+  FROM hunk_v1 JOIN hunk USING (suggestion, revision, id)
+  WHERE hunk_v1.state <> 'pending' OR hunk_v1.decision IS NOT NULL OR hunk_v1.comments IS NOT NULL
+  ORDER BY hunk.key;
+CREATE INDEX hunk_rejected ON hunk_state (mark) WHERE state = 'rejected';
+CREATE VIEW reviewed_hunk AS
+  SELECT hunk.*, coalesce(hunk_state.state, 'pending') AS state, hunk_state.decision AS decision,
+    hunk_state.comments AS comments
+  FROM hunk LEFT JOIN hunk_state ON hunk_state.hunk = hunk.key;
+ALTER TABLE decision RENAME TO decision_v1;
+DROP INDEX decision_of_hunk;
+DROP INDEX decision_of_batch;
+-- One row for each hunk a batch set: enough to take it back and to do it again.
+CREATE TABLE decision (
+  id INTEGER PRIMARY KEY,
+  batch INTEGER NOT NULL REFERENCES decision_batch (id),
+  hunk INTEGER NOT NULL,
+  before_state TEXT NOT NULL,
+  before TEXT,
+  after_state TEXT NOT NULL,
+  after TEXT,
+  -- 0, or when it was taken back: the number of the next event then.
+  undone INTEGER NOT NULL DEFAULT 0
+) STRICT;
+INSERT INTO decision (id, batch, hunk, before_state, before, after_state, after, undone)
+  SELECT decision_v1.id, batch, hunk.key, before_state, before, after_state, after, undone
+  FROM decision_v1 JOIN decision_batch ON decision_batch.id = decision_v1.batch
+  JOIN hunk ON hunk.suggestion = decision_v1.suggestion AND hunk.revision = decision_batch.revision
+    AND hunk.id = decision_v1.hunk
+  ORDER BY decision_v1.id;
+CREATE INDEX decision_of_hunk ON decision (hunk);
+CREATE INDEX decision_of_batch ON decision (batch);
+CREATE INDEX decision_undone ON decision (hunk) WHERE undone > 0;
+DROP TABLE decision_v1;
+DROP TABLE hunk_v1;
+-- What an event's text says already.
+ALTER TABLE event DROP COLUMN ts;
+ALTER TABLE event DROP COLUMN suggestion;
+-- Files with hunks, in order, as they are shown: JSON.
+ALTER TABLE revision ADD COLUMN files TEXT NOT NULL DEFAULT '[]';
+UPDATE revision SET files = (
+  SELECT json_group_array(file) FROM (
+    SELECT file FROM hunk WHERE hunk.suggestion = revision.suggestion AND hunk.revision = revision.n
+    GROUP BY file ORDER BY min(position)));
+`;
+
 /** migration i brings a database from version i to i + 1. */
-export const MIGRATIONS: readonly string[] = [V1];
+export const MIGRATIONS: readonly string[] = [V1, V2];

@@ -149,7 +149,7 @@ function checkLedger(world: World, state: string): void {
     for (const key of [...last.keys()]) if (key.endsWith(` ${world.unconfirmed.hunk_id}`)) last.delete(key);
   }
   const row = db.query<{ state: string }, [string, number, string]>(
-    "SELECT state FROM hunk WHERE suggestion = ? AND revision = ? AND id = ?",
+    "SELECT state FROM reviewed_hunk WHERE suggestion = ? AND revision = ? AND id = ?",
   );
   for (const one of last.values()) {
     const state = row.get(one.suggestion_id, one.revision, one.hunk_id)?.state;

@@ -1,6 +1,6 @@
 /** Deciding: what each use case does to hunks, and what it refuses, over a real ledger and hub. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { decisionOf, type HunkRow, toHunk } from "../../src/review/rows.ts";
+import { decisionOf, type HunkRow, toHunk } from "../../src/review/hunk-rows.ts";
 import { LowDesk, type Published } from "../support/low-desk.ts";
 import { executable, file, symlink, type Tree, tree } from "../support/trees.ts";
 
@@ -36,7 +36,10 @@ const refusal = (
 };
 const eventsOf = (id: string): string[] =>
   desk.ledger
-    .rows<{ type: string }>("SELECT type FROM event WHERE suggestion = ? ORDER BY seq", id)
+    .rows<{ type: string }>(
+      "SELECT type FROM event WHERE coalesce(json ->> '$.suggestion_id', json ->> '$.suggestion.id') = ? ORDER BY seq",
+      id,
+    )
     .map(({ type }) => type);
 
 describe("a decision", () => {
@@ -159,6 +162,17 @@ describe("undo and redo", () => {
     desk.redo({ suggestion_id: id });
     expect([states(id)[0], decisionOf(hunk(id, 0))?.comment]).toEqual(["r", "why"]);
   });
+  test("redo goes back over undos in the order they came, whatever was decided first", async () => {
+    const { id } = await published();
+    desk.accept(hunk(id, 0));
+    desk.reject(hunk(id, 1));
+    desk.undo({ suggestion_id: id, hunk_id: hunk(id, 0).id });
+    desk.undo({ suggestion_id: id, hunk_id: hunk(id, 1).id });
+    desk.redo({ suggestion_id: id });
+    expect(states(id).slice(0, 2)).toBe("pr");
+    desk.redo({ suggestion_id: id });
+    expect(states(id).slice(0, 2)).toBe("ar");
+  });
   test("a new decision ends what could be redone", async () => {
     const { id } = await published();
     desk.accept(hunk(id, 0));
@@ -223,6 +237,48 @@ describe("a part of a hunk", () => {
     desk.undo({ suggestion_id: id });
     desk.undo({ suggestion_id: id });
     expect(desk.hunks(id).map((row) => row.id)).toEqual([whole.id]);
+  });
+  test("that was taken back is decided again by redo, cut anew at any depth", async () => {
+    const { id } = await published(tree({ a: "", b: "1\n" }), tree({ a: lines(1, 2, 3, 4), b: "2\n" }));
+    const whole = hunk(id, 0);
+    desk.decide({ suggestion_id: id, hunk_id: whole.id, action: "accept", lines: parts([0, 0], [0, 1]) });
+    desk.decide({
+      suggestion_id: id,
+      hunk_id: `${whole.id}.2`,
+      action: "reject",
+      comment: "not this",
+      lines: parts([0, 0], [1, 1]),
+    });
+    const decided = desk.hunks(id);
+    const trees = [await desk.treeOf(id, "accepted"), await desk.treeOf(id, "sandbox")];
+    desk.undo({ suggestion_id: id });
+    desk.undo({ suggestion_id: id });
+    expect(refusal(() => desk.reject({ ...whole, id: `${whole.id}.1` })).details).toEqual({
+      hunk_id: `${whole.id}.1`,
+      joined: whole.id,
+    });
+    // Something else in between ends nothing on this hunk.
+    desk.accept(hunk(id, 1));
+    desk.undo({ suggestion_id: id });
+    desk.redo({ suggestion_id: id, hunk_id: whole.id });
+    desk.redo({ suggestion_id: id, hunk_id: `${whole.id}.2` });
+    expect(desk.hunks(id)).toEqual(decided);
+    expect([await desk.treeOf(id, "accepted"), await desk.treeOf(id, "sandbox")]).toEqual(trees);
+    expect(desk.undo({ suggestion_id: id })).toMatchObject({ hunk_count: 3, remaining_hunks: 2 });
+  });
+  test("cannot be redone once the whole was decided or cut in another way", async () => {
+    const { id } = await published(tree({ a: lines(1, 2) }), tree({ a: lines("x", "y") }));
+    const whole = hunk(id, 0);
+    const first = { suggestion_id: id, hunk_id: whole.id, action: "accept" as const };
+    desk.decide({ ...first, lines: parts([0, 1], [0, 1]) });
+    desk.undo({ suggestion_id: id });
+    desk.decide({ ...first, action: "reject", lines: parts([1, 1], [1, 1]) });
+    expect(refusal(() => desk.redo({ suggestion_id: id })).code).toBe("nothing_to_do");
+    expect(states(id)).toBe("pr");
+    desk.undo({ suggestion_id: id });
+    desk.accept(whole);
+    expect(refusal(() => desk.redo({ suggestion_id: id })).code).toBe("nothing_to_do");
+    expect(desk.hunks(id).map((row) => [row.id, row.state])).toEqual([[whole.id, "accepted"]]);
   });
   test("leaves the whole hunk to nobody: a client is told the parts", async () => {
     const { id } = await published(tree({ a: lines(1, 2) }), tree({ a: lines("x", "y") }));

@@ -1,10 +1,11 @@
 /** The ledger and what is written from it: refused when it is not ours, replayed as it was told, shared by processes. */
-import { Database } from "bun:sqlite";
+import { Database, type SQLQueryBindings } from "bun:sqlite";
 import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { loadConfig } from "../../src/config.ts";
 import { FeedbackLog } from "../../src/review/feedback-log.ts";
+import { type HunkRow, standingHunks } from "../../src/review/hunk-rows.ts";
 import { Ledger } from "../../src/review/ledger.ts";
 import { MIGRATIONS } from "../../src/review/schema.ts";
 import { temporaryDirectory } from "../support/place.ts";
@@ -68,7 +69,7 @@ describe("a migration", () => {
     const mutable = MIGRATIONS as string[];
     mutable.push(later[later.length - 1] as string);
     try {
-      openLedger(path).change("INSERT INTO event VALUES (1, 'now', '/p', 't', NULL, '{}')");
+      openLedger(path).change("INSERT INTO event VALUES (1, '/p', 't', '{}')");
     } finally {
       mutable.pop();
     }
@@ -78,6 +79,89 @@ describe("a migration", () => {
       .query("SELECT name FROM sqlite_master WHERE name = 'later'")
       .all();
     expect(tables).toEqual([]);
+  });
+
+  test("from version 1 keeps hunks, decisions, comments, history and the journal", () => {
+    const path = place();
+    const old = new Database(path, { create: true, strict: true });
+    old.run(MIGRATIONS[0] as string);
+    old.run("PRAGMA application_id = 0x49414331");
+    old.run("PRAGMA user_version = 1");
+    const insert = (table: string, row: Record<string, SQLQueryBindings>) => {
+      const columns = Object.keys(row);
+      old
+        .query(`INSERT INTO ${table} (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})`)
+        .run(...Object.values(row));
+    };
+    const suggestion = { id: "s", project: "/p", hub: "h", change_id: "k", description: "d", state: "open" };
+    const counts = { revision: 1, hunk_count: 3, settled: "c", settled_parent: "b", agent_commit: "c" };
+    insert("suggestion", { ...suggestion, ...counts, created_at: "t", updated_at: "t" });
+    const commits = { base_commit: "b", commit_id: "c", base_tree: "bt", commit_tree: "ct", author: "a" };
+    insert("revision", { suggestion: "s", n: 1, ...commits, entries: "[]", warnings: "[]", created_at: "t" });
+    const record = '{"by":"developer","at":"t","comment":"why"}';
+    const hunks: Pick<HunkRow, "id" | "position" | "file" | "state" | "decision" | "comments">[] = [
+      { id: "s:b.txt:0", position: 0, file: "b.txt", state: "rejected", decision: record, comments: null },
+      {
+        id: "s:a.txt:0",
+        position: 1,
+        file: "a.txt",
+        state: "pending",
+        decision: null,
+        comments: '[{"text":"?"}]',
+      },
+      { id: "s:a.txt:1", position: 2, file: "a.txt", state: "pending", decision: null, comments: null },
+    ];
+    const lines = {
+      old_from: 1,
+      old_count: 1,
+      new_from: 1,
+      new_count: 1,
+      context_before: 0,
+      context_after: 0,
+    };
+    for (const hunk of hunks) {
+      insert("hunk", {
+        ...{ suggestion: "s", revision: 1, entry: 0, kind: "text", path: hunk.file, encoding: "utf-8" },
+        ...{ digest: `digest of ${hunk.id}`, diff: Buffer.from([0, 255, 10]) },
+        ...lines,
+        ...hunk,
+      });
+    }
+    insert("decision_batch", { id: 7, suggestion: "s", revision: 1, by: "developer", at: "t" });
+    const one = { batch: 7, suggestion: "s", before_state: "pending", before: null };
+    insert("decision", { ...one, hunk: "s:b.txt:0", after_state: "rejected", after: record });
+    insert("decision", { ...one, hunk: "s:a.txt:1", after_state: "accepted", after: record, undone: 1 });
+    const event = {
+      seq: 5,
+      ts: "t",
+      project: "/p",
+      type: "suggestion.ready",
+      suggestion: "s",
+      json: '{"seq":5}',
+    };
+    insert("event", event);
+    old.close();
+
+    const ledger = openLedger(path);
+    expect(existsSync(`${path}.v1.backup`)).toBe(true);
+    expect(
+      standingHunks(ledger, "s", 1).map(({ id, state, decision, comments, diff }) => ({
+        ...{ id, state, decision, comments },
+        diff: [...diff],
+      })),
+    ).toEqual(hunks.map(({ position: _, file: __, ...hunk }) => ({ ...hunk, diff: [0, 255, 10] })));
+    expect(
+      ledger.rows(
+        "SELECT hunk.id AS id, after_state, after, undone FROM decision JOIN hunk ON hunk.key = decision.hunk ORDER BY decision.id",
+      ),
+    ).toEqual([
+      { id: "s:b.txt:0", after_state: "rejected", after: record, undone: 0 },
+      { id: "s:a.txt:1", after_state: "accepted", after: record, undone: 1 },
+    ]);
+    expect(ledger.eventTexts(0, 10)).toEqual([{ seq: 5, json: '{"seq":5}' }]);
+    expect(ledger.rows("SELECT files FROM revision")).toEqual([{ files: '["b.txt","a.txt"]' }]);
+    expect(ledger.db.query("PRAGMA foreign_key_check").all()).toEqual([]);
+    expect(ledger.rows("PRAGMA integrity_check")).toEqual([{ integrity_check: "ok" }]);
   });
 });
 
@@ -144,7 +228,8 @@ describe("the journal", () => {
   test("is written by several processes at once without losing or doubling an event", async () => {
     const path = place();
     const source = `
-      import { Ledger } from ${JSON.stringify(join(import.meta.dir, "../../src/review/ledger.ts"))};
+      import { type HunkRow, standingHunks } from "../../src/review/hunk-rows.ts";
+import { Ledger } from ${JSON.stringify(join(import.meta.dir, "../../src/review/ledger.ts"))};
       const ledger = Ledger.open(${JSON.stringify(path)});
       for (let i = 0; i < 100; i++) ledger.emit("/p", { type: "suggestion.status", status: "working", message: process.argv[1] + " " + i });
       ledger.close();`;

@@ -1,6 +1,6 @@
 /** A change published again: what keeps its decision, what is to be looked at anew, and what is remembered. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { decisionOf, type HunkRow, toHunk } from "../../src/review/rows.ts";
+import { decisionOf, type HunkRow, toHunk } from "../../src/review/hunk-rows.ts";
 import { LowDesk } from "../support/low-desk.ts";
 import { tree } from "../support/trees.ts";
 
@@ -39,6 +39,22 @@ describe("a new revision", () => {
       ["rejected", "+eight"],
     ]);
     expect(decisionOf(hunk(first.id, 2))).toMatchObject({ comment: "not this", carried_from: 1 });
+  });
+
+  test("lets what it kept be taken back on that hunk, and done again; undo of the last step leaves it alone", async () => {
+    const first = await desk.publish(BASE, changed([2, "two"], [8, "eight"]));
+    desk.accept(hunk(first.id, 0));
+    desk.reject(hunk(first.id, 1), "not this");
+    await desk.publish(BASE, changed([2, "two"], [5, "five"], [8, "eight"]), first);
+    const { id } = first;
+    expect(() => desk.undo({ suggestion_id: id })).toThrow("nothing to undo");
+    const kept = hunk(id, 2);
+    desk.undo({ suggestion_id: id, hunk_id: kept.id });
+    expect(summary(id).map(([state]) => state)).toEqual(["accepted", "pending", "pending"]);
+    desk.accept(hunk(id, 1));
+    desk.redo({ suggestion_id: id });
+    expect(hunk(id, 2)).toEqual(kept);
+    expect(summary(id).map(([state]) => state)).toEqual(["accepted", "accepted", "rejected"]);
   });
 
   test("asks again for a hunk that says something else, and shows what was rejected there", async () => {

@@ -8,10 +8,11 @@ import type { BatchRequest, FeedbackRequest, UndoRequest } from "../../src/proto
 import { type Part, piecesOf, writeTree } from "../../src/review/composition.ts";
 import type { DecisionResult, PublishResult } from "../../src/review/contract.ts";
 import * as decisions from "../../src/review/decide.ts";
+import { type HunkRow, standingHunks } from "../../src/review/hunk-rows.ts";
 import { Ledger } from "../../src/review/ledger.ts";
 import type { Project } from "../../src/review/project.ts";
 import { recordRevision } from "../../src/review/publish.ts";
-import { entriesOf, getRevision, getSuggestion, type HunkRow, standingHunks } from "../../src/review/rows.ts";
+import { entriesOf, getRevision, getSuggestion } from "../../src/review/rows.ts";
 import { findChanges } from "../../src/vcs/find-changes.ts";
 import { temporaryDirectory } from "./place.ts";
 import { type Tree, type TreeStore, treeStore } from "./trees.ts";
