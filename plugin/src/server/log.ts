@@ -1,14 +1,15 @@
 /**
- * Structured log: one JSON object a line, with levels. Never holds a token, a request body or hunk text: callers
- * pass names and numbers, and fields whose name says secret are blanked here all the same.
+ * Structured log: one JSON object a line, with levels, through pino. Never holds a token, a request body or hunk text:
+ * callers pass names and numbers, and fields whose name says secret are blanked here all the same, at any depth, which
+ * pino's own redaction by path does not do.
  *
- * A logger package is not used: the usual ones write through worker threads or transports that do not survive being
- * bundled into the single file opencode loads.
+ * Lines are written by this process itself: pino's transports run in worker threads, for which the single file that
+ * opencode loads has no modules.
  */
 import { appendFileSync } from "node:fs";
+import pino, { type LevelWithSilent } from "pino";
 
-const ORDER = { silent: 0, error: 1, warn: 2, info: 3, debug: 4 } as const;
-export type LogLevel = keyof typeof ORDER;
+export type LogLevel = Extract<LevelWithSilent, "silent" | "error" | "warn" | "info" | "debug">;
 type Fields = Record<string, unknown>;
 
 export interface Log {
@@ -42,16 +43,27 @@ export function createLog(level: LogLevel, destination?: string | ((line: string
       : destination === undefined
         ? (line: string) => void process.stderr.write(`${line}\n`)
         : (line: string) => appendFileSync(destination, `${line}\n`, { mode: 0o600 });
-  const at = (name: LogLevel) => (message: string, fields?: Fields) => {
-    if (ORDER[name] > ORDER[level]) return;
-    const entry = { time: new Date().toISOString(), level: name, message: clean(message) };
-    try {
-      write(JSON.stringify(fields === undefined ? entry : { ...entry, ...(clean(fields) as Fields) }));
-    } catch {
-      // A full disk or a closed pipe must not take the review down with it.
-    }
+  const stream = {
+    write(line: string): void {
+      try {
+        write(line.trimEnd());
+      } catch {
+        // A full disk or a closed pipe must not take the review down with it.
+      }
+    },
+  };
+  const logger = pino(
+    {
+      level,
+      base: null,
+      messageKey: "message",
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    stream,
+  );
+  const at = (name: Exclude<LogLevel, "silent">) => (message: string, fields?: Fields) => {
+    if (logger.isLevelEnabled(name)) logger[name](clean(fields ?? {}) as Fields, String(clean(message)));
   };
   return { error: at("error"), warn: at("warn"), info: at("info"), debug: at("debug") };
 }
-
-export const silentLog: Log = createLog("silent");
