@@ -282,8 +282,6 @@ describe("the developer's files", function()
     t.wait(review.is_open)
     t.ok(review.session().place.in_place)
     t.eq(review.session().place.git_root, nil)
-    review.set_style("inline")
-    t.eq(review.session().style, "floating")
     review.accept()
     t.wait(function()
       return store.hunks(id)[1].state == "accepted"

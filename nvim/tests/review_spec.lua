@@ -780,6 +780,56 @@ describe("the inline review", function()
     wait_states({ P, A, P, P, P, P, P })
   end)
 
+  it("shows what is there already where the agent works in the same checkout", function()
+    server = real.start(OLD)
+    suggestion = server:publish(NEW, "Validate and trim the input")
+    server.checkout = server.agent
+    open_nvim()
+    s:lua([[require("suggestion-review.review").open(nil, { style = "inline" })]])
+    at(2)
+    s:wait("- " .. "  return vim.tbl_map(tonumber, parts)", true)
+    golden("inline-in-place")
+    s:type("]", "h")
+    at(3)
+    s:type("y", "i", "h")
+    s:wait_lua(
+      [[return vim.fn.getreg('"') == ...]],
+      nil,
+      table.concat({
+        "  -- Validate first",
+        '  if x < 0 or y < 0 then error("negative") end',
+        "",
+      }, "\n")
+    )
+    -- A selection decides the lines that are there, and what they stand for.
+    s:type("V", "Space", "s", "a")
+    t.wait(function()
+      return #states() == 8
+    end)
+    t.eq(vim.list_slice(states(), 2, 5), { P, A, P, P })
+    s:lua([[require("suggestion-review").undo()]])
+    wait_states({ P, P, P, P, P, P, P })
+    at(3)
+    -- Accepting keeps it; the file is not touched.
+    s:type("Space", "s", "a")
+    wait_states({ P, P, A, P, P, P, P })
+    wait_file("lua/app.lua", NEW_APP)
+    at(4)
+    -- Rejecting takes it out again, as soon as the agent rests.
+    s:type("Space", "s", "x")
+    s:wait("Reject because", true)
+    s:type("Enter")
+    wait_states({ P, P, A, R, P, P, P })
+    server:http("POST", "/settle", { project = server.project })
+    local unused = "function M.unused()\n  return nil\nend\n\n"
+    local from = NEW_APP:find("-- a long stretch", 1, true)
+    wait_file("lua/app.lua", NEW_APP:sub(1, from - 1) .. unused .. NEW_APP:sub(from))
+    s:wait_lua([[return vim.fn.search("M.unused", "nw") > 0]])
+    s:wait("✘ 4/7 rejected", true)
+    s:lua([[require("suggestion-review").close()]])
+    t.eq(s:lua(MARKS .. "return #marks"), 0)
+  end)
+
   it("changes over to the other styles and back at the same hunk", function()
     begin()
     review()

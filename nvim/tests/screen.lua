@@ -172,10 +172,12 @@ end
 --- Waits until `code` (Lua, run inside) returns a true value.
 ---@param code string
 ---@param timeout? integer
-function Screen:wait_lua(code, timeout)
+---@param ... any
+function Screen:wait_lua(code, timeout, ...)
   local value
+  local arguments = { ... }
   local ok = pcall(t.wait, function()
-    value = self:lua(code)
+    value = self:lua(code, unpack(arguments))
     return value and value ~= vim.NIL
   end, timeout or 5000)
   if not ok then

@@ -890,6 +890,51 @@ function M.plan(place, wants, callback)
   next_file()
 end
 
+--- Where hunks are in a worktree that holds the agent's own work (one for both): "clean" where what is proposed
+--- stands, "already" where the base's text does, "conflict" where it is neither. Changes nothing.
+---@param place SuggestionReview.Place
+---@param hunks SuggestionReview.Hunk[]
+---@param callback fun(items: SuggestionReview.PlanItem[])
+function M.locate(place, hunks, callback)
+  local by_file, wants = {}, {}
+  for i, hunk in ipairs(hunks) do
+    wants[i] = { hunk = hunk, state = "rejected" }
+    local want = { hunk = hunk, state = "accepted" }
+    if hunk.state == "modified" and hunk.decision and hunk.decision.modified_diff then
+      -- The server's word, but nothing is written by it here.
+      want.state, want.modified_diff = "modified", hunk.decision.modified_diff
+    end
+    local replacement = not is_whole(hunk) and replacement_of(want, place.suggestion.base_commit)
+    if replacement then
+      local file = digest.path(hunk)
+      by_file[file] = by_file[file] or {}
+      table.insert(by_file[file], replacement)
+    end
+  end
+  local version = 0
+  for _, hunk in ipairs(hunks) do
+    version = version + (hunk.state == "modified" and 1 or 0)
+  end
+  -- As if all of it had been applied by us; taking it out again is what is planned, and not done.
+  local all_applied = {
+    of_file = function(_, _, file)
+      return by_file[file] or {}
+    end,
+    version_of = function()
+      return -1 - version
+    end,
+    get = function() end,
+    refresh = function() end,
+  }
+  M.plan(
+    vim.tbl_extend("force", place, { in_place = false, unknown_base_ok = true, applied = all_applied }),
+    wants,
+    function(_, items)
+      callback(items)
+    end
+  )
+end
+
 --- Carries out plans. Each file succeeds or fails on its own; a failure leaves that file as it was.
 ---@param plans SuggestionReview.FilePlan[]
 ---@return { plan: SuggestionReview.FilePlan, reason: string }[] problems

@@ -330,13 +330,10 @@ end
 ---@param name string
 ---@return string
 local function fitting_style(name)
-  if name ~= "inline" or (session.place.root and not session.place.in_place) then
+  if name ~= "inline" or session.place.root then
     return name
   end
-  tell(
-    session.place.in_place and "The agent works in this very checkout, so its files hold the hunks already"
-      or "The inline review needs a checkout; :cd to it or set server.root"
-  )
+  tell("The inline review needs a checkout; :cd to it or set server.root")
   return "floating"
 end
 

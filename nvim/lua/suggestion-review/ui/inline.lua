@@ -1,5 +1,6 @@
 --- The review inside the real buffers: what goes is marked where it stands, what comes is shown below it as virtual
---- lines. Keys exist only in these buffers and only while reviewing; the user's own come back afterwards.
+--- lines; where the agent works in this very checkout, what came is marked and what went is shown above it. Keys
+--- exist only in these buffers and only while reviewing; the user's own come back afterwards.
 local apply = require("suggestion-review.apply")
 local rows_of = require("suggestion-review.ui.rows")
 local syntax = require("suggestion-review.ui.syntax")
@@ -159,7 +160,7 @@ local function headline(session, index, one)
   chunks[#chunks + 1] = { (" · +%d"):format(hunk.new_count), "SuggestionReviewAddSign" }
   chunks[#chunks + 1] = { (" -%d"):format(hunk.old_count), "SuggestionReviewDeleteSign" }
   local note = session.outcomes[hunk.id]
-    or (one.status == "conflict" and "touches your own edits")
+    or (one.status == "conflict" and (session.place.in_place and "edited since" or "touches your own edits"))
     or (one.status == "refused" and "cannot be applied here")
   if note then
     chunks[#chunks + 1] = { " · " .. note, "SuggestionReviewNotApplied" }
@@ -181,28 +182,34 @@ local function headline(session, index, one)
   return chunks
 end
 
---- One added line as chunks: syntax colours over the background of additions, changed words stronger.
+local SIDE = {
+  old = { sign = "-", group = "SuggestionReviewDelete" },
+  new = { sign = "+", group = "SuggestionReviewAdd" },
+}
+
+--- One line that is not in the buffer as chunks: syntax colours on the background of its side, changed words stronger.
 ---@param block SuggestionReview.Block
+---@param side "old"|"new"
 ---@param nth integer
 ---@param file string
 ---@param config table
 ---@return table[]
-local function added_line(block, nth, file, config)
-  local text = block.new[nth]
-  local base = "SuggestionReviewAdd"
-  local chunks = { { "+ ", { base, "SuggestionReviewAddSign" } } }
+local function virtual_line(block, side, nth, file, config)
+  local text = block[side][nth]
+  local base = SIDE[side].group
+  local chunks = { { SIDE[side].sign .. " ", { base, base .. "Sign" } } }
   local shown = text:gsub("\t", (" "):rep(vim.bo.tabstop > 0 and math.min(vim.bo.tabstop, 8) or 4))
   if shown ~= text or text:find("[%z\1-\31\127]") or #text > 500 then
     chunks[2] = { text_of.plain(shown), base }
   else
     local cuts, groups = { [0] = true, [#text] = true }, {}
-    local spans = config.treesitter and syntax.of_block(block, "new", file)
+    local spans = config.treesitter and syntax.of_block(block, side, file)
     for _, span in ipairs(spans and spans[nth] or {}) do
       groups[#groups + 1] = span
       cuts[span[1]], cuts[math.min(span[2], #text)] = true, true
     end
-    for _, span in ipairs(config.word_diff and rows_of.words(block, "new", nth) or {}) do
-      groups[#groups + 1] = { span[1], span[2], "SuggestionReviewAddWord" }
+    for _, span in ipairs(config.word_diff and rows_of.words(block, side, nth) or {}) do
+      groups[#groups + 1] = { span[1], span[2], base .. "Word" }
       cuts[span[1]], cuts[math.min(span[2], #text)] = true, true
     end
     local at = vim.tbl_keys(cuts)
@@ -220,6 +227,17 @@ local function added_line(block, nth, file, config)
   end
   chunks[#chunks + 1] = { (" "):rep(math.max(0, vim.o.columns - vim.api.nvim_strwidth(text) - 2)), base }
   return chunks
+end
+
+--- The row that what is not in the buffer is shown at: below what it replaces, or above what replaced it.
+---@param placed SuggestionReview.InlineHunk
+---@return integer row 0-based
+---@return boolean above
+local function anchor(placed)
+  if current.session.place.in_place and placed.to > placed.from then
+    return placed.from, true
+  end
+  return math.max(0, placed.to - 1), placed.to == 0
 end
 
 ---@param one SuggestionReview.InlineBuffer
@@ -258,28 +276,34 @@ local function draw_hunk(one, placed)
   local virtual = { head }
   if placed.status == "clean" then
     local block = rows_of.block_of(hunk)
+    local here, away = "old", "new"
+    if session.place.in_place then
+      here, away = away, here
+    end
+    local group = SIDE[here].group
     for row = placed.from, placed.to - 1 do
-      mark(row, { end_row = row + 1, hl_group = "SuggestionReviewDelete", hl_eol = true, priority = 20 })
-      mark(row, { sign_text = "-", sign_hl_group = "SuggestionReviewDeleteSign", priority = 20 })
-      for _, span in ipairs(config.word_diff and rows_of.words(block, "old", row - placed.from + 1) or {}) do
+      mark(row, { end_row = row + 1, hl_group = group, hl_eol = true, priority = 20 })
+      mark(row, { sign_text = SIDE[here].sign, sign_hl_group = group .. "Sign", priority = 20 })
+      for _, span in ipairs(config.word_diff and rows_of.words(block, here, row - placed.from + 1) or {}) do
         marks[#marks + 1] = vim.api.nvim_buf_set_extmark(buf, namespace, row, span[1], {
           end_row = row,
           end_col = span[2],
-          hl_group = "SuggestionReviewDeleteWord",
+          hl_group = group .. "Word",
           priority = 120,
           strict = false,
         })
       end
     end
-    if #block.new > 0 then
+    local lines = block[away]
+    if #lines > 0 then
       virtual = {}
-      for nth = 1, math.min(#block.new, 500) do
-        virtual[nth] = added_line(block, nth, one.file.file, config)
+      for nth = 1, math.min(#lines, 500) do
+        virtual[nth] = virtual_line(block, away, nth, one.file.file, config)
       end
-      if #block.new > 500 then
-        virtual[#virtual + 1] = { { ("… %d more lines"):format(#block.new - 500), "SuggestionReviewHint" } }
+      if #lines > 500 then
+        virtual[#virtual + 1] = { { ("… %d more lines"):format(#lines - 500), "SuggestionReviewHint" } }
       end
-      table.insert(virtual, head)
+      table.insert(virtual, here == "new" and 1 or #virtual + 1, head)
     elseif hunk.kind ~= "text" and hunk.kind ~= "delete" then
       virtual = { { { text_of.first_line(hunk.diff), "Normal" } }, head }
     end
@@ -288,8 +312,8 @@ local function draw_hunk(one, placed)
       mark(row, { sign_text = "!", sign_hl_group = "SuggestionReviewNotApplied", priority = 20 })
     end
   end
-  local above = placed.to == 0
-  mark(above and 0 or placed.to - 1, { virt_lines = virtual, virt_lines_above = above, priority = 20 })
+  local row, above = anchor(placed)
+  mark(row, { virt_lines = virtual, virt_lines_above = above, priority = 20 })
 end
 
 --- Draws the hunks that are in sight in any window of the buffer, and a screen around.
@@ -305,11 +329,16 @@ local function draw(one)
         draw_hunk(one, placed)
       end
     end
-    if info.topline == 1 and one.placed[1] and one.placed[1].to == 0 then
+    local row, above = nil, false
+    if info.topline == 1 and one.placed[1] then
+      row, above = anchor(one.placed[1])
+    end
+    if row == 0 and above then
       -- Lines above the first one are out of sight until the window is told to make room.
       vim.api.nvim_win_call(win, function()
         local block = rows_of.block_of(one.placed[1].hunk)
-        vim.fn.winrestview({ topfill = math.min(#block.new + 1, math.floor(info.height / 2)) })
+        local size = #block[current.session.place.in_place and "old" or "new"]
+        vim.fn.winrestview({ topfill = math.min(size + 1, math.floor(info.height / 2)) })
       end)
     end
   end
@@ -334,18 +363,6 @@ local function place_hunks(one)
     return
   end
   local session = inline.session
-  local wants = {}
-  for index = one.file.first, one.file.last do
-    local hunk = session.hunks[index]
-    local state = session.state_of(hunk)
-    -- Where it would go, or where it is.
-    local inside = state == "accepted" or state == "modified"
-    wants[#wants + 1] = { hunk = hunk, state = (inside or state == "rejected") and "rejected" or "accepted" }
-  end
-  local pending, decided = {}, {}
-  for _, want in ipairs(wants) do
-    table.insert(want.state == "accepted" and pending or decided, want)
-  end
   local tick = vim.api.nvim_buf_get_changedtick(one.buf)
   local items = {}
   local function finish()
@@ -367,7 +384,7 @@ local function place_hunks(one)
         to = item.placed and item.placed.to or 0,
         status = item.status,
       }
-      if not item.placed and item.hunk.kind == "delete" then
+      if not item.placed and item.hunk.kind == (session.place.in_place and "create" or "delete") then
         placed.to = vim.api.nvim_buf_line_count(one.buf)
       end
       if placed.index then
@@ -381,6 +398,23 @@ local function place_hunks(one)
     one.tick = tick
     vim.api.nvim_buf_clear_namespace(one.buf, namespace, 0, -1)
     draw(one)
+  end
+  local hunks = vim.list_slice(session.hunks, one.file.first, one.file.last)
+  if session.place.in_place then
+    return apply.locate(session.place, hunks, function(found)
+      items = found
+      finish()
+    end)
+  end
+  -- Where it would go, or where it is.
+  local pending, decided = {}, {}
+  for _, hunk in ipairs(hunks) do
+    local state = session.state_of(hunk)
+    if state == "pending" then
+      pending[#pending + 1] = { hunk = hunk, state = "accepted" }
+    else
+      decided[#decided + 1] = { hunk = hunk, state = "rejected" }
+    end
   end
   apply.plan(session.place, pending, function(_, first)
     vim.list_extend(items, first)
@@ -569,7 +603,7 @@ function M.refresh(opts)
   end
 end
 
---- Lines of the current hunk's removed side that are selected.
+--- Lines of the current hunk that are selected: of the side that is in the buffer.
 ---@param first integer
 ---@param last integer
 ---@return integer|nil hunk
@@ -581,16 +615,21 @@ function M.selection(first, last)
       local from = math.max(placed.from, first - 1)
       local to = math.min(placed.to, last)
       local block = rows_of.block_of(placed.hunk)
-      local old = { from - placed.from, to - from }
-      -- Virtual lines cannot be selected: what replaces the selected lines goes with them.
-      local new_from, new_to = nil, nil
+      local here, away = "old", "new"
+      if current.session.place.in_place then
+        here, away = away, here
+      end
+      local selected = { from - placed.from, to - from }
+      -- Virtual lines cannot be selected: what stands against the selected lines goes with them.
+      local away_from, away_to = nil, nil
       for _, pair in ipairs(require("suggestion-review.diff").pairs_of(block.old, block.new)) do
-        if pair.old > old[1] and pair.old <= old[1] + old[2] then
-          new_from = new_from or pair.new - 1
-          new_to = pair.new
+        if pair[here] > selected[1] and pair[here] <= selected[1] + selected[2] then
+          away_from = away_from or pair[away] - 1
+          away_to = pair[away]
         end
       end
-      return placed.index, { old = old, new = { new_from or -1, (new_to or 0) - (new_from or 0) } }
+      return placed.index,
+        { [here] = selected, [away] = { away_from or -1, (away_to or 0) - (away_from or 0) } }
     end
   end
 end
