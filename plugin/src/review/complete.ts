@@ -5,8 +5,9 @@
 import { ReviewError } from "../protocol/errors.ts";
 import type { Actor } from "../protocol/model.ts";
 import type { CompleteRequest } from "../protocol/requests.ts";
-import { ZERO } from "../vcs/git.ts";
-import { ontoBranch, push, remoteTip, slug } from "../vcs/sync.ts";
+import { EMPTY_TREE, ZERO } from "../vcs/git.ts";
+import { together } from "../vcs/run.ts";
+import { ontoBranch, push, remoteTips, slug } from "../vcs/sync.ts";
 import { writeTree } from "./composition.ts";
 import type { CompleteResult } from "./contract.ts";
 import type { Ledger } from "./ledger.ts";
@@ -108,16 +109,10 @@ async function finalize(
       `${Math.floor(context.now().getTime() / 1000)} +0000`,
     ),
   };
-  const shared = await project.sharedRef();
-  const ref =
-    context.sync.branch === null
-      ? bookmarkRef(context.sync.prefix, suggestion, message)
-      : `refs/heads/${context.sync.branch}`;
   // Asking the shared repository takes as long as composing does, and neither needs the other.
-  const [accepted, tip, refTip] = await Promise.all([
-    writeTree(ledger, project, suggestion, "accepted", options),
-    remoteTip(project.hub, context.sync.remote, shared),
-    ref === shared ? null : remoteTip(project.hub, context.sync.remote, ref),
+  const [accepted, { shared, ref, tip, refTip }] = await together([
+    writeTree(ledger, project, suggestion, "accepted", { ...options, keptBy: finalRef(suggestion.id) }),
+    askShared(context, suggestion, message, revision.base_commit),
   ]);
   if (accepted.tree === revision.base_tree) {
     throw new ReviewError(
@@ -125,17 +120,14 @@ async function finalize(
       "Nothing was accepted, so there is no commit to make; discard the suggestion instead",
     );
   }
-  await checkBaseIsShared(project, revision.base_commit);
+  if (tip !== revision.base_commit) await checkBaseIsShared(project, revision.base_commit);
   const expected = (ref === shared ? tip : refTip) ?? ZERO;
   const prepared = await ontoBranch(
     project.hub,
     accepted,
     revision.base_commit,
     ref === shared || context.sync.branch === null ? tip : expected,
-    {
-      ...options,
-      ref: `refs/review/${suggestion.id}/final`,
-    },
+    { ...options, ref: finalRef(suggestion.id) },
   );
   if (ref === shared && tip !== null && prepared.base !== tip) {
     throw new ReviewError(
@@ -165,8 +157,29 @@ async function finalize(
       suggestion.id,
     );
   });
-  await project.hub.setRef(`refs/review/${suggestion.id}/final`, prepared.commit);
   return pushAndRecord(context, suggestion.id, finalizing, request);
+}
+
+/** Keeps the commit that is to be pushed. */
+const finalRef = (suggestion: string): string => `refs/review/${suggestion}/final`;
+
+/** The shared branch, the ref that is to be pushed to, and where both are now. */
+async function askShared(
+  { project, sync }: CompleteContext,
+  suggestion: SuggestionRow,
+  message: string,
+  base: string,
+) {
+  const shared = await project.sharedRef();
+  const ref =
+    sync.branch === null ? bookmarkRef(sync.prefix, suggestion, message) : `refs/heads/${sync.branch}`;
+  const [tip = null, refTip = null] = await remoteTips(
+    project.hub,
+    sync.remote,
+    ref === shared ? [shared] : [shared, ref],
+    [base],
+  );
+  return { shared, ref, tip, refTip };
 }
 
 async function pushAndRecord(
@@ -180,8 +193,12 @@ async function pushAndRecord(
     ledger.transaction(() =>
       ledger.change("UPDATE suggestion SET finalizing = NULL WHERE id = ?", suggestionId),
     );
+  let files: string[];
   try {
-    await push(project.hub, sync.remote, finalizing.commit, finalizing.ref, finalizing.expected);
+    [files] = await together([
+      changedFiles(project, finalizing),
+      push(project.hub, sync.remote, finalizing.commit, finalizing.ref, finalizing.expected),
+    ]);
   } catch (thrown) {
     clear();
     const message = thrown instanceof Error ? thrown.message : String(thrown);
@@ -192,9 +209,6 @@ async function pushAndRecord(
     );
     throw thrown;
   }
-  // The hub holds it too when it went elsewhere, so that the developer can fetch it from either.
-  if (sync.remote !== null) await project.hub.setRef(finalizing.ref, finalizing.commit);
-  const files = await changedFiles(project, finalizing);
   return ledger.transaction(() => {
     const suggestion = getSuggestion(ledger, suggestionId);
     const shortRef = finalizing.ref.replace(/^refs\/heads\//, "");
@@ -242,7 +256,7 @@ async function changedFiles(project: Project, finalizing: Finalizing): Promise<s
     "-z",
     "--name-only",
     "--no-renames",
-    await project.hub.treeOf(finalizing.base),
+    finalizing.base === ZERO ? EMPTY_TREE : finalizing.base,
     finalizing.tree,
   ]);
   return new TextDecoder()
@@ -277,16 +291,9 @@ const bookmarkRef = (prefix: string, suggestion: SuggestionRow, description: str
 /** Commits below the suggestion would be pushed along with it: they must be shared already, not merely there. */
 async function checkBaseIsShared(project: Project, base: string): Promise<void> {
   if (base === ZERO) return;
-  const branches = await project.hub.text(["for-each-ref", "--format=%(refname)", "refs/heads"]);
-  if (branches === "") return;
-  const holding = await project.hub.text([
-    "for-each-ref",
-    "--format=%(refname)",
-    "--contains",
-    base,
-    "refs/heads",
-  ]);
-  if (holding !== "") return;
+  const branches = ["for-each-ref", "--count=1", "--format=%(refname)"];
+  if ((await project.hub.text([...branches, "--contains", base, "refs/heads"])) !== "") return;
+  if ((await project.hub.text([...branches, "refs/heads"])) === "") return;
   throw new ReviewError(
     "push_rejected",
     `The suggestion's parent ${base.slice(0, 12)} is on no shared branch, and finalizing would publish it unreviewed. Publish that change first, or rebase this one onto the shared branch.`,

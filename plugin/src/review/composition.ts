@@ -40,6 +40,8 @@ export const piecesOf = (ledger: Ledger, suggestion: SuggestionRow, part: Part):
   standingHunks(ledger, suggestion.id, suggestion.revision).map((row) => toPiece(row, part));
 
 export interface TreeOptions {
+  /** Another ref that keeps the commit. */
+  keptBy?: string;
   message?: string;
   author?: string;
   committer?: string;
@@ -64,6 +66,7 @@ export function writeTree(
       parent: revision.base_commit,
       message: options.message ?? `${part} part of suggestion ${suggestion.id}\n`,
       author: options.author ?? revision.author,
+      ...(options.keptBy === undefined ? {} : { keptBy: options.keptBy }),
       ...(options.committer === undefined ? {} : { committer: options.committer }),
     },
   );

@@ -10,7 +10,14 @@ import { type HunkRow, standingHunks, toHunk } from "./hunk-rows.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Project } from "./project.ts";
 import { inlineHunks } from "./publish.ts";
-import { entriesOf, getRevision, getSuggestion, type SuggestionRow, toSummary } from "./rows.ts";
+import {
+  entriesOf,
+  getRevision,
+  getSuggestion,
+  type ShownOfRevision,
+  type SuggestionRow,
+  toSummary,
+} from "./rows.ts";
 
 const PAGE_BYTES = 900_000;
 
@@ -18,23 +25,26 @@ export function list(ledger: Ledger, query: ListQuery): ReturnType<ReviewDesk["l
   const where = ["1 = 1"];
   const values: string[] = [];
   if (query.status !== "all") {
-    where.push("state = ?");
+    where.push("suggestion.state = ?");
     values.push(query.status);
   }
   if (query.project !== undefined) {
-    where.push("project = ?");
+    where.push("suggestion.project = ?");
     values.push(query.project);
   }
   const condition = where.join(" AND ");
   const total =
     ledger.row<{ n: number }>(`SELECT count(*) AS n FROM suggestion WHERE ${condition}`, ...values)?.n ?? 0;
-  const rows = ledger.rows<SuggestionRow>(
-    `SELECT * FROM suggestion WHERE ${condition} ORDER BY created_at, id LIMIT ? OFFSET ?`,
+  // One statement for all of them, and of the revision only what a summary shows.
+  const rows = ledger.rows<SuggestionRow & ShownOfRevision>(
+    `SELECT suggestion.*, shown.files, shown.base_commit, shown.commit_id FROM suggestion
+     JOIN revision AS shown ON shown.suggestion = suggestion.id AND shown.n = suggestion.revision
+     WHERE ${condition} ORDER BY suggestion.created_at, suggestion.id LIMIT ? OFFSET ?`,
     ...values,
     query.limit,
     query.offset,
   );
-  return { suggestions: rows.map((row) => toSummary(ledger, row)), total };
+  return { suggestions: rows.map((row) => toSummary(ledger, row, row)), total };
 }
 
 export function get(ledger: Ledger, id: string): Suggestion {

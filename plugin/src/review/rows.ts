@@ -45,6 +45,9 @@ export interface RevisionRow {
   created_at: string;
 }
 
+/** What a summary shows of its revision. */
+export type ShownOfRevision = Pick<RevisionRow, "files" | "base_commit" | "commit_id">;
+
 export const entriesOf = (row: RevisionRow): Entry[] => JSON.parse(row.entries) as Entry[];
 
 export function getSuggestion(ledger: Ledger, id: string): SuggestionRow {
@@ -105,7 +108,7 @@ export const hubPath = (hub: string): string => `/git/${hub}.git`;
 export function toSummary(
   ledger: Ledger,
   row: SuggestionRow,
-  revision = getRevision(ledger, row.id, row.revision),
+  revision: ShownOfRevision = getRevision(ledger, row.id, row.revision),
 ): SuggestionSummary {
   const reviewed = row.accepted + row.modified + row.rejected;
   return {

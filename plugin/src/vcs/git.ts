@@ -3,7 +3,7 @@
  * checkout is never touched from here.
  */
 import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { EMPTY, toLatin1 } from "../diff/bytes.ts";
 import { ReviewError } from "../protocol/errors.ts";
 import { type RunOptions, type RunResult, run, textOf } from "./run.ts";
@@ -149,6 +149,11 @@ export class Git {
 
   /** The branch HEAD names, as a full ref, whether or not it exists yet. */
   async headRef(): Promise<string | null> {
+    // What gitrepository-layout(5) says of HEAD; git itself is asked where it says something else.
+    const plain = /^ref: (refs\/heads\/(?!\.invalid)\S+)\n$/.exec(
+      await readFile(`${this.dir}/HEAD`, "utf8"),
+    )?.[1];
+    if (plain !== undefined) return plain;
     const result = await this.run(["symbolic-ref", "--quiet", "HEAD"], { expect: [0, 1] });
     return result.exitCode === 0 ? textOf(result) : null;
   }

@@ -65,6 +65,14 @@ export async function run(program: string, args: string[], options: RunOptions =
   return { stdout, stderr, exitCode };
 }
 
+/** Like Promise.all, but nothing is still running when it throws: whoever holds a lock may let go of it then. */
+export async function together<Results extends readonly unknown[]>(
+  work: readonly [...{ [Index in keyof Results]: Promise<Results[Index]> }],
+): Promise<Results> {
+  await Promise.allSettled(work);
+  return (await Promise.all(work)) as unknown as Results;
+}
+
 function start(program: string, args: string[], options: RunOptions) {
   try {
     const child = Bun.spawn([program, ...args], {

@@ -57,8 +57,10 @@ export async function ontoBranch(
   return { commit: written.commit, base: branchTip, tree: written.tree };
 }
 
+const REMOTE = "suggestion-manager-shared";
+
 /**
- * Pushes one commit to one ref, as compare-and-swap.
+ * Pushes one commit to one ref, as compare-and-swap; the hub's own ref follows, so that it can be fetched from either.
  * @param remote URL or path of another repository, or null for the hub itself
  * @param expected what the ref must be now; {@link ZERO}: must not exist
  */
@@ -86,11 +88,17 @@ export async function push(
     [
       "--git-dir",
       hub.dir,
+      // A remote of this one command, whose only tracking branch is the branch itself: git moves it in the hub when the
+      // push went through (git-push(1), "remote-tracking branches").
+      "-c",
+      `remote.${REMOTE}.url=${remote}`,
+      "-c",
+      `remote.${REMOTE}.fetch=+${ref}:${ref}`,
       "push",
       "--porcelain",
       "--quiet",
       `--force-with-lease=${ref}:${lease}`,
-      remote,
+      REMOTE,
       `${commit}:${ref}`,
     ],
     { env: { GIT_TERMINAL_PROMPT: "0" }, expect: [0, 1, 128], code: "git_error" },
@@ -110,23 +118,35 @@ const rejected = (ref: string, cause?: unknown): ReviewError =>
     { cause },
   );
 
-/** Where a ref of the shared repository is now. */
-export async function remoteTip(hub: Git, remote: string | null, ref: string): Promise<string | null> {
-  if (remote === null) return hub.resolve(ref);
-  const result = await run("git", ["--git-dir", hub.dir, "ls-remote", "--quiet", remote, ref], {
-    env: { GIT_TERMINAL_PROMPT: "0" },
-    code: "git_error",
-  });
-  const id = /^[0-9a-f]{40}/.exec(new TextDecoder().decode(result.stdout))?.[0] ?? null;
-  if (id !== null && (await hub.resolve(`${id}^{commit}`)) === null) {
-    await run(
-      "git",
-      ["--git-dir", hub.dir, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote, ref],
-      {
-        env: { GIT_TERMINAL_PROMPT: "0" },
-        code: "git_error",
-      },
-    );
-  }
-  return id;
+/**
+ * Where refs of the shared repository are now, asked once; null for those that are not there. What they name is fetched
+ * when the hub lacks it.
+ * @param held commits that the hub is known to hold
+ */
+export async function remoteTips(
+  hub: Git,
+  remote: string | null,
+  refs: string[],
+  held: string[] = [],
+): Promise<(string | null)[]> {
+  if (remote === null) return Promise.all(refs.map((ref) => hub.resolve(ref)));
+  const quiet = { env: { GIT_TERMINAL_PROMPT: "0" }, code: "git_error" } as const;
+  const { stdout } = await run("git", ["--git-dir", hub.dir, "ls-remote", "--quiet", remote, ...refs], quiet);
+  // A pattern matches any ref that ends like it.
+  const found = new Map(
+    new TextDecoder()
+      .decode(stdout)
+      .split("\n")
+      .map((line) => line.split("\t").reverse() as [string, string]),
+  );
+  return Promise.all(
+    refs.map(async (ref) => {
+      const id = found.get(ref) ?? null;
+      if (id !== null && !held.includes(id) && (await hub.resolve(`${id}^{commit}`)) === null) {
+        const fetch = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote, ref];
+        await run("git", ["--git-dir", hub.dir, ...fetch], quiet);
+      }
+      return id;
+    }),
+  );
 }

@@ -18,6 +18,8 @@ export interface WrittenCommit {
 export interface CommitOptions {
   /** Ref that keeps the commit; moved by force. */
   ref: string;
+  /** Another ref for the same commit. */
+  keptBy?: string;
   parent: string;
   message: string;
   /** Raw identity lines, e.g. `Ada <ada@example.org> 1760000000 +0000`. */
@@ -81,6 +83,7 @@ export async function writeChange(
       data(file.content);
     }
   }
+  if (options.keptBy !== undefined) say(`\nreset ${options.keptBy}\nfrom :1\n`);
   say("\nget-mark :1\n");
   say('ls :1 ""\n');
   say("done\n");

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { join } from "node:path";
 import { openBare, ZERO } from "../../src/vcs/git.ts";
 import { run } from "../../src/vcs/run.ts";
-import { ontoBranch, push, remoteTip, slug } from "../../src/vcs/sync.ts";
+import { ontoBranch, push, remoteTips, slug } from "../../src/vcs/sync.ts";
 import { writeChange } from "../../src/vcs/trees.ts";
 import { temporaryDirectory } from "../support/place.ts";
 import { type Made, symlink, type TreeStore, tree, treeStore } from "../support/trees.ts";
@@ -68,19 +68,23 @@ describe("a push into a repository of its own", () => {
     const remote = await openBare(join(temporaryDirectory("remote"), "remote é.git"));
     await push(store.git, remote.dir, ours.commit, "refs/heads/x", ZERO);
     expect(await remote.resolve("refs/heads/x")).toBe(ours.commit);
+    expect(await store.git.resolve("refs/heads/x")).toBe(ours.commit);
     expect(await refused(push(store.git, remote.dir, theirs.commit, "refs/heads/x", ZERO))).toBe(
       "push_rejected",
     );
+    // Done before, and the hub stopped before it followed.
+    await store.git.deleteRef("refs/heads/x");
     await push(store.git, remote.dir, ours.commit, "refs/heads/x", ZERO);
+    expect(await store.git.resolve("refs/heads/x")).toBe(ours.commit);
     await push(store.git, remote.dir, theirs.commit, "refs/heads/x", ours.commit);
-    expect(await remoteTip(store.git, remote.dir, "refs/heads/x")).toBe(theirs.commit);
+    expect(await remoteTips(store.git, remote.dir, ["refs/heads/x"])).toEqual([theirs.commit]);
   });
   test("learns of commits it does not have", async () => {
     const other = await treeStore();
     const [made] = await other.write([tree({ new: "elsewhere\n" })]);
-    expect(await remoteTip(store.git, other.git.dir, "refs/heads/made-0")).toBe(made?.commit as string);
+    const tips = await remoteTips(store.git, other.git.dir, ["refs/heads/none", "refs/heads/made-0"]);
+    expect(tips).toEqual([null, made?.commit as string]);
     expect(await store.git.resolve(`${made?.commit}^{tree}`)).toBe(made?.tree as string);
-    expect(await remoteTip(store.git, other.git.dir, "refs/heads/none")).toBeNull();
     other.remove();
   });
   test("that is not there is an error with git's own words", async () => {
