@@ -510,6 +510,42 @@ describe("adopting", function()
   )
   state("another git command at work", sh("touch .git/index.lock"), "Another git command")
 
+  it("lets files and directories swap places, and stops where a directory holds something else", function()
+    for _, case in ipairs({
+      { files = { ["gone.txt"] = false, ["gone.txt/inside"] = "x\n" }, written = "gone.txt/inside" },
+      { files = { ["dir/c.txt"] = false, ["dir"] = "now a file\n" }, written = "dir" },
+    }) do
+      local swap = publish(case.files)
+      batch(swap, "accept")
+      local head = finalize(swap)
+      local checkout = clone()
+      local plan = prepare(swap, checkout)
+      t.ok(not plan.refusal, table.concat(adopt.describe(plan), "\n"))
+      local err, remarks = execute(plan)
+      t.eq(err, nil)
+      t.eq(remarks, {})
+      t.eq(snapshot(checkout).head, head)
+      clean(checkout)
+      t.eq(t.read(checkout .. "/" .. case.written), case.files[case.written])
+      if case.written == "dir" then
+        local mine = clone()
+        t.write(mine .. "/dir/mine", "mine\n")
+        local before = snapshot(mine)
+        plan = prepare(swap, mine)
+        t.ok(plan.refusal)
+        t.match(table.concat(adopt.describe(plan), "\n"), "a directory is in its place")
+        t.ok(execute(plan))
+        t.eq(snapshot(mine), before)
+        t.eq(t.read(mine .. "/dir/mine"), "mine\n")
+      else
+        local mine = clone()
+        t.write(mine .. "/gone.txt", "changed\n")
+        plan = prepare(swap, mine)
+        t.ok(plan.refusal)
+        t.eq(t.read(mine .. "/gone.txt"), "changed\n")
+      end
+    end
+  end)
   it("again says that there is nothing to do", function()
     ready()
     local checkout = clone()

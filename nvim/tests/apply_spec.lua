@@ -497,6 +497,18 @@ describe("files that come and go", function()
     bring(place, { hunk }, "rejected")
     t.ok(vim.uv.fs_stat(root .. "/run.sh").mode % 128 < 64)
   end)
+  it("leaves submodules and swaps to the adoption, saying so", function()
+    checkout({ ["thing"] = "x\n" })
+    local place = place_of(build.build({}, {}))
+    for _, kind in ipairs({ "submodule", "swap" }) do
+      local hunk = build.hunk("s", "thing", 0, kind, { diff = "prose\n", encoding = "binary" })
+      local item = bring(place, { hunk }, "accepted")[1]
+      t.eq(item.status, "deferred")
+      t.match(item.reason, "when the suggestion is adopted")
+      t.eq(place.applied:get(place.suggestion.id, "thing", hunk.id), nil)
+      t.eq(read("thing"), "x\n")
+    end
+  end)
   it("brings binary content whole, checked by its object id", function()
     checkout({ ["x.bin"] = "\0one" })
     local store = require("suggestion-review.store")

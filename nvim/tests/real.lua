@@ -170,10 +170,11 @@ function Real:publish(files, description, change)
   elseif change then
     self:jj("edit", change)
   end
-  -- Deletions first: a folder may take the place of a file.
+  -- Deletions first: a folder may take the place of a file, or the reverse.
   for path, text in pairs(files) do
     if not text then
       vim.fn.delete(self.agent .. "/" .. path)
+      vim.fn.delete(vim.fs.dirname(self.agent .. "/" .. path), "d")
     end
   end
   for path, text in pairs(files) do

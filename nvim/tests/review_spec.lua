@@ -549,6 +549,43 @@ describe("the floating review", function()
     end)
   end)
 
+  it("says of a file that becomes a directory that it comes when adopted, and it does", function()
+    server = real.start({ ["thing"] = "a file\n", ["other.txt"] = "one\n" })
+    suggestion = server:publish(
+      { ["thing"] = false, ["thing/inner.txt"] = "inside\n", ["other.txt"] = "two\n" },
+      "Room for more"
+    )
+    open_nvim({ file = "thing" })
+    review()
+    s:wait("2/2 pending · swap", true)
+    golden("swap")
+    s:type("a")
+    wait_states({ P, A })
+    s:wait_lua(
+      [[return (_G.notes[#_G.notes] or ""):find("brought over when the suggestion is adopted", 1, true)]]
+    )
+    t.eq(checkout("thing"), "a file\n")
+    s:type("]", "f")
+    s:wait("accepted · swap · brought over when adopted", true)
+    -- Taken back, it waits for nothing.
+    s:type("u")
+    wait_states({ P, P })
+    s:wait_lua([[return next(require("suggestion-review.review").session().outcomes) == nil]])
+    s:type("a")
+    wait_states({ P, A })
+    s:type("Enter")
+    s:wait("Finalize “Room", true)
+    s:type("f")
+    s:wait("Adopt this commit?", true, 10000)
+    s:type("Enter")
+    t.wait(function()
+      local inner = server.checkout .. "/thing/inner.txt"
+      return vim.uv.fs_stat(inner) and t.read(inner) == "inside\n"
+    end, 10000)
+    t.eq(server:git("checkout", "status", "--porcelain"), "")
+    t.eq(checkout("other.txt"), "one\n")
+  end)
+
   it("lists the hunks in the quickfix window", function()
     begin()
     review()

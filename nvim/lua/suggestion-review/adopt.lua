@@ -330,10 +330,49 @@ local function hash_files(paths, write, cwd)
   return found
 end
 
+--- Whether a file or link that the commit deletes stands where `path` needs a directory.
+---@param root string
+---@param path string
+---@param deleted table<string, true>
+local function below_deleted(root, path, deleted)
+  for at in path:gmatch("()/") do
+    local above = path:sub(1, at - 1)
+    local stat = vim.uv.fs_lstat(root .. "/" .. above)
+    if not stat then
+      return false
+    elseif stat.type ~= "directory" then
+      return deleted[above] == true
+    end
+  end
+  return false
+end
+
+--- Whether a directory holds nothing but files that the commit deletes: then it makes room for a file of its name.
+---@param root string
+---@param path string
+---@param deleted table<string, true>
+local function makes_room(root, path, deleted)
+  for name, kind in vim.fs.dir(root .. "/" .. path) do
+    local below = path .. "/" .. name
+    if kind == "directory" then
+      if not makes_room(root, below, deleted) then
+        return false
+      end
+    elseif not deleted[below] then
+      return false
+    end
+  end
+  return true
+end
+
 ---@param changes SuggestionReview.TreeChange[]
 ---@param root string
 ---@return SuggestionReview.PathState[]
 local function look_at_files(changes, root)
+  local deleted = {}
+  for _, change in ipairs(changes) do
+    deleted[change.path] = not change.new or nil
+  end
   local worktree = require("suggestion-review.worktree")
   local file_mode = git.run(
     { "config", "--type=bool", "core.fileMode" },
@@ -375,7 +414,7 @@ local function look_at_files(changes, root)
     local absolute, obstacle = worktree.resolve(root, change.path)
     local stat = absolute and vim.uv.fs_lstat(absolute)
     if not absolute then
-      state.obstacle = obstacle
+      state.obstacle = not below_deleted(root, change.path, deleted) and obstacle or nil
     elseif stat and stat.type == "link" then
       local target = vim.uv.fs_readlink(absolute) --[[@as string]]
       state.worktree =
@@ -390,10 +429,9 @@ local function look_at_files(changes, root)
       state.worktree = { mode = mode, oid = "" }
       files[#files + 1] = state
     elseif stat and stat.type == "directory" then
-      -- An empty folder, or one where the other side of a swap lies, is told apart when paths below it are looked at.
       local gitlink = (change.old and change.old.mode == "160000")
         or (change.new and change.new.mode == "160000")
-      if not gitlink and change.new then
+      if not gitlink and change.new and not makes_room(root, change.path, deleted) then
         state.obstacle = "a directory is in its place"
       end
     elseif stat then
@@ -723,9 +761,7 @@ local function run_git(plan)
   local worktree = require("suggestion-review.worktree")
   for _, file in ipairs(now) do
     local absolute = worktree.resolve(root, file.path)
-    if file.action == "write" and absolute then
-      writes[#writes + 1] = file.path .. "\0"
-    elseif file.action == "delete" and absolute then
+    if file.action == "delete" and absolute then
       local ok, message = vim.uv.fs_unlink(absolute)
       if ok then
         worktree.remove_empty_parents(root, absolute)
@@ -737,6 +773,22 @@ local function run_git(plan)
       local bits = file.new.mode == "100755" and bit.bor(stat.mode, bit.band(bit.rshift(stat.mode, 2), 73))
         or bit.band(stat.mode, bit.bnot(73))
       vim.uv.fs_chmod(absolute, bit.band(bits, 4095))
+    end
+  end
+  -- After all that goes has gone: a file may take a directory's place, or the reverse.
+  for _, file in ipairs(now) do
+    if file.action == "write" then
+      local absolute, reason = worktree.resolve(root, file.path)
+      local stat = absolute and vim.uv.fs_lstat(absolute)
+      if stat and stat.type == "directory" and not vim.uv.fs_rmdir(absolute) then
+        -- `checkout-index -f` would remove it with all that is in it.
+        reason, absolute = "a directory is in its place", nil
+      end
+      if absolute then
+        writes[#writes + 1] = file.path .. "\0"
+      else
+        remarks[#remarks + 1] = ("%s could not be written: %s"):format(file.path, reason)
+      end
     end
   end
   if #writes > 0 then

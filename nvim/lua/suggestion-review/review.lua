@@ -136,13 +136,18 @@ local function refresh_soon()
   end)
 end
 
+--- What fits beside the numbers on a screen of 80 columns: notes are lines of their own that nothing wraps.
+local NOTE_WIDTH = 64
+
 ---@param hunk SuggestionReview.Hunk
 ---@return string[][][]
 local function notes(hunk)
   local lines = {}
   local function note(text, group)
-    for line in vim.gsplit(vim.trim(text), "\n", { plain = true }) do
-      lines[#lines + 1] = { { text_of.plain(line), group or "SuggestionReviewComment" } }
+    for line in vim.gsplit(text:gsub("%s+$", ""), "\n", { plain = true }) do
+      for _, part in ipairs(text_of.wrap(text_of.plain(line), NOTE_WIDTH)) do
+        lines[#lines + 1] = { { part, group or "SuggestionReviewComment" } }
+      end
     end
   end
   if
@@ -595,9 +600,14 @@ local function bring(wants, done)
   end
   apply.plan(this.place, wants, function(plans, items)
     tell_problems(apply.run(plans))
+    local told = {}
     for _, item in ipairs(items) do
       local out = item.want.state == "pending" or item.want.state == "rejected"
-      this.outcomes[item.hunk.id] = SHORT[item.status]
+      this.outcomes[item.hunk.id] = not (out and item.status == "deferred") and SHORT[item.status] or nil
+      if item.status == "deferred" and not out and not told[item.reason] then
+        told[item.reason] = true
+        tell(("%s: %s"):format(text_of.plain(item.hunk.file), item.reason))
+      end
       if out and item.status == "conflict" then
         this.outcomes[item.hunk.id] = "still in your file: you edited it"
       elseif out and item.status == "refused" and not apply.is_applied(this.place, item.hunk) then

@@ -79,6 +79,27 @@ function M.fit(text, width, head)
   return text .. "…"
 end
 
+--- Lines of at most `width` cells, broken between words; a longer word has a line of its own.
+---@param text string one line
+---@param width integer
+---@return string[]
+function M.wrap(text, width)
+  if vim.api.nvim_strwidth(text) <= width then
+    return { text }
+  end
+  local lines, line = {}, text:match("^%s*")
+  for word in text:gmatch("%S+") do
+    local longer = (line:find("%S") and line .. " " or line) .. word
+    if line:find("%S") and vim.api.nvim_strwidth(longer) > width then
+      lines[#lines + 1] = line
+      longer = word
+    end
+    line = longer
+  end
+  lines[#lines + 1] = line
+  return lines
+end
+
 ---@param count integer
 ---@param one string
 ---@param many? string
