@@ -420,3 +420,70 @@ describe("installation", function()
     t.match(out, "2 4447$")
   end)
 end)
+
+describe("the oldest Neovim that is supported", function()
+  --- Every Lua file of the plugin.
+  local function sources()
+    local found = {}
+    for _, folder in ipairs({ "lua", "plugin", "after" }) do
+      for name, kind in vim.fs.dir(t.root .. "/nvim/" .. folder, { depth = 10 }) do
+        if kind == "file" and name:find("%.lua$") then
+          found[#found + 1] = t.root .. "/nvim/" .. folder .. "/" .. name
+        end
+      end
+    end
+    t.ok(#found > 40)
+    return found
+  end
+
+  -- Neovim 0.11 is API level 13.
+  local OLDEST = 13
+  -- What came later and is used only where it is there.
+  local GUARDED = { ["vim.text.diff"] = "vim%.text and vim%.text%.diff or vim%.diff" }
+  -- What came with 0.12, from its news.
+  local LATER = {
+    "vim.text.diff",
+    "vim.net",
+    "vim.pos",
+    "vim.range",
+    "vim.list.unique",
+    "vim.list.bisect",
+    "vim.fs.ext",
+    "vim.version.intersect",
+    "vim.filetype.inspect",
+    "vim.pack",
+  }
+
+  it("has every API function that is called, and none is deprecated", function()
+    local since = {}
+    for _, one in ipairs(vim.fn.api_info().functions) do
+      since[one.name] = one
+    end
+    local seen = 0
+    for _, path in ipairs(sources()) do
+      for name in t.read(path):gmatch("vim%.api%.(nvim_[%w_]+)") do
+        seen = seen + 1
+        -- Private ones are in no list; this one came with 0.10.
+        local known = since[name] or name == "nvim__redraw" and { since = 12 }
+        t.ok(known, name)
+        t.ok(known.since <= OLDEST, ("%s: %s came with API level %d"):format(path, name, known.since))
+        t.eq(known.deprecated_since, nil, name)
+      end
+    end
+    t.ok(seen > 200)
+  end)
+
+  it("is asked for nothing that came with 0.12, unless it is there", function()
+    for _, path in ipairs(sources()) do
+      local text = t.read(path)
+      for _, name in ipairs(LATER) do
+        local bare = GUARDED[name] and text:gsub(GUARDED[name], "") or text
+        -- In comments it may be named.
+        for line in vim.gsplit(bare, "\n") do
+          local code = line:gsub("%-%-.*", "")
+          t.ok(not code:find(name, 1, true), ("%s: %s"):format(path, line))
+        end
+      end
+    end
+  end)
+end)
