@@ -899,4 +899,51 @@ describe("the picker", function()
     s:type("Enter")
     s:wait_lua([[return not require("suggestion-review").is_open()]])
   end)
+
+  -- Other people's plugins are not fetched for tests; where a folder has their clones, they are tried for real.
+  local folder = vim.env.SUGGESTION_REVIEW_PICKERS
+  for name, one in
+    vim.spairs({
+      ["telescope.nvim"] = { paths = { "plenary.nvim", "telescope.nvim" }, setup = "", shows = "Hunk" },
+      ["fzf-lua"] = { paths = { "fzf-lua" }, setup = 'require("fzf-lua").setup({})', shows = "Hunk>" },
+      ["snacks.nvim"] = {
+        paths = { "snacks.nvim" },
+        setup = 'require("snacks").setup({ picker = { enabled = true } })',
+        shows = "Validate",
+      },
+    })
+  do
+    if not folder or not vim.uv.fs_stat(folder .. "/" .. name) then
+      pending("the picker uses " .. name, "SUGGESTION_REVIEW_PICKERS names no folder with it")
+    else
+      it("uses " .. name, function()
+        local settings = one.setup
+        for _, path in ipairs(one.paths) do
+          settings = ("vim.opt.runtimepath:append(%q)\n"):format(folder .. "/" .. path) .. settings
+        end
+        begin({ columns = 120, lines = 36, settings = settings })
+        s:lua([[require("suggestion-review.review").open(nil, { style = "picker" })]])
+        s:wait(one.shows, true)
+        s:wait("○ 2/7  lua/app.lua:", true)
+        -- The first in the list, which is the one that waits longest.
+        s:type("C-a")
+        wait_states({ A, P, P, P, P, P, P })
+        -- The list comes back for the next.
+        s:wait("✔ 1/7", true)
+        s:wait("○ 2/7  lua/app.lua:", true)
+        s:text("greet")
+        t.wait(function()
+          local text = s:capture()
+          return text:find("lua/greet.lua", 1, true) and not text:find("○ 3/7", 1, true)
+        end)
+        s:type("C-r")
+        s:wait("Reject because", true)
+        s:type("Enter")
+        t.wait(function()
+          local now = states()
+          return now[6] == R or now[7] == R
+        end, 5000, "the rejection")
+      end)
+    end
+  end
 end)
