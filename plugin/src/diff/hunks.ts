@@ -187,49 +187,62 @@ function swap(entries: Entry[], group: number[]): FoundHunk {
   return { ...operation(first, "swap", shortest, before, after, sentence, reason), group };
 }
 
-/** Whether renames must be taken apart before {@link findHunks} may be called with these entries. */
+/** Whether renames must be taken apart before {@link HunkFinder} may be given these entries. */
 export function renamesInSwaps(entries: Entry[]): boolean {
   const groups = swapGroups(entries);
   return entries.some((entry, index) => entry.status === "R" && groups[index] !== -1);
 }
 
-/**
- * @param entries from {@link parseRaw}
- * @param sections from {@link parsePatch} of the same two trees with the same rename detection
- * @returns hunks in the order of entries and lines
- */
-export function findHunks(entries: Entry[], sections: Section[]): FoundHunk[] {
-  const groups = swapGroups(entries);
-  const hunks: FoundHunk[] = [];
-  const seen = new Set<number>();
-  let at = 0;
-  entries.forEach((entry, index) => {
-    // git shows a change of type as a deletion and a creation.
-    const section = sections[at];
-    at += entry.status === "T" ? 2 : 1;
-    if (section === undefined) {
-      throw new ReviewError("git_error", "git diff-tree -p showed fewer files than git diff-tree --raw");
-    }
-    const group = groups[index] as number;
-    if (group !== -1) {
-      if (seen.has(group)) return;
-      seen.add(group);
-      hunks.push(
-        swap(
-          entries,
-          groups.flatMap((other, member) => (other === group ? [member] : [])),
-        ),
-      );
-    } else if (entry.oldPath === null || entry.newPath === null) {
-      hunks.push(wholeFile(index, entry, section));
-    } else {
-      hunks.push(...changedFile(index, entry, section));
-    }
-  });
-  if (at !== sections.length) {
-    throw new ReviewError("git_error", "git diff-tree -p showed more files than git diff-tree --raw");
+/** Finds the hunks of two trees from what git says changed and, file by file, how. */
+export class HunkFinder {
+  readonly #entries: Entry[];
+  readonly #groups: number[];
+  readonly #seen = new Set<number>();
+  readonly #hunks: FoundHunk[] = [];
+  #at = 0;
+  #skip = 0;
+
+  /** @param entries from {@link parseRaw} */
+  constructor(entries: Entry[]) {
+    this.#entries = entries;
+    this.#groups = swapGroups(entries);
   }
-  return hunks;
+
+  /** @param sections the next ones from {@link parsePatch} of the same two trees with the same rename detection */
+  take(sections: Section[]): void {
+    for (const section of sections) {
+      if (this.#skip > 0) this.#skip -= 1;
+      else this.#next(section);
+    }
+  }
+
+  #next(section: Section): void {
+    const index = this.#at++;
+    const entry = this.#entries[index];
+    if (entry === undefined)
+      throw new ReviewError("git_error", "git diff-tree -p showed more files than git diff-tree --raw");
+    // git shows a change of type as a deletion and a creation.
+    if (entry.status === "T") this.#skip = 1;
+    const group = this.#groups[index] as number;
+    if (group !== -1) this.#swap(group);
+    else if (entry.oldPath === null || entry.newPath === null)
+      this.#hunks.push(wholeFile(index, entry, section));
+    else for (const hunk of changedFile(index, entry, section)) this.#hunks.push(hunk);
+  }
+
+  #swap(group: number): void {
+    if (this.#seen.has(group)) return;
+    this.#seen.add(group);
+    const members = this.#groups.flatMap((other, member) => (other === group ? [member] : []));
+    this.#hunks.push(swap(this.#entries, members));
+  }
+
+  /** @returns hunks in the order of entries and lines */
+  end(): FoundHunk[] {
+    if (this.#at !== this.#entries.length || this.#skip > 0)
+      throw new ReviewError("git_error", "git diff-tree -p showed fewer files than git diff-tree --raw");
+    return this.#hunks;
+  }
 }
 
 /** Lines of a stored unified diff that a hunk removes and adds, in bytes; the inverse of {@link formatRun}. */

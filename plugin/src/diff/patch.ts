@@ -3,7 +3,7 @@
  * never by what they look like: `--- a/x` may be the removed line `-- a/x`, and a removed line may read `@@ -1 +1 @@`.
  */
 import { ReviewError } from "../protocol/errors.ts";
-import { toLatin1 } from "./bytes.ts";
+import { concat, toLatin1, utf8 } from "./bytes.ts";
 
 /** A maximal run of removed and added lines. Line numbers are 0-based; bytes hold the lines with their ends. */
 export interface Run {
@@ -68,10 +68,9 @@ function gather(bytes: Uint8Array, lines: Gathered): Uint8Array {
   if (lines.open) length -= 1;
   const out = new Uint8Array(length);
   let at = 0;
+  // By the byte: a view of each line would cost more than the copy.
   for (const [start, end] of lines.ranges) {
-    const line = bytes.subarray(start + 1, end);
-    out.set(at + line.length > length ? line.subarray(0, length - at) : line, at);
-    at += line.length;
+    for (let from = start + 1; from < end && at < length; from++) out[at++] = bytes[from] as number;
   }
   return out;
 }
@@ -212,4 +211,29 @@ export function parsePatch(bytes: Uint8Array): Section[] {
     reader.next();
   }
   return sections;
+}
+
+const NEXT_FILE = utf8("\ndiff --git ");
+
+/** {@link parsePatch} of output that is still coming: whole files are read while git works on the next ones. */
+export class PatchStream {
+  #pending: Uint8Array[] = [];
+
+  /** @returns sections that are complete with this; the last one never is */
+  push(chunk: Uint8Array): Section[] {
+    // Within a file every line begins with a sign, so that only a file's head can read like this.
+    const end = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).lastIndexOf(NEXT_FILE) + 1;
+    if (end === 0) {
+      this.#pending.push(chunk);
+      return [];
+    }
+    const whole = concat([...this.#pending, chunk.subarray(0, end)]);
+    this.#pending = [chunk.subarray(end)];
+    return parsePatch(whole);
+  }
+
+  /** @returns what is left, once git has ended */
+  end(): Section[] {
+    return parsePatch(concat(this.#pending));
+  }
 }

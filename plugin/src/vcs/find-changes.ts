@@ -1,8 +1,9 @@
 /** What a revision changed: the pinned commits read through git, once for what and once for where. */
-import { type FoundHunk, findHunks, renamesInSwaps } from "../diff/hunks.ts";
-import { parsePatch } from "../diff/patch.ts";
+import { type FoundHunk, HunkFinder, renamesInSwaps } from "../diff/hunks.ts";
+import { PatchStream, type Section } from "../diff/patch.ts";
 import { type Entry, parseRaw } from "../diff/raw.ts";
 import { EMPTY_TREE, type Git } from "./git.ts";
+import { together } from "./run.ts";
 
 export interface FoundChanges {
   entries: Entry[];
@@ -10,39 +11,64 @@ export interface FoundChanges {
 }
 
 // Attributes of the hub or the tree must not decide what counts as binary or which converter shows it.
-const diffTree = (git: Git, renames: boolean, args: string[], from: string, to: string) =>
-  git.run([
-    `--attr-source=${EMPTY_TREE}`,
-    "-c",
-    "core.quotePath=true",
-    "diff-tree",
-    "-r",
-    "--no-ext-diff",
-    "--no-textconv",
-    "--no-color",
-    "--no-relative",
-    "--ignore-submodules=none",
-    "--submodule=short",
-    renames ? "-M50%" : "--no-renames",
-    "-l1000",
-    ...args,
-    from,
-    to,
-  ]);
+const diffTree = (
+  git: Git,
+  renames: boolean,
+  args: string[],
+  from: string,
+  to: string,
+  onOutput?: (chunk: Uint8Array) => void,
+) =>
+  git.run(
+    [
+      `--attr-source=${EMPTY_TREE}`,
+      "-c",
+      "core.quotePath=true",
+      "diff-tree",
+      "-r",
+      "--no-ext-diff",
+      "--no-textconv",
+      "--no-color",
+      "--no-relative",
+      "--ignore-submodules=none",
+      "--submodule=short",
+      renames ? "-M50%" : "--no-renames",
+      "-l1000",
+      ...args,
+      from,
+      to,
+    ],
+    onOutput === undefined ? {} : { onOutput },
+  );
 
 /** @param from tree id of the base, `to` tree id of the revision */
 export async function findChanges(git: Git, from: string, to: string, renames = true): Promise<FoundChanges> {
-  const [raw, patch] = await Promise.all([
-    diffTree(git, renames, ["-z", "--raw", "--no-abbrev"], from, to),
-    diffTree(
-      git,
-      renames,
-      ["-p", "-U3", "--inter-hunk-context=0", "--diff-algorithm=histogram", "--indent-heuristic"],
-      from,
-      to,
-    ),
-  ]);
-  const entries = parseRaw(raw.stdout);
-  if (renames && renamesInSwaps(entries)) return findChanges(git, from, to, false);
-  return { entries, hunks: findHunks(entries, parsePatch(patch.stdout)) };
+  const stream = new PatchStream();
+  const early: Section[] = [];
+  let finder: HunkFinder | null = null;
+  // Hunks are made while git is still comparing the files that follow.
+  const patch = diffTree(
+    git,
+    renames,
+    ["-p", "-U3", "--inter-hunk-context=0", "--diff-algorithm=histogram", "--indent-heuristic"],
+    from,
+    to,
+    (chunk) => {
+      const sections = stream.push(chunk);
+      if (finder === null) early.push(...sections);
+      else finder.take(sections);
+    },
+  );
+  const raw = diffTree(git, renames, ["-z", "--raw", "--no-abbrev"], from, to).then(({ stdout }) => {
+    const entries = parseRaw(stdout);
+    if (renames && renamesInSwaps(entries)) return entries;
+    finder = new HunkFinder(entries);
+    finder.take(early);
+    return entries;
+  });
+  const [entries] = await together([raw, patch]);
+  if (finder === null) return findChanges(git, from, to, false);
+  const found: HunkFinder = finder;
+  found.take(stream.end());
+  return { entries, hunks: found.end() };
 }

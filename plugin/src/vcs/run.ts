@@ -18,6 +18,8 @@ export interface RunOptions {
   /** Exit codes that are an answer rather than a failure; default [0]. */
   expect?: number[];
   code?: ErrorCode;
+  /** Given every piece of the standard output as it comes; the result's `stdout` is then empty. */
+  onOutput?: (chunk: Uint8Array) => void;
 }
 
 export interface RunResult {
@@ -44,10 +46,17 @@ export async function run(program: string, args: string[], options: RunOptions =
   let exitCode: number;
   try {
     [stdout, stderr, exitCode] = await Promise.all([
-      new Response(child.stdout).arrayBuffer().then((buffer) => new Uint8Array(buffer)),
+      options.onOutput === undefined
+        ? new Response(child.stdout).arrayBuffer().then((buffer) => new Uint8Array(buffer))
+        : handOver(child.stdout, options.onOutput),
       new Response(child.stderr).text(),
       child.exited,
     ]);
+  } catch (thrown) {
+    // Nobody reads on.
+    child.kill("SIGKILL");
+    await child.exited;
+    throw thrown;
   } finally {
     clearTimeout(timer);
   }
@@ -63,6 +72,14 @@ export async function run(program: string, args: string[], options: RunOptions =
     });
   }
   return { stdout, stderr, exitCode };
+}
+
+async function handOver(
+  output: ReadableStream<Uint8Array>,
+  onOutput: (chunk: Uint8Array) => void,
+): Promise<Uint8Array> {
+  for await (const chunk of output) onOutput(chunk);
+  return new Uint8Array(0);
 }
 
 /** Like Promise.all, but nothing is still running when it throws: whoever holds a lock may let go of it then. */
