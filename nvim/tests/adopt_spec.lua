@@ -91,6 +91,22 @@ local function finalize(id)
   return store.get(id).result.commit
 end
 
+describe("the token", function()
+  it("goes to the address that proved itself, whatever the URL's name leads to", function()
+    local url = server.hub:gsub("^http://[^/]+", "http://hub.invalid")
+    local peer = server.hub:match("^http://([^/]+)")
+    local env = vim.tbl_extend("force", server.environment, adopt.transport_env(url, server.token, peer))
+    t.match(t.run({ "git", "ls-remote", url }, { env = env }), "refs/heads/main")
+    -- Neither by that name nor to another address is it sent.
+    for name, value in pairs(env) do
+      if value:find(server.token, 1, true) then
+        local key = env[name:gsub("VALUE", "KEY")]
+        t.eq(key, ("http.%s.extraHeader"):format(server.hub))
+      end
+    end
+  end)
+end)
+
 --- A fresh clone at the base, as the developer has it.
 local function clone()
   local path = t.tempdir() .. "/checkout"

@@ -28,6 +28,25 @@ t.run({
 
 local script = {
   conversations = {
+    -- Before the other: the feedback names the suggestion, and so has both words.
+    {
+      when = "rather whisper",
+      turns = {
+        {
+          calls = {
+            {
+              tool = "bash",
+              args = {
+                command = "printf 'hello...\\nworld\\n' > greet.txt && jj squash --quiet",
+                description = "whisper",
+              },
+            },
+          },
+        },
+        { calls = { { tool = "publish_suggestion", args = { description = "Whisper the greeting" } } } },
+        { text = "Published again." },
+      },
+    },
     {
       when = "shout",
       turns = {
@@ -178,6 +197,56 @@ describe("asking", function()
     t.match(asked, "greet.txt[^\n]-lines 1")
     local suggestion = store.list()[1]
     t.eq(suggestion.description, "Shout the greeting")
+  end)
+
+  it("sends rejections on R, and the review shows what came of them", function()
+    local screen = require("screen")
+    if not screen.available() then
+      t.skip("needs tmux")
+    end
+    local s = screen.start({
+      cwd = directory,
+      env = { PATH = environment.PATH },
+      init = ([[
+        vim.opt.runtimepath:prepend(%q)
+        vim.o.shada, vim.o.swapfile, vim.g.mapleader = "", false, " "
+        require("suggestion-review").setup(%s)
+      ]]):format(
+        t.root .. "/nvim",
+        vim.inspect({
+          server = { host = "127.0.0.1", port = port, token_file = directory .. "/state/token" },
+        })
+      ),
+    })
+    s:wait_lua([[return #require("suggestion-review").list() > 0]], 10000)
+    s:type("Space", "s", "r")
+    s:wait("+ HELLO", true)
+    s:type("r")
+    s:wait("Reject because", true)
+    s:text("too loud")
+    s:type("Enter")
+    s:wait("✘ 1/1 rejected", true)
+    s:type("R")
+    s:wait("What should the agent do", true)
+    s:text("rather whisper")
+    s:type("Enter")
+    s:wait("+ hello...", true, 30000)
+    s:wait("you rejected this in revision 1: too loud", true)
+    s:wait("○ 1/1 pending", true)
+    s:type("D")
+    s:wait("-HELLO", true)
+    s:wait("+hello...", true)
+    s:stop()
+    local last
+    for line in io.lines(directory .. "/requests.jsonl") do
+      last = line:find("rather whisper", 1, true) and line or last
+    end
+    -- The model was told what was rejected, and why.
+    t.match(last, "too loud")
+    t.match(last, "greet.txt")
+    t.wait(function()
+      return store.list()[1].revision == 2
+    end)
   end)
 
   it("shows the agent's work in the statusline, and stops it", function()

@@ -42,8 +42,9 @@ end
 --- Environment in which git sends the token to this URL and nowhere else: nothing of it is in an argument or a file.
 ---@param url string
 ---@param token string
+---@param peer string address that proved itself: git goes there, whatever the URL's name may lead to by then
 ---@return table<string, string>
-function M.transport_env(url, token)
+function M.transport_env(url, token, peer)
   local count = tonumber(vim.env.GIT_CONFIG_COUNT or "") or 0
   local env = { NO_PROXY = "*", no_proxy = "*" }
   local function set(key, value)
@@ -51,7 +52,11 @@ function M.transport_env(url, token)
     env["GIT_CONFIG_VALUE_" .. count] = value
     count = count + 1
   end
-  set(("http.%s.extraHeader"):format(url), "Authorization: Bearer " .. token)
+  local proven = url:gsub("^http://[^/]+", function()
+    return "http://" .. peer
+  end)
+  set(("url.%s.insteadOf"):format(proven), url)
+  set(("http.%s.extraHeader"):format(proven), "Authorization: Bearer " .. token)
   set("http.followRedirects", "false")
   set("http.proxy", "")
   set("credential.helper", "")
@@ -63,6 +68,7 @@ end
 --- Inside a task: the token of a server, once the server has proven that it knows it.
 ---@param server SuggestionReview.Server
 ---@return string token
+---@return string peer address that proved it
 local function token_for(server)
   local client = require("suggestion-review.client")
   local token, problem = client.read_token(server.token_file)
@@ -88,7 +94,8 @@ local function token_for(server)
   then
     refuse(("%s did not prove that it knows the token; nothing was sent to it"):format(server.name))
   end
-  return token --[[@as string]]
+  return token, --[[@as string]]
+    response.peer
 end
 
 ---@param suggestion SuggestionReview.Suggestion
