@@ -94,8 +94,8 @@ local function token_for(server)
   then
     refuse(("%s did not prove that it knows the token; nothing was sent to it"):format(server.name))
   end
-  return token, --[[@as string]]
-    response.peer
+  ---@cast token string
+  return token, response.peer
 end
 
 ---@param suggestion SuggestionReview.Suggestion
