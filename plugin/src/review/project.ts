@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
 import { type Git, openBare, ZERO } from "../vcs/git.ts";
 import { type Jj, openJj } from "../vcs/jj.ts";
+import { clearRefLocks } from "../vcs/leftover-locks.ts";
 
 /** A moment at which nothing of the agent's writes to its repository. */
 export interface QuietGate {
@@ -93,9 +94,19 @@ export class Project {
     await this.jj.updateStale();
   }
 
-  /** Private refs that a crash in the middle of a settle left in the agent's repository. */
+  /** What a crash left in the hub and in the agent's repository. Returns what was done, one sentence each. */
   async clearLeftovers(): Promise<string[]> {
     const store = await this.jj.store();
+    const locks = await Promise.all([this.hub.dir, store.dir].map(clearRefLocks));
+    const removed = locks.flat();
+    const settled = await this.#clearSettle(store);
+    return removed.length === 0
+      ? settled
+      : [`removed what a killed git had left locked: ${removed.join(", ")}`, ...settled];
+  }
+
+  /** Private refs that a crash in the middle of a settle left in the agent's repository. */
+  async #clearSettle(store: Git): Promise<string[]> {
     const left = await store.text([
       "for-each-ref",
       "--format=%(refname) %(objectname)",

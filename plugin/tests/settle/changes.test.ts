@@ -1,8 +1,8 @@
 /** What becomes of decisions when the agent did something to its change after publishing it: settled, or said aloud. */
 import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { spawn } from "node:child_process";
-import { rmSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { WorkingCopyLock } from "../../src/vcs/working-copy-lock.ts";
 import { type DeskPlace, deskPlace, HEALTHY } from "./desk-place.ts";
 
@@ -309,6 +309,31 @@ describe("other programs at the same moment", () => {
     expect(place.health()).toEqual(HEALTHY);
     expect(place.file("poem.txt", change)).toContain("line 25\n");
     expect(git("for-each-ref", "refs/heads/suggestion-manager", "refs/suggestion-manager")).toBe("");
+  });
+
+  test("refs that a killed git left locked can be moved again after a start", async () => {
+    const { id } = await published();
+    const hub = join(place.desk.hubRoot(), `${place.desk.health().projects[0]?.hub.slice("/git/".length)}`);
+    const store = place.jj("git", "root").trim();
+    const locks = [
+      join(hub, "packed-refs.lock"),
+      join(hub, `refs/review/${id}/accepted.lock`),
+      join(store, "refs/heads/main.lock"),
+    ];
+    for (const lock of locks) {
+      mkdirSync(dirname(lock), { recursive: true });
+      writeFileSync(lock, "");
+    }
+    place.desk.decideMany({ suggestion_id: id, scope: { action: "accept", include: "all" } }, "developer");
+    await expect(
+      place.desk.complete({ suggestion_id: id, action: "finalize" }, "developer"),
+    ).rejects.toThrow();
+    await place.restart();
+    expect(locks.map((lock) => existsSync(lock))).toEqual([false, false, false]);
+    const done = await place.desk.complete({ suggestion_id: id, action: "finalize" }, "developer");
+    expect(done).toMatchObject({ action: "finalized" });
+    expect(await place.settle()).toMatchObject({ settled: true });
+    expect(place.health()).toEqual(HEALTHY);
   });
 
   test("two settles within one second rewrite the same change without an 'already exists'", async () => {
