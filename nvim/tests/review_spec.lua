@@ -498,11 +498,11 @@ describe("the floating review", function()
       for _, name in ipairs({ "suggestion-review.view", "suggestion-review.view.headers" }) do
         local namespace = vim.api.nvim_create_namespace(name)
         for _, mark in ipairs(vim.api.nvim_buf_get_extmarks(0, namespace, 0, -1, { details = true })) do
-          count = count + (mark[4].line_hl_group and 1 or 0)
+          count = count + (mark[4].hl_eol and 1 or 0)
         end
         local here = { row, 0 }
         for _, mark in ipairs(vim.api.nvim_buf_get_extmarks(0, namespace, here, { row, -1 }, { details = true })) do
-          out[mark[4].line_hl_group or mark[4].hl_group or "?"] = true
+          out[mark[4].hl_group or "?"] = true
         end
       end
       return { out, count }
@@ -524,6 +524,36 @@ describe("the floating review", function()
     t.wait(function()
       return s:lua(groups, "^-- a remark")[1]["@comment.lua"]
     end)
+  end)
+
+  it("lets every colour be seen: of the line, of the changed words, of the current hunk's rule", function()
+    begin()
+    review()
+    local groups = s:lua([[
+      local out = {}
+      for name, what in pairs({ SuggestionReviewAdd = "bg", SuggestionReviewAddWord = "bg",
+        SuggestionReviewDelete = "bg", SuggestionReviewPending = "fg", SuggestionReviewRule = "fg" }) do
+        local color = vim.api.nvim_get_hl(0, { name = name, link = false })[what]
+        out[name] = ("%d;%d;%d"):format(math.floor(color / 65536), math.floor(color / 256) % 256, color % 256)
+      end
+      return out
+    ]])
+    local function line_with(pattern)
+      for line in vim.gsplit(s:colours(), "\n", { plain = true }) do
+        if line:gsub("\27%[[%d;:]*m", ""):find(pattern) then
+          -- tmux writes colours with ";" or ":" by version.
+          return (line:gsub(":", ";"))
+        end
+      end
+    end
+    local added = line_with("%+   return vim.tbl_map%(function")
+    t.match(added, "48;2;" .. groups.SuggestionReviewAdd)
+    t.match(added, "48;2;" .. groups.SuggestionReviewAddWord)
+    t.match(line_with("%-   return vim.tbl_map%(tonumber"), "48;2;" .. groups.SuggestionReviewDelete)
+    -- Both halves of the current rule; of another hunk's only its state.
+    local rule = line_with("○ 2/7 pending")
+    t.ok(not rule:find("38;2;" .. groups.SuggestionReviewRule, 1, true), rule)
+    t.match(line_with("○ 3/7 pending"), "38;2;" .. groups.SuggestionReviewRule)
   end)
 
   it("follows a change of colour scheme", function()

@@ -157,7 +157,15 @@ local function mark(view, row)
   end
   local kind = one.kind
   if LINE[kind] then
-    vim.api.nvim_buf_set_extmark(buf, namespace, row, 0, { line_hl_group = LINE[kind], priority = 10 })
+    -- Not line_hl_group: its background would lie over that of the changed words.
+    vim.api.nvim_buf_set_extmark(buf, namespace, row, 0, {
+      end_row = row + 1,
+      end_col = 0,
+      hl_group = LINE[kind],
+      hl_eol = true,
+      priority = 10,
+      strict = false,
+    })
   end
   local block = one.block
   if block and view.treesitter and #one.text > 0 then
@@ -283,6 +291,10 @@ function M.column(buf, line)
     return " " .. text
   end
   local group = text_of.STATE[session.state_of(session.hunks[row.hunk])].group
+  if row.kind == "header" then
+    -- The whole rule is in the colour of the state.
+    text = text:gsub("^%%#%w+#", "")
+  end
   return ("%%#%s#▌%s"):format(group, text)
 end
 
