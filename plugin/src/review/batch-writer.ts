@@ -311,7 +311,7 @@ export class BatchWriter {
     const { suggestion } = this;
     ledger.change(
       `UPDATE suggestion SET accepted = accepted + ?, modified = modified + ?, rejected = rejected + ?,
-       hunk_count = hunk_count + ?, settle_needed = max(settle_needed, ?), updated_at = ? WHERE id = ?`,
+       hunk_count = hunk_count + ?, settle_needed = iif(?, 1, settle_needed), updated_at = ? WHERE id = ?`,
       this.#counts.accepted,
       this.#counts.modified,
       this.#counts.rejected,

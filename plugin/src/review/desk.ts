@@ -41,9 +41,10 @@ import type {
   ReviewDesk,
   SettleResult,
 } from "./contract.ts";
-import { Courier, takeFeedback } from "./courier.ts";
+import { takeFeedback } from "./courier.ts";
 import * as decisions from "./decide.ts";
 import { FeedbackLog } from "./feedback-log.ts";
+import { type Host, Hosts } from "./hosts.ts";
 import type { HunkRow } from "./hunk-rows.ts";
 import { Ledger } from "./ledger.ts";
 import { enqueue } from "./outbox.ts";
@@ -52,16 +53,7 @@ import { publish, resumePublishes } from "./publish.ts";
 import * as reading from "./reading.ts";
 import { once } from "./request-ids.ts";
 import { entriesOf, getOpen, getRevision, getSuggestion, hubPath, type SuggestionRow } from "./rows.ts";
-import { needsSettling, settle } from "./settle.ts";
 import { verify } from "./verify.ts";
-
-/** A project of this process, with its agent if it has a session to talk to. */
-interface Host {
-  project: Project;
-  link: AgentLink | null;
-  courier: Courier | null;
-  settling: Promise<string[]> | null;
-}
 
 export interface HostOptions {
   gate: QuietGate;
@@ -77,7 +69,7 @@ export class Desk implements ReviewDesk {
   readonly ledger: Ledger;
   readonly #config: Config;
   readonly #now: () => Date;
-  readonly #hosts = new Map<string, Host>();
+  readonly #hosts: Hosts;
   readonly #log: FeedbackLog;
   readonly #poll: ReturnType<typeof setInterval>;
   #logBehind = false;
@@ -90,6 +82,7 @@ export class Desk implements ReviewDesk {
     this.#config = config;
     this.#now = now;
     this.ledger = Ledger.open(join(config.stateDir, "ledger.sqlite"));
+    this.#hosts = new Hosts(this.ledger, now, (what, error) => this.#failed(what, error));
     this.#log = new FeedbackLog(this.ledger, config.feedbackLog);
     this.ledger.onTellFailure = (error) => this.#failed("An event could not be told", error);
     this.ledger.subscribe((event) => this.#afterEvent(event));
@@ -106,16 +99,9 @@ export class Desk implements ReviewDesk {
       branch: this.#config.sync.base,
       gate: options.gate,
     });
-    const courier =
-      options.link === null
-        ? null
-        : new Courier(this.ledger, project.dir, options.link, (error) =>
-            this.#failed("The agent could not be told", error),
-          );
-    this.#hosts.get(project.dir)?.courier?.stop();
-    this.#hosts.set(project.dir, { project, link: options.link, courier, settling: null });
+    this.#hosts.add(project, options.link);
     for (const sentence of await this.#recover(project)) this.onRemark("info", sentence);
-    this.#kick(project.dir);
+    this.#hosts.kick(project.dir);
     return project;
   }
 
@@ -131,7 +117,7 @@ export class Desk implements ReviewDesk {
   close(): void {
     this.#closed = true;
     clearInterval(this.#poll);
-    for (const host of this.#hosts.values()) host.courier?.stop();
+    this.#hosts.stop();
     this.#aside(() => this.#log.catchUp());
     this.ledger.close();
   }
@@ -148,10 +134,10 @@ export class Desk implements ReviewDesk {
     session: string | null,
     actor: Actor = "agent",
   ): Promise<PublishResult> {
-    const host = this.#hostOf(request.project);
+    const host = this.#hosts.of(request.project);
     const { project } = host;
     // Outside opencode this call is the agent's quiet moment.
-    if (host.link === null) await this.#settleNow(host, true);
+    if (host.link === null) await this.#hosts.settleNow(host, true);
     const result = await publish(this.ledger, project, {
       description: request.description,
       changeId: request.change_id,
@@ -159,7 +145,7 @@ export class Desk implements ReviewDesk {
       session,
       now: this.#now,
     });
-    this.#kick(project.dir);
+    this.#hosts.kick(project.dir);
     return { ...result, feedback: this.#feedbackFor(host, actor) };
   }
 
@@ -178,11 +164,11 @@ export class Desk implements ReviewDesk {
   }
 
   async content(suggestionId: string, query: ContentQuery): ReturnType<ReviewDesk["content"]> {
-    return reading.content(this.ledger, this.#projectOf(suggestionId), suggestionId, query);
+    return reading.content(this.ledger, this.#hosts.projectOf(suggestionId), suggestionId, query);
   }
 
   async patch(suggestionId: string, query: PatchQuery): Promise<Uint8Array> {
-    return reading.patch(this.ledger, this.#projectOf(suggestionId), suggestionId, query);
+    return reading.patch(this.ledger, this.#hosts.projectOf(suggestionId), suggestionId, query);
   }
 
   // ── Deciding ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -215,7 +201,7 @@ export class Desk implements ReviewDesk {
       now: this.#now,
     });
     const suggestion = getSuggestion(this.ledger, result.suggestion_id);
-    this.#kick(suggestion.project);
+    this.#hosts.kick(suggestion.project);
     if (result.remaining_hunks === 0 && suggestion.accepted + suggestion.modified > 0)
       this.#reviewed(suggestion.id, actor);
     return result;
@@ -255,9 +241,9 @@ export class Desk implements ReviewDesk {
 
   async complete(request: CompleteRequest, actor: Actor): Promise<CompleteResult> {
     this.#checkMayDecide(actor);
-    const project = this.#projectOf(request.suggestion_id);
+    const project = this.#hosts.projectOf(request.suggestion_id);
     const result = await complete(this.#completeContext(project), request, actor);
-    this.#kick(project.dir);
+    this.#hosts.kick(project.dir);
     return result;
   }
 
@@ -268,10 +254,10 @@ export class Desk implements ReviewDesk {
   async rebase(request: RebaseRequest, actor: Actor): Promise<PublishResult> {
     this.#checkMayDecide(actor);
     const suggestion = getOpen(this.ledger, request.suggestion_id);
-    const project = this.#projectOf(suggestion.id);
-    await this.#settleNow(this.#hostOf(project.dir), true);
+    const project = this.#hosts.projectOf(suggestion.id);
+    await this.#hosts.settleNow(this.#hosts.of(project.dir), true);
     const result = await rebase({ ledger: this.ledger, project, now: this.#now }, request);
-    this.#kick(project.dir);
+    this.#hosts.kick(project.dir);
     return result;
   }
 
@@ -279,7 +265,7 @@ export class Desk implements ReviewDesk {
     const context = {
       ...this.#config.verify,
       ledger: this.ledger,
-      project: this.#projectOf(request.suggestion_id),
+      project: this.#hosts.projectOf(request.suggestion_id),
       now: this.#now,
     };
     return verify(context, request.suggestion_id);
@@ -302,7 +288,7 @@ export class Desk implements ReviewDesk {
         ? []
         : ["What the developer says:", ...request.comment.split("\n").map((line) => `    | ${line}`)]),
     ].join("\n");
-    const live = this.#hosts.get(suggestion.project)?.link != null;
+    const live = this.#hosts.find(suggestion.project)?.link != null;
     const answer = once(this.ledger, "revise", request, () => {
       getOpen(this.ledger, suggestion.id);
       enqueue(this.ledger, head, { description: suggestion.description, message });
@@ -311,20 +297,20 @@ export class Desk implements ReviewDesk {
         message: live ? "The agent is told to revise" : "The agent will hear it with its next call",
       };
     });
-    this.#kick(suggestion.project);
+    this.#hosts.kick(suggestion.project);
     return answer;
   }
 
   async ask(request: AskRequest): Promise<{ session_id: string }> {
-    return this.#linkOf(request.project).ask(request);
+    return this.#hosts.linkOf(request.project).ask(request);
   }
 
   async abort(request: AbortRequest): Promise<{ aborted: boolean }> {
-    return this.#linkOf(request.project).abort(request);
+    return this.#hosts.linkOf(request.project).abort(request);
   }
 
   async status(request: StatusRequest, actor: Actor): Promise<{ sent: true; feedback: string[] }> {
-    const host = this.#hostOf(request.project);
+    const host = this.#hosts.of(request.project);
     if (request.suggestion_id !== undefined) getSuggestion(this.ledger, request.suggestion_id);
     this.ledger.emit(
       host.project.dir,
@@ -337,13 +323,13 @@ export class Desk implements ReviewDesk {
       this.#now(),
     );
     if (host.link !== null || actor !== "agent") return { sent: true, feedback: [] };
-    await this.#settleNow(host, true);
+    await this.#hosts.settleNow(host, true);
     return { sent: true, feedback: this.#feedbackFor(host, actor) };
   }
 
   async settle(request: SettleRequest, actor: Actor): Promise<SettleResult> {
-    const host = this.#hostOf(request.project);
-    const problems = await this.#settleNow(host, true);
+    const host = this.#hosts.of(request.project);
+    const problems = await this.#hosts.settleNow(host, true);
     return {
       settled: problems.length === 0,
       message: problems.length === 0 ? "The agent's working copy is up to date" : problems.join("\n"),
@@ -386,7 +372,7 @@ export class Desk implements ReviewDesk {
       last_seq: this.lastSeq(),
       open_suggestions:
         this.ledger.row<{ n: number }>("SELECT count(*) AS n FROM suggestion WHERE state = 'open'")?.n ?? 0,
-      projects: [...this.#hosts.values()].map(({ project }) => ({
+      projects: this.#hosts.all().map(({ project }) => ({
         project: project.dir,
         hub: hubPath(project.hubName),
         branch: this.#config.sync.base,
@@ -400,49 +386,20 @@ export class Desk implements ReviewDesk {
   }
 
   pushableRefs(hubName: string): string[] {
-    const known = [...this.#hosts.values()].some(({ project }) => project.hubName === hubName);
+    const known = this.#hosts.all().some(({ project }) => project.hubName === hubName);
     return known ? this.#config.sync.pushBranches.map((branch) => `refs/heads/${branch}`) : [];
   }
 
   async hubChanged(hubName: string): Promise<void> {
-    for (const host of this.#hosts.values()) {
+    for (const host of this.#hosts.all()) {
       if (host.project.hubName !== hubName) continue;
       host.project.followHub = true;
       await markMovedBases({ ledger: this.ledger, project: host.project, now: this.#now });
-      this.#kick(host.project.dir);
+      this.#hosts.kick(host.project.dir);
     }
   }
 
   // ── What follows a change ─────────────────────────────────────────────────────────────────────────────────────
-
-  #kick(projectDir: string): void {
-    const host = this.#hosts.get(projectDir);
-    if (host === undefined || host.link === null) return;
-    host.courier?.wake();
-    if (needsSettling(this.ledger, projectDir, false) || host.project.followHub)
-      void this.#settleNow(host, false);
-  }
-
-  /** Settles once more when something was asked for while a settle was running. */
-  async #settleNow(host: Host, retryFailed: boolean): Promise<string[]> {
-    const { project } = host;
-    if (retryFailed)
-      this.ledger.change(
-        "UPDATE suggestion SET settle_needed = 1 WHERE project = ? AND settle_needed = 2",
-        project.dir,
-      );
-    while (host.settling !== null) await host.settling;
-    if (!needsSettling(this.ledger, project.dir, false) && !project.followHub) return [];
-    host.settling = settle({ ledger: this.ledger, project, now: this.#now }).catch((error) => {
-      this.#failed("Settling failed", error);
-      return [toReviewError(error).message];
-    });
-    try {
-      return await host.settling;
-    } finally {
-      host.settling = null;
-    }
-  }
 
   #afterEvent(event: ReviewEvent): void {
     if (!event.type.startsWith("suggestion.") || this.#logBehind) return;
@@ -458,7 +415,7 @@ export class Desk implements ReviewDesk {
     this.#aside(() => {
       this.ledger.tidy();
       if (!this.ledger.noticeOthers()) return;
-      for (const dir of this.#hosts.keys()) this.#kick(dir);
+      for (const { project } of this.#hosts.all()) this.#hosts.kick(project.dir);
     });
   }
 
@@ -475,52 +432,5 @@ export class Desk implements ReviewDesk {
     const message = `${what}: ${toReviewError(error).message}`;
     this.#lastError = { at: this.#now().toISOString(), message };
     this.onRemark("error", message);
-  }
-
-  #hostOf(dir: string | undefined): Host {
-    if (dir === undefined) {
-      const [only, ...more] = this.#hosts.values();
-      if (only === undefined) throw new ReviewError("not_found", "project: this server has no project yet");
-      if (more.length > 0) {
-        throw new ReviewError(
-          "invalid_request",
-          "project: this server has several projects; name the directory of one",
-          {
-            details: { projects: [...this.#hosts.keys()] },
-          },
-        );
-      }
-      return only;
-    }
-    const host = this.#hosts.get(dir);
-    if (host === undefined) {
-      throw new ReviewError("not_found", `project: ${dir} is not a project of this server`, {
-        details: { projects: [...this.#hosts.keys()] },
-      });
-    }
-    return host;
-  }
-
-  #projectOf(suggestionId: string): Project {
-    const { project } = getSuggestion(this.ledger, suggestionId);
-    const host = this.#hosts.get(project);
-    if (host === undefined) {
-      throw new ReviewError(
-        "not_found",
-        `The project ${project} of this suggestion is not open in this server`,
-        { details: { project } },
-      );
-    }
-    return host.project;
-  }
-
-  #linkOf(dir: string | undefined): AgentLink {
-    const { link } = this.#hostOf(dir);
-    if (link === null)
-      throw new ReviewError(
-        "nothing_to_do",
-        "No agent session is reachable from this server: it runs outside opencode",
-      );
-    return link;
   }
 }

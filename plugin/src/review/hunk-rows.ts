@@ -241,3 +241,17 @@ export function toHunk(row: NewHunk): Hunk {
     ...(row.comments === null ? {} : { comments: JSON.parse(row.comments) as CommentEntry[] }),
   };
 }
+
+/** Hunks travel with the event up to this many bytes of JSON; beyond, clients page through them. */
+const INLINE_HUNKS_BYTES = 256 * 1024;
+
+/** Hunks as clients see them, or null when they are too much for one message. */
+export function inlineHunks(rows: NewHunk[]): Hunk[] | null {
+  let bytes = 0;
+  for (const row of rows) {
+    bytes += row.diff.length + 600 + row.file.length * 3;
+    if (bytes > INLINE_HUNKS_BYTES) return null;
+  }
+  const hunks = rows.map(toHunk);
+  return JSON.stringify(hunks).length > 2 * INLINE_HUNKS_BYTES ? null : hunks;
+}

@@ -6,10 +6,9 @@ import type { ContentQuery, HunksQuery, ListQuery, PatchQuery } from "../protoco
 import { EMPTY_TREE } from "../vcs/git.ts";
 import { writeTree } from "./composition.ts";
 import type { ContentChunk, HunkPage, ReviewDesk } from "./contract.ts";
-import { type HunkRow, standingHunks, toHunk } from "./hunk-rows.ts";
+import { type HunkRow, inlineHunks, standingHunks, toHunk } from "./hunk-rows.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Project } from "./project.ts";
-import { inlineHunks } from "./publish.ts";
 import {
   entriesOf,
   getRevision,

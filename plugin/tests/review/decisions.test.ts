@@ -56,6 +56,18 @@ describe("a decision", () => {
     expect(states(id)[0]).toBe("r");
     expect(decisionOf(hunk(id, 0))?.comment).toBe("no");
   });
+  test("asks for a settle, also after one that failed; a comment asks for none", async () => {
+    const { id } = await published();
+    const needed = () =>
+      desk.ledger.row("SELECT settle_needed AS n FROM suggestion WHERE id = ?", id) as { n: number };
+    for (const before of [0, 2]) {
+      desk.ledger.change("UPDATE suggestion SET settle_needed = ? WHERE id = ?", before, id);
+      desk.comment(hunk(id, 0), "why?");
+      expect(needed().n).toBe(before);
+      desk.reject(hunk(id, 0));
+      expect(needed().n).toBe(1);
+    }
+  });
   test("on a text that has changed since is refused with the hunk as it is", async () => {
     const { id } = await published();
     const digest = "0".repeat(64);

@@ -303,6 +303,29 @@ describe("server-sent events", () => {
     await at.stop();
   });
 
+  test("streams are limited, the agent's more than the developer's; HEAD opens none", async () => {
+    const at = await Place.open({ limits: { maxStreams: 5, maxAgentStreams: 2 } });
+    const openStreams = async () => (await at.ask("/health")).body.eventStreams;
+    const streams: Stream[] = [];
+    const agent = { Authorization: `Bearer ${at.agent}` };
+    for (let i = 0; i < 4; i++) streams.push(await open(at, "/events", agent));
+    expect(streams.map(({ response }) => response.status)).toEqual([200, 200, 503, 503]);
+    for (let i = 0; i < 4; i++) streams.push(await open(at, "/events"));
+    expect(streams.slice(4).map(({ response }) => response.status)).toEqual([200, 200, 200, 503]);
+    for (const stream of streams) stream.leave();
+    await until(async () => (await openStreams()) === 0, "streams gone");
+    for (let i = 0; i < 10; i++) {
+      const head = await at.ask("/events", { method: "HEAD", headers: { Accept: "text/event-stream" } });
+      expect([head.status, head.headers.get("content-type")]).toEqual([
+        200,
+        "text/event-stream; charset=utf-8",
+      ]);
+    }
+    expect(await openStreams()).toBe(0);
+    expect((await open(at, "/events", agent)).response.status).toBe(200);
+    await at.stop();
+  });
+
   test("a stalled stream costs its bound and no more", async () => {
     const at = await Place.open();
     const socket = tcp(at.port, "127.0.0.1");

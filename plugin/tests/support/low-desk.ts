@@ -11,7 +11,7 @@ import * as decisions from "../../src/review/decide.ts";
 import { type HunkRow, standingHunks } from "../../src/review/hunk-rows.ts";
 import { Ledger } from "../../src/review/ledger.ts";
 import type { Project } from "../../src/review/project.ts";
-import { recordRevision } from "../../src/review/publish.ts";
+import { recordRevision } from "../../src/review/revision.ts";
 import { entriesOf, getRevision, getSuggestion } from "../../src/review/rows.ts";
 import { findChanges } from "../../src/vcs/find-changes.ts";
 import { temporaryDirectory } from "./place.ts";
