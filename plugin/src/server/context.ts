@@ -36,7 +36,9 @@ export interface Context {
 export class Connections {
   sockets = 0;
   streams = 0;
+  /** Sockets and streams of the agent's token, and its streams alone. */
   agents = 0;
+  agentStreams = 0;
 
   get all(): number {
     return this.sockets + this.streams;

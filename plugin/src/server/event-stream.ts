@@ -24,12 +24,13 @@ export class EventStreams {
   }
 
   open(request: Request, identity: Identity, since: number, project: string | undefined): Response {
+    const headers = { "Content-Type": "text/event-stream; charset=utf-8", ...SECURITY_HEADERS };
+    // Nothing would ever read the body of an answer to HEAD, nor tell of its end.
+    if (request.method === "HEAD") return new Response(null, { headers });
     const stream = new EventStream(this.#context, identity, () => this.#open.delete(stream));
     this.#open.add(stream);
     request.signal.addEventListener("abort", () => stream.end());
-    return new Response(stream.body(since, project), {
-      headers: { "Content-Type": "text/event-stream; charset=utf-8", ...SECURITY_HEADERS },
-    });
+    return new Response(stream.body(since, project), { headers });
   }
 
   /** Ends streams whose token was rotated. */
@@ -57,8 +58,7 @@ class EventStream extends Subscriber {
     this.#context = context;
     this.identity = identity;
     this.#onEnd = onEnd;
-    context.connections.streams += 1;
-    if (identity.role === "agent") context.connections.agents += 1;
+    this.#count(1);
   }
 
   body(since: number, project: string | undefined): ReadableStream<Uint8Array> {
@@ -97,14 +97,21 @@ class EventStream extends Subscriber {
     this.#ended = true;
     clearInterval(this.#heartbeat);
     this.#context.feed.remove(this);
-    this.#context.connections.streams -= 1;
-    if (this.identity.role === "agent") this.#context.connections.agents -= 1;
+    this.#count(-1);
     this.#onEnd();
     try {
       this.#controller?.close();
     } catch {
       // The client closed it first.
     }
+  }
+
+  #count(by: 1 | -1): void {
+    const { connections } = this.#context;
+    connections.streams += by;
+    if (this.identity.role !== "agent") return;
+    connections.agents += by;
+    connections.agentStreams += by;
   }
 
   #write(text: string): void {

@@ -124,7 +124,7 @@ export class HttpDoor {
     const stream = (since: number, project: string | undefined): Response => {
       if (identity === null) throw new ReviewError("unauthorized", "Expected a valid token");
       this.#checkRoom(identity);
-      this.#checkStreams();
+      this.#checkStreams(identity);
       server.timeout(request, 0);
       return this.streams.open(request, identity, since, project);
     };
@@ -169,11 +169,14 @@ export class HttpDoor {
     });
   }
 
-  #checkStreams(): void {
+  #checkStreams(identity: Identity): void {
     const { connections, limits } = this.#context;
-    if (connections.streams < limits.maxStreams) return;
+    const full =
+      connections.streams >= limits.maxStreams ||
+      (identity.role === "agent" && connections.agentStreams >= limits.maxAgentStreams);
+    if (!full) return;
     throw new ReviewError("unavailable", `Too many event streams (${connections.streams})`, {
-      details: { limit: limits.maxStreams },
+      details: { limit: limits.maxStreams, agent_limit: limits.maxAgentStreams },
     });
   }
 

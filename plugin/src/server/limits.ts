@@ -33,8 +33,9 @@ export interface Limits {
   socketIdleSeconds: number;
   /** Bytes of events after which an event stream ends and its client is to reconnect (see event-stream.ts). */
   streamBytes: number;
-  /** Event streams at once. */
+  /** Event streams at once, and how many of them the agent's token may hold. */
   maxStreams: number;
+  maxAgentStreams: number;
   /** Interval of the comment line that keeps an event stream alive. */
   heartbeatMs: number;
   /** How often live sockets are checked for stalls and revoked tokens. */
@@ -64,6 +65,7 @@ export const DEFAULT_LIMITS: Limits = {
   socketIdleSeconds: 60,
   streamBytes: 4 * 1024 * 1024,
   maxStreams: 64,
+  maxAgentStreams: 16,
   heartbeatMs: 15_000,
   sweepMs: 500,
   maxGitProcesses: 8,

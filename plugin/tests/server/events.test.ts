@@ -336,13 +336,14 @@ describe("server-sent events", () => {
     await until(async () => (await at.ask("/health")).body.eventStreams === 1, "the stream");
     Bun.gc(true);
     const before = process.memoryUsage.rss();
-    for (let i = 0; i < 1500; i++) {
+    for (let i = 0; i < 6000; i++) {
       at.emit("v".repeat(20_000));
       if (i % 50 === 0) await Bun.sleep(0);
     }
     Bun.gc(true);
     expect((await at.ask("/health")).body.eventStreams).toBe(0);
-    expect((process.memoryUsage.rss() - before) / 1e6).toBeLessThan(25);
+    // Of 120 MB of events; the rest is what making them leaves behind.
+    expect((process.memoryUsage.rss() - before) / 1e6).toBeLessThan(60);
     socket.destroy();
     await at.stop();
   }, 30_000);
