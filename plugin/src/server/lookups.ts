@@ -27,6 +27,22 @@ export function checkFile(file: string): string {
   );
 }
 
+/**
+ * A reader that is to go on behind the journal's end would wait for events that come much later, if ever, and miss
+ * those in between: its `since` is of another ledger.
+ *
+ * @param where how the door names the field
+ */
+export function checkSince(desk: ReviewDesk, since: number, where: string): void {
+  const last = desk.lastSeq();
+  if (since <= last) return;
+  throw new ReviewError(
+    "invalid_request",
+    `${where}: the journal ends at ${last}; another ledger may be in use, start over from 0`,
+    { details: { field: "since", last_seq: last } },
+  );
+}
+
 /** Bytes a page of summaries may take, well below the largest socket message. */
 const LIST_BYTES = 900_000;
 

@@ -9,7 +9,7 @@ import { EventsQuery, PatchQuery } from "../protocol/requests.ts";
 import { bytes, json, jsonText } from "./answers.ts";
 import { asyncApiDocument } from "./asyncapi.ts";
 import type { Context } from "./context.ts";
-import { checkFile, checkId, LOOKUPS } from "./lookups.ts";
+import { checkFile, checkId, checkSince, LOOKUPS } from "./lookups.ts";
 import { openApiDocument } from "./openapi.ts";
 import { healthReport, metricsText, settingsReport } from "./reports.ts";
 import type { Identity } from "./tokens.ts";
@@ -164,7 +164,10 @@ export const ROUTES: Route[] = [
       if (!/\btext\/event-stream\b/i.test(request.headers.get("accept") ?? ""))
         return context.desk.events(query);
       const last = Number(request.headers.get("last-event-id") ?? Number.NaN);
-      return stream(Number.isSafeInteger(last) && last >= 0 ? last : query.since, query.project);
+      const resumed = Number.isSafeInteger(last) && last >= 0;
+      const since = resumed ? last : query.since;
+      checkSince(context.desk, since, resumed ? "Last-Event-ID header" : "Query: since");
+      return stream(since, query.project);
     },
   }),
   get("/settings", "settings", {

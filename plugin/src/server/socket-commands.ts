@@ -4,7 +4,7 @@ import { Command, completeRequest, feedbackRequest, type Response } from "../pro
 import { ReviewError, toReviewError } from "../protocol/errors.ts";
 import { parseJson } from "./body.ts";
 import type { Context } from "./context.ts";
-import { checkFile, checkId } from "./lookups.ts";
+import { checkFile, checkId, checkSince } from "./lookups.ts";
 import type { Identity } from "./tokens.ts";
 import { checkAccess, USE_CASES, type UseCaseName } from "./use-cases.ts";
 import { camelCase, check } from "./validate.ts";
@@ -85,15 +85,8 @@ function commandId(raw: unknown): CommandId {
 }
 
 function subscribed(context: Context, command: Subscribe): Record<string, unknown> {
-  const last = context.desk.lastSeq();
-  if (command.since > last) {
-    throw new ReviewError(
-      "invalid_request",
-      `Command: since: the journal ends at ${last}; another ledger may be in use, start over from 0`,
-      { details: { field: "since", last_seq: last } },
-    );
-  }
-  return { since: command.since, last_seq: last };
+  checkSince(context.desk, command.since, "Command: since");
+  return { since: command.since, last_seq: context.desk.lastSeq() };
 }
 
 async function perform(

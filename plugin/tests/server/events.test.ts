@@ -276,6 +276,28 @@ describe("server-sent events", () => {
     await at.stop();
   });
 
+  test("a place beyond the journal's end is refused with where it ends, as over the socket", async () => {
+    const at = await Place.open();
+    at.emit("one");
+    const Accept = "text/event-stream";
+    for (const [path, headers] of [
+      ["/events?since=2", { Accept }],
+      ["/events", { Accept, "Last-Event-ID": "2" }],
+    ] as const) {
+      const answer = await at.ask(path, { headers });
+      expect([path, answer.status, answer.body.error?.details]).toEqual([
+        path,
+        400,
+        { field: "since", last_seq: 1 },
+      ]);
+    }
+    const stream = await open(at, "/events?since=1");
+    at.emit("two");
+    expect((await stream.take(1)).map(([id]) => id)).toEqual(["2"]);
+    stream.leave();
+    await at.stop();
+  });
+
   test("a comment keeps it alive; long streams end and go on where they ended", async () => {
     const at = await Place.open({ limits: { streamBytes: 50_000, heartbeatMs: 20 } });
     const quiet = tcp(at.port, "127.0.0.1");
