@@ -633,7 +633,7 @@ function M.open(session)
         draw_bars(float)
         draw_panel(float)
         for _, buf in ipairs(float.bufs) do
-          render.redraw(buf)
+          render.renew(buf)
         end
       end
     end,
@@ -643,7 +643,7 @@ function M.open(session)
     -- Later than the groups are defined anew: which colours are worth a mark depends on them.
     callback = vim.schedule_wrap(function()
       for _, buf in ipairs(float.bufs) do
-        render.redraw(buf)
+        render.renew(buf)
       end
     end),
   })

@@ -16,6 +16,14 @@ local M = {}
 ---@field from integer first line in the buffer, 0-based
 ---@field to integer end, exclusive
 ---@field status SuggestionReview.Outcome
+---@field shown? SuggestionReview.InlineLines while it is drawn undecided
+
+---@class (exact) SuggestionReview.InlineLines the lines that are not in the buffer
+---@field mark? integer
+---@field row integer
+---@field above boolean
+---@field lines table[] without the headline
+---@field head_first boolean
 
 ---@class SuggestionReview.InlineBuffer
 ---@field buf integer
@@ -240,6 +248,22 @@ local function anchor(placed)
   return math.max(0, placed.to - 1), placed.to == 0
 end
 
+--- Draws the lines that are not in the buffer, with the headline as it is now.
+---@param one SuggestionReview.InlineBuffer
+---@param placed SuggestionReview.InlineHunk
+local function draw_lines(one, placed)
+  local shown = placed.shown --[[@as SuggestionReview.InlineLines]]
+  local lines = vim.list_slice(shown.lines)
+  table.insert(lines, shown.head_first and 1 or #lines + 1, headline(current.session, placed.index, placed))
+  shown.mark = vim.api.nvim_buf_set_extmark(one.buf, namespace, shown.row, 0, {
+    id = shown.mark,
+    virt_lines = lines,
+    virt_lines_above = shown.above,
+    priority = 20,
+    strict = false,
+  })
+end
+
 ---@param one SuggestionReview.InlineBuffer
 ---@param placed SuggestionReview.InlineHunk
 local function draw_hunk(one, placed)
@@ -256,6 +280,7 @@ local function draw_hunk(one, placed)
     marks[#marks + 1] =
       vim.api.nvim_buf_set_extmark(buf, namespace, math.max(0, math.min(row, count - 1)), 0, opts)
   end
+  placed.shown = nil
   local head = headline(session, index, placed)
   if state == "accepted" or state == "modified" then
     for row = placed.from, placed.to - 1 do
@@ -273,7 +298,7 @@ local function draw_hunk(one, placed)
     )
     return
   end
-  local virtual = { head }
+  local virtual, head_first = {}, false
   if placed.status == "clean" then
     local block = rows_of.block_of(hunk)
     local here, away = "old", "new"
@@ -296,16 +321,15 @@ local function draw_hunk(one, placed)
     end
     local lines = block[away]
     if #lines > 0 then
-      virtual = {}
       for nth = 1, math.min(#lines, 500) do
         virtual[nth] = virtual_line(block, away, nth, one.file.file, config)
       end
       if #lines > 500 then
         virtual[#virtual + 1] = { { ("… %d more lines"):format(#lines - 500), "SuggestionReviewHint" } }
       end
-      table.insert(virtual, here == "new" and 1 or #virtual + 1, head)
+      head_first = here == "new"
     elseif hunk.kind ~= "text" and hunk.kind ~= "delete" then
-      virtual = { { { text_of.first_line(hunk.diff), "Normal" } }, head }
+      virtual = { { { text_of.first_line(hunk.diff), "Normal" } } }
     end
   else
     for row = placed.from, math.max(placed.from, placed.to - 1) do
@@ -313,7 +337,14 @@ local function draw_hunk(one, placed)
     end
   end
   local row, above = anchor(placed)
-  mark(row, { virt_lines = virtual, virt_lines_above = above, priority = 20 })
+  placed.shown = {
+    row = math.max(0, math.min(row, count - 1)),
+    above = above,
+    lines = virtual,
+    head_first = head_first,
+  }
+  draw_lines(one, placed)
+  marks[#marks + 1] = placed.shown.mark
 end
 
 --- Draws the hunks that are in sight in any window of the buffer, and a screen around.
@@ -344,15 +375,20 @@ local function draw(one)
   end
 end
 
+--- Draws a hunk anew whose place and state are as they were: it became the current one, or is that no longer.
 ---@param one SuggestionReview.InlineBuffer
 ---@param index integer
 local function redraw_hunk(one, index)
-  if one.drawn[index] and one.by_index[index] then
-    for _, id in ipairs(one.marks[index] or {}) do
-      vim.api.nvim_buf_del_extmark(one.buf, namespace, id)
-    end
-    draw_hunk(one, one.by_index[index])
+  local placed = one.by_index[index]
+  if not one.drawn[index] or not placed then
+    return
+  elseif placed.shown then
+    return draw_lines(one, placed)
   end
+  for _, id in ipairs(one.marks[index] or {}) do
+    vim.api.nvim_buf_del_extmark(one.buf, namespace, id)
+  end
+  draw_hunk(one, placed)
 end
 
 --- Works out where the hunks of the buffer's file are in it now, and draws them.

@@ -177,6 +177,16 @@ local function mark(view, row)
   end
 end
 
+--- What was worked out to make marks of is not wanted any more; the marks are.
+---@param view SuggestionReview.View
+---@param row integer 0-based
+local function forget_spans(view, row)
+  local one = view.rows[row + 1]
+  if one and one.block then
+    one.block.syntax, one.block.words = nil, nil
+  end
+end
+
 --- Lets go of the marks that are far from a row.
 ---@param view SuggestionReview.View
 ---@param row integer 0-based
@@ -188,6 +198,7 @@ local function thin_out(view, row)
   end
   view.count = 0
   for known in pairs(view.marked) do
+    forget_spans(view, known)
     if known < first or known >= last then
       view.marked[known] = nil
     else
@@ -239,6 +250,9 @@ end
 function M.prepare(view, first, last)
   for row = first - 1, last - 1 do
     mark(view, row)
+  end
+  for row = first - 1, last - 1 do
+    forget_spans(view, row)
   end
   if view.count > KEEP then
     thin_out(view, first - 1)
@@ -307,6 +321,14 @@ function M.statuscolumn(buf)
   return ("%%{%%v:lua.SuggestionReviewColumn(%d,v:lnum)%%}"):format(buf)
 end
 
+--- Lets go of all marks.
+---@param view SuggestionReview.View
+local function unmark(view)
+  vim.api.nvim_buf_clear_namespace(view.buf, namespace, 0, -1)
+  vim.api.nvim_buf_clear_namespace(view.buf, headers, 0, -1)
+  view.marked, view.count = {}, 0
+end
+
 --- Gives a buffer its rows.
 ---@param view SuggestionReview.View
 function M.show(view)
@@ -321,10 +343,8 @@ function M.show(view)
     end
   end
   view.number_width = math.max(3, #tostring(highest))
-  view.marked, view.count = {}, 0
+  unmark(view)
   views[view.buf] = view
-  vim.api.nvim_buf_clear_namespace(view.buf, namespace, 0, -1)
-  vim.api.nvim_buf_clear_namespace(view.buf, headers, 0, -1)
   vim.bo[view.buf].modifiable = true
   vim.api.nvim_buf_set_lines(view.buf, 0, -1, false, lines)
   vim.bo[view.buf].modifiable = false
@@ -348,6 +368,16 @@ function M.forget(buf)
   views[buf] = nil
 end
 
+--- Draws everything again: the colours or the width of the screen have changed.
+---@param buf integer
+function M.renew(buf)
+  local view = views[buf]
+  if view and vim.api.nvim_buf_is_valid(buf) then
+    unmark(view)
+    M.redraw(buf)
+  end
+end
+
 --- Draws lines again at the next redraw, text unchanged: states, and which hunk is the current one.
 ---@param buf integer
 ---@param first? integer 1-based; without a range everything
@@ -362,10 +392,15 @@ function M.redraw(buf, first, last)
       mark_header(view, first - 1)
     end
   else
-    -- What is out of sight is marked anew when it comes back.
-    vim.api.nvim_buf_clear_namespace(buf, namespace, 0, -1)
+    -- Headers tell states; each is marked anew when it is drawn.
     vim.api.nvim_buf_clear_namespace(buf, headers, 0, -1)
-    view.marked, view.count = {}, 0
+    for row in pairs(view.marked) do
+      local one = view.rows[row + 1]
+      if one and one.kind == "header" then
+        view.marked[row] = nil
+        view.count = view.count - 1
+      end
+    end
   end
   vim.api.nvim__redraw({
     buf = buf,
