@@ -38,7 +38,7 @@ export async function run(): Promise<Row[]> {
     await desk.addProject(place.dir);
     let commit = "";
     const measured = await interleaved(
-      9,
+      17,
       async (round) => {
         place.jj("new", "main");
         writeFiles(place.dir, 10, 20, 10, round + 1);
