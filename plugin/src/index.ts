@@ -32,7 +32,15 @@ function sharedHost(options: unknown): Promise<Host> {
 async function server(input: PluginInput, options?: Record<string, unknown>): Promise<Hooks> {
   const tell = (level: "info" | "error", message: string, extra: Record<string, unknown> = {}) =>
     void input.client.app
-      .log({ body: { service: "suggestion-manager", level, message, extra } })
+      // opencode 1.18 takes a service and does not write it: the extra field is what its log can be searched for.
+      .log({
+        body: {
+          service: "suggestion-manager",
+          level,
+          message,
+          extra: { plugin: "suggestion-manager", ...extra },
+        },
+      })
       .catch(() => undefined);
   try {
     // A project that jj does not know has nothing to publish from; the host's own project stays untouched.
