@@ -83,7 +83,10 @@ export class Sockets {
   }
 
   #drained(socket: Socket): void {
-    if (socket.getBufferedAmount() === 0) this.#context.feed.resume(socket.data);
+    if (socket.getBufferedAmount() > 0) return;
+    // Not from within this call: when a send made here has to wait, the runtime may never tell that there is room again
+    // (Bun 1.3.14, measured under load: kernel buffers empty, bytes waiting, no further drain).
+    setImmediate(() => this.#context.feed.resume(socket.data));
   }
 
   #message(socket: Socket, message: string | Buffer): void {
