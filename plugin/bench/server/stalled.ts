@@ -3,8 +3,9 @@ import { connect } from "node:net";
 import { handshake } from "../../tests/server/frames.ts";
 import { Place } from "../../tests/server/place.ts";
 import type { Row } from "../row.ts";
+import { clock } from "./parts/clock.ts";
 import { quantile, row } from "./parts/numbers.ts";
-import { clock, frameLength, swarm } from "./parts/swarm-process.ts";
+import { frameLength, swarm } from "./parts/swarm-process.ts";
 
 const PAYLOAD = 2048;
 /** A p99 is then the thirtieth worst: fewer would measure the machine's hiccups. */

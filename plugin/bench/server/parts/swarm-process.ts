@@ -7,9 +7,6 @@ export interface Swarm {
   stop(): void;
 }
 
-/** Milliseconds, comparable between the processes of one run. */
-export const clock = (): number => performance.timeOrigin + performance.now();
-
 export async function swarm(port: number, token: string, count: number, frameBytes: number): Promise<Swarm> {
   const child = Bun.spawn(
     [

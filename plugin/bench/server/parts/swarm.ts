@@ -5,6 +5,7 @@
  * measured is the server.
  */
 import { handshake } from "../../../tests/server/frames.ts";
+import { clock } from "./clock.ts";
 
 const [port = 0, token = "", count = 0, frameBytes = 0] = process.argv
   .slice(2)
@@ -24,7 +25,7 @@ function got(index: number, bytes: number): void {
   missing -= 1;
   while (missing === 0) {
     complete += 1;
-    process.stdout.write(`${complete} ${performance.timeOrigin + performance.now()}\n`);
+    process.stdout.write(`${complete} ${clock()}\n`);
     const next = (complete + 1) * frameBytes;
     missing = received.filter((bytes) => bytes < next).length;
   }
