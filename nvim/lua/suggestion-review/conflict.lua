@@ -130,7 +130,7 @@ function M.open(session, item, door)
     if rejected then
       return finish(nil)
     elseif choice == "theirs" or (lines and vim.deep_equal(lines, theirs)) then
-      if session.state_of(item.hunk) == item.want.state then
+      if session:state_of(item.hunk) == item.want.state then
         return finish(nil)
       end
       return door.send(item.want.state == "modified" and "modify" or "accept", {

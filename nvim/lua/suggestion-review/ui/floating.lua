@@ -117,7 +117,7 @@ end
 ---@param session table
 ---@param width integer
 local function title(session, width)
-  local suggestion = session.suggestion()
+  local suggestion = session:suggestion()
   local stale = suggestion.state ~= "open" and (" · " .. suggestion.state) or ""
   local counts = (" %d/%d decided%s "):format(session.decided, #session.hunks, stale)
   local description =
@@ -140,7 +140,7 @@ local function progress(session, file, room)
   end
   local out, group = {}, nil
   for index = file.first, file.last do
-    local state = text_of.STATE[session.state_of(session.hunks[index])]
+    local state = text_of.STATE[session:state_of(session.hunks[index])]
     if state.group ~= group then
       group = state.group
       out[#out + 1] = ("%%#%s#"):format(group)
@@ -216,7 +216,7 @@ local function draw_bars(float)
       if vim.wo[win].winbar ~= bar then
         vim.wo[win].winbar = bar
       end
-      local state = ("%d %d %d %s"):format(i, width, session.version, session.suggestion().state)
+      local state = ("%d %d %d %s"):format(i, width, session.version, session:suggestion().state)
       if float.framed[win] ~= state then
         float.framed[win] = state
         local config = {}
@@ -490,9 +490,9 @@ local function show_file(float, index)
     hunks = session.hunks,
     first = file.first,
     last = file.last,
-    base = session.base_lines(file),
+    base = session:base_lines(file),
     expanded = file.expanded,
-    notes = session.notes,
+    notes = require("suggestion-review.ui.notes").of,
   })
   local config = require("suggestion-review.config").get().ui
   local function view(buf, list, side)
@@ -680,7 +680,7 @@ function M.refresh(opts)
   end
   opts = opts or {}
   local session = float.session
-  local file = session.file_of(session.index)
+  local file = session:file_of(session.index)
   if float.file ~= file or opts.text ~= false then
     opts.moved = false
     local win = float.wins[#float.wins]

@@ -158,7 +158,7 @@ end
 ---@return table[] chunks
 local function headline(session, index, one)
   local hunk = session.hunks[index]
-  local state = text_of.STATE[session.state_of(hunk)]
+  local state = text_of.STATE[session:state_of(hunk)]
   local chunks = {
     { ("%s %d/%d %s"):format(state.icon, index, #session.hunks, state.word), state.group },
   }
@@ -270,7 +270,7 @@ local function draw_hunk(one, placed)
   local session = current.session
   local buf, index = one.buf, placed.index
   local hunk = session.hunks[index]
-  local state = session.state_of(hunk)
+  local state = session:state_of(hunk)
   local config = require("suggestion-review.config").get().ui
   local count = vim.api.nvim_buf_line_count(buf)
   local marks = {}
@@ -445,7 +445,7 @@ local function place_hunks(one)
   -- Where it would go, or where it is.
   local pending, decided = {}, {}
   for _, hunk in ipairs(hunks) do
-    local state = session.state_of(hunk)
+    local state = session:state_of(hunk)
     if state == "pending" then
       pending[#pending + 1] = { hunk = hunk, state = "accepted" }
     else
@@ -500,7 +500,7 @@ end
 ---@param index integer
 local function go(index)
   local session = current.session
-  local file = session.files[session.file_of(index)]
+  local file = session.files[session:file_of(index)]
   local one = buffer_of(file)
   if not one or vim.api.nvim_get_current_buf() ~= one.buf then
     local path = path_of(file)

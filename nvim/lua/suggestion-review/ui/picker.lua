@@ -14,7 +14,7 @@ local busy = false
 ---@return string
 function M.line(session, index)
   local hunk = session.hunks[index]
-  local state = text_of.STATE[session.state_of(hunk)]
+  local state = text_of.STATE[session:state_of(hunk)]
   local block = rows_of.block_of(hunk)
   local sample = vim.trim(block.new[1] or block.old[1] or hunk.diff)
   return ("%s %d/%d  %s:%d  +%d -%d  %s"):format(
@@ -52,8 +52,8 @@ local function indices(session)
   end
   -- Undecided ones first, from where one is.
   table.sort(list, function(a, b)
-    local a_open = session.state_of(session.hunks[a]) == "pending"
-    local b_open = session.state_of(session.hunks[b]) == "pending"
+    local a_open = session:state_of(session.hunks[a]) == "pending"
+    local b_open = session:state_of(session.hunks[b]) == "pending"
     if a_open ~= b_open then
       return a_open
     end
@@ -110,7 +110,7 @@ local function with_telescope(actions)
   local session = current
   pickers
     .new({}, {
-      prompt_title = text_of.first_line(session.suggestion().description),
+      prompt_title = text_of.first_line(session:suggestion().description),
       finder = finders.new_table({
         results = indices(session),
         entry_maker = function(index)
@@ -177,7 +177,7 @@ local function with_snacks(actions)
     end
   end
   snacks.picker.pick({
-    title = text_of.first_line(session.suggestion().description),
+    title = text_of.first_line(session:suggestion().description),
     items = items,
     format = "text",
     preview = "preview",
@@ -266,7 +266,7 @@ function M.pick()
     end
     vim.ui.select(indices(session), {
       prompt = ("%s (%d/%d decided)"):format(
-        text_of.first_line(session.suggestion().description),
+        text_of.first_line(session:suggestion().description),
         session.decided,
         #session.hunks
       ),

@@ -8,7 +8,7 @@ function M.fill(session)
   local rows = require("suggestion-review.ui.rows")
   local items = {}
   for index, hunk in ipairs(session.hunks) do
-    local state = session.state_of(hunk)
+    local state = session:state_of(hunk)
     local block = rows.block_of(hunk)
     local sample = block.new[1] or block.old[1] or hunk.diff
     local root = session.place.root
@@ -29,7 +29,7 @@ function M.fill(session)
     }
   end
   vim.fn.setqflist({}, " ", {
-    title = "Suggestion: " .. text_of.first_line(session.suggestion().description),
+    title = "Suggestion: " .. text_of.first_line(session:suggestion().description),
     items = items,
   })
   require("suggestion-review.review").close()

@@ -214,7 +214,7 @@ end
 function M.header(view, row)
   local session = view.session
   local hunk = session.hunks[row.hunk]
-  local state = text_of.STATE[session.state_of(hunk)] or text_of.STATE.pending
+  local state = text_of.STATE[session:state_of(hunk)] or text_of.STATE.pending
   local current = session.index == row.hunk
   local chunks = {
     { ("%s %d/%d "):format(state.icon, row.hunk, #session.hunks), state.group },
@@ -304,7 +304,7 @@ function M.column(buf, line)
   if not row or not row.hunk or row.hunk ~= session.index then
     return " " .. text
   end
-  local group = text_of.STATE[session.state_of(session.hunks[row.hunk])].group
+  local group = text_of.STATE[session:state_of(session.hunks[row.hunk])].group
   if row.kind == "header" then
     -- The whole rule is in the colour of the state.
     text = text:gsub("^%%#%w+#", "")

@@ -1,0 +1,36 @@
+--- The questions that are asked before a hunk is decided whose file will not simply follow.
+local M = {}
+
+--- Asks once whether hunks are to come into a checkout that does not have the commit they are based on.
+---@param place SuggestionReview.Place
+---@return "apply"|"skip"|nil
+function M.ask_unknown_base(place)
+  local answer = vim.fn.confirm(
+    ("%s does not have the commit that the suggestion is based on (git fetch may bring it).\nAccepted hunks:"):format(
+      vim.fn.fnamemodify(place.root, ":~")
+    ),
+    "&Apply here all the same\nAccept &without changing files\n&Cancel",
+    3,
+    "Question"
+  )
+  if answer == 1 then
+    place.unknown_base_ok = true
+    return "apply"
+  end
+  return answer == 2 and "skip" or nil
+end
+
+--- Asks once whether to decide although the file will not follow.
+---@param reason string
+---@param verb string
+---@return boolean
+function M.anyway(reason, verb)
+  return vim.fn.confirm(
+    ("%s\n%s anyway, leaving your file as it is?"):format(reason, verb),
+    "&Yes\n&No",
+    2,
+    "Question"
+  ) == 1
+end
+
+return M

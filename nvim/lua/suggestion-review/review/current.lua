@@ -1,0 +1,142 @@
+--- The review on the screen: which session it is, in which style it is drawn, and at which hunk. What the keys do
+--- (`review.lua` and its neighbours here) asks this module for the session and for drawing, and after every wait
+--- whether the session is still the one it began with.
+local notify = require("suggestion-review.notify")
+
+local M = {}
+
+--- A way of drawing a review. What is optional is not offered by all of them.
+---@class SuggestionReview.Style
+---@field open fun(session: SuggestionReview.Session)
+---@field refresh fun(opts?: table)
+---@field close fun()
+---@field is_open fun(): boolean
+---@field focus fun()
+---@field selection? fun(first: integer, last: integer): integer|nil, SuggestionReview.LineRange|nil
+---@field line_at_cursor? fun(): integer
+---@field gap_at_cursor? fun(): integer|nil
+---@field toggle_layout? fun()
+---@field toggle_panel? fun()
+
+local STYLES = {
+  floating = "suggestion-review.ui.floating",
+  inline = "suggestion-review.ui.inline",
+  picker = "suggestion-review.ui.picker",
+  telescope = "suggestion-review.ui.picker",
+}
+
+---@type SuggestionReview.Session|nil
+local session
+
+--- The session under way.
+---@return SuggestionReview.Session|nil
+function M.get()
+  return session
+end
+
+--- What draws the session under way.
+---@return SuggestionReview.Style
+function M.style()
+  return require(STYLES[session.style])
+end
+
+---@return boolean
+function M.is_open()
+  return session ~= nil and M.style().is_open()
+end
+
+--- The session under way, or a word on how to begin one.
+---@return SuggestionReview.Session|nil
+function M.need()
+  if session and M.is_open() then
+    return session
+  end
+  notify.info("No review is open; :Suggest review opens one")
+end
+
+--- The inline review shows where hunks would go in the developer's own files; without those there is the floating one.
+---@param name string
+---@param place SuggestionReview.Place
+---@return string
+local function fitting_style(name, place)
+  if name ~= "inline" or place.root then
+    return name
+  end
+  notify.info("The inline review needs a checkout; :cd to it or set server.root")
+  return "floating"
+end
+
+--- Makes this the session under way and draws it.
+---@param opened SuggestionReview.Session
+function M.open(opened)
+  session = opened
+  session.style = fitting_style(session.style, session.place)
+  M.style().open(session)
+end
+
+--- Closes the windows. Decisions stay; nothing is sent.
+function M.close()
+  if not session then
+    return
+  end
+  local style = M.style()
+  session.unsubscribe()
+  session = nil
+  style.close()
+end
+
+--- Makes a hunk the current one and shows it.
+---@param index integer
+---@param opts? table
+function M.go(index, opts)
+  if not session then
+    return
+  end
+  session.index = math.max(1, math.min(index, #session.hunks))
+  M.style().refresh(vim.tbl_extend("force", { text = false }, opts or {}))
+end
+
+local refresh_pending = false
+
+--- Draws again soon; many events make one drawing.
+function M.refresh_soon()
+  if refresh_pending then
+    return
+  end
+  refresh_pending = true
+  vim.schedule(function()
+    refresh_pending = false
+    if session and M.is_open() then
+      session:count()
+      M.style().refresh({ keep_cursor = true, text = session.stale_text == true })
+      session.stale_text = nil
+    end
+  end)
+end
+
+--- Shows the same review in another style, at the same hunk.
+---@param name string "floating", "inline" or "picker"
+function M.set_style(name)
+  if not STYLES[name] then
+    error(
+      ("suggestion-review: %s is not a style; expected floating, inline or picker"):format(vim.inspect(name)),
+      2
+    )
+  end
+  if not M.need() then
+    return
+  end
+  local before = M.style()
+  name = fitting_style(name, session.place)
+  before.close()
+  session.style = name
+  M.style().open(session)
+end
+
+function M.next_style()
+  if M.need() then
+    M.set_style(({ floating = "inline", inline = "picker" })[session.style] or "floating")
+  end
+end
+
+return M

@@ -1,0 +1,217 @@
+--- A review's data: the suggestion's hunks and files, which one is current, what was sent, and what keeps a change out
+--- of the worktree. Draws nothing; `review/current.lua` knows which session is on the screen.
+local apply = require("suggestion-review.apply")
+local text_of = require("suggestion-review.ui.text")
+
+local M = {}
+
+---@class SuggestionReview.SessionFile
+---@field file string
+---@field display string
+---@field old_display string|nil
+---@field first integer
+---@field last integer
+---@field decided integer
+---@field added integer
+---@field removed integer
+---@field expanded table<integer, boolean>
+
+---@class SuggestionReview.Session
+---@field id string
+---@field place SuggestionReview.Place
+---@field hunks SuggestionReview.Hunk[]
+---@field files SuggestionReview.SessionFile[]
+---@field index integer current hunk
+---@field decided integer
+---@field revision integer
+---@field version integer rises with every count
+---@field style string
+---@field layout "unified"|"side-by-side"
+---@field sent table<string, SuggestionReview.HunkState> decided, not answered yet
+---@field outcomes table<string, string> what keeps a hunk's change out of the worktree
+---@field fresh table<string, true> hunks that the latest revision brought
+---@field stale_text? boolean more than states changed since the last drawing
+---@field unsubscribe fun()
+---@field last_comment string|nil reason of the last rejection, for "."
+---@field private opened_with SuggestionReview.Suggestion
+local Session = {}
+Session.__index = Session
+
+--- What is said of a hunk that is decided and not in the worktree.
+---@type table<SuggestionReview.Outcome, string>
+M.KEPT_OUT = {
+  refused = "not in your file",
+  deferred = "brought over when adopted",
+  conflict = "conflicts with your edits",
+}
+
+---@param suggestion SuggestionReview.Suggestion with hunks
+---@param place SuggestionReview.Place
+---@param opts { style: string, layout: "unified"|"side-by-side" }
+---@return SuggestionReview.Session
+function M.new(suggestion, place, opts)
+  local session = setmetatable({
+    id = suggestion.id,
+    place = place,
+    hunks = suggestion.hunks,
+    files = {},
+    index = 1,
+    decided = 0,
+    revision = suggestion.revision,
+    version = 0,
+    style = opts.style,
+    layout = opts.layout,
+    sent = {},
+    outcomes = {},
+    fresh = require("suggestion-review.seen").look(suggestion.id, suggestion.revision, suggestion.hunks),
+    opened_with = suggestion,
+  }, Session)
+  session:take_hunks(suggestion)
+  return session
+end
+
+---@return SuggestionReview.Suggestion
+function Session:suggestion()
+  return require("suggestion-review.store").get(self.id) or self.opened_with
+end
+
+---@param hunk SuggestionReview.Hunk
+---@return SuggestionReview.HunkState
+function Session:state_of(hunk)
+  return self.sent[hunk.id] or hunk.state
+end
+
+---@param hunk SuggestionReview.Hunk
+---@return boolean
+function Session:is_decided(hunk)
+  local state = self:state_of(hunk)
+  return state == "accepted" or state == "modified" or state == "rejected"
+end
+
+---@return SuggestionReview.Hunk
+function Session:current_hunk()
+  return self.hunks[self.index]
+end
+
+--- Index of the file that a hunk is in.
+---@param index integer of the hunk
+---@return integer
+function Session:file_of(index)
+  for i, file in ipairs(self.files) do
+    if index >= file.first and index <= file.last then
+      return i
+    end
+  end
+  return 1
+end
+
+---@return SuggestionReview.SessionFile
+function Session:current_file()
+  return self.files[self:file_of(self.index)]
+end
+
+---@param file SuggestionReview.SessionFile
+---@return string[]|nil
+function Session:base_lines(file)
+  local hunk = self.hunks[file.first]
+  if hunk.kind == "create" or not hunk.old_file or hunk.encoding == "latin1" then
+    return nil
+  end
+  local base = require("suggestion-review.base").known(self:suggestion().base_commit, hunk.old_file)
+  return base and base.lines
+end
+
+--- Rebuilds what follows from the hunks: files, counts.
+function Session:count()
+  local files, by_file = {}, {}
+  self.decided = 0
+  for index, hunk in ipairs(self.hunks) do
+    local file = by_file[hunk.file]
+    if not file then
+      local known
+      for _, one in ipairs(self.files) do
+        if one.file == hunk.file then
+          known = one
+        end
+      end
+      file = {
+        file = hunk.file,
+        display = text_of.plain(hunk.file),
+        first = index,
+        expanded = known and known.expanded or {},
+        added = 0,
+        removed = 0,
+        decided = 0,
+      }
+      by_file[hunk.file] = file
+      files[#files + 1] = file
+    end
+    if hunk.old_file and hunk.old_file ~= hunk.file then
+      file.old_display = text_of.plain(hunk.old_file)
+    end
+    file.last = index
+    file.added = file.added + hunk.new_count
+    file.removed = file.removed + hunk.old_count
+    if self:is_decided(hunk) then
+      file.decided = file.decided + 1
+      self.decided = self.decided + 1
+    end
+  end
+  self.files = files
+  self.version = self.version + 1
+  self.index = math.max(1, math.min(self.index, #self.hunks))
+end
+
+--- Takes the hunks of a suggestion that was opened or has a new revision.
+---@param suggestion SuggestionReview.Suggestion
+function Session:take_hunks(suggestion)
+  self.hunks = suggestion.hunks
+  self.revision = suggestion.revision
+  apply.rekey(self.place, self.hunks)
+  self.outcomes = {}
+  if not self.place.in_place then
+    for _, hunk in ipairs(self.hunks) do
+      if
+        (hunk.state == "accepted" or hunk.state == "modified") and not apply.is_applied(self.place, hunk)
+      then
+        self.outcomes[hunk.id] = M.KEPT_OUT.refused
+      end
+    end
+  end
+  self:count()
+end
+
+--- Makes the hunk of this id the current one, if there is one.
+---@param hunk_id string
+function Session:point_at(hunk_id)
+  for index, hunk in ipairs(self.hunks) do
+    if hunk.id == hunk_id then
+      self.index = index
+      return
+    end
+  end
+end
+
+--- Index of the first undecided hunk from `from` on, around the end.
+---@param from integer
+---@return integer|nil
+function Session:pending_from(from)
+  local total = #self.hunks
+  for step = 0, total - 1 do
+    local index = (from - 1 + step) % total + 1
+    if not self:is_decided(self.hunks[index]) then
+      return index
+    end
+  end
+end
+
+--- The undecided hunks, of all files or of one.
+---@param file? string
+---@return SuggestionReview.Hunk[]
+function Session:undecided(file)
+  return vim.tbl_filter(function(hunk)
+    return not self:is_decided(hunk) and (not file or hunk.file == file)
+  end, self.hunks)
+end
+
+return M
