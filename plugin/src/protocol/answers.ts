@@ -143,6 +143,7 @@ export const SettingsAnswer = z.object({
     branch: z.string().nullable(),
     base: z.string().nullable(),
     prefix: z.string(),
+    push_branches: z.array(z.string()).describe("Branches of the hub that may be pushed to over HTTP"),
   }),
   verify: z.object({ configured: z.boolean(), timeout_seconds: z.int() }),
   agent_may_approve: z.boolean(),

@@ -62,7 +62,10 @@ export function enqueue(
 }
 
 const DIFF_CHARACTERS = 6_000;
+/** Of decisions without a word of the developer's. */
 const ITEMS_SHOWN = 40;
+/** Of what the developer wrote: far more than anybody writes between two calls of the agent. */
+const WORDS_CHARACTERS = 200_000;
 
 /** Text of others is data: it is fenced with a fence it does not hold, line by line. */
 function quoted(text: string, limit = DIFF_CHARACTERS): string {
@@ -92,6 +95,21 @@ function itemText(item: FeedbackItem): string {
   if (item.modified_diff !== undefined)
     parts.push("  the developer's version, as a diff against the base:", quoted(item.modified_diff));
   return parts.join("\n");
+}
+
+/** Every reason, comment and edit is told, whatever the rest of the burst is. */
+function itemsShown(items: FeedbackItem[]): string[] {
+  const shown: string[] = [];
+  let words = 0;
+  let plain = 0;
+  for (const item of items) {
+    const isPlain = item.comment === undefined && item.modified_diff === undefined;
+    if (isPlain ? plain++ >= ITEMS_SHOWN : words > WORDS_CHARACTERS) continue;
+    const text = itemText(item);
+    if (!isPlain) words += text.length;
+    shown.push(text);
+  }
+  return shown;
 }
 
 /** What a batch decided, as far as nothing newer stands in its place. */
@@ -149,9 +167,10 @@ export function feedbackText(ledger: Ledger, rows: OutboxRow[]): string {
           .join(", ")}${files.size > 10 ? ", …" : ""}`,
       );
     }
-    lines.push(...telling.slice(0, ITEMS_SHOWN).map(itemText));
-    if (telling.length > ITEMS_SHOWN)
-      lines.push(`- … and ${telling.length - ITEMS_SHOWN} more decisions; get_suggestion lists them`);
+    const shown = itemsShown(telling);
+    lines.push(...shown);
+    if (telling.length > shown.length)
+      lines.push(`- … and ${telling.length - shown.length} more decisions; get_suggestion lists them`);
     for (const payload of payloads) if (payload.message !== undefined) lines.push(payload.message);
     const remaining = payloads.findLast((payload) => payload.remaining !== undefined)?.remaining;
     if (remaining !== undefined)

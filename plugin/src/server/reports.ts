@@ -46,6 +46,7 @@ export function settingsReport(context: Context, role: Role): z.output<typeof Se
       branch: config.sync.branch,
       base: config.sync.base,
       prefix: config.sync.prefix,
+      push_branches: config.sync.pushBranches,
     },
     verify: {
       configured: config.verify.command !== null,

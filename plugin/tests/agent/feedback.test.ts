@@ -1,6 +1,6 @@
 /** Feedback reaches the agent's session exactly once, however often the host is killed on the way. */
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Hunk } from "../../src/protocol/model.ts";
@@ -21,6 +21,9 @@ test.skipIf(missingOpencode() !== null)(
     const root = mkdtempSync(join(tmpdir(), "sm-feedback-"));
     const field = prepareField(root);
     const random = randomness(99);
+    // A hunk for each decision: of two on the same hunk the agent would be told the later one only.
+    for (let file = 0; file < 3 * (KILLS + 1); file++)
+      writeFileSync(join(field.dir, `own${file}.txt`), "mine\n");
     const publish = [
       { calls: [{ tool: "publish_suggestion", args: { description: "Under review" } }] },
       { text: "published" },
@@ -35,6 +38,7 @@ test.skipIf(missingOpencode() !== null)(
       const suggestion = body.suggestions[0]?.id as string;
       const { hunks } = (await opencode.desk<{ hunks: Hunk[] }>(`/suggestions/${suggestion}/hunks?limit=500`))
         .body;
+      const own = hunks.filter(({ file }) => file.startsWith("own"));
       const texts = async () => {
         const messages = await opencode.call<Message[]>(`/session/${session}/message`);
         return messages.flatMap(({ parts }) =>
@@ -46,7 +50,7 @@ test.skipIf(missingOpencode() !== null)(
         const burst = 1 + random(3);
         for (let index = 0; index < burst; index++) {
           const mark = `reason-${round}-${index}.`;
-          const hunk = hunks[random(hunks.length)] as Hunk;
+          const hunk = own[said.length] as Hunk;
           const answer = await opencode.desk("/feedback", {
             suggestion_id: suggestion,
             hunk_id: hunk.id,
@@ -57,8 +61,8 @@ test.skipIf(missingOpencode() !== null)(
           said.push(mark);
         }
         if (round === KILLS) break;
-        // The burst goes out after 250 ms: before, while or after that.
-        await Bun.sleep(random(500));
+        // The burst goes out after 250 ms or, just after a start, some seconds: before, while or after that.
+        await Bun.sleep(random(LONG ? 3500 : 500));
         await opencode.kill();
         await opencode.start();
       }

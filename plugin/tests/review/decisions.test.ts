@@ -1,5 +1,6 @@
 /** Deciding: what each use case does to hunks, and what it refuses, over a real ledger and hub. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { takeFeedback } from "../../src/review/courier.ts";
 import { decisionOf, type HunkRow, toHunk } from "../../src/review/hunk-rows.ts";
 import { LowDesk, type Published } from "../support/low-desk.ts";
 import { executable, file, symlink, type Tree, tree } from "../support/trees.ts";
@@ -150,6 +151,36 @@ describe("a batch", () => {
     expect(states(id)).toBe("rpppp");
     desk.redo({ suggestion_id: id });
     expect(states(id)).toBe("aaaaa");
+  });
+});
+
+describe("what the agent is told", () => {
+  test("has every word of the developer's, and counts the rest", async () => {
+    const changed = (mark: string) =>
+      Object.fromEntries(Array.from({ length: 110 }, (_, file) => [`f${file}`, `${mark} ${file}\n`]));
+    const { id } = await published(tree(changed("old")), tree(changed("new")));
+    const rows = desk.hunks(id);
+    // What other tests left to be told.
+    takeFeedback(desk.ledger, desk.project.dir);
+    desk.decideMany({
+      suggestion_id: id,
+      decisions: rows.map((row, index) => ({
+        hunk_id: row.id,
+        action: index < 10 ? "accept" : "reject",
+        ...(index >= 60 ? { comment: `reason ${index}.` } : {}),
+      })),
+    });
+    const last = rows[109] as HunkRow;
+    desk.reject(last, "on second thoughts.");
+    const [text = ""] = takeFeedback(desk.ledger, desk.project.dir);
+    expect(text).toContain("10 hunks accepted in");
+    expect([...(text.match(/reason \d+\./g) ?? [])]).toEqual(
+      Array.from({ length: 49 }, (_, index) => `reason ${index + 60}.`),
+    );
+    expect(text).toContain("on second thoughts.");
+    expect(text.match(/: rejected: it is taken out/g)).toHaveLength(90);
+    expect(text).toContain("… and 10 more decisions; get_suggestion lists them");
+    expect(takeFeedback(desk.ledger, desk.project.dir)).toEqual([]);
   });
 });
 
