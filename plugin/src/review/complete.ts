@@ -7,7 +7,7 @@ import type { Actor } from "../protocol/model.ts";
 import type { CompleteRequest } from "../protocol/requests.ts";
 import { EMPTY_TREE, ZERO } from "../vcs/git.ts";
 import { together } from "../vcs/run.ts";
-import { ontoBranch, push, remoteTips, slug } from "../vcs/sync.ts";
+import { ontoBranch, push, pushUnlessMoved, remoteTips, slug } from "../vcs/sync.ts";
 import { writeTree } from "./composition.ts";
 import type { CompleteResult } from "./contract.ts";
 import type { Ledger } from "./ledger.ts";
@@ -30,6 +30,8 @@ interface Finalizing {
   ref: string;
   expected: string;
   by: Actor;
+  /** Shared branch that must still be `base` for this push; left out where that was looked at before. */
+  standing?: string;
 }
 
 export interface CompleteContext {
@@ -109,23 +111,41 @@ async function finalize(
       `${Math.floor(context.now().getTime() / 1000)} +0000`,
     ),
   };
-  // Asking the shared repository takes as long as composing does, and neither needs the other.
-  const [accepted, { shared, ref, tip, refTip }] = await together([
-    writeTree(ledger, project, suggestion, "accepted", { ...options, keptBy: finalRef(suggestion.id) }),
-    askShared(context, suggestion, message, revision.base_commit),
-  ]);
+  const accepted = await writeTree(ledger, project, suggestion, "accepted", {
+    ...options,
+    keptBy: finalRef(suggestion.id),
+  });
   if (accepted.tree === revision.base_tree) {
     throw new ReviewError(
       "nothing_to_do",
       "Nothing was accepted, so there is no commit to make; discard the suggestion instead",
     );
   }
-  if (tip !== revision.base_commit) await checkBaseIsShared(project, revision.base_commit);
+  const shared = await project.sharedRef();
+  const ref =
+    context.sync.branch === null
+      ? bookmarkRef(context.sync.prefix, suggestion, message)
+      : `refs/heads/${context.sync.branch}`;
+  const direct = { ...accepted, base: revision.base_commit, ref, expected: ZERO, by };
+  if (context.sync.remote !== null && context.sync.branch === null && direct.base !== ZERO) {
+    // Mostly nobody has pushed meanwhile: then the push itself is all that has to be asked.
+    const first: Finalizing = { ...direct, standing: shared };
+    begin(context, suggestion, first);
+    const done = await pushAndRecord(context, suggestion.id, first, request);
+    if (done !== null) return done;
+  }
+  const [tip = null, refTip = null] = await remoteTips(
+    project.hub,
+    context.sync.remote,
+    ref === shared ? [shared] : [shared, ref],
+    [direct.base],
+  );
+  if (tip !== direct.base) await checkBaseIsShared(project, direct.base);
   const expected = (ref === shared ? tip : refTip) ?? ZERO;
   const prepared = await ontoBranch(
     project.hub,
     accepted,
-    revision.base_commit,
+    direct.base,
     ref === shared || context.sync.branch === null ? tip : expected,
     { ...options, ref: finalRef(suggestion.id) },
   );
@@ -135,14 +155,13 @@ async function finalize(
       `${ref} is not an ancestor of the suggestion's base; rebase the suggestion first`,
     );
   }
-  const finalizing: Finalizing = {
-    commit: prepared.commit,
-    tree: prepared.tree,
-    base: prepared.base,
-    ref,
-    expected,
-    by,
-  };
+  const finalizing: Finalizing = { ...prepared, ref, expected, by };
+  begin(context, suggestion, finalizing);
+  return (await pushAndRecord(context, suggestion.id, finalizing, request)) as CompleteResult;
+}
+
+/** From here on no decision is taken, and a crash is followed by the push. */
+function begin({ ledger }: CompleteContext, suggestion: SuggestionRow, finalizing: Finalizing): void {
   ledger.transaction(() => {
     const still = getOpen(ledger, suggestion.id);
     if (still.updated_at !== suggestion.updated_at || still.revision !== suggestion.revision) {
@@ -157,48 +176,32 @@ async function finalize(
       suggestion.id,
     );
   });
-  return pushAndRecord(context, suggestion.id, finalizing, request);
 }
 
 /** Keeps the commit that is to be pushed. */
 const finalRef = (suggestion: string): string => `refs/review/${suggestion}/final`;
 
-/** The shared branch, the ref that is to be pushed to, and where both are now. */
-async function askShared(
-  { project, sync }: CompleteContext,
-  suggestion: SuggestionRow,
-  message: string,
-  base: string,
-) {
-  const shared = await project.sharedRef();
-  const ref =
-    sync.branch === null ? bookmarkRef(sync.prefix, suggestion, message) : `refs/heads/${sync.branch}`;
-  const [tip = null, refTip = null] = await remoteTips(
-    project.hub,
-    sync.remote,
-    ref === shared ? [shared] : [shared, ref],
-    [base],
-  );
-  return { shared, ref, tip, refTip };
-}
-
+/** @returns null when what the push stands on has moved, or its ref is somebody else's: nothing was done then */
 async function pushAndRecord(
   context: CompleteContext,
   suggestionId: string,
   finalizing: Finalizing,
   request: CompleteRequest,
-): Promise<CompleteResult> {
+): Promise<CompleteResult | null> {
   const { ledger, project, sync } = context;
   const clear = () =>
     ledger.transaction(() =>
       ledger.change("UPDATE suggestion SET finalizing = NULL WHERE id = ?", suggestionId),
     );
+  const { base, standing } = finalizing;
+  const pushing =
+    standing === undefined || sync.remote === null
+      ? push(project.hub, sync.remote, finalizing).then(() => true)
+      : pushUnlessMoved(project.hub, sync.remote, finalizing, { ref: standing, commit: base });
   let files: string[];
+  let taken: boolean;
   try {
-    [files] = await together([
-      changedFiles(project, finalizing),
-      push(project.hub, sync.remote, finalizing.commit, finalizing.ref, finalizing.expected),
-    ]);
+    [files, taken] = await together([changedFiles(project, finalizing), pushing]);
   } catch (thrown) {
     clear();
     const message = thrown instanceof Error ? thrown.message : String(thrown);
@@ -208,6 +211,10 @@ async function pushAndRecord(
       context.now(),
     );
     throw thrown;
+  }
+  if (!taken) {
+    clear();
+    return null;
   }
   return ledger.transaction(() => {
     const suggestion = getSuggestion(ledger, suggestionId);
@@ -310,10 +317,24 @@ export async function resumeFinalizing(context: CompleteContext): Promise<string
   );
   const done: string[] = [];
   for (const row of rows) {
-    const finalizing = JSON.parse(row.finalizing as string) as Finalizing;
+    const { standing, ...finalizing } = JSON.parse(row.finalizing as string) as Finalizing;
+    const request = { suggestion_id: row.id, action: "finalize" } as const;
     try {
-      await pushAndRecord(context, row.id, finalizing, { suggestion_id: row.id, action: "finalize" });
-      done.push(`finished the interrupted push of suggestion ${row.id} to ${finalizing.ref}`);
+      // It may have gone through before the crash, and what it stood on moved since: then it is there, and stays.
+      const [tip] =
+        standing === undefined ? [] : await remoteTips(project.hub, context.sync.remote, [finalizing.ref]);
+      const isThere = standing === undefined || tip === finalizing.commit;
+      const result = await pushAndRecord(
+        context,
+        row.id,
+        isThere ? finalizing : { ...finalizing, standing },
+        request,
+      );
+      done.push(
+        result === null
+          ? `the interrupted push of suggestion ${row.id} was not done, since ${standing} has moved: finalize it again`
+          : `finished the interrupted push of suggestion ${row.id} to ${finalizing.ref}`,
+      );
     } catch (thrown) {
       done.push(
         `the interrupted push of suggestion ${row.id} could not be finished: ${(thrown as Error).message}`,

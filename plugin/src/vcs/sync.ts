@@ -59,18 +59,19 @@ export async function ontoBranch(
 
 const REMOTE = "suggestion-manager-shared";
 
+export interface Push {
+  commit: string;
+  ref: string;
+  /** What the ref must be now; {@link ZERO}: must not exist. */
+  expected: string;
+}
+
 /**
  * Pushes one commit to one ref, as compare-and-swap; the hub's own ref follows, so that it can be fetched from either.
  * @param remote URL or path of another repository, or null for the hub itself
- * @param expected what the ref must be now; {@link ZERO}: must not exist
  */
-export async function push(
-  hub: Git,
-  remote: string | null,
-  commit: string,
-  ref: string,
-  expected: string,
-): Promise<void> {
+export async function push(hub: Git, remote: string | null, what: Push): Promise<void> {
+  const { commit, ref, expected } = what;
   if (remote === null) {
     const current = (await hub.resolve(ref)) ?? ZERO;
     if (current === commit) return;
@@ -82,8 +83,34 @@ export async function push(
     }
     return;
   }
-  const lease = expected === ZERO ? "" : expected;
-  const result = await run(
+  const { exitCode, stderr } = await pushTo(hub, remote, what, []);
+  if (exitCode !== 0) throw notTaken(ref, stderr);
+}
+
+/**
+ * Pushes without having asked first, provided that another ref is still what it is thought to be.
+ * @returns whether it was taken; if not, the refs are to be looked at
+ */
+export async function pushUnlessMoved(
+  hub: Git,
+  remote: string,
+  what: Push,
+  standing: { ref: string; commit: string },
+): Promise<boolean> {
+  const { exitCode, stderr } = await pushTo(hub, remote, what, [
+    "--atomic",
+    // What it is already is not sent, what it is not is refused, and the other ref with it.
+    `--force-with-lease=${standing.ref}:${standing.commit}`,
+    `${standing.commit}:${standing.ref}`,
+  ]);
+  if (exitCode === 0) return true;
+  if (exitCode === 1 || stderr.includes("--atomic")) return false;
+  throw notTaken(what.ref, stderr);
+}
+
+function pushTo(hub: Git, remote: string, { commit, ref, expected }: Push, also: string[]) {
+  const isOption = (argument: string) => argument.startsWith("--");
+  return run(
     "git",
     [
       "--git-dir",
@@ -97,19 +124,21 @@ export async function push(
       "push",
       "--porcelain",
       "--quiet",
-      `--force-with-lease=${ref}:${lease}`,
+      `--force-with-lease=${ref}:${expected === ZERO ? "" : expected}`,
+      ...also.filter(isOption),
       REMOTE,
       `${commit}:${ref}`,
+      ...also.filter((argument) => !isOption(argument)),
     ],
-    { env: { GIT_TERMINAL_PROMPT: "0" }, expect: [0, 1, 128], code: "git_error" },
+    { env: { GIT_TERMINAL_PROMPT: "0", LC_ALL: "C" }, expect: [0, 1, 128], code: "git_error" },
   );
-  if (result.exitCode !== 0) {
-    throw new ReviewError(
-      "push_rejected",
-      `The shared repository did not take ${ref}: ${result.stderr.trim().split("\n").slice(-4).join(" ")}`,
-    );
-  }
 }
+
+const notTaken = (ref: string, stderr: string): ReviewError =>
+  new ReviewError(
+    "push_rejected",
+    `The shared repository did not take ${ref}: ${stderr.trim().split("\n").slice(-4).join(" ")}`,
+  );
 
 const rejected = (ref: string, cause?: unknown): ReviewError =>
   new ReviewError(

@@ -45,38 +45,44 @@ const options = { ref: "refs/review/x/final", message: "x\n", author: identity, 
 
 describe("a push into the hub", () => {
   test("makes a ref only where there is none", async () => {
-    await push(store.git, null, ours.commit, "refs/heads/new", ZERO);
+    await push(store.git, null, { commit: ours.commit, ref: "refs/heads/new", expected: ZERO });
     expect(await store.git.resolve("refs/heads/new")).toBe(ours.commit);
-    expect(await refused(push(store.git, null, theirs.commit, "refs/heads/new", ZERO))).toBe("push_rejected");
+    expect(
+      await refused(push(store.git, null, { commit: theirs.commit, ref: "refs/heads/new", expected: ZERO })),
+    ).toBe("push_rejected");
   });
   test("moves a ref only from where it was thought to be", async () => {
     await store.git.setRef("refs/heads/moving", base.commit);
-    expect(await refused(push(store.git, null, ours.commit, "refs/heads/moving", theirs.commit))).toBe(
-      "push_rejected",
-    );
+    expect(
+      await refused(
+        push(store.git, null, { commit: ours.commit, ref: "refs/heads/moving", expected: theirs.commit }),
+      ),
+    ).toBe("push_rejected");
     expect(await store.git.resolve("refs/heads/moving")).toBe(base.commit);
-    await push(store.git, null, ours.commit, "refs/heads/moving", base.commit);
+    await push(store.git, null, { commit: ours.commit, ref: "refs/heads/moving", expected: base.commit });
   });
   test("that was done before is done", async () => {
     await store.git.setRef("refs/heads/again", ours.commit);
-    await push(store.git, null, ours.commit, "refs/heads/again", ZERO);
+    await push(store.git, null, { commit: ours.commit, ref: "refs/heads/again", expected: ZERO });
   });
 });
 
 describe("a push into a repository of its own", () => {
   test("is as careful", async () => {
     const remote = await openBare(join(temporaryDirectory("remote"), "remote é.git"));
-    await push(store.git, remote.dir, ours.commit, "refs/heads/x", ZERO);
+    await push(store.git, remote.dir, { commit: ours.commit, ref: "refs/heads/x", expected: ZERO });
     expect(await remote.resolve("refs/heads/x")).toBe(ours.commit);
     expect(await store.git.resolve("refs/heads/x")).toBe(ours.commit);
-    expect(await refused(push(store.git, remote.dir, theirs.commit, "refs/heads/x", ZERO))).toBe(
-      "push_rejected",
-    );
+    expect(
+      await refused(
+        push(store.git, remote.dir, { commit: theirs.commit, ref: "refs/heads/x", expected: ZERO }),
+      ),
+    ).toBe("push_rejected");
     // Done before, and the hub stopped before it followed.
     await store.git.deleteRef("refs/heads/x");
-    await push(store.git, remote.dir, ours.commit, "refs/heads/x", ZERO);
+    await push(store.git, remote.dir, { commit: ours.commit, ref: "refs/heads/x", expected: ZERO });
     expect(await store.git.resolve("refs/heads/x")).toBe(ours.commit);
-    await push(store.git, remote.dir, theirs.commit, "refs/heads/x", ours.commit);
+    await push(store.git, remote.dir, { commit: theirs.commit, ref: "refs/heads/x", expected: ours.commit });
     expect(await remoteTips(store.git, remote.dir, ["refs/heads/x"])).toEqual([theirs.commit]);
   });
   test("learns of commits it does not have", async () => {
@@ -88,9 +94,11 @@ describe("a push into a repository of its own", () => {
     other.remove();
   });
   test("that is not there is an error with git's own words", async () => {
-    expect(await refused(push(store.git, "/nowhere.git", ours.commit, "refs/heads/x", ZERO))).toBe(
-      "push_rejected",
-    );
+    expect(
+      await refused(
+        push(store.git, "/nowhere.git", { commit: ours.commit, ref: "refs/heads/x", expected: ZERO }),
+      ),
+    ).toBe("push_rejected");
   });
 });
 
