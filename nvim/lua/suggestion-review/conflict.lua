@@ -1,8 +1,8 @@
 --- Where the developer's own edits touch a hunk: both texts side by side, and the choice of yours, theirs, both, or a
 --- text edited by hand. Nothing is decided before one of them is chosen.
-local apply = require("suggestion-review.apply")
 local text_of = require("suggestion-review.ui.text")
 local diff = require("suggestion-review.diff")
+local resolution = require("suggestion-review.apply.resolution")
 
 local M = {}
 
@@ -117,7 +117,7 @@ function M.open(session, item, door)
     close()
     local notify = require("suggestion-review.notify")
     local function finish(replacement)
-      local ok, reason = apply.resolve(session.place, item, lines, replacement)
+      local ok, reason = resolution.resolve(session.place, item, lines, replacement)
       session.outcomes[item.hunk.id] = not ok and "not in your file" or nil
       if reason then
         notify.warn(("%s: %s"):format(text_of.plain(item.hunk.file), reason))
@@ -138,7 +138,7 @@ function M.open(session, item, door)
         resolution = finish,
       })
     end
-    local modified, reason, replacement = apply.as_modification(item, lines or {})
+    local modified, reason, replacement = resolution.as_modification(item, lines or {})
     if not modified then
       return notify.warn(("%s: %s"):format(text_of.plain(item.hunk.file), reason))
     end

@@ -167,7 +167,7 @@ end
 function Session:take_hunks(suggestion)
   self.hunks = suggestion.hunks
   self.revision = suggestion.revision
-  apply.rekey(self.place, self.hunks)
+  require("suggestion-review.apply.revision").rekey(self.place, self.hunks)
   self.outcomes = {}
   if not self.place.in_place then
     for _, hunk in ipairs(self.hunks) do

@@ -1,0 +1,137 @@
+--- Plans what makes a file or takes it away: hunks that create and delete, and undoing them.
+local carrier = require("suggestion-review.carrier")
+local diff = require("suggestion-review.diff")
+local file_plan = require("suggestion-review.apply.file_plan")
+local fileop = require("suggestion-review.fileop")
+local form = require("suggestion-review.form")
+local mapping = require("suggestion-review.mapping")
+local worktree = require("suggestion-review.worktree")
+
+local M = {}
+
+--- Whether the file exists where exactly `list` is applied.
+---@param base SuggestionReview.Base
+---@param list SuggestionReview.Replacement[]
+---@return boolean
+local function exists_with(base, list)
+  local exists, gone, removed = base.exists, false, 0
+  for _, replacement in ipairs(list) do
+    if replacement.kind == "create" then
+      exists = true
+    elseif replacement.kind == "delete" and replacement.decided ~= "modified" then
+      gone, removed = true, removed + replacement.count
+    end
+  end
+  -- A deletion that is taken only in part leaves a file.
+  return exists and not (gone and removed == #base.lines)
+end
+
+---@class (exact) SuggestionReview.Existence
+---@field before boolean as expected, before the plan
+---@field after boolean
+---@field list? SuggestionReview.Replacement[] what is applied after the plan, where that is not plain
+
+--- Whether the file exists before and after a plan.
+---@param plan SuggestionReview.FilePlan with its base
+---@param work SuggestionReview.LineWork
+---@return SuggestionReview.Existence
+function M.of(plan, work)
+  local base = plan.base --[[@as SuggestionReview.Base]]
+  if base.exists and plan.items[1].hunk.kind ~= "delete" then
+    return { before = true, after = true }
+  end
+  local _, after = mapping.changes({}, work.now, work.remove, work.add)
+  return { before = exists_with(base, work.now), after = exists_with(base, after), list = after }
+end
+
+---@param plan SuggestionReview.FilePlan
+---@return string|nil mode of a file that is made
+local function mode_of(plan)
+  local hunk = plan.items[#plan.items].hunk
+  return hunk.new_mode or hunk.old_mode
+end
+
+--- Plans that the file comes or goes.
+---@param place SuggestionReview.Place
+---@param plan SuggestionReview.FilePlan with its base
+---@param work SuggestionReview.LineWork
+---@param existence SuggestionReview.Existence
+---@param path string absolute
+---@param note fun() files what is applied then
+function M.plan(place, plan, work, existence, path, note)
+  local base, items =
+    plan.base, --[[@as SuggestionReview.Base]]
+    plan.items
+  local expected = table.concat(mapping.compose(base.lines, work.now))
+  local wanted_lines = mapping.compose(base.lines, existence.list)
+  local wanted = table.concat(wanted_lines)
+  local load = vim.uv.fs_lstat(path) ~= nil and worktree.buffer_of(path) ~= nil
+  local carried, why = carrier.open(path, load)
+  if not carried then
+    return file_plan.mark(items, "refused", why)
+  end
+  local function bytes_now()
+    local text = carrier.text(carried)
+    return carried.buf and form.encode(text, carried.form, true) or text
+  end
+  local function already()
+    file_plan.mark(items, "already")
+    plan.run = function()
+      note()
+      return true
+    end
+  end
+  ---@param change fun(): boolean, string|nil
+  local function clean(change)
+    file_plan.mark(items, "clean")
+    plan.run = function()
+      local ok, reason = change()
+      if ok then
+        note()
+      end
+      return ok, reason
+    end
+  end
+  local function conflict(reason)
+    file_plan.mark(items, "conflict", reason)
+    local ours = diff.split_lines(carrier.text(carried))
+    local theirs = existence.after and wanted_lines or {}
+    for _, item in ipairs(items) do
+      item.placed = {
+        status = "conflict",
+        from = 0,
+        to = #ours,
+        lines = theirs,
+        ours = ours,
+        theirs = theirs,
+        base = diff.split_lines(expected),
+        base_from = 0,
+        base_to = #base.lines,
+      }
+    end
+    plan.carrier, plan.tick = carried, carrier.tick(carried)
+    plan.shape = carried.buf and carried.form or { eol = "unix", encoding = "", bom = false }
+  end
+
+  if existence.after then
+    if not carried.exists then
+      clean(function()
+        return fileop.create(path, wanted, mode_of(plan))
+      end)
+    elseif bytes_now() == wanted then
+      already()
+    else
+      conflict("a file of that name is here already")
+    end
+  elseif not carried.exists then
+    already()
+  elseif bytes_now() == expected and not (carried.buf and vim.bo[carried.buf].modified) then
+    clean(function()
+      return fileop.remove(place.root, path)
+    end)
+  else
+    conflict("you have changed this file")
+  end
+end
+
+return M

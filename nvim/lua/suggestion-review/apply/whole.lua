@@ -1,0 +1,144 @@
+--- Plans hunks that are no lines of a file but the file: its name, its mode, or all of its content at once.
+local digest = require("suggestion-review.digest")
+local fileop = require("suggestion-review.fileop")
+local worktree = require("suggestion-review.worktree")
+
+local M = {}
+
+--- Kinds that change a file's existence, name or nature rather than lines of it.
+local WHOLE = { binary = true, symlink = true, type = true, rename = true, mode = true }
+local LATER = {
+  submodule = "a submodule is brought over when the suggestion is adopted",
+  swap = "a file that takes a directory's place is brought over when the suggestion is adopted",
+}
+
+--- Whether a hunk is of these.
+---@param hunk SuggestionReview.Hunk
+---@return boolean
+function M.is_whole(hunk)
+  return WHOLE[hunk.kind] or LATER[hunk.kind] ~= nil or hunk.encoding == "binary"
+end
+
+--- The path a file has in the worktree now: its old one until its renaming was applied.
+---@param place SuggestionReview.Place
+---@param file string raw bytes
+---@param old string|nil
+---@param renaming boolean|nil the state after this plan, if it decides that
+---@return string
+function M.path_now(place, file, old, renaming)
+  if not old or old == file then
+    return file
+  end
+  if renaming == nil then
+    for _, replacement in ipairs(place.applied:of_file(place.suggestion.id, file)) do
+      if replacement.kind == "rename" then
+        return file
+      end
+    end
+    -- Renamed by the developer's own hand.
+    if not vim.uv.fs_lstat(place.root .. "/" .. old) and vim.uv.fs_lstat(place.root .. "/" .. file) then
+      return file
+    end
+    return old
+  end
+  return renaming and file or old
+end
+
+--- Works out what one hunk comes to; `run` carries it out, without one nothing is to be done.
+---@param place SuggestionReview.Place
+---@param item SuggestionReview.PlanItem
+---@param callback fun(run: (fun(): boolean, string|nil)|nil)
+function M.plan(place, item, callback)
+  local hunk = item.hunk
+  local file = digest.path(hunk)
+  local into = item.want.state == "accepted" or item.want.state == "modified"
+  local function note()
+    if into then
+      place.applied:record(place.suggestion.id, file, {
+        {
+          key = hunk.id,
+          at = 0,
+          count = 0,
+          lines = {},
+          order = 0,
+          digest = hunk.digest,
+          kind = hunk.kind,
+          decided = "accepted",
+        },
+      }, {})
+    else
+      place.applied:record(place.suggestion.id, file, {}, { hunk.id })
+    end
+    return true
+  end
+  local function finish(status, reason, run)
+    item.status, item.reason = status, reason
+    if status == "already" then
+      callback(note)
+    elseif status == "clean" then
+      callback(function()
+        local ok, why = run()
+        if ok then
+          note()
+        end
+        return ok, why
+      end)
+    else
+      callback(nil)
+    end
+  end
+  if LATER[hunk.kind] then
+    return finish("deferred", LATER[hunk.kind])
+  end
+  local was = place.applied:get(place.suggestion.id, file, hunk.id)
+  if not into and not was then
+    return finish("already")
+  end
+  if hunk.kind == "rename" then
+    if digest.of(hunk) ~= hunk.digest then
+      return finish("refused", "the renaming is not what its digest names")
+    end
+    local old, old_reason = worktree.resolve(place.root, hunk.old_file)
+    local new, new_reason = worktree.resolve(place.root, file)
+    if not old or not new then
+      return finish("refused", old_reason or new_reason)
+    end
+    local from, to = into and old or new, into and new or old
+    local status, reason = fileop.rename_state(from, to)
+    return finish(status, reason, function()
+      return fileop.rename(place.root, from, to)
+    end)
+  end
+  local path, reason = worktree.resolve(place.root, M.path_now(place, file, hunk.old_file))
+  if not path then
+    return finish("refused", reason)
+  end
+  if hunk.kind == "mode" then
+    if digest.of(hunk) ~= hunk.digest then
+      return finish("refused", "the mode is not what its digest names")
+    end
+    local from, to = hunk.old_mode, hunk.new_mode
+    if not into then
+      from, to = to, from
+    end
+    local status, mode_reason = fileop.mode_state(path, from --[[@as string]], to --[[@as string]])
+    return finish(status, mode_reason, function()
+      return fileop.change_mode(path, to --[[@as string]])
+    end)
+  end
+  fileop.fetch_sides(place.suggestion, hunk, place.git_root, function(sides, sides_reason)
+    if not sides then
+      return finish("refused", sides_reason)
+    end
+    local from, to = sides.from, sides.to
+    if not into then
+      from, to = to, from
+    end
+    local status, whole_reason = fileop.whole_state(place.root, path, from, to)
+    return finish(status, whole_reason, function()
+      return fileop.replace(place.root, path, to)
+    end)
+  end)
+end
+
+return M
