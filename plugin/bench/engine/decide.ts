@@ -86,7 +86,7 @@ export async function run(): Promise<Row[]> {
     ).flat();
     // A person's decisions come apart: what follows one (its line in the log, say) is over before the next.
     const batches = await interleaved(
-      15,
+      21,
       async (round) => {
         const decisions = page.map((hunk_id) => ({ hunk_id, action: actions[round % 2] as string }));
         await Bun.sleep(PAUSE_MS);
