@@ -9,6 +9,9 @@ if not real.available() then
 end
 
 local adopt = require("suggestion-review.adopt")
+local hub = require("suggestion-review.adopt.hub")
+local plan_text = require("suggestion-review.adopt.plan_text")
+local rules = require("suggestion-review.adopt.rules")
 local decisions = require("suggestion-review.decisions")
 local feedback = require("suggestion-review.feedback")
 local store = require("suggestion-review.store")
@@ -95,7 +98,7 @@ describe("the token", function()
   it("goes to the address that proved itself, whatever the URL's name leads to", function()
     local url = server.hub:gsub("^http://[^/]+", "http://hub.invalid")
     local peer = server.hub:match("^http://([^/]+)")
-    local env = vim.tbl_extend("force", server.environment, adopt.transport_env(url, server.token, peer))
+    local env = vim.tbl_extend("force", server.environment, hub.transport_env(url, server.token, peer))
     t.match(t.run({ "git", "ls-remote", url }, { env = env }), "refs/heads/main")
     -- Neither by that name nor to another address is it sent.
     for name, value in pairs(env) do
@@ -238,7 +241,7 @@ describe("verification", function()
       end
       finalize(id)
       local plan = prepare(id, clone())
-      t.ok(plan.verdict.ok, table.concat(adopt.describe(plan), "\n"))
+      t.ok(plan.verdict.ok, table.concat(plan_text.of(plan), "\n"))
     end
   end)
 
@@ -251,7 +254,7 @@ describe("verification", function()
     decide(id, 3, "reject")
     finalize(id)
     local plan = prepare(id, clone())
-    t.ok(plan.verdict.ok, table.concat(adopt.describe(plan), "\n"))
+    t.ok(plan.verdict.ok, table.concat(plan_text.of(plan), "\n"))
   end)
 
   it("holds for renames, modes, links, and a file that becomes a folder", function()
@@ -274,7 +277,7 @@ describe("verification", function()
     batch(id, "accept")
     finalize(id)
     local plan = prepare(id, clone())
-    t.ok(plan.verdict.ok, table.concat(adopt.describe(plan), "\n"))
+    t.ok(plan.verdict.ok, table.concat(plan_text.of(plan), "\n"))
     local kinds = {}
     for _, hunk in ipairs(store.hunks(id)) do
       kinds[hunk.kind] = true
@@ -295,7 +298,7 @@ describe("verification", function()
     t.eq(plan.verdict.foreign[1].id, foreign.id)
     t.eq(plan.verdict.differing, { foreign.file })
     t.match(plan.verdict.diff, "%+LINE 20")
-    t.match(table.concat(adopt.describe(plan), "\n"), "Verified NO")
+    t.match(table.concat(plan_text.of(plan), "\n"), "Verified NO")
     t.match(execute(plan).message, "nothing to carry out")
     t.eq(snapshot(checkout), before)
   end)
@@ -375,7 +378,7 @@ describe("adopting", function()
       t.ok(plan.verdict.ok, plan.verdict.message)
       if expected == "moves" then
         if plan.refusal then
-          error(table.concat(adopt.describe(plan), "\n"))
+          error(table.concat(plan_text.of(plan), "\n"))
         end
         t.eq(snapshot(checkout), before, "planning changed something")
         local err, remarks = execute(plan)
@@ -536,7 +539,7 @@ describe("adopting", function()
       local head = finalize(swap)
       local checkout = clone()
       local plan = prepare(swap, checkout)
-      t.ok(not plan.refusal, table.concat(adopt.describe(plan), "\n"))
+      t.ok(not plan.refusal, table.concat(plan_text.of(plan), "\n"))
       local err, remarks = execute(plan)
       t.eq(err, nil)
       t.eq(remarks, {})
@@ -549,7 +552,7 @@ describe("adopting", function()
         local before = snapshot(mine)
         plan = prepare(swap, mine)
         t.ok(plan.refusal)
-        t.match(table.concat(adopt.describe(plan), "\n"), "a directory is in its place")
+        t.match(table.concat(plan_text.of(plan), "\n"), "a directory is in its place")
         t.ok(execute(plan))
         t.eq(snapshot(mine), before)
         t.eq(t.read(mine .. "/dir/mine"), "mine\n")
@@ -568,7 +571,7 @@ describe("adopting", function()
     t.eq(execute(prepare(id, checkout)), nil)
     local plan = prepare(id, checkout)
     t.ok(plan.done)
-    t.match(table.concat(adopt.describe(plan), "\n"), "has this commit already")
+    t.match(table.concat(plan_text.of(plan), "\n"), "has this commit already")
   end)
 
   it("refuses when something changed between the plan and its run", function()
@@ -713,7 +716,7 @@ describe("a jj checkout", function()
         t.write(checkout .. "/a.txt", lines(40, { [3] = "LINE 3", [38] = "LINE 38" }))
         t.write(checkout .. "/b.txt", lines(20, { [1] = "mine" }))
         local plan = prepare(id, checkout)
-        t.ok(plan.verdict.ok, table.concat(adopt.describe(plan), "\n"))
+        t.ok(plan.verdict.ok, table.concat(plan_text.of(plan), "\n"))
         t.eq(plan.kind, "jj")
         t.eq(plan.refusal, nil)
         local err = execute(plan)
@@ -760,7 +763,7 @@ describe("planning", function()
           for _, index in ipairs(sides) do
             for _, worktree in ipairs(sides) do
               for _, unsaved in ipairs({ true, false }) do
-                local file = adopt.decide_file({
+                local file = rules.decide_file({
                   path = "f",
                   old = old or nil,
                   new = new or nil,
@@ -804,7 +807,7 @@ describe("verification after a rebase", function()
     finalize(id)
     t.ok(store.get(id).result.base_commit ~= base, "it was not rebased")
     local plan = prepare(id, clone())
-    t.ok(plan.verdict.ok, table.concat(adopt.describe(plan), "\n"))
+    t.ok(plan.verdict.ok, table.concat(plan_text.of(plan), "\n"))
     t.match(plan.refusal.reason, "HEAD is behind")
     -- A checkout that has the newer commit takes it.
     local plan2 = prepare(id, other)

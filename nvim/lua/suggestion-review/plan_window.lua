@@ -5,8 +5,7 @@ local M = {}
 ---@param plan SuggestionReview.AdoptPlan
 ---@return integer window
 function M.show(plan)
-  local adopt = require("suggestion-review.adopt")
-  local lines = adopt.describe(plan)
+  local lines = require("suggestion-review.adopt.plan_text").of(plan)
   local can_run = not plan.refusal and not plan.done
   local buf = vim.api.nvim_create_buf(false, true)
   vim.api.nvim_buf_set_lines(buf, 0, -1, false, lines)
@@ -49,7 +48,7 @@ function M.show(plan)
     for _, key in ipairs({ "<CR>", "y" }) do
       vim.keymap.set("n", key, function()
         close()
-        adopt.run(plan)
+        require("suggestion-review.adopt").run(plan)
       end, { buffer = buf, nowait = true, desc = "Carry the plan out" })
     end
   end

@@ -1,0 +1,74 @@
+--- The plan of an adoption as text: what was verified, what happens to which file, and what stands in the way.
+
+local M = {}
+
+local ACTION = {
+  keep = "keep  ",
+  write = "write ",
+  delete = "delete",
+  chmod = "chmod ",
+  index = "index ",
+  refuse = "STOP  ",
+}
+
+--- The plan as text.
+---@param plan SuggestionReview.AdoptPlan
+---@return string[]
+function M.of(plan)
+  local lines = {}
+  local function add(text, ...)
+    for line in vim.gsplit(select("#", ...) > 0 and text:format(...) or text, "\n", { plain = true }) do
+      lines[#lines + 1] = line
+    end
+  end
+  add("Commit   %s  %s", plan.commit:sub(1, 12), plan.title)
+  add("Author   %s", plan.author)
+  add(
+    "Checkout %s (%s%s)",
+    plan.root,
+    plan.kind,
+    plan.kind == "git" and ", " .. (plan.branch or "detached HEAD") or ""
+  )
+  add("Verified %s%s", plan.verdict.ok and "yes: " or "NO: ", plan.verdict.message)
+  for _, reason in ipairs(plan.verdict.reasons) do
+    add("         %s", reason)
+  end
+  for _, hunk in ipairs(plan.verdict.foreign) do
+    add("         %s: accepted, says the server, but not in a Neovim of yours (%s)", hunk.file, hunk.id)
+  end
+  if plan.done then
+    add("")
+    add("The checkout has this commit already.")
+  end
+  if #plan.files > 0 then
+    add("")
+    for _, file in ipairs(plan.files) do
+      add("%s  %s  (%s)", ACTION[file.action], file.path, file.reason)
+    end
+  end
+  if plan.refusal then
+    add("")
+    add(plan.refusal.reason)
+    if #plan.refusal.commands > 0 then
+      add("")
+      add("To go on by hand:")
+      for _, command in ipairs(plan.refusal.commands) do
+        add("  %s", command)
+      end
+    end
+    if plan.verdict.diff ~= "" then
+      add("")
+      add("From what you decided to what the commit holds:")
+      add(plan.verdict.diff)
+    end
+  elseif not plan.done then
+    add("")
+    add("This will:")
+    for _, step in ipairs(plan.steps) do
+      add("  %s", step)
+    end
+  end
+  return lines
+end
+
+return M

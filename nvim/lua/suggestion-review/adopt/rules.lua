@@ -1,0 +1,132 @@
+--- What may happen to a file and to HEAD when a commit is adopted. Pure: decides on what was looked at.
+
+local M = {}
+
+---@class SuggestionReview.PathState
+---@field path string
+---@field old? SuggestionReview.TreeEntry in HEAD
+---@field new? SuggestionReview.TreeEntry in the commit
+---@field index? SuggestionReview.TreeEntry
+---@field worktree? SuggestionReview.TreeEntry
+---@field obstacle? string why the worktree's state cannot be told (a directory in the way, a link in the path)
+---@field contains? boolean the worktree's text has all that the commit changes, and more
+---@field skipped? boolean not checked out (sparse)
+---@field unsaved? boolean a buffer has edits that are not written
+
+---@param a? SuggestionReview.TreeEntry
+---@param b? SuggestionReview.TreeEntry
+local function same(a, b)
+  if not a or not b then
+    return a == b
+  end
+  return a.oid == b.oid and a.mode == b.mode
+end
+
+---@param a? SuggestionReview.TreeEntry
+---@param b? SuggestionReview.TreeEntry
+local function same_content(a, b)
+  return a ~= nil and b ~= nil and a.oid == b.oid and (a.mode == "120000") == (b.mode == "120000")
+end
+
+--- What is to happen to one path. `keep` leaves the file, `write` and `delete` bring it from HEAD's state to the
+--- commit's; whatever is neither is the developer's own and refuses the whole.
+---@param state SuggestionReview.PathState
+---@return SuggestionReview.AdoptFile
+function M.decide_file(state)
+  local function file(action, reason)
+    return { path = state.path, action = action, reason = reason, new = state.new, seen = state.worktree }
+  end
+  if state.index and not same(state.index, state.old) and not same(state.index, state.new) then
+    return file("refuse", "has other content staged")
+  elseif not state.index and state.old and state.new then
+    return file("refuse", "is staged for removal")
+  end
+  if (state.new and state.new.mode == "160000") or (state.old and state.old.mode == "160000") then
+    return file("index", "submodule: its folder is left as it is, see git submodule update")
+  end
+  if state.skipped and not state.worktree then
+    return file("index", "not checked out")
+  end
+  if state.obstacle then
+    return file("refuse", state.obstacle)
+  end
+  if same(state.worktree, state.new) then
+    return file("keep", "already as in the commit")
+  end
+  if same(state.worktree, state.old) then
+    if state.unsaved then
+      return file("refuse", "has unsaved edits in a buffer: write or reload it first")
+    end
+    if not state.new then
+      return file("delete", "as in HEAD; the commit deletes it")
+    end
+    return file("write", state.old and "as in HEAD; the commit changes it" or "the commit adds it")
+  end
+  if state.new and state.worktree and state.worktree.mode ~= state.new.mode then
+    if same_content(state.worktree, state.new) and state.old and state.worktree.mode == state.old.mode then
+      return file("chmod", "its content is the commit's, its mode is not")
+    end
+  end
+  if state.contains then
+    return file("keep", "has the commit's changes and further edits, which stay uncommitted")
+  end
+  if not state.worktree then
+    return file("refuse", "is gone from the worktree")
+  end
+  if not state.new then
+    return file("refuse", "was changed here; the commit deletes it")
+  end
+  if not state.old then
+    return file("refuse", "exists here with other content; the commit adds it")
+  end
+  return file("refuse", "was changed here in a way that does not have the commit's changes")
+end
+
+---@class SuggestionReview.HeadState
+---@field head? string
+---@field parent string
+---@field commit string
+---@field has_commit boolean HEAD has the commit already
+---@field behind boolean HEAD is an ancestor of the commit's parent
+---@field busy? string what is going on in the repository
+
+--- Whether HEAD can move to the commit at all.
+---@param state SuggestionReview.HeadState
+---@return { reason: string, commands: string[] }? refusal
+function M.decide_head(state)
+  local short = state.commit:sub(1, 12)
+  if state.has_commit then
+    return nil
+  end
+  if state.busy then
+    return { reason = state.busy .. " is going on in this repository; finish it first", commands = {} }
+  end
+  if not state.head then
+    return { reason = "This repository has no commit yet", commands = { "git reset --soft " .. short } }
+  end
+  if state.head == state.parent then
+    return nil
+  end
+  if state.behind then
+    return {
+      reason = ("HEAD is behind: the work was put on %s, which is newer"):format(state.parent:sub(1, 12)),
+      commands = {
+        "git stash",
+        "git merge --ff-only " .. short,
+        "git stash pop   # resolves what is the same on both sides",
+      },
+    }
+  end
+  return {
+    reason = ("HEAD is not the commit's parent (%s): there are commits here that the work is not based on"):format(
+      state.parent:sub(1, 12)
+    ),
+    commands = {
+      "git stash",
+      "git merge " .. short,
+      "git stash pop   # resolves what is the same on both sides",
+    },
+  }
+end
+
+return M
