@@ -1,4 +1,5 @@
 --- The floating review: one file at a time with all its hunks, unified or side by side, with a list of files beside it.
+local frame = require("suggestion-review.ui.floating.frame")
 local render = require("suggestion-review.ui.render")
 local rows_of = require("suggestion-review.ui.rows")
 local text_of = require("suggestion-review.ui.text")
@@ -7,10 +8,11 @@ local keys = require("suggestion-review.ui.keys")
 local M = {}
 
 ---@class SuggestionReview.Floating
----@field session table
+---@field session SuggestionReview.Session
 ---@field bufs integer[]  one, or two side by side (base left)
 ---@field wins integer[]
 ---@field panel { buf: integer, win: integer }|nil
+---@field panel_ns integer|nil namespace of the marks in the list of files
 ---@field panel_wanted boolean|nil
 ---@field file integer|nil the file whose rows are shown
 ---@field rows (SuggestionReview.Row|false)[]
@@ -85,96 +87,6 @@ local function scratch(name)
   return buf
 end
 
---- Hints that fit the width, the most needed first.
----@param width integer
-local function footer(width)
-  local hints = {
-    { "accept", "accept" },
-    { "reject", "reject" },
-    { "modify", "modify" },
-    { "next_hunk", "next" },
-    { "undo", "undo" },
-    { "help", "help" },
-    { "close", "close" },
-    { "complete", "finish" },
-  }
-  local chunks, used = {}, 2
-  for _, hint in ipairs(hints) do
-    local key = keys.key(hint[1])
-    if key then
-      local size = vim.api.nvim_strwidth(key) + #hint[2] + 3
-      if used + size > width then
-        break
-      end
-      used = used + size
-      chunks[#chunks + 1] = { " " .. key, "SuggestionReviewKey" }
-      chunks[#chunks + 1] = { " " .. hint[2] .. " ", "SuggestionReviewHint" }
-    end
-  end
-  return chunks
-end
-
----@param session table
----@param width integer
-local function title(session, width)
-  local suggestion = session:suggestion()
-  local stale = suggestion.state ~= "open" and (" · " .. suggestion.state) or ""
-  local counts = (" %d/%d decided%s "):format(session.decided, #session.hunks, stale)
-  local description =
-    text_of.fit(text_of.first_line(suggestion.description), width - vim.api.nvim_strwidth(counts) - 6)
-  return {
-    { " " .. description .. " ", "SuggestionReviewTitle" },
-    { counts, "SuggestionReviewCount" },
-  }
-end
-
---- Dots, one per hunk of the file, or numbers when there are many.
----@param session table
----@param file table
----@param room integer
----@return string for the winbar
-local function progress(session, file, room)
-  local count = file.last - file.first + 1
-  if count > room then
-    return ("%%#SuggestionReviewCount#%d/%d"):format(file.decided, count)
-  end
-  local out, group = {}, nil
-  for index = file.first, file.last do
-    local state = text_of.STATE[session:state_of(session.hunks[index])]
-    if state.group ~= group then
-      group = state.group
-      out[#out + 1] = ("%%#%s#"):format(group)
-    end
-    out[#out + 1] = index == session.index and "◆" or state.icon
-  end
-  return table.concat(out)
-end
-
---- 'winbar' of the review: where one is, in the suggestion and in the file.
----@param float SuggestionReview.Floating
----@param side "both"|"old"|"new"
----@param width integer
-local function winbar(float, side, width)
-  local session = float.session
-  local file = session.files[float.file]
-  local where = ("%d/%d"):format(session.index, #session.hunks)
-  local counts = ("+%d -%d"):format(file.added, file.removed)
-  if side == "old" then
-    return (" %%#SuggestionReviewHint#base of %%#SuggestionReviewFile#%s"):format(
-      text_of.status(text_of.fit(file.old_display or file.display, width - 12, true))
-    )
-  end
-  local dots = math.max(0, math.min(20, width - 40))
-  local name = text_of.fit(
-    file.display,
-    math.max(10, width - #where - #counts - 10 - math.min(dots, file.last - file.first + 1)),
-    true
-  )
-  local shape = " %%#SuggestionReviewCount#%s  %%#SuggestionReviewFile#%s  %s"
-    .. "%%=%%#SuggestionReviewAddSign#+%d %%#SuggestionReviewDeleteSign#-%d "
-  return shape:format(where, text_of.status(name), progress(session, file, dots), file.added, file.removed)
-end
-
 ---@param win integer
 ---@param buf integer
 local function window_options(win, buf)
@@ -212,7 +124,7 @@ local function draw_bars(float)
     if vim.api.nvim_win_is_valid(win) then
       local width = vim.api.nvim_win_get_width(win)
       local side = #float.wins == 1 and "both" or (i == 1 and "old" or "new")
-      local bar = winbar(float, side, width)
+      local bar = frame.winbar(session, session.files[float.file], side, width)
       if vim.wo[win].winbar ~= bar then
         vim.wo[win].winbar = bar
       end
@@ -221,10 +133,10 @@ local function draw_bars(float)
         float.framed[win] = state
         local config = {}
         if i == 1 then
-          config.title, config.title_pos = title(session, width), "left"
+          config.title, config.title_pos = frame.title(session, width), "left"
         end
         if i == #float.wins then
-          config.footer, config.footer_pos = footer(width), "center"
+          config.footer, config.footer_pos = frame.footer(width), "center"
         end
         vim.api.nvim_win_set_config(win, config)
       end
@@ -288,8 +200,7 @@ end
 ---@param float SuggestionReview.Floating
 local function arrange(float)
   local place = area(layout(float), float.panel ~= nil)
-  local frame = border()
-  local edge = frame == "none" and 0 or 1
+  local edge = border() == "none" and 0 or 1
   local width = place.width - 2 * edge
   local height = place.height - 2 * edge
   local col = place.col
