@@ -21,12 +21,12 @@ end
 
 local function row(name, ours, against, goal, unit)
   return {
-    suite = "nvim-review",
+    suite = "nvim",
     name = name,
     ours = tonumber(("%.3f"):format(ours)),
     against = tonumber(("%.3f"):format(against)),
     ratio = tonumber(("%.3f"):format(ours / against)),
-    goal = goal,
+    goal = ("<= %s"):format(goal),
     unit = unit,
   }
 end
