@@ -48,7 +48,7 @@ export async function run(): Promise<Row[]> {
       git.treeOf(place.text("log", "--no-graph", "-r", "@-", "-T", "commit_id")),
     ]);
     const found = await interleaved(
-      ROUNDS,
+      5 * ROUNDS,
       () => timed(() => findChanges(git, from, to)),
       () => timed(() => spawned(["git", "diff-tree", "-r", "-p", from, to], place.dir)),
     );
