@@ -6,7 +6,6 @@ import { ReviewError } from "../protocol/errors.ts";
 import type { Actor } from "../protocol/model.ts";
 import type { CompleteRequest } from "../protocol/requests.ts";
 import { EMPTY_TREE, ZERO } from "../vcs/git.ts";
-import { together } from "../vcs/run.ts";
 import { ontoBranch, push, pushUnlessMoved, remoteTips, slug } from "../vcs/sync.ts";
 import { writeTree } from "./composition.ts";
 import type { CompleteResult } from "./contract.ts";
@@ -198,10 +197,12 @@ async function pushAndRecord(
     standing === undefined || sync.remote === null
       ? push(project.hub, sync.remote, finalizing).then(() => true)
       : pushUnlessMoved(project.hub, sync.remote, finalizing, { ref: standing, commit: base });
-  let files: string[];
+  // Read meanwhile. Should that fail, the push stands: it is finished at the next start, not taken for undone.
+  const listing = changedFiles(project, finalizing);
+  listing.catch(() => undefined);
   let taken: boolean;
   try {
-    [files, taken] = await together([changedFiles(project, finalizing), pushing]);
+    taken = await pushing;
   } catch (thrown) {
     clear();
     const message = thrown instanceof Error ? thrown.message : String(thrown);
@@ -216,6 +217,7 @@ async function pushAndRecord(
     clear();
     return null;
   }
+  const files = await listing;
   return ledger.transaction(() => {
     const suggestion = getSuggestion(ledger, suggestionId);
     const shortRef = finalizing.ref.replace(/^refs\/heads\//, "");
