@@ -140,8 +140,8 @@ end
 vim.api.nvim_create_autocmd("VimLeavePre", {
   group = group,
   callback = function()
-    if package.loaded["suggestion-review.client"] then
-      require("suggestion-review.client").stop()
+    if package.loaded["suggestion-review.connection.client"] then
+      require("suggestion-review.connection.client").stop()
     end
   end,
 })

@@ -1,10 +1,10 @@
 local apply = require("suggestion-review.apply")
 local resolution = require("suggestion-review.apply.resolution")
 local revision = require("suggestion-review.apply.revision")
-local applied = require("suggestion-review.applied")
-local base_of = require("suggestion-review.base")
-local worktree = require("suggestion-review.worktree")
-local diff = require("suggestion-review.diff")
+local applied = require("suggestion-review.apply.applied")
+local base_of = require("suggestion-review.model.base_text")
+local worktree = require("suggestion-review.worktree.paths")
+local diff = require("suggestion-review.text.diff")
 local build = require("suggestion")
 
 local root
@@ -513,7 +513,7 @@ describe("files that come and go", function()
   end)
   it("brings binary content whole, checked by its object id", function()
     checkout({ ["x.bin"] = "\0one" })
-    local store = require("suggestion-review.store")
+    local store = require("suggestion-review.model.store")
     local content, given = store.content, { base = "\0one", proposed = "\0two\255" }
     store.content = function(_, _, side, callback)
       callback(nil, { exists = true, mode = "100644", bytes = given[side] })
@@ -526,7 +526,7 @@ describe("files that come and go", function()
     end
     vim.fn.delete(root .. "/.git", "rf")
     t.run({ t.program("git"), "init", "--quiet", root })
-    local digest = require("suggestion-review.digest")
+    local digest = require("suggestion-review.text.digest")
     local hunk =
       build.hunk("s", "x.bin", 0, "binary", { encoding = "binary", diff = "Changes binary file x.bin\n" })
     hunk.digest =
@@ -791,7 +791,7 @@ describe("random interleavings on a buffer", function()
       end
       local function expected_with(list)
         local out = diff.split_lines(before)
-        return table.concat(require("suggestion-review.mapping").compose(out, list))
+        return table.concat(require("suggestion-review.text.merge").compose(out, list))
       end
       for _ = 1, 6 do
         local what = random(1, 10)

@@ -9,8 +9,8 @@ if not real.available() or not opencode then
   return
 end
 
-local client = require("suggestion-review.client")
-local store = require("suggestion-review.store")
+local client = require("suggestion-review.connection.client")
+local store = require("suggestion-review.model.store")
 
 local directory = t.tempdir()
 local agent = directory .. "/agent"
@@ -264,7 +264,7 @@ describe("asking", function()
   end)
 
   it("attaches the file, with its text only when the agent cannot have it", function()
-    local attachments = require("suggestion-review.ask").attachments
+    local attachments = require("suggestion-review.decisions.ask").attachments
     local buf = vim.api.nvim_get_current_buf()
     t.eq(attachments(buf, {}), { { file = "greet.txt" } })
     vim.api.nvim_buf_set_lines(buf, 0, 1, false, { "edited" })

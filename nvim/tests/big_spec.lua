@@ -8,10 +8,10 @@ if not real.available() then
   return
 end
 
-local store = require("suggestion-review.store")
-local feedback = require("suggestion-review.feedback")
+local store = require("suggestion-review.model.store")
+local feedback = require("suggestion-review.decisions.requests")
 local adopt = require("suggestion-review.adopt")
-local task = require("suggestion-review.task")
+local task = require("suggestion-review.lib.task")
 vim.env.PATH = t.root .. "/.tools/bin:" .. vim.env.PATH
 vim.notify = function() end
 

@@ -8,11 +8,11 @@ if not real.available() then
   return
 end
 
-local client = require("suggestion-review.client")
-local store = require("suggestion-review.store")
-local feedback = require("suggestion-review.feedback")
-local decisions = require("suggestion-review.decisions")
-local digest = require("suggestion-review.digest")
+local client = require("suggestion-review.connection.client")
+local store = require("suggestion-review.model.store")
+local feedback = require("suggestion-review.decisions.requests")
+local decisions = require("suggestion-review.decisions.record")
+local digest = require("suggestion-review.text.digest")
 
 local BASE = {}
 for i = 1, 60 do
@@ -283,7 +283,8 @@ describe("connected", function()
     end, store.hunks(part_id))
     t.eq(states, { "pending", "accepted", "pending" })
     t.wait(decisions.idle)
-    local own = require("suggestion-review.verify").resolve(store.hunks(part_id), store.decided_here(part_id))
+    local own =
+      require("suggestion-review.adopt.verify").resolve(store.hunks(part_id), store.decided_here(part_id))
     t.eq(own[2].state, "accepted")
     t.eq(own[1].state, "pending")
     err = t.await(function(callback)
@@ -318,7 +319,7 @@ describe("a new revision", function()
     t.eq(hunks[1].state, "accepted")
     t.eq(hunks[2].state, "modified")
     t.eq(hunks[3].state, "pending")
-    local own = require("suggestion-review.verify").resolve(hunks, store.decided_here(id))
+    local own = require("suggestion-review.adopt.verify").resolve(hunks, store.decided_here(id))
     t.eq(own[1].state, "accepted")
     t.eq(own[2].state, "modified")
     t.eq(own[3].state, "pending")

@@ -1,4 +1,4 @@
-local diff = require("suggestion-review.diff")
+local diff = require("suggestion-review.text.diff")
 local build = require("suggestion")
 
 describe("diff.parse", function()

@@ -67,7 +67,7 @@ describe("the help", function()
   end)
 
   it("names every event", function()
-    for _, pattern in pairs(require("suggestion-review.notify").patterns) do
+    for _, pattern in pairs(require("suggestion-review.say.notify").patterns) do
       t.ok(text:find(pattern, 1, true), pattern)
     end
     t.ok(text:find("SuggestionAdopted", 1, true))
@@ -84,7 +84,7 @@ describe("the help", function()
   end)
 
   it("names every highlight group", function()
-    require("suggestion-review.highlights").ensure()
+    require("suggestion-review.ui.highlights").ensure()
     for _, name in ipairs(vim.fn.getcompletion("SuggestionReview", "highlight")) do
       t.ok(text:find(name, 1, true), name)
     end

@@ -10,8 +10,8 @@ if not real.available() then
 end
 
 local review = require("suggestion-review.review")
-local store = require("suggestion-review.store")
-local feedback = require("suggestion-review.feedback")
+local store = require("suggestion-review.model.store")
+local feedback = require("suggestion-review.decisions.requests")
 
 ---@type Real
 local server
@@ -21,10 +21,10 @@ local function clear()
     review.close()
   end
   vim.cmd("silent! %bwipeout!")
-  require("suggestion-review.client")._reset()
+  require("suggestion-review.connection.client")._reset()
   store._clear()
   require("suggestion-review.apply").reset()
-  require("suggestion-review.base").reset()
+  require("suggestion-review.model.base_text").reset()
 end
 
 after_each(function()
@@ -157,7 +157,7 @@ describe("the developer's files", function()
           end
         end
       elseif what == "modify" then
-        local diff = require("suggestion-review.diff")
+        local diff = require("suggestion-review.text.diff")
         local text = diff.text_of(hunk)
         if text and diff.has_text(hunk) then
           review.modify()
@@ -270,7 +270,7 @@ describe("the developer's files", function()
     local settings = server:settings()
     settings.server.root = server.agent
     require("suggestion-review.config").setup(settings)
-    require("suggestion-review.client").start()
+    require("suggestion-review.connection.client").start()
     t.wait(function()
       return store.get(id)
     end, 10000)

@@ -1,5 +1,5 @@
-local diff = require("suggestion-review.diff")
-local mapping = require("suggestion-review.mapping")
+local diff = require("suggestion-review.text.diff")
+local mapping = require("suggestion-review.text.merge")
 local build = require("suggestion")
 
 local function lines(text)

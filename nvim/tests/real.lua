@@ -207,9 +207,9 @@ end
 --- Connects this Neovim to it.
 function Real:connect()
   require("suggestion-review.config").setup(self:settings())
-  require("suggestion-review.client").start()
+  require("suggestion-review.connection.client").start()
   t.wait(function()
-    local state = require("suggestion-review.client").state()
+    local state = require("suggestion-review.connection.client").state()
     if state.state == "refused" then
       error(state.message)
     end

@@ -2,8 +2,8 @@
 -- luacheck: ignore 122
 --- The client against a server that misbehaves: every event still counts once, and nobody is hammered.
 
-local client = require("suggestion-review.client")
-local store = require("suggestion-review.store")
+local client = require("suggestion-review.connection.client")
+local store = require("suggestion-review.model.store")
 
 local TOKEN = "smd_contrary"
 local directory = t.tempdir()
@@ -295,7 +295,7 @@ describe("the token", function()
 end)
 
 describe("the decisions' file", function()
-  local decisions = require("suggestion-review.decisions")
+  local decisions = require("suggestion-review.decisions.record")
   local function suggestion(id)
     return { id = id, server = "s", revision = 1, base_commit = ("0"):rep(40) }
   end

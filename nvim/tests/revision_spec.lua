@@ -2,9 +2,9 @@
 -- luacheck: ignore 122
 --- What a new revision brings: which hunks were not seen before, and what became of those that were rejected.
 
-local diff = require("suggestion-review.diff")
+local diff = require("suggestion-review.text.diff")
 local interdiff = require("suggestion-review.ui.interdiff")
-local seen = require("suggestion-review.seen")
+local seen = require("suggestion-review.model.seen")
 
 local function hunk(id, digest)
   return { id = id, digest = digest:rep(16) }

@@ -1,7 +1,7 @@
 --- Builds suggestions from pairs of texts, with the hunks, ids and digests the server would give them.
 
-local diff = require("suggestion-review.diff")
-local digest = require("suggestion-review.digest")
+local diff = require("suggestion-review.text.diff")
+local digest = require("suggestion-review.text.digest")
 
 local M = {}
 
@@ -122,7 +122,7 @@ function M.build(old, new, fields)
     updated_at = "2026-01-01T00:00:00Z",
   }, fields or {})
   for file, text in pairs(old) do
-    require("suggestion-review.base").put(suggestion.base_commit, file, text)
+    require("suggestion-review.model.base_text").put(suggestion.base_commit, file, text)
   end
   return suggestion
 end

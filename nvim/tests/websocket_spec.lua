@@ -1,6 +1,6 @@
 -- luacheck: read globals t describe it before_each after_each pending
-local websocket = require("suggestion-review.websocket")
-local sha256 = require("suggestion-review.sha256")
+local websocket = require("suggestion-review.connection.websocket")
+local sha256 = require("suggestion-review.lib.sha256")
 
 local server = t.spawn(
   { "node", t.root .. "/nvim/tests/fixtures/hostile.mjs" },

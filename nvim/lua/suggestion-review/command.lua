@@ -8,7 +8,7 @@ local M = {}
 ---@field text string one line for the list of subcommands
 
 local function notify()
-  return require("suggestion-review.notify")
+  return require("suggestion-review.say.notify")
 end
 
 ---@param suggestion SuggestionReview.Suggestion
@@ -25,7 +25,7 @@ end
 ---@param all? boolean
 local function ids(lead, all)
   local found = {}
-  for _, suggestion in ipairs(require("suggestion-review.store").list({ all = all })) do
+  for _, suggestion in ipairs(require("suggestion-review.model.store").list({ all = all })) do
     if vim.startswith(suggestion.id, lead) then
       found[#found + 1] = suggestion.id
     end
@@ -47,7 +47,7 @@ end
 --- The suggestion under review, else the only open one.
 ---@return SuggestionReview.Suggestion?
 local function current()
-  local store = require("suggestion-review.store")
+  local store = require("suggestion-review.model.store")
   local review = package.loaded["suggestion-review.review"]
   local id = review and review.current_id and review.current_id()
   if id then
@@ -70,12 +70,16 @@ function M.revise(comment)
   if not suggestion then
     return
   end
-  require("suggestion-review.feedback").revise(suggestion.id, { comment = comment }, function(err, data)
-    if err then
-      return notify().error(err.message)
+  require("suggestion-review.decisions.requests").revise(
+    suggestion.id,
+    { comment = comment },
+    function(err, data)
+      if err then
+        return notify().error(err.message)
+      end
+      notify().info(data.message ~= "" and data.message or "The agent was asked to revise the suggestion")
     end
-    notify().info(data.message ~= "" and data.message or "The agent was asked to revise the suggestion")
-  end)
+  )
 end
 
 --- A subcommand that is a function of the public module without arguments.
@@ -144,7 +148,7 @@ local subcommands = {
       if not suggestion then
         return
       end
-      require("suggestion-review.feedback").rebase(suggestion.id, function(err)
+      require("suggestion-review.decisions.requests").rebase(suggestion.id, function(err)
         if err then
           notify().error(err.message)
         end
@@ -158,7 +162,7 @@ local subcommands = {
       if not suggestion then
         return
       end
-      require("suggestion-review.feedback").verify(suggestion.id, function(err, data)
+      require("suggestion-review.decisions.requests").verify(suggestion.id, function(err, data)
         if err then
           return notify().error(err.message)
         end
@@ -173,16 +177,16 @@ local subcommands = {
     end,
     complete = function(lead)
       return vim.tbl_filter(function(id)
-        return require("suggestion-review.store").get(id).state == "finalized"
+        return require("suggestion-review.model.store").get(id).state == "finalized"
       end, ids(lead, true))
     end,
   },
   list = {
     text = "choose an open suggestion",
     run = function()
-      local open = require("suggestion-review.store").list()
+      local open = require("suggestion-review.model.store").list()
       if #open == 0 then
-        local state = require("suggestion-review.client").state()
+        local state = require("suggestion-review.connection.client").state()
         return notify().info(state.state == "connected" and "There is no open suggestion" or state.message)
       end
       vim.ui.select(open, { prompt = "Suggestions", format_item = label }, function(choice)
@@ -210,7 +214,7 @@ local subcommands = {
     text = "ask the agent for a change [text]",
     run = function(args, opts)
       local text = table.concat(args, " ")
-      require("suggestion-review.ask").ask(text ~= "" and text or nil, {
+      require("suggestion-review.decisions.ask").ask(text ~= "" and text or nil, {
         first_line = opts.range > 0 and opts.line1 or nil,
         last_line = opts.range > 0 and opts.line2 or nil,
         without_file = opts.bang,
@@ -221,27 +225,27 @@ local subcommands = {
   log = {
     text = "open the log",
     run = function()
-      vim.cmd.tabedit(vim.fn.fnameescape(require("suggestion-review.log").path()))
+      vim.cmd.tabedit(vim.fn.fnameescape(require("suggestion-review.say.log").path()))
     end,
   },
   connect = {
     text = "connect [server]",
     run = function(args)
-      require("suggestion-review.client").start(args[1])
+      require("suggestion-review.connection.client").start(args[1])
     end,
     complete = servers,
   },
   disconnect = {
     text = "disconnect [server]",
     run = function(args)
-      require("suggestion-review.client").stop(args[1])
+      require("suggestion-review.connection.client").stop(args[1])
     end,
     complete = servers,
   },
   status = {
     text = "connection, suggestions, what the agent does",
     run = function()
-      notify().info(table.concat(require("suggestion-review.statusline").report(), "\n"))
+      notify().info(table.concat(require("suggestion-review.say.statusline").report(), "\n"))
     end,
   },
 }

@@ -78,7 +78,7 @@ end
 
 local function check_programs()
   h.start("Programs")
-  local git = require("suggestion-review.git")
+  local git = require("suggestion-review.worktree.git")
   local text = output({ "git", "version" })
   if not text then
     h.error("git is not on the PATH", "Install git 2.38 or newer: bases, verification and adopt need it")
@@ -120,8 +120,8 @@ M.version = "0.1.0"
 ---@param server SuggestionReview.Server
 local function check_server(server)
   h.start("Server " .. server.name)
-  local client = require("suggestion-review.client")
-  local http, tcp = require("suggestion-review.http"), require("suggestion-review.tcp")
+  local client = require("suggestion-review.connection.client")
+  local http, tcp = require("suggestion-review.connection.http"), require("suggestion-review.connection.tcp")
   local loopback = server.host == "localhost" or server.host:find("^127%.") or server.host:find("^%[?::1%]?$")
   if not loopback then
     h.warn(
@@ -146,7 +146,7 @@ local function check_server(server)
     })
   end
 
-  local nonce = require("suggestion-review.sha256").to_hex(assert(vim.uv.random(16)))
+  local nonce = require("suggestion-review.lib.sha256").to_hex(assert(vim.uv.random(16)))
   local err, response = wait(function(callback)
     http.get(
       { host = server.host, port = server.port, path = "/health?nonce=" .. nonce, timeout = 3000 },
@@ -246,7 +246,7 @@ local function check_checkout(server, settings)
       return
     end
   end
-  local store = require("suggestion-review.store")
+  local store = require("suggestion-review.model.store")
   local open = store.list({ server = server.name })
   if #open == 0 then
     h.ok(("Accepted hunks go to %s; there is no open suggestion to compare it with"):format(root))
@@ -283,8 +283,8 @@ function M.check()
     end
   end
   h.start("Files")
-  h.info("Log: " .. require("suggestion-review.log").path())
-  h.info("Decisions: " .. require("suggestion-review.decisions").directory())
+  h.info("Log: " .. require("suggestion-review.say.log").path())
+  h.info("Decisions: " .. require("suggestion-review.decisions.record").directory())
 end
 
 return M

@@ -1,12 +1,27 @@
 --- Public functions. Each loads what it needs when it is called; none of them needs `setup()` first.
 
-local M = {}
+--- Parts of the public interface with functions of their own, by the name under which |suggestion-review-lua| has them.
+local PARTS = {
+  store = "suggestion-review.model.store",
+  feedback = "suggestion-review.decisions.requests",
+  client = "suggestion-review.connection.client",
+}
+
+---@class SuggestionReview
+---@field store table
+---@field feedback table
+---@field client table
+local M = setmetatable({}, {
+  __index = function(_, name)
+    return PARTS[name] and require(PARTS[name]) or nil
+  end,
+})
 
 --- Merges `opts` over `vim.g.suggestion_review` and the defaults; see |suggestion-review-config|.
 ---@param opts? table
 function M.setup(opts)
   require("suggestion-review.config").setup(opts)
-  require("suggestion-review.log").reload()
+  require("suggestion-review.say.log").reload()
   if vim.v.vim_did_enter == 1 and #vim.api.nvim_list_uis() > 0 then
     M.auto_connect()
   end
@@ -20,7 +35,7 @@ function M.auto_connect()
   end
   for _, server in ipairs(config.servers()) do
     if vim.uv.fs_stat(server.token_file) then
-      require("suggestion-review.client").start(server.name)
+      require("suggestion-review.connection.client").start(server.name)
     end
   end
 end
@@ -28,7 +43,7 @@ end
 --- The connection is made on first use, so that a review can be asked for right after start.
 ---@param then_ fun()
 local function connected(then_)
-  local client = require("suggestion-review.client")
+  local client = require("suggestion-review.connection.client")
   if not client.get() then
     client.start()
   end
@@ -43,7 +58,7 @@ local function connected(then_)
   if ready() then
     return then_()
   end
-  local store = require("suggestion-review.store")
+  local store = require("suggestion-review.model.store")
   local stop
   stop = store.subscribe(function(event)
     if (event.type == "store.reset" or event.type == "client.state") and ready() then
@@ -114,12 +129,12 @@ end
 ---@param text? string asked for when left out
 ---@param opts? SuggestionReview.AskOpts
 function M.ask(text, opts)
-  require("suggestion-review.ask").ask(text, opts)
+  require("suggestion-review.decisions.ask").ask(text, opts)
 end
 
 --- Stops the agent's turn.
 function M.abort()
-  require("suggestion-review.ask").abort()
+  require("suggestion-review.decisions.ask").abort()
 end
 
 --- Brings a finalized suggestion into the checkout, after showing how; see |suggestion-review-adopt|.
@@ -131,24 +146,24 @@ end
 --- Open suggestions.
 ---@return SuggestionReview.Suggestion[]
 function M.list()
-  return require("suggestion-review.store").list()
+  return require("suggestion-review.model.store").list()
 end
 
 --- A short text for the statusline, "" when there is nothing to say; see |suggestion-review-statusline|.
 ---@return string
 function M.statusline()
-  if not package.loaded["suggestion-review.client"] then
+  if not package.loaded["suggestion-review.connection.client"] then
     return ""
   end
-  return require("suggestion-review.statusline").text()
+  return require("suggestion-review.say.statusline").text()
 end
 
 function M.connect(name)
-  require("suggestion-review.client").start(name)
+  require("suggestion-review.connection.client").start(name)
 end
 
 function M.disconnect(name)
-  require("suggestion-review.client").stop(name)
+  require("suggestion-review.connection.client").stop(name)
 end
 
 return M

@@ -1,8 +1,8 @@
 --- Looks at the files of a checkout that a commit changes: what HEAD, the index, the worktree and buffers have of them.
 --- Changes nothing but the object store.
-local git = require("suggestion-review.git")
-local task = require("suggestion-review.task")
-local worktree = require("suggestion-review.worktree")
+local git = require("suggestion-review.worktree.git")
+local task = require("suggestion-review.lib.task")
+local worktree = require("suggestion-review.worktree.paths")
 
 local M = {}
 

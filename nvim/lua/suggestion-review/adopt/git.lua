@@ -1,9 +1,9 @@
 --- Adopting into a git checkout: HEAD and the index move to the commit, and files follow that are as HEAD had them.
 local files = require("suggestion-review.adopt.files")
-local git = require("suggestion-review.git")
+local git = require("suggestion-review.worktree.git")
 local refuse = require("suggestion-review.adopt.refusal").raise
 local rules = require("suggestion-review.adopt.rules")
-local worktree = require("suggestion-review.worktree")
+local worktree = require("suggestion-review.worktree.paths")
 
 local M = {}
 

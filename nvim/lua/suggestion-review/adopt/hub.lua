@@ -1,8 +1,8 @@
 --- The server's repository that a finalized commit is fetched from: where it is, the proof before the token goes there,
 --- and git's environment in which it goes nowhere else.
-local git = require("suggestion-review.git")
+local git = require("suggestion-review.worktree.git")
 local refuse = require("suggestion-review.adopt.refusal").raise
-local task = require("suggestion-review.task")
+local task = require("suggestion-review.lib.task")
 
 local M = {}
 
@@ -37,21 +37,26 @@ end
 ---@return string token
 ---@return string peer address that proved it
 function M.token_for(server)
-  local client = require("suggestion-review.client")
+  local client = require("suggestion-review.connection.client")
   local token, problem = client.read_token(server.token_file)
   if not token then
     refuse(problem --[[@as string]])
   end
-  local nonce = require("suggestion-review.sha256").to_hex(assert(vim.uv.random(16)))
+  local nonce = require("suggestion-review.lib.sha256").to_hex(assert(vim.uv.random(16)))
   local err, response = task.await(function(callback)
-    require("suggestion-review.http").get({
+    require("suggestion-review.connection.http").get({
       host = server.host,
       port = server.port,
       path = "/health?nonce=" .. nonce,
     }, vim.schedule_wrap(callback))
   end)
   if err then
-    refuse(("%s cannot be reached: %s"):format(server.name, require("suggestion-review.tcp").explain(err)))
+    refuse(
+      ("%s cannot be reached: %s"):format(
+        server.name,
+        require("suggestion-review.connection.tcp").explain(err)
+      )
+    )
   end
   local ok, health = pcall(vim.json.decode, response.body, { luanil = { object = true, array = true } })
   if
@@ -82,7 +87,7 @@ end
 ---@return string
 function M.url(server, suggestion)
   return ("http://%s%s"):format(
-    require("suggestion-review.tcp").authority(server.host, server.port),
+    require("suggestion-review.connection.tcp").authority(server.host, server.port),
     suggestion.hub
   )
 end

@@ -1,5 +1,5 @@
 --- Adopting into a jj checkout: the commit is fetched through a remote, and the working copy rebased onto it.
-local git = require("suggestion-review.git")
+local git = require("suggestion-review.worktree.git")
 local hub = require("suggestion-review.adopt.hub")
 local refuse = require("suggestion-review.adopt.refusal").raise
 

@@ -12,7 +12,7 @@ end
 ---@return string
 function M.text(err)
   if type(err) ~= "table" then
-    require("suggestion-review.log").error("adopt: %s", tostring(err))
+    require("suggestion-review.say.log").error("adopt: %s", tostring(err))
     return tostring(err):match("^[^\n]*")
   end
   local text = err.message

@@ -1,8 +1,8 @@
 --- What changes in a file's text when replacements of base lines come and go, in the form in which a buffer or the file
 --- carries that text. Pure: looks at no file.
-local diff = require("suggestion-review.diff")
-local form = require("suggestion-review.form")
-local mapping = require("suggestion-review.mapping")
+local diff = require("suggestion-review.text.diff")
+local form = require("suggestion-review.worktree.encoding")
+local mapping = require("suggestion-review.text.merge")
 
 local M = {}
 

@@ -1,11 +1,11 @@
 --- Plans what makes a file or takes it away: hunks that create and delete, and undoing them.
-local carrier = require("suggestion-review.carrier")
-local diff = require("suggestion-review.diff")
+local carrier = require("suggestion-review.worktree.document")
+local diff = require("suggestion-review.text.diff")
 local file_plan = require("suggestion-review.apply.file_plan")
-local fileop = require("suggestion-review.fileop")
-local form = require("suggestion-review.form")
-local mapping = require("suggestion-review.mapping")
-local worktree = require("suggestion-review.worktree")
+local fileop = require("suggestion-review.worktree.whole_file")
+local form = require("suggestion-review.worktree.encoding")
+local mapping = require("suggestion-review.text.merge")
+local worktree = require("suggestion-review.worktree.paths")
 
 local M = {}
 

@@ -1,6 +1,6 @@
 --- What a decision puts in place of which base lines, made only from text that fits the hunk's digest.
-local diff = require("suggestion-review.diff")
-local digest = require("suggestion-review.digest")
+local diff = require("suggestion-review.text.diff")
+local digest = require("suggestion-review.text.digest")
 
 local M = {}
 

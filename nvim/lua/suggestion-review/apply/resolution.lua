@@ -1,11 +1,11 @@
 --- Where the developer's edits and a hunk met: the text they settle on, as a modification for the server and as lines
 --- of the file.
 local applied_as = require("suggestion-review.apply.replacement")
-local carrier = require("suggestion-review.carrier")
-local diff = require("suggestion-review.diff")
-local fileop = require("suggestion-review.fileop")
-local form = require("suggestion-review.form")
-local mapping = require("suggestion-review.mapping")
+local carrier = require("suggestion-review.worktree.document")
+local diff = require("suggestion-review.text.diff")
+local fileop = require("suggestion-review.worktree.whole_file")
+local form = require("suggestion-review.worktree.encoding")
+local mapping = require("suggestion-review.text.merge")
 
 local M = {}
 

@@ -1,6 +1,6 @@
 --- What is applied in the worktree, when a new revision gives hunks other ids and places.
-local diff = require("suggestion-review.diff")
-local digest = require("suggestion-review.digest")
+local diff = require("suggestion-review.text.diff")
+local digest = require("suggestion-review.text.digest")
 local replacements = require("suggestion-review.apply.replacement")
 
 local M = {}

@@ -1,14 +1,14 @@
 --- Plans hunks that are lines of a file: which replacements come and go, where they are in the developer's text, and
 --- what carries that out. Where the developer's own edits are in the way, nothing is written.
-local base_of = require("suggestion-review.base")
-local carrier = require("suggestion-review.carrier")
+local base_of = require("suggestion-review.model.base_text")
+local carrier = require("suggestion-review.worktree.document")
 local changes = require("suggestion-review.apply.changes")
-local diff = require("suggestion-review.diff")
+local diff = require("suggestion-review.text.diff")
 local existence = require("suggestion-review.apply.existence")
 local file_plan = require("suggestion-review.apply.file_plan")
-local mapping = require("suggestion-review.mapping")
+local mapping = require("suggestion-review.text.merge")
 local replacements = require("suggestion-review.apply.replacement")
-local worktree = require("suggestion-review.worktree")
+local worktree = require("suggestion-review.worktree.paths")
 
 local M = {}
 

@@ -1,7 +1,7 @@
 --- Plans hunks that are no lines of a file but the file: its name, its mode, or all of its content at once.
-local digest = require("suggestion-review.digest")
-local fileop = require("suggestion-review.fileop")
-local worktree = require("suggestion-review.worktree")
+local digest = require("suggestion-review.text.digest")
+local fileop = require("suggestion-review.worktree.whole_file")
+local worktree = require("suggestion-review.worktree.paths")
 
 local M = {}
 

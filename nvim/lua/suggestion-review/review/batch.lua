@@ -3,11 +3,11 @@
 local apply = require("suggestion-review.apply")
 local consent = require("suggestion-review.review.consent")
 local current = require("suggestion-review.review.current")
-local feedback = require("suggestion-review.feedback")
-local notify = require("suggestion-review.notify")
+local feedback = require("suggestion-review.decisions.requests")
+local notify = require("suggestion-review.say.notify")
 local outcome = require("suggestion-review.review.outcome")
 local sending = require("suggestion-review.review.send")
-local text_of = require("suggestion-review.ui.text")
+local text_of = require("suggestion-review.text.display")
 
 local M = {}
 

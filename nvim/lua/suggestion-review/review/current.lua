@@ -1,7 +1,7 @@
 --- The review on the screen: which session it is, in which style it is drawn, and at which hunk. What the keys do
 --- (`review.lua` and its neighbours here) asks this module for the session and for drawing, and after every wait
 --- whether the session is still the one it began with.
-local notify = require("suggestion-review.notify")
+local notify = require("suggestion-review.say.notify")
 
 local M = {}
 

@@ -2,12 +2,12 @@
 local apply = require("suggestion-review.apply")
 local consent = require("suggestion-review.review.consent")
 local current = require("suggestion-review.review.current")
-local notify = require("suggestion-review.notify")
+local notify = require("suggestion-review.say.notify")
 local outcome = require("suggestion-review.review.outcome")
 local sending = require("suggestion-review.review.send")
 local sessions = require("suggestion-review.review.session")
 local target = require("suggestion-review.review.target")
-local text_of = require("suggestion-review.ui.text")
+local text_of = require("suggestion-review.text.display")
 
 local M = {}
 
@@ -111,7 +111,7 @@ function M.comment()
     if not text or vim.trim(text) == "" then
       return
     end
-    require("suggestion-review.feedback").comment(session.id, hunk, text, function(err)
+    require("suggestion-review.decisions.requests").comment(session.id, hunk, text, function(err)
       if err then
         return notify.warn(err.message)
       end
@@ -133,7 +133,7 @@ function M.resolve()
     return notify.info("The agent works in this very checkout; there is nothing to apply")
   end
   local state = session:state_of(hunk)
-  local record = require("suggestion-review.store").decided_here(session.id)[hunk.id]
+  local record = require("suggestion-review.model.store").decided_here(session.id)[hunk.id]
   if state ~= "pending" and not record then
     return notify.warn("This hunk was not decided in your Neovim; decide it here first")
   end

@@ -2,9 +2,9 @@
 --- comments, the end of the suggestion.
 local apply = require("suggestion-review.apply")
 local current = require("suggestion-review.review.current")
-local notify = require("suggestion-review.notify")
-local store = require("suggestion-review.store")
-local text_of = require("suggestion-review.ui.text")
+local notify = require("suggestion-review.say.notify")
+local store = require("suggestion-review.model.store")
+local text_of = require("suggestion-review.text.display")
 
 local M = {}
 
@@ -39,7 +39,8 @@ local function on_hunks(session)
     end
   end
   if newer then
-    session.fresh = require("suggestion-review.seen").look(session.id, suggestion.revision, session.hunks)
+    session.fresh =
+      require("suggestion-review.model.seen").look(session.id, suggestion.revision, session.hunks)
     local left = #session.hunks - session.decided
     session.index = session:pending_from(session.index) or session.index
     notify.info(

@@ -1,9 +1,9 @@
 --- Undo and redo of decisions, on the server and in the files.
 local current = require("suggestion-review.review.current")
-local notify = require("suggestion-review.notify")
+local notify = require("suggestion-review.say.notify")
 local outcome = require("suggestion-review.review.outcome")
-local store = require("suggestion-review.store")
-local text_of = require("suggestion-review.ui.text")
+local store = require("suggestion-review.model.store")
+local text_of = require("suggestion-review.text.display")
 
 local M = {}
 
@@ -13,7 +13,7 @@ local function travel(direction)
   if not session then
     return
   end
-  require("suggestion-review.feedback")[direction](session.id, nil, function(err, data)
+  require("suggestion-review.decisions.requests")[direction](session.id, nil, function(err, data)
     if err then
       return notify[err.code == "nothing_to_do" and "info" or "warn"](err.message)
     end

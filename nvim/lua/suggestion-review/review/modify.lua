@@ -2,8 +2,8 @@
 local apply = require("suggestion-review.apply")
 local consent = require("suggestion-review.review.consent")
 local current = require("suggestion-review.review.current")
-local diff = require("suggestion-review.diff")
-local notify = require("suggestion-review.notify")
+local diff = require("suggestion-review.text.diff")
+local notify = require("suggestion-review.say.notify")
 local sending = require("suggestion-review.review.send")
 local target = require("suggestion-review.review.target")
 

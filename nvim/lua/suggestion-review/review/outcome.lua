@@ -1,10 +1,10 @@
 --- Brings what was decided into the developer's files and notes what stays out of them, and why.
 local apply = require("suggestion-review.apply")
 local current = require("suggestion-review.review.current")
-local digest = require("suggestion-review.digest")
-local notify = require("suggestion-review.notify")
+local digest = require("suggestion-review.text.digest")
+local notify = require("suggestion-review.say.notify")
 local sessions = require("suggestion-review.review.session")
-local text_of = require("suggestion-review.ui.text")
+local text_of = require("suggestion-review.text.display")
 
 local M = {}
 
@@ -65,8 +65,8 @@ end
 function M.reconcile(session, hunks, done)
   -- What the server reports counts only where this developer decided the same here.
   local own = {}
-  local here = require("suggestion-review.store").decided_here(session.id)
-  for _, decision in pairs(require("suggestion-review.verify").resolve(session.hunks, here)) do
+  local here = require("suggestion-review.model.store").decided_here(session.id)
+  for _, decision in pairs(require("suggestion-review.adopt.verify").resolve(session.hunks, here)) do
     own[decision.hunk.id] = decision
   end
   local known = {}

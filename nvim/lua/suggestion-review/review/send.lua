@@ -1,10 +1,10 @@
 --- Sends one decision: the next hunk is on the screen at once, and the server's answer brings the decided one into
 --- the file.
 local current = require("suggestion-review.review.current")
-local diff = require("suggestion-review.diff")
-local digest = require("suggestion-review.digest")
-local feedback = require("suggestion-review.feedback")
-local notify = require("suggestion-review.notify")
+local diff = require("suggestion-review.text.diff")
+local digest = require("suggestion-review.text.digest")
+local feedback = require("suggestion-review.decisions.requests")
+local notify = require("suggestion-review.say.notify")
 local outcome = require("suggestion-review.review.outcome")
 local sessions = require("suggestion-review.review.session")
 
@@ -121,7 +121,7 @@ end
 ---@param session SuggestionReview.Session
 ---@param item SuggestionReview.PlanItem
 function M.settle_conflict(session, item)
-  require("suggestion-review.conflict").open(session, item, {
+  require("suggestion-review.ui.conflict").open(session, item, {
     send = function(action, opts)
       M.send(session, item.hunk, action, opts)
     end,

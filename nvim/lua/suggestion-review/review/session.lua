@@ -1,7 +1,7 @@
 --- A review's data: the suggestion's hunks and files, which one is current, what was sent, and what keeps a change out
 --- of the worktree. Draws nothing; `review/current.lua` knows which session is on the screen.
 local apply = require("suggestion-review.apply")
-local text_of = require("suggestion-review.ui.text")
+local text_of = require("suggestion-review.text.display")
 
 local M = {}
 
@@ -63,7 +63,11 @@ function M.new(suggestion, place, opts)
     layout = opts.layout,
     sent = {},
     outcomes = {},
-    fresh = require("suggestion-review.seen").look(suggestion.id, suggestion.revision, suggestion.hunks),
+    fresh = require("suggestion-review.model.seen").look(
+      suggestion.id,
+      suggestion.revision,
+      suggestion.hunks
+    ),
     opened_with = suggestion,
   }, Session)
   session:take_hunks(suggestion)
@@ -72,7 +76,7 @@ end
 
 ---@return SuggestionReview.Suggestion
 function Session:suggestion()
-  return require("suggestion-review.store").get(self.id) or self.opened_with
+  return require("suggestion-review.model.store").get(self.id) or self.opened_with
 end
 
 ---@param hunk SuggestionReview.Hunk
@@ -117,7 +121,8 @@ function Session:base_lines(file)
   if hunk.kind == "create" or not hunk.old_file or hunk.encoding == "latin1" then
     return nil
   end
-  local base = require("suggestion-review.base").known(self:suggestion().base_commit, hunk.old_file)
+  local base =
+    require("suggestion-review.model.base_text").known(self:suggestion().base_commit, hunk.old_file)
   return base and base.lines
 end
 

@@ -1,6 +1,6 @@
 --- What an action is about: the current hunk, or the lines of a hunk that are selected.
 local current = require("suggestion-review.review.current")
-local notify = require("suggestion-review.notify")
+local notify = require("suggestion-review.say.notify")
 
 local M = {}
 
@@ -46,7 +46,7 @@ local function selected(session)
     return hunk
   end
   -- A side without a selected line is cut where the other side's lines belong.
-  local pairs_of = require("suggestion-review.diff").pairs_of(block.old, block.new)
+  local pairs_of = require("suggestion-review.text.diff").pairs_of(block.old, block.new)
   if lines.old[1] < 0 then
     lines.old[1] = lines_before(pairs_of, "old", "new", lines.new[1])
   elseif lines.new[1] < 0 then

@@ -1,7 +1,7 @@
 --- Other looks at what is under review: unchanged lines, layout and panel, what changed since a rejection, the real
 --- file, the quickfix list. Decides nothing.
 local current = require("suggestion-review.review.current")
-local notify = require("suggestion-review.notify")
+local notify = require("suggestion-review.say.notify")
 local target = require("suggestion-review.review.target")
 
 local M = {}
@@ -25,9 +25,9 @@ function M.open_file()
   if not hunk then
     return
   end
-  local worktree = require("suggestion-review.worktree")
+  local worktree = require("suggestion-review.worktree.paths")
   local root = current.get().place.root
-  local path = root and worktree.resolve(root, require("suggestion-review.digest").path(hunk))
+  local path = root and worktree.resolve(root, require("suggestion-review.text.digest").path(hunk))
   if path and not vim.uv.fs_stat(path) and hunk.old_file then
     path = worktree.resolve(root, hunk.old_file)
   end
@@ -48,7 +48,7 @@ end
 ---@param otherwise? fun(reason: string|nil)
 local function change_gaps(session, change, otherwise)
   local file = session:current_file()
-  require("suggestion-review.base").get(
+  require("suggestion-review.model.base_text").get(
     session:suggestion(),
     session.hunks[file.first],
     session.place.git_root,

@@ -4,9 +4,9 @@
 local apply = require("suggestion-review.apply")
 local rows_of = require("suggestion-review.ui.rows")
 local syntax = require("suggestion-review.ui.syntax")
-local text_of = require("suggestion-review.ui.text")
-local worktree = require("suggestion-review.worktree")
-local digest = require("suggestion-review.digest")
+local text_of = require("suggestion-review.text.display")
+local worktree = require("suggestion-review.worktree.paths")
+local digest = require("suggestion-review.text.digest")
 
 local M = {}
 
@@ -130,7 +130,7 @@ local function map_keys(one)
   end
   for _, mode in ipairs({ "o", "x" }) do
     map(mode, "ih", function()
-      require("suggestion-review.textobject").select()
+      require("suggestion-review.ui.textobject").select()
     end, "the hunk")
   end
 end
@@ -505,7 +505,7 @@ local function go(index)
   if not one or vim.api.nvim_get_current_buf() ~= one.buf then
     local path = path_of(file)
     if not path then
-      return require("suggestion-review.notify").warn(
+      return require("suggestion-review.say.notify").warn(
         "The inline review needs a checkout; use the floating one elsewhere"
       )
     end
@@ -540,7 +540,7 @@ end
 ---@param session SuggestionReview.Session
 function M.open(session)
   M.close()
-  require("suggestion-review.highlights").ensure()
+  require("suggestion-review.ui.highlights").ensure()
   current = {
     session = session,
     buffers = {},
@@ -658,7 +658,7 @@ function M.selection(first, last)
       local selected = { from - placed.from, to - from }
       -- Virtual lines cannot be selected: what stands against the selected lines goes with them.
       local away_from, away_to = nil, nil
-      for _, pair in ipairs(require("suggestion-review.diff").pairs_of(block.old, block.new)) do
+      for _, pair in ipairs(require("suggestion-review.text.diff").pairs_of(block.old, block.new)) do
         if pair[here] > selected[1] and pair[here] <= selected[1] + selected[2] then
           away_from = away_from or pair[away] - 1
           away_to = pair[away]

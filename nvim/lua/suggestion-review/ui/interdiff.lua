@@ -1,6 +1,6 @@
 --- What a hunk has become since the developer rejected it: the text that was rejected against the text proposed now.
-local diff = require("suggestion-review.diff")
-local text_of = require("suggestion-review.ui.text")
+local diff = require("suggestion-review.text.diff")
+local text_of = require("suggestion-review.text.display")
 
 local M = {}
 

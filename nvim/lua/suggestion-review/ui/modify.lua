@@ -53,7 +53,7 @@ function M.editor(opts, write)
     callback = function()
       local ok, reason = write(vim.api.nvim_buf_get_lines(buf, 0, -1, false))
       if not ok then
-        require("suggestion-review.notify").warn(reason or "not sent")
+        require("suggestion-review.say.notify").warn(reason or "not sent")
         return
       end
       vim.bo[buf].modified = false
@@ -76,7 +76,7 @@ end
 ---@param text SuggestionReview.HunkText
 ---@param write fun(edited: string[]): boolean, string|nil edited lines with terminators
 function M.open(hunk, text, write)
-  local diff = require("suggestion-review.diff")
+  local diff = require("suggestion-review.text.diff")
   local decision = hunk.decision
   local before, new, after = text.before, text.new, text.after
   -- A hunk modified before opens as it was left.
@@ -113,7 +113,7 @@ function M.open(hunk, text, write)
   local _, filetype = syntax.language(hunk.file)
   local buf, win = M.editor({
     name = "modify/" .. vim.fs.basename(hunk.file),
-    title = "Edit " .. require("suggestion-review.ui.text").plain(hunk.file),
+    title = "Edit " .. require("suggestion-review.text.display").plain(hunk.file),
     lines = lines,
     filetype = filetype,
   }, function(edited)

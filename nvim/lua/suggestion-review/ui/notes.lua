@@ -1,6 +1,6 @@
 --- What stands above a hunk besides its lines: prose for changes without text, the earlier rejection, who decided, and
 --- the comments.
-local text_of = require("suggestion-review.ui.text")
+local text_of = require("suggestion-review.text.display")
 
 local M = {}
 
@@ -19,7 +19,8 @@ function M.of(hunk)
     end
   end
   if
-    not require("suggestion-review.diff").has_text(hunk) or (hunk.diff ~= "" and hunk.diff:sub(1, 3) ~= "@@ ")
+    not require("suggestion-review.text.diff").has_text(hunk)
+    or (hunk.diff ~= "" and hunk.diff:sub(1, 3) ~= "@@ ")
   then
     note(hunk.diff_omitted and "(too large to be shown)" or hunk.diff, "Normal")
     if hunk.atomic_reason then

@@ -1,6 +1,6 @@
 --- The review as a list to pick from: Telescope, fzf-lua or snacks where they are installed, else `vim.ui.select`.
 local rows_of = require("suggestion-review.ui.rows")
-local text_of = require("suggestion-review.ui.text")
+local text_of = require("suggestion-review.text.display")
 
 local M = {}
 

@@ -3,8 +3,8 @@ local M = {}
 
 ---@param session table
 function M.fill(session)
-  local text_of = require("suggestion-review.ui.text")
-  local worktree = require("suggestion-review.worktree")
+  local text_of = require("suggestion-review.text.display")
+  local worktree = require("suggestion-review.worktree.paths")
   local rows = require("suggestion-review.ui.rows")
   local items = {}
   for index, hunk in ipairs(session.hunks) do

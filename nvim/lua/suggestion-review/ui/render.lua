@@ -1,9 +1,9 @@
 --- Draws rows: text once per change; colours as marks that stay, for what comes into view and a little around, so that
 --- scrolling and jumping draw without calling back; line numbers and the +/- marks in 'statuscolumn'.
-local highlights = require("suggestion-review.highlights")
+local highlights = require("suggestion-review.ui.highlights")
 local rows_of = require("suggestion-review.ui.rows")
 local syntax = require("suggestion-review.ui.syntax")
-local text_of = require("suggestion-review.ui.text")
+local text_of = require("suggestion-review.text.display")
 
 local M = {}
 

@@ -1,6 +1,6 @@
 --- A file of a suggestion as rows of a screen: headers, context, removed and added lines, gaps. Pure but for the lazy
 --- word marks; the same rows serve the unified and the side-by-side layout.
-local diff = require("suggestion-review.diff")
+local diff = require("suggestion-review.text.diff")
 
 local M = {}
 

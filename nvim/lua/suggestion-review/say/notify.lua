@@ -112,7 +112,7 @@ M.patterns = PATTERNS
 ---@param id string?
 ---@return SuggestionReview.Summary?
 local function summary(id)
-  local suggestion = id and require("suggestion-review.store").get(id)
+  local suggestion = id and require("suggestion-review.model.store").get(id)
   if not suggestion then
     return nil
   end
@@ -146,7 +146,7 @@ tell["suggestion.ready"] = function(event, settings)
   if not settings.on_ready then
     return
   end
-  local suggestion = require("suggestion-review.store").get(event.suggestion.id)
+  local suggestion = require("suggestion-review.model.store").get(event.suggestion.id)
   -- Replayed after a reconnect, it may be settled by now.
   if not suggestion or suggestion.state ~= "open" or suggestion.revision ~= event.suggestion.revision then
     return
@@ -173,7 +173,7 @@ tell["agent.turn"] = function(event, settings)
     return
   end
   -- The end of a turn is told to whoever asked for it.
-  local ask = package.loaded["suggestion-review.ask"]
+  local ask = package.loaded["suggestion-review.decisions.ask"]
   local asked = ask and ask.is_ours(event)
   if event.state == "error" and settings.on_error then
     M.warn(plain(event.message))
@@ -217,7 +217,7 @@ local function greet(server)
     return
   end
   listed[server] = true
-  local open = require("suggestion-review.store").list({ server = server })
+  local open = require("suggestion-review.model.store").list({ server = server })
   if #open == 0 or not require("suggestion-review.config").get().notifications.on_ready then
     return
   end
@@ -254,7 +254,7 @@ function M.attach()
     return
   end
   attached = true
-  require("suggestion-review.store").subscribe(function(event)
+  require("suggestion-review.model.store").subscribe(function(event)
     if event.type == "store.reset" then
       return greet(event.server)
     end

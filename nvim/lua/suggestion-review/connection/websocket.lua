@@ -168,7 +168,7 @@ end
 ---@param callback fun()
 function WebSocket:set_timer(name, ms, callback)
   self:stop_timer(name)
-  self.timers[name] = require("suggestion-review.tcp").timer(ms, function()
+  self.timers[name] = require("suggestion-review.connection.tcp").timer(ms, function()
     self.timers[name] = nil
     if self.state ~= "closed" then
       callback()
@@ -179,7 +179,7 @@ end
 ---@private
 ---@param name string
 function WebSocket:stop_timer(name)
-  require("suggestion-review.tcp").stop_timer(self.timers[name])
+  require("suggestion-review.connection.tcp").stop_timer(self.timers[name])
   self.timers[name] = nil
 end
 
@@ -446,7 +446,7 @@ end
 ---@param key string
 ---@return string? problem
 local function check_handshake(head, key)
-  local status, headers = require("suggestion-review.http").parse_head(head)
+  local status, headers = require("suggestion-review.connection.http").parse_head(head)
   if not status then
     return "the answer is not HTTP"
   end
@@ -460,7 +460,7 @@ local function check_handshake(head, key)
   if not connection:find(",upgrade,", 1, true) then
     return "the answer does not upgrade the connection"
   end
-  local sha256 = require("suggestion-review.sha256")
+  local sha256 = require("suggestion-review.lib.sha256")
   local expected = vim.base64.encode(sha256.sha1_raw(key .. GUID))
   if headers["sec-websocket-accept"] ~= expected then
     return "Sec-WebSocket-Accept does not answer this request"
@@ -477,7 +477,7 @@ end
 ---@param socket uv.uv_tcp_t
 function WebSocket:handshake(socket)
   local opts = self.opts
-  local tcp = require("suggestion-review.tcp")
+  local tcp = require("suggestion-review.connection.tcp")
   local key = vim.base64.encode(assert(vim.uv.random(16)))
   local lines = {
     ("GET %s HTTP/1.1"):format(opts.path),
@@ -531,7 +531,7 @@ function WebSocket:handshake(socket)
     local problem = refusal or check_handshake(head, key)
     if problem then
       refusal = problem
-      local status, headers = require("suggestion-review.http").parse_head(head)
+      local status, headers = require("suggestion-review.connection.http").parse_head(head)
       local body = sub(answer, stop + 1)
       local length = tonumber(headers["content-length"]) or 0
       -- The body says why; waiting for it is bounded by its length, 16 kB and the handshake's deadline.
@@ -640,17 +640,22 @@ function M.connect(opts)
     self:handshake(opts.socket)
     return self
   end
-  self.cancel = require("suggestion-review.tcp").connect(opts.host, opts.port, timeout, function(err, socket)
-    self.cancel = nil
-    if err then
-      return self:finish(M.CLOSE.ABNORMAL, err)
+  self.cancel = require("suggestion-review.connection.tcp").connect(
+    opts.host,
+    opts.port,
+    timeout,
+    function(err, socket)
+      self.cancel = nil
+      if err then
+        return self:finish(M.CLOSE.ABNORMAL, err)
+      end
+      if self.state ~= "connecting" then
+        return socket:close()
+      end
+      self.socket = socket
+      self:handshake(socket)
     end
-    if self.state ~= "connecting" then
-      return socket:close()
-    end
-    self.socket = socket
-    self:handshake(socket)
-  end)
+  )
   return self
 end
 

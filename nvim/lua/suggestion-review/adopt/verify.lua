@@ -4,11 +4,11 @@
 --- The expected tree is made anew: base + own decisions, merged onto the commit's parent when that is not the base.
 --- Then two tree ids are compared; there is no room for a path that was not looked at.
 
-local diff = require("suggestion-review.diff")
-local digest = require("suggestion-review.digest")
-local git = require("suggestion-review.git")
-local mapping = require("suggestion-review.mapping")
-local task = require("suggestion-review.task")
+local diff = require("suggestion-review.text.diff")
+local digest = require("suggestion-review.text.digest")
+local git = require("suggestion-review.worktree.git")
+local mapping = require("suggestion-review.text.merge")
+local task = require("suggestion-review.lib.task")
 
 local M = {}
 

@@ -90,7 +90,7 @@ local function with_project(target, callback)
   end
   local review = package.loaded["suggestion-review.review"]
   local id = review and review.current_id()
-  local suggestion = id and require("suggestion-review.store").get(id)
+  local suggestion = id and require("suggestion-review.model.store").get(id)
   if suggestion then
     return callback(suggestion.project)
   end
@@ -105,8 +105,8 @@ end
 ---@param attachments table[]
 ---@param opts SuggestionReview.AskOpts
 local function send(text, attachments, opts)
-  local client = require("suggestion-review.client")
-  local notify = require("suggestion-review.notify")
+  local client = require("suggestion-review.connection.client")
+  local notify = require("suggestion-review.say.notify")
   local target = client.get(opts.server)
   local server = target and target.server.name
   with_project(target, function(project)
@@ -142,9 +142,9 @@ end
 function M.ask(text, opts)
   opts = opts or {}
   local attachments = M.attachments(vim.api.nvim_get_current_buf(), opts)
-  local state = require("suggestion-review.client").state(opts.server)
+  local state = require("suggestion-review.connection.client").state(opts.server)
   if state.state ~= "connected" then
-    return require("suggestion-review.notify").error("Not asked: " .. state.message)
+    return require("suggestion-review.say.notify").error("Not asked: " .. state.message)
   end
   if text and text:find("%S") then
     return send(text, attachments, opts)
@@ -159,8 +159,8 @@ end
 
 --- Stops the agent's turn: the one asked for last, else whatever the project's agent does.
 function M.abort()
-  local client = require("suggestion-review.client")
-  local notify = require("suggestion-review.notify")
+  local client = require("suggestion-review.connection.client")
+  local notify = require("suggestion-review.say.notify")
   local function stop(request, server)
     if next(request) == nil then
       request = vim.empty_dict()

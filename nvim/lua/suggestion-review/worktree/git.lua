@@ -1,7 +1,7 @@
 --- Runs git (and jj) inside a task, never through a shell, never asking anything on the terminal. Knows commands, not
 --- suggestions.
 
-local task = require("suggestion-review.task")
+local task = require("suggestion-review.lib.task")
 
 local M = {}
 

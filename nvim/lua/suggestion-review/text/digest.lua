@@ -8,7 +8,7 @@ local M = {}
 local function sha256(bytes)
   -- The built-in is faster, but takes no NUL before Neovim 0.12 and cannot be called from a uv callback.
   if bytes:find("\0", 1, true) or vim.in_fast_event() then
-    return require("suggestion-review.sha256").hex(bytes)
+    return require("suggestion-review.lib.sha256").hex(bytes)
   end
   return vim.fn.sha256(bytes)
 end
@@ -65,7 +65,7 @@ function M.of(hunk)
   if hunk.kind ~= "text" and hunk.kind ~= "create" and hunk.kind ~= "delete" then
     return nil
   end
-  local text = require("suggestion-review.diff").text_of(hunk)
+  local text = require("suggestion-review.text.diff").text_of(hunk)
   if not text then
     return ""
   end -- not a diff at all: no digest fits it

@@ -211,8 +211,10 @@ function Applied:of_file(suggestion_id, file)
   local key, version = file_key(suggestion_id, file), self:version_of(suggestion_id, file)
   local kept = self.lists[key]
   if not kept or kept.version ~= version then
-    kept =
-      { version = version, list = require("suggestion-review.mapping").sorted(vim.tbl_values(files[file])) }
+    kept = {
+      version = version,
+      list = require("suggestion-review.text.merge").sorted(vim.tbl_values(files[file])),
+    }
     self.lists[key] = kept
   end
   return kept.list

@@ -2,8 +2,8 @@
 --- beyond moving is in `review/`, loaded when it is first asked for. The styles in `ui/` draw, `feedback` tells the
 --- server, `apply` brings the outcome into the developer's files.
 local current = require("suggestion-review.review.current")
-local notify = require("suggestion-review.notify")
-local text_of = require("suggestion-review.ui.text")
+local notify = require("suggestion-review.say.notify")
+local text_of = require("suggestion-review.text.display")
 
 local M = {}
 
@@ -52,7 +52,7 @@ end
 --- Asks for the bases of the files, so that a key press does not wait for them.
 ---@param session SuggestionReview.Session
 local function prefetch(session)
-  local base = require("suggestion-review.base")
+  local base = require("suggestion-review.model.base_text")
   local seen = {}
   for _, file in ipairs({ session:current_file(), unpack(session.files, 1, 20) }) do
     local hunk = session.hunks[file.first]
@@ -103,7 +103,7 @@ local function start(suggestion, opts)
     session:point_at(opts.hunk)
   end
   session.unsubscribe =
-    require("suggestion-review.store").subscribe(require("suggestion-review.review.follow").on_event)
+    require("suggestion-review.model.store").subscribe(require("suggestion-review.review.follow").on_event)
   prefetch(session)
   current.open(session)
 end
@@ -136,7 +136,7 @@ end
 function M.open(id, opts)
   vim.validate("id", id, "string", true)
   opts = opts or {}
-  local store = require("suggestion-review.store")
+  local store = require("suggestion-review.model.store")
   if not id then
     if current.is_open() and not opts.style then
       return current.style().focus()

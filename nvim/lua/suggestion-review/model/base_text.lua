@@ -1,6 +1,6 @@
 --- Base texts: what a file was in the commit a revision is a change of. Taken from the developer's own repository
 --- where it has that commit, else asked of the server; in both cases checked against the hunks before it is used.
-local diff = require("suggestion-review.diff")
+local diff = require("suggestion-review.text.diff")
 
 local M = {}
 
@@ -122,7 +122,7 @@ function M.get(suggestion, hunk, root, callback)
       keep(commit, path, base)
       return callback(base)
     end
-    require("suggestion-review.store").content(suggestion.id, hunk.file, "base", function(err, content)
+    require("suggestion-review.model.store").content(suggestion.id, hunk.file, "base", function(err, content)
       if err or not content then
         return callback(nil, err and err.message or "the base of this file is not known")
       end

@@ -15,7 +15,7 @@ local LENGTH = 16
 ---@param id string suggestion
 ---@return string
 local function path_of(id)
-  local name = id:find("^[%w%-]+$") and id or require("suggestion-review.sha256").hex(id)
+  local name = id:find("^[%w%-]+$") and id or require("suggestion-review.lib.sha256").hex(id)
   return ("%s/suggestion-review/seen/%s.json"):format(vim.fn.stdpath("state"), name)
 end
 

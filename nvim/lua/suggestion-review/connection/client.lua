@@ -67,8 +67,8 @@ local function set_state(client, state, message)
     return
   end
   client.announced = message
-  require("suggestion-review.log").info("%s: %s (%s)", client.server.name, state, message)
-  require("suggestion-review.store").announce({
+  require("suggestion-review.say.log").info("%s: %s (%s)", client.server.name, state, message)
+  require("suggestion-review.model.store").announce({
     type = "client.state",
     server = client.server.name,
     state = state,
@@ -121,7 +121,7 @@ function M.is_proven(token, nonce, peer, proofs)
   if type(proofs) ~= "table" or not peer then
     return false
   end
-  local sha256 = require("suggestion-review.sha256")
+  local sha256 = require("suggestion-review.lib.sha256")
   local expected = sha256.hmac(sha256.hex(token), ("suggestion-manager:%s:%s"):format(nonce, peer))
   local proven = false
   for _, proof in ipairs(proofs) do
@@ -133,7 +133,7 @@ function M.is_proven(token, nonce, peer, proofs)
 end
 
 function Client:stop_timer()
-  require("suggestion-review.tcp").stop_timer(self.timer)
+  require("suggestion-review.connection.tcp").stop_timer(self.timer)
   self.timer = nil
 end
 
@@ -143,7 +143,7 @@ end
 function Client:later(ms, callback)
   self:stop_timer()
   local generation = self.generation
-  self.timer = require("suggestion-review.tcp").timer(
+  self.timer = require("suggestion-review.connection.tcp").timer(
     ms,
     vim.schedule_wrap(function()
       if generation == self.generation then
@@ -187,7 +187,7 @@ function Client:refuse(why, look_again)
   local first = self.state ~= "refused"
   set_state(self, "refused", why)
   if first then
-    require("suggestion-review.notify").connection_problem(self.server.name, why)
+    require("suggestion-review.say.notify").connection_problem(self.server.name, why)
   end
   local stamp = self.token_stamp
   local since = vim.uv.now()
@@ -232,12 +232,12 @@ function Client:connect()
   end
   if warning and self.warned ~= warning then
     self.warned = warning
-    require("suggestion-review.notify").warn(warning)
+    require("suggestion-review.say.notify").warn(warning)
   end
   -- Loaded here because the callbacks below run where loading is not possible.
-  local http, tcp = require("suggestion-review.http"), require("suggestion-review.tcp")
-  require("suggestion-review.sha256")
-  local websocket = require("suggestion-review.websocket")
+  local http, tcp = require("suggestion-review.connection.http"), require("suggestion-review.connection.tcp")
+  require("suggestion-review.lib.sha256")
+  local websocket = require("suggestion-review.connection.websocket")
 
   ---@param callback fun(...)
   local function current(callback)
@@ -251,7 +251,7 @@ function Client:connect()
     self:retry(tcp.explain(err))
   end
 
-  local nonce = require("suggestion-review.sha256").to_hex(assert(vim.uv.random(16)))
+  local nonce = require("suggestion-review.lib.sha256").to_hex(assert(vim.uv.random(16)))
   local function exchange(socket, path, headers, callback)
     http.exchange(
       socket,
@@ -375,8 +375,8 @@ function Client:subscribe(callback)
     local last = err.details and err.details.last_seq
     if type(last) == "number" and last < self.last_seq then
       -- The journal is shorter than what was seen of it: another ledger. Start over with what it holds now.
-      require("suggestion-review.log").warn("%s: its journal starts anew", self.server.name)
-      require("suggestion-review.store").forget(self.server.name)
+      require("suggestion-review.say.log").warn("%s: its journal starts anew", self.server.name)
+      require("suggestion-review.model.store").forget(self.server.name)
       self.last_seq = last
       return self:subscribe(callback)
     end
@@ -401,7 +401,7 @@ function Client:list(callback)
       if #data.suggestions == 100 and data.total and #all < data.total then
         return page(#all)
       end
-      require("suggestion-review.store").reset(self.server.name, all)
+      require("suggestion-review.model.store").reset(self.server.name, all)
       if callback then
         callback()
       end
@@ -440,7 +440,7 @@ function Client:closed(code, reason)
   if code == 4008 then
     self.attempts = 0
   end
-  local why = reason ~= "" and require("suggestion-review.tcp").explain(reason)
+  local why = reason ~= "" and require("suggestion-review.connection.tcp").explain(reason)
     or ("close code %d"):format(code)
   self:retry(was_open and "the connection was lost (" .. why .. ")" or why)
 end
@@ -498,11 +498,11 @@ end
 function Client:handle(text)
   local ok, message = pcall(vim.json.decode, text, DECODE)
   if not ok or type(message) ~= "table" or type(message.type) ~= "string" then
-    return require("suggestion-review.log").warn("%s: message that is not understood", self.server.name)
+    return require("suggestion-review.say.log").warn("%s: message that is not understood", self.server.name)
   end
   if message.type == "response" then
     if message.id == nil then
-      return require("suggestion-review.log").warn(
+      return require("suggestion-review.say.log").warn(
         "%s: %s",
         self.server.name,
         message.error or "answer without id"
@@ -536,7 +536,7 @@ function Client:event(event)
     end -- asked for already
     if self.gap_seen == self.last_seq then
       -- The journal itself lacks these: go on from here, with a list that is right by itself.
-      require("suggestion-review.log").error(
+      require("suggestion-review.say.log").error(
         "%s: events %d to %d are missing",
         self.server.name,
         expected,
@@ -546,7 +546,7 @@ function Client:event(event)
       self:list()
       return self:take_in(event)
     end
-    require("suggestion-review.log").warn("%s: gap after event %d", self.server.name, self.last_seq)
+    require("suggestion-review.say.log").warn("%s: gap after event %d", self.server.name, self.last_seq)
     local at = self.last_seq
     self:subscribe(function()
       self.gap_seen = at
@@ -569,7 +569,7 @@ function Client:take_in(event)
   if self.replay_until and event.seq <= self.replay_until then
     event.replayed = true
   end
-  require("suggestion-review.store").apply(event)
+  require("suggestion-review.model.store").apply(event)
 end
 
 --- Gives a command its answer.
@@ -583,14 +583,14 @@ function Client:settle(id, err, data)
     return
   end
   self.pending[id] = nil
-  require("suggestion-review.tcp").stop_timer(pending.timer)
+  require("suggestion-review.connection.tcp").stop_timer(pending.timer)
   if pending.sent and not pending.raw then
     self.in_flight = self.in_flight - 1
   end
   local ok, message = xpcall(pending.callback, debug.traceback, err, data)
   if not ok then
-    require("suggestion-review.log").error("callback: %s", message)
-    require("suggestion-review.notify").failure(message)
+    require("suggestion-review.say.log").error("callback: %s", message)
+    require("suggestion-review.say.notify").failure(message)
   end
   self:send_waiting()
 end
@@ -637,7 +637,7 @@ function Client:enter(command, callback, timeout)
     lasting = (request.requestId or request.request_id) ~= nil,
     sent = false,
   }
-  pending.timer = require("suggestion-review.tcp").timer(
+  pending.timer = require("suggestion-review.connection.tcp").timer(
     timeout,
     vim.schedule_wrap(function()
       self:settle(id, {
@@ -728,7 +728,7 @@ function M.start(name)
       end
     end
   end
-  require("suggestion-review.notify").attach()
+  require("suggestion-review.say.notify").attach()
 end
 
 --- Disconnects, from one server or from all, and stays so until `start`.
@@ -749,7 +749,7 @@ end
 ---@param suggestion_id string
 ---@return string?
 function M.server_of(suggestion_id)
-  local suggestion = require("suggestion-review.store").get(suggestion_id)
+  local suggestion = require("suggestion-review.model.store").get(suggestion_id)
   return suggestion and suggestion.server or nil
 end
 

@@ -4,7 +4,7 @@
 --- or file as it is now) and the *wanted* one (the base with what is to be applied now). What turns expected into
 --- wanted is carried over to actual, by the rules of `git merge-file`: untouched places shift, a place that already
 --- reads as wanted is left alone, and a place the developer's own edits touch is a conflict. There is no fuzz.
-local diff = require("suggestion-review.diff")
+local diff = require("suggestion-review.text.diff")
 
 local M = {}
 

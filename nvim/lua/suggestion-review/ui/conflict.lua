@@ -1,7 +1,7 @@
 --- Where the developer's own edits touch a hunk: both texts side by side, and the choice of yours, theirs, both, or a
 --- text edited by hand. Nothing is decided before one of them is chosen.
-local text_of = require("suggestion-review.ui.text")
-local diff = require("suggestion-review.diff")
+local text_of = require("suggestion-review.text.display")
+local diff = require("suggestion-review.text.diff")
 local resolution = require("suggestion-review.apply.resolution")
 
 local M = {}
@@ -59,11 +59,11 @@ end
 function M.open(session, item, door)
   local placed = item.placed
   if not placed or not placed.ours then
-    return require("suggestion-review.notify").warn(
+    return require("suggestion-review.say.notify").warn(
       ("%s: %s"):format(text_of.plain(item.hunk.file), item.reason or "conflict")
     )
   end
-  require("suggestion-review.highlights").ensure()
+  require("suggestion-review.ui.highlights").ensure()
   local ours, theirs = placed.ours, placed.theirs
   local rejected = item.want.state == "rejected" or item.want.state == "pending"
   local removes = item.hunk.kind == (rejected and "create" or "delete") and #theirs == 0
@@ -115,7 +115,7 @@ function M.open(session, item, door)
   ---@param choice "ours"|"theirs"|"own"
   local function settle(lines, choice)
     close()
-    local notify = require("suggestion-review.notify")
+    local notify = require("suggestion-review.say.notify")
     local function finish(replacement)
       local ok, reason = resolution.resolve(session.place, item, lines, replacement)
       session.outcomes[item.hunk.id] = not ok and "not in your file" or nil

@@ -2,7 +2,7 @@
 local frame = require("suggestion-review.ui.floating.frame")
 local render = require("suggestion-review.ui.render")
 local rows_of = require("suggestion-review.ui.rows")
-local text_of = require("suggestion-review.ui.text")
+local text_of = require("suggestion-review.text.display")
 local keys = require("suggestion-review.ui.keys")
 
 local M = {}
@@ -362,7 +362,7 @@ local function open_windows(float)
     end
     keys.map(buf)
     vim.keymap.set({ "o", "x" }, "ih", function()
-      require("suggestion-review.textobject").select()
+      require("suggestion-review.ui.textobject").select()
     end, { buffer = buf, silent = true, desc = "Review: the hunk" })
     vim.api.nvim_create_autocmd("CursorMoved", {
       group = float.group,

@@ -2,15 +2,15 @@
 --- carries out the plan. Applies only what was decided in this developer's Neovim, only text that fits its digest,
 --- only inside the worktree, and nothing where the developer's own edits are in the way. What a plan says of lines, of
 --- whole files, of conflicts and of new revisions is in `apply/`.
-local applied = require("suggestion-review.applied")
-local base_of = require("suggestion-review.base")
-local carrier = require("suggestion-review.carrier")
-local digest = require("suggestion-review.digest")
+local applied = require("suggestion-review.apply.applied")
+local base_of = require("suggestion-review.model.base_text")
+local carrier = require("suggestion-review.worktree.document")
+local digest = require("suggestion-review.text.digest")
 local file_plan = require("suggestion-review.apply.file_plan")
 local replacements = require("suggestion-review.apply.replacement")
 local text = require("suggestion-review.apply.text")
 local whole = require("suggestion-review.apply.whole")
-local worktree = require("suggestion-review.worktree")
+local worktree = require("suggestion-review.worktree.paths")
 
 local M = {}
 

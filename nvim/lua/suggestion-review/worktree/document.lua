@@ -1,8 +1,8 @@
 --- The thing that carries a file's text: a loaded buffer, or the file on disk when no buffer has it. Reads it as
 --- lines, applies edits in one step (one undo step in a buffer) and saves, losing nothing on the way.
-local diff = require("suggestion-review.diff")
-local form = require("suggestion-review.form")
-local worktree = require("suggestion-review.worktree")
+local diff = require("suggestion-review.text.diff")
+local form = require("suggestion-review.worktree.encoding")
+local worktree = require("suggestion-review.worktree.paths")
 
 local M = {}
 

@@ -26,7 +26,7 @@ end
 ---@param id string suggestion
 ---@return string
 local function path_of(id)
-  local name = id:find("^[%w%-]+$") and id or require("suggestion-review.sha256").hex(id)
+  local name = id:find("^[%w%-]+$") and id or require("suggestion-review.lib.sha256").hex(id)
   return ("%s/%s.jsonl"):format(M.directory(), name)
 end
 
@@ -109,7 +109,7 @@ local function read(id)
       if ok and type(entry) == "table" then
         take_in(ledger, entry)
       elseif line ~= "" then
-        require("suggestion-review.log").warn("%s: passed over a line that is not JSON", ledger.path)
+        require("suggestion-review.say.log").warn("%s: passed over a line that is not JSON", ledger.path)
       end
       from = stop + 1
     end
@@ -271,7 +271,7 @@ end
 local function same_outcome(record, hunk)
   local part_of = record.lines ~= nil and vim.startswith(hunk.id, record.hunk.id .. ".")
   return (record.hunk.id == hunk.id or part_of)
-    and require("suggestion-review.verify").digest_of(record) == hunk.digest
+    and require("suggestion-review.adopt.verify").digest_of(record) == hunk.digest
     and record.state == hunk.state
     and (hunk.state ~= "modified" or not hunk.decision or record.modified_diff == hunk.decision.modified_diff)
 end
@@ -328,8 +328,8 @@ function M.settle_unanswered(suggestion)
   if next(ledger.intents) == nil then
     return
   end
-  local in_flight = require("suggestion-review.feedback").in_flight()
-  local store = require("suggestion-review.store")
+  local in_flight = require("suggestion-review.decisions.requests").in_flight()
+  local store = require("suggestion-review.model.store")
   local old = os.date("!%Y-%m-%dT%H:%M:%SZ", os.time() - PATIENCE) --[[@as string]]
   for request_id, records in pairs(ledger.intents) do
     local abandoned = records[1] == nil or records[1].at <= old

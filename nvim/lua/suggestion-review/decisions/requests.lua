@@ -13,7 +13,7 @@ local in_flight = {}
 
 ---@return string 32 hex digits
 local function new_id()
-  return require("suggestion-review.sha256").to_hex(assert(vim.uv.random(16)))
+  return require("suggestion-review.lib.sha256").to_hex(assert(vim.uv.random(16)))
 end
 
 --- Request ids whose answers are still to come.
@@ -39,7 +39,7 @@ end
 ---@param callback SuggestionReview.Callback?
 ---@return SuggestionReview.Suggestion?
 local function open_suggestion(id, callback)
-  local suggestion = require("suggestion-review.store").get(id)
+  local suggestion = require("suggestion-review.model.store").get(id)
   if not suggestion then
     refuse(callback, "not_found", "This suggestion is not known here; :Suggest list shows those that are")
     return nil
@@ -48,7 +48,7 @@ local function open_suggestion(id, callback)
     refuse(callback, "suggestion_closed", ("This suggestion is already %s"):format(suggestion.state))
     return nil
   end
-  local state = require("suggestion-review.client").state(suggestion.server)
+  local state = require("suggestion-review.connection.client").state(suggestion.server)
   if state.state ~= "connected" then
     refuse(
       callback,
@@ -70,10 +70,10 @@ end
 ---@param callback SuggestionReview.Callback?
 ---@param expected? integer how many hunks it is to set
 local function send(suggestion, request_id, command, callback, expected)
-  local decisions = require("suggestion-review.decisions")
-  local store = require("suggestion-review.store")
+  local decisions = require("suggestion-review.decisions.record")
+  local store = require("suggestion-review.model.store")
   in_flight[request_id] = true
-  require("suggestion-review.client").request(command, function(err, data)
+  require("suggestion-review.connection.client").request(command, function(err, data)
     in_flight[request_id] = nil
     if err then
       -- Without an answer it is open whether the decision arrived: left to the next load of the suggestion.
@@ -124,7 +124,7 @@ function M.decide(suggestion_id, hunk, action, opts, callback)
   if action == "modify" and not opts.modified_diff then
     return refuse(callback, "invalid_request", "A modification needs the edited diff")
   end
-  if not require("suggestion-review.digest").fits(hunk) then
+  if not require("suggestion-review.text.digest").fits(hunk) then
     return refuse(callback, "local", MISFIT:format(hunk.file))
   end
   local request_id = new_id()
@@ -132,7 +132,7 @@ function M.decide(suggestion_id, hunk, action, opts, callback)
     { hunk = hunk, state = OUTCOME[action], modified_diff = opts.modified_diff, lines = opts.lines }
   local digest, hunk_id = hunk.digest, hunk.id
   in_flight[request_id] = true
-  require("suggestion-review.decisions").intend(suggestion, request_id, { item }, function(err)
+  require("suggestion-review.decisions.record").intend(suggestion, request_id, { item }, function(err)
     if err then
       in_flight[request_id] = nil
       return refuse(callback, "local", "The decision could not be kept on disk, so it was not sent: " .. err)
@@ -173,7 +173,7 @@ function M.batch(suggestion_id, opts, callback)
   if not suggestion then
     return
   end
-  local store = require("suggestion-review.store")
+  local store = require("suggestion-review.model.store")
   if not suggestion.hunks then
     store.fetch(suggestion_id, function(err)
       if err then
@@ -183,7 +183,7 @@ function M.batch(suggestion_id, opts, callback)
     end)
     return
   end
-  local fits = require("suggestion-review.digest").fits
+  local fits = require("suggestion-review.text.digest").fits
   local request = { suggestion_id = suggestion_id }
   local items = {}
   if opts.scope then
@@ -226,7 +226,7 @@ function M.batch(suggestion_id, opts, callback)
     refuse(callback, code, message)
   end
   -- Thousands of digests take a while: the editor gets its turns in between.
-  local task = require("suggestion-review.task")
+  local task = require("suggestion-review.lib.task")
   task.run(function()
     local breathe = task.breather()
     for _, item in ipairs(items) do
@@ -241,7 +241,7 @@ function M.batch(suggestion_id, opts, callback)
     elseif misfit then
       return fail("local", MISFIT:format(misfit.file))
     end
-    require("suggestion-review.decisions").intend(suggestion, request_id, items, function(err)
+    require("suggestion-review.decisions.record").intend(suggestion, request_id, items, function(err)
       if err then
         return fail("local", "The decisions could not be kept on disk, so they were not sent: " .. err)
       end
@@ -259,8 +259,8 @@ local function step(direction, suggestion_id, opts, callback)
   if not suggestion then
     return
   end
-  local store = require("suggestion-review.store")
-  require("suggestion-review.client").request({
+  local store = require("suggestion-review.model.store")
+  require("suggestion-review.connection.client").request({
     type = direction,
     request = { suggestion_id = suggestion_id, hunk_id = opts and opts.hunk_id, request_id = new_id() },
   }, function(err, data)
@@ -269,7 +269,7 @@ local function step(direction, suggestion_id, opts, callback)
     end
     store.merge(suggestion_id, data.hunks or {})
     local function follow(hunks)
-      require("suggestion-review.decisions").follow(suggestion, hunks, function()
+      require("suggestion-review.decisions.record").follow(suggestion, hunks, function()
         if callback then
           callback(nil, data)
         end
@@ -312,12 +312,12 @@ function M.comment(suggestion_id, hunk, text, callback)
   if not suggestion then
     return
   end
-  require("suggestion-review.client").request({
+  require("suggestion-review.connection.client").request({
     type = "comment",
     request = { suggestion_id = suggestion_id, hunk_id = hunk.id, comment = text, request_id = new_id() },
   }, function(err, data)
     if not err then
-      require("suggestion-review.store").merge(suggestion_id, data.hunks or {})
+      require("suggestion-review.model.store").merge(suggestion_id, data.hunks or {})
     end
     if callback then
       callback(err, data)
@@ -341,7 +341,7 @@ function M.complete(suggestion_id, action, opts, callback)
   if action == "finalize" then
     require("suggestion-review.adopt").expect(suggestion_id)
   end
-  require("suggestion-review.client").request({
+  require("suggestion-review.connection.client").request({
     type = "complete",
     suggestionId = suggestion_id,
     action = action,
@@ -363,7 +363,7 @@ function M.revise(suggestion_id, opts, callback)
   if not suggestion then
     return
   end
-  require("suggestion-review.client").request({
+  require("suggestion-review.connection.client").request({
     type = "revise",
     request = { suggestion_id = suggestion_id, comment = opts and opts.comment, request_id = new_id() },
   }, function(err, data)
@@ -381,7 +381,7 @@ function M.rebase(suggestion_id, callback)
   if not suggestion then
     return
   end
-  require("suggestion-review.client").request({
+  require("suggestion-review.connection.client").request({
     type = "rebase",
     request = { suggestion_id = suggestion_id, request_id = new_id() },
   }, function(err, data)
@@ -399,7 +399,7 @@ function M.verify(suggestion_id, callback)
   if not suggestion then
     return
   end
-  require("suggestion-review.client").request({
+  require("suggestion-review.connection.client").request({
     type = "verify",
     request = { suggestion_id = suggestion_id },
   }, function(err, data)

@@ -3,9 +3,9 @@
 --- cannot be done without risk to anything of the developer's is refused with the reason and what to run instead.
 --- How that is done in git and in jj is in `adopt/`.
 
-local git = require("suggestion-review.git")
+local git = require("suggestion-review.worktree.git")
 local refusal = require("suggestion-review.adopt.refusal")
-local task = require("suggestion-review.task")
+local task = require("suggestion-review.lib.task")
 
 local M = {}
 
@@ -97,7 +97,7 @@ function M.prepare(suggestion, root)
   end
   require("suggestion-review.adopt.hub").fetch(suggestion, opts)
 
-  local store = require("suggestion-review.store")
+  local store = require("suggestion-review.model.store")
   local err = task.await(function(callback)
     store.fetch(suggestion.id, callback)
   end)
@@ -105,13 +105,17 @@ function M.prepare(suggestion, root)
     refuse("The decisions could not be loaded: " .. err.message)
   end
   suggestion = store.get(suggestion.id) --[[@as SuggestionReview.Suggestion]]
-  local decisions = require("suggestion-review.decisions")
+  local decisions = require("suggestion-review.decisions.record")
   task.await(function(callback)
     decisions.after_writes(callback)
   end)
   local commit = suggestion.result.commit
-  local verdict =
-    require("suggestion-review.verify").verify(suggestion, decisions.by_hunk(suggestion.id), commit, opts)
+  local verdict = require("suggestion-review.adopt.verify").verify(
+    suggestion,
+    decisions.by_hunk(suggestion.id),
+    commit,
+    opts
+  )
   local log = git.run({ "log", "-1", "--no-show-signature", "--format=%P%x00%an <%ae>%x00%s", commit }, opts)
   local parent, author, title = log.stdout:match("^(%x*)[^%z]*%z([^%z]*)%z(.-)\n?$")
   local plan = {
@@ -172,7 +176,7 @@ function M.offer(id)
   if require("suggestion-review.config").get().adopt_on_finalize ~= "ask" then
     return
   end
-  local suggestion = require("suggestion-review.store").get(id)
+  local suggestion = require("suggestion-review.model.store").get(id)
   if not suggestion or not suggestion.result then
     return
   end
@@ -181,7 +185,7 @@ function M.offer(id)
     return
   end
   if not finalized_here[id] then
-    return require("suggestion-review.notify").info(
+    return require("suggestion-review.say.notify").info(
       ("Finalized: %s (%s). :Suggest adopt brings it into this checkout."):format(
         vim.split(suggestion.description, "\n", { plain = true })[1],
         suggestion.result.commit:sub(1, 12)
@@ -196,7 +200,7 @@ end
 ---@param plan SuggestionReview.AdoptPlan
 ---@param callback? fun(err?: string)
 function M.run(plan, callback)
-  local notify = require("suggestion-review.notify")
+  local notify = require("suggestion-review.say.notify")
   task.run(function()
     return M.execute(plan)
   end, function(err, remarks)
@@ -219,9 +223,9 @@ end
 ---@param id? string
 ---@param callback fun(suggestion?: SuggestionReview.Suggestion)
 local function choose(id, callback)
-  local store = require("suggestion-review.store")
-  local notify = require("suggestion-review.notify")
-  local client = require("suggestion-review.client")
+  local store = require("suggestion-review.model.store")
+  local notify = require("suggestion-review.say.notify")
+  local client = require("suggestion-review.connection.client")
   local known = id and store.get(id)
   if known and known.result then
     return callback(known)
@@ -277,9 +281,9 @@ function M.open(id)
       return M.prepare(suggestion --[[@as SuggestionReview.Suggestion]])
     end, function(err, plan)
       if err then
-        return require("suggestion-review.notify").error("Not adopted: " .. refusal.text(err))
+        return require("suggestion-review.say.notify").error("Not adopted: " .. refusal.text(err))
       end
-      require("suggestion-review.plan_window").show(plan)
+      require("suggestion-review.ui.plan").show(plan)
     end)
   end)
 end

@@ -1,6 +1,6 @@
 --- How a buffer stands for a file: line ends, byte order mark, encoding and the final newline. Turns the bytes of a
 --- hunk or a base into the text a buffer would hold for them (UTF-8, lines ended by "\n"), and says when it cannot.
-local diff = require("suggestion-review.diff")
+local diff = require("suggestion-review.text.diff")
 
 local M = {}
 

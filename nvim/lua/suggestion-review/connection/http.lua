@@ -68,7 +68,7 @@ end
 ---@param request SuggestionReview.HttpRequest
 ---@param callback fun(err?: string, response?: SuggestionReview.HttpResponse, kept?: boolean)
 function M.exchange(socket, request, callback)
-  local tcp = require("suggestion-review.tcp")
+  local tcp = require("suggestion-review.connection.tcp")
   local timeout, max_body = request.timeout or 5000, request.max_body or 1024 * 1024
   local finished, deadline = false, nil
 
@@ -177,7 +177,7 @@ end
 ---@param request SuggestionReview.HttpRequest
 ---@param callback fun(err?: string, response?: SuggestionReview.HttpResponse)
 function M.get(request, callback)
-  require("suggestion-review.tcp").connect(
+  require("suggestion-review.connection.tcp").connect(
     request.host,
     request.port,
     request.timeout or 5000,

@@ -1,8 +1,8 @@
 --- The end of a review: finalize or discard it, or send the agent to work on the rejections.
 local current = require("suggestion-review.review.current")
-local feedback = require("suggestion-review.feedback")
-local notify = require("suggestion-review.notify")
-local text_of = require("suggestion-review.ui.text")
+local feedback = require("suggestion-review.decisions.requests")
+local notify = require("suggestion-review.say.notify")
+local text_of = require("suggestion-review.text.display")
 
 local M = {}
 

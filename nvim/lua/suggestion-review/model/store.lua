@@ -36,7 +36,7 @@ local function announce(event)
     if listener then
       local ok, message = xpcall(listener, debug.traceback, event)
       if not ok then
-        require("suggestion-review.log").error("listener of %s: %s", event.type, message)
+        require("suggestion-review.say.log").error("listener of %s: %s", event.type, message)
       end
     end
   end
@@ -188,7 +188,7 @@ end
 ---@param id string suggestion
 ---@return table<string, SuggestionReview.Record>
 function M.decided_here(id)
-  return require("suggestion-review.decisions").by_hunk(id)
+  return require("suggestion-review.decisions.record").by_hunk(id)
 end
 
 --- Last `suggestion.status` of a server.
@@ -293,7 +293,7 @@ local function refresh_later(server)
   stale[server] = true
   vim.defer_fn(function()
     if stale[server] then
-      require("suggestion-review.client").refresh(server)
+      require("suggestion-review.connection.client").refresh(server)
     end
   end, 200)
 end
@@ -479,7 +479,7 @@ end
 ---@param id string
 ---@param callback? fun(err?: SuggestionReview.Error, suggestion?: SuggestionReview.Suggestion)
 function M.fetch(id, callback)
-  local client = require("suggestion-review.client")
+  local client = require("suggestion-review.connection.client")
   callback = callback or function() end
   if fetches[id] then
     table.insert(fetches[id].callbacks, callback)
@@ -510,7 +510,7 @@ function M.fetch(id, callback)
     for _, event in ipairs(fetch.events) do
       on[event.type](suggestion, event)
     end
-    require("suggestion-review.decisions").settle_unanswered(suggestion)
+    require("suggestion-review.decisions.record").settle_unanswered(suggestion)
     finish(nil)
   end
 
@@ -555,7 +555,7 @@ end
 ---@param side SuggestionReview.Side
 ---@param callback fun(err?: SuggestionReview.Error, content?: { exists: boolean, mode?: string, bytes: string })
 function M.content(id, file, side, callback)
-  local client = require("suggestion-review.client")
+  local client = require("suggestion-review.connection.client")
   local parts = {}
   local function chunk(offset)
     local command = { type = "content", suggestionId = id, file = file, side = side, offset = offset }

@@ -1,7 +1,7 @@
 --- Changes to a file as a whole: made, removed, renamed, made executable, or replaced by other bytes or another link.
 --- Each first looks whether the worktree is in the state the change starts from; if not it says so and does nothing.
-local worktree = require("suggestion-review.worktree")
-local digest = require("suggestion-review.digest")
+local worktree = require("suggestion-review.worktree.paths")
+local digest = require("suggestion-review.text.digest")
 
 local M = {}
 
@@ -289,7 +289,7 @@ end
 ---@param root string|nil repository to compute object ids in
 ---@param callback fun(sides: { from: SuggestionReview.Whole, to: SuggestionReview.Whole }|nil, reason: string|nil)
 function M.fetch_sides(suggestion, hunk, root, callback)
-  local store = require("suggestion-review.store")
+  local store = require("suggestion-review.model.store")
   store.content(suggestion.id, hunk.file, "base", function(base_error, base)
     if base_error or not base then
       return callback(nil, base_error and base_error.message)

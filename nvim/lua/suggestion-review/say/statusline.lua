@@ -12,9 +12,9 @@ end
 ---@param server string
 ---@return string?
 local function activity(server)
-  for _, turn in pairs(require("suggestion-review.store").turns(server)) do
+  for _, turn in pairs(require("suggestion-review.model.store").turns(server)) do
     if turn.state == "busy" then
-      local status = require("suggestion-review.store").status(server)
+      local status = require("suggestion-review.model.store").status(server)
       if status and (status.seq or 0) >= (turn.seq or 0) and status.status ~= "idle" then
         return status.message
       end
@@ -36,7 +36,7 @@ end
 --- For example "2 suggestions, 7 hunks to decide · Running tests…", "suggestions: offline", or "".
 ---@return string
 function M.text()
-  local client = require("suggestion-review.client")
+  local client = require("suggestion-review.connection.client")
   local parts = {}
   local connected, known = false, false
   for _, one in ipairs(client.all()) do
@@ -46,7 +46,7 @@ function M.text()
   if not known then
     return ""
   end
-  local open = require("suggestion-review.store").list()
+  local open = require("suggestion-review.model.store").list()
   if #open > 0 then
     local left = 0
     for _, suggestion in ipairs(open) do
@@ -72,8 +72,8 @@ end
 --- Several lines: every server, every open suggestion, what the agent does.
 ---@return string[]
 function M.report()
-  local client = require("suggestion-review.client")
-  local store = require("suggestion-review.store")
+  local client = require("suggestion-review.connection.client")
+  local store = require("suggestion-review.model.store")
   local lines = {}
   if #client.all() == 0 then
     return { client.state().message }
