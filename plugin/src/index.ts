@@ -5,7 +5,7 @@ import { SessionLink } from "./agent/session-link.ts";
 import { createTools } from "./agent/tools.ts";
 import { TurnRelay } from "./agent/turns.ts";
 import { loadConfig } from "./config.ts";
-import { type Host, startHost } from "./host.ts";
+import { type Host, startHost } from "./process.ts";
 import { toReviewError } from "./protocol/errors.ts";
 import { openJj } from "./vcs/jj.ts";
 

@@ -8,10 +8,10 @@
  */
 import { parseArgs } from "node:util";
 import { loadConfig } from "./config.ts";
-import { startHost } from "./host.ts";
+import { startHost } from "./process.ts";
 import { ReviewError, toReviewError } from "./protocol/errors.ts";
-import type { Project } from "./review/project.ts";
-import { hubPath } from "./review/rows.ts";
+import { hubPath } from "./review/ledger/suggestion-rows.ts";
+import type { Project } from "./vcs/project.ts";
 
 const USAGE =
   "usage: npm run serve -- --project <jj repository> [--port N] [--state DIR] [--verify-command CMD] [--json]";

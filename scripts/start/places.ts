@@ -19,7 +19,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { defaultHubName } from "../../plugin/src/review/project.ts";
+import { defaultHubName } from "../../plugin/src/vcs/project.ts";
 import type { RunRecord } from "./processes.ts";
 
 export const ROOT = join(import.meta.dir, "../..");

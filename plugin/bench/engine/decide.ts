@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { loadConfig } from "../../src/config.ts";
-import { type Host, startHost } from "../../src/host.ts";
+import { type Host, startHost } from "../../src/process.ts";
 import type { Row } from "../row.ts";
 import { benchPlace, interleaved, row, spawned, timed, writeFiles } from "./place.ts";
 

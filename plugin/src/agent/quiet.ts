@@ -3,7 +3,7 @@
  * that moves the agent's files runs. Fed by the host's hooks and events.
  */
 import { ReviewError } from "../protocol/errors.ts";
-import type { QuietGate } from "../review/project.ts";
+import type { QuietGate } from "../vcs/project.ts";
 
 /** These only run other tools, each of which comes by itself: waiting for them would wait for ever. */
 const CONTAINERS = new Set(["task", "batch"]);

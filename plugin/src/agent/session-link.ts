@@ -2,8 +2,8 @@
 import type { PluginInput } from "@opencode-ai/plugin";
 import { ReviewError } from "../protocol/errors.ts";
 import type { AbortRequest, AskRequest } from "../protocol/requests.ts";
-import type { AgentLink } from "../review/agent-link.ts";
-import type { Ledger } from "../review/ledger.ts";
+import type { Ledger } from "../review/ledger/ledger.ts";
+import type { AgentLink } from "../review/tell/agent-link.ts";
 
 type Client = PluginInput["client"];
 

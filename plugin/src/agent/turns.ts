@@ -1,6 +1,6 @@
 /** Follows the host's events: which tool calls have ended, and when the agent's turn begins and ends. */
 import type { Hooks } from "@opencode-ai/plugin";
-import type { Ledger } from "../review/ledger.ts";
+import type { Ledger } from "../review/ledger/ledger.ts";
 import type { ToolGate } from "./quiet.ts";
 
 type HostEvent = Parameters<NonNullable<Hooks["event"]>>[0]["event"];

@@ -28,9 +28,7 @@ import type {
   UndoRequest,
   VerifyRequest,
 } from "../protocol/requests.ts";
-import type { AgentLink } from "./agent-link.ts";
-import { markMovedBases, rebase } from "./base.ts";
-import { type CompleteContext, complete, resumeFinalizing } from "./complete.ts";
+import { Project, type QuietGate } from "../vcs/project.ts";
 import type {
   CompleteResult,
   DecisionResult,
@@ -41,19 +39,28 @@ import type {
   ReviewDesk,
   SettleResult,
 } from "./contract.ts";
-import { takeFeedback } from "./courier.ts";
-import * as decisions from "./decide.ts";
-import { FeedbackLog } from "./feedback-log.ts";
-import { type Host, Hosts } from "./hosts.ts";
-import type { HunkRow } from "./hunk-rows.ts";
-import { Ledger } from "./ledger.ts";
-import { enqueue } from "./outbox.ts";
-import { Project, type QuietGate } from "./project.ts";
-import { publish, resumePublishes } from "./publish.ts";
+import * as decisions from "./decide/decide.ts";
+import { type CompleteContext, complete, resumeFinalizing } from "./finish/finalize.ts";
+import { verify } from "./finish/preflight.ts";
+import { FeedbackLog } from "./ledger/feedback-log.ts";
+import type { HunkRow } from "./ledger/hunk-rows.ts";
+import { Ledger } from "./ledger/ledger.ts";
+import { once } from "./ledger/request-ids.ts";
+import {
+  entriesOf,
+  getOpen,
+  getRevision,
+  getSuggestion,
+  hubPath,
+  type SuggestionRow,
+} from "./ledger/suggestion-rows.ts";
+import { type Host, Hosts } from "./projects.ts";
+import { publish, resumePublishes } from "./publish/publish.ts";
+import { markMovedBases, rebase } from "./publish/rebase.ts";
 import * as reading from "./reading.ts";
-import { once } from "./request-ids.ts";
-import { entriesOf, getOpen, getRevision, getSuggestion, hubPath, type SuggestionRow } from "./rows.ts";
-import { verify } from "./verify.ts";
+import type { AgentLink } from "./tell/agent-link.ts";
+import { takeFeedback } from "./tell/courier.ts";
+import { enqueue } from "./tell/outbox.ts";
 
 export interface HostOptions {
   gate: QuietGate;

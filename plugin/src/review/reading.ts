@@ -4,11 +4,11 @@ import { ReviewError } from "../protocol/errors.ts";
 import type { Suggestion } from "../protocol/model.ts";
 import type { ContentQuery, HunksQuery, ListQuery, PatchQuery } from "../protocol/requests.ts";
 import { EMPTY_TREE } from "../vcs/git.ts";
-import { writeTree } from "./composition.ts";
+import type { Project } from "../vcs/project.ts";
 import type { ContentChunk, HunkPage, ReviewDesk } from "./contract.ts";
-import { type HunkRow, inlineHunks, standingHunks, toHunk } from "./hunk-rows.ts";
-import type { Ledger } from "./ledger.ts";
-import type { Project } from "./project.ts";
+import { writeTree } from "./finish/suggestion-trees.ts";
+import { type HunkRow, inlineHunks, standingHunks, toHunk } from "./ledger/hunk-rows.ts";
+import type { Ledger } from "./ledger/ledger.ts";
 import {
   entriesOf,
   getRevision,
@@ -16,7 +16,7 @@ import {
   type ShownOfRevision,
   type SuggestionRow,
   toSummary,
-} from "./rows.ts";
+} from "./ledger/suggestion-rows.ts";
 
 const PAGE_BYTES = 900_000;
 

@@ -7,7 +7,7 @@ import type { ListTexts } from "./list-texts.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Buckets } from "./rate.ts";
-import type { Tokens } from "./tokens.ts";
+import type { Tokens } from "./tokens/tokens.ts";
 
 export interface Context {
   config: Config;

@@ -2,8 +2,8 @@
 import { randomBytes } from "node:crypto";
 import { lookup } from "node:dns/promises";
 import { ReviewError } from "../protocol/errors.ts";
-import { boundAddresses } from "./guard.ts";
-import type { Tokens } from "./tokens.ts";
+import { boundAddresses } from "./http/guard.ts";
+import type { Tokens } from "./tokens/tokens.ts";
 
 /** The port this server was to listen on belongs to another process. */
 export class PortTakenError extends ReviewError {

@@ -2,7 +2,7 @@
 import type { z } from "zod";
 import type { HealthAnswer, SettingsAnswer } from "../protocol/answers.ts";
 import type { Context } from "./context.ts";
-import type { Identity, Role } from "./tokens.ts";
+import type { Identity, Role } from "./tokens/tokens.ts";
 
 /**
  * Open to everybody: that the service is there, its version and how many look at it. Paths, sizes and the last error

@@ -6,13 +6,13 @@ import { z } from "zod";
 import { EventPageAnswer, HealthAnswer, HealthQuery, SettingsAnswer } from "../protocol/answers.ts";
 import type { ErrorCode } from "../protocol/errors.ts";
 import { EventsQuery, PatchQuery } from "../protocol/requests.ts";
-import { bytes, json, jsonText } from "./answers.ts";
-import { asyncApiDocument } from "./asyncapi.ts";
 import type { Context } from "./context.ts";
+import { asyncApiDocument } from "./documents/asyncapi.ts";
+import { openApiDocument } from "./documents/openapi.ts";
+import { bytes, json, jsonText } from "./http/answers.ts";
 import { checkFile, checkId, checkSince, LOOKUPS } from "./lookups.ts";
-import { openApiDocument } from "./openapi.ts";
 import { healthReport, metricsText, settingsReport } from "./reports.ts";
-import type { Identity } from "./tokens.ts";
+import type { Identity } from "./tokens/tokens.ts";
 import { type Access, USE_CASES, type UseCaseName } from "./use-cases.ts";
 
 export interface Call<Query = unknown, Body = unknown> {

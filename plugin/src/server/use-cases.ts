@@ -31,7 +31,7 @@ import {
   VerifyRequest,
 } from "../protocol/requests.ts";
 import type { ReviewDesk } from "../review/contract.ts";
-import type { Role } from "./tokens.ts";
+import type { Role } from "./tokens/tokens.ts";
 
 /** `read` and `report` are for every token; `decide` for the developer's, and the agent's where settings allow. */
 export type Access = "read" | "report" | "decide";

@@ -1,7 +1,7 @@
 /** Deciding: what each use case does to hunks, and what it refuses, over a real ledger and hub. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { takeFeedback } from "../../src/review/courier.ts";
-import { decisionOf, type HunkRow, toHunk } from "../../src/review/hunk-rows.ts";
+import { decisionOf, type HunkRow, toHunk } from "../../src/review/ledger/hunk-rows.ts";
+import { takeFeedback } from "../../src/review/tell/courier.ts";
 import { LowDesk, type Published } from "../support/low-desk.ts";
 import { executable, file, symlink, type Tree, tree } from "../support/trees.ts";
 

@@ -4,10 +4,10 @@ import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { loadConfig } from "../../src/config.ts";
-import { FeedbackLog } from "../../src/review/feedback-log.ts";
-import { type HunkRow, standingHunks } from "../../src/review/hunk-rows.ts";
-import { Ledger } from "../../src/review/ledger.ts";
-import { MIGRATIONS } from "../../src/review/schema.ts";
+import { FeedbackLog } from "../../src/review/ledger/feedback-log.ts";
+import { type HunkRow, standingHunks } from "../../src/review/ledger/hunk-rows.ts";
+import { Ledger } from "../../src/review/ledger/ledger.ts";
+import { MIGRATIONS } from "../../src/review/ledger/schema.ts";
 import { temporaryDirectory } from "../support/place.ts";
 
 setDefaultTimeout(60_000);
@@ -228,7 +228,7 @@ describe("the journal", () => {
   test("is written by several processes at once without losing or doubling an event", async () => {
     const path = place();
     const source = `
-      import { type HunkRow, standingHunks } from "../../src/review/hunk-rows.ts";
+      import { type HunkRow, standingHunks } from "../../src/review/ledger/hunk-rows.ts";
 import { Ledger } from ${JSON.stringify(join(import.meta.dir, "../../src/review/ledger.ts"))};
       const ledger = Ledger.open(${JSON.stringify(path)});
       for (let i = 0; i < 100; i++) ledger.emit("/p", { type: "suggestion.status", status: "working", message: process.argv[1] + " " + i });

@@ -1,6 +1,6 @@
 /** A change published again: what keeps its decision, what is to be looked at anew, and what is remembered. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { decisionOf, type HunkRow, toHunk } from "../../src/review/hunk-rows.ts";
+import { decisionOf, type HunkRow, toHunk } from "../../src/review/ledger/hunk-rows.ts";
 import { LowDesk } from "../support/low-desk.ts";
 import { tree } from "../support/trees.ts";
 

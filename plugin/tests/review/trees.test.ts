@@ -7,7 +7,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { linesOfDiff } from "../../src/diff/hunks.ts";
-import type { HunkRow } from "../../src/review/hunk-rows.ts";
+import type { HunkRow } from "../../src/review/ledger/hunk-rows.ts";
 import { type PairOfTrees, pairOfTrees } from "../support/generate.ts";
 import { type Listing, LowDesk, listingOf, type Published, treeIdOf } from "../support/low-desk.ts";
 import { expectedTree, type Place } from "../support/oracle.ts";

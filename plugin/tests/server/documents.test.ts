@@ -16,8 +16,8 @@ import {
 } from "../../src/protocol/answers.ts";
 import { EventBody } from "../../src/protocol/events.ts";
 import { Suggestion } from "../../src/protocol/model.ts";
-import { CLOSE, CLOSE_CODES } from "../../src/server/close-codes.ts";
 import { ROUTES } from "../../src/server/routes.ts";
+import { CLOSE, CLOSE_CODES } from "../../src/server/socket/close-codes.ts";
 import { AgentRepository, Place } from "./place.ts";
 
 setDefaultTimeout(30_000);

@@ -81,7 +81,7 @@ describe("subscribe", () => {
     const at = await Place.open();
     const client = await connect(at);
     const script = `
-      import { Ledger } from "${new URL("../../src/review/ledger.ts", import.meta.url).pathname}";
+      import { Ledger } from "${new URL("../../src/review/ledger/ledger.ts", import.meta.url).pathname}";
       Ledger.open(process.argv[1]).emit("/other", { type: "suggestion.status", status: "working", message: "elsewhere" });`;
     await Bun.spawn([process.execPath, "-e", script, at.desk.ledger.path]).exited;
     at.emit("here");

@@ -3,7 +3,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { loadConfig } from "../../src/config.ts";
-import { startHost, TAKE_OVER_MS } from "../../src/host.ts";
+import { startHost, TAKE_OVER_MS } from "../../src/process.ts";
 import { temporaryDirectory, until } from "./place.ts";
 
 setDefaultTimeout(60_000);

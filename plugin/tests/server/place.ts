@@ -10,7 +10,7 @@ import { Desk } from "../../src/review/desk.ts";
 import type { Limits } from "../../src/server/limits.ts";
 import { createLog } from "../../src/server/log.ts";
 import { type RunningServer, startServer } from "../../src/server/server.ts";
-import { ensureTokens, openTokens } from "../../src/server/tokens.ts";
+import { ensureTokens, openTokens } from "../../src/server/tokens/tokens.ts";
 import { write } from "./git.ts";
 
 export interface Ask {

@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { addTokenHash, ensureTokens, openTokens, rotate, sha256hex } from "../../src/server/tokens.ts";
+import { addTokenHash, ensureTokens, openTokens, rotate, sha256hex } from "../../src/server/tokens/tokens.ts";
 import { connect } from "./client.ts";
 import { Place, temporaryDirectory } from "./place.ts";
 

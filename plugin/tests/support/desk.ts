@@ -4,7 +4,7 @@ import { loadConfig } from "../../src/config.ts";
 import type { Hunk } from "../../src/protocol/model.ts";
 import type { CompleteResult, PublishResult } from "../../src/review/contract.ts";
 import { Desk } from "../../src/review/desk.ts";
-import type { Project } from "../../src/review/project.ts";
+import type { Project } from "../../src/vcs/project.ts";
 import { type Repo, repoWith } from "./repo.ts";
 
 export class Review {

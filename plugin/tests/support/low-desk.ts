@@ -5,15 +5,15 @@
 import { join } from "node:path";
 import { compose } from "../../src/diff/compose.ts";
 import type { BatchRequest, FeedbackRequest, UndoRequest } from "../../src/protocol/requests.ts";
-import { type Part, piecesOf, writeTree } from "../../src/review/composition.ts";
 import type { DecisionResult, PublishResult } from "../../src/review/contract.ts";
-import * as decisions from "../../src/review/decide.ts";
-import { type HunkRow, standingHunks } from "../../src/review/hunk-rows.ts";
-import { Ledger } from "../../src/review/ledger.ts";
-import type { Project } from "../../src/review/project.ts";
-import { recordRevision } from "../../src/review/revision.ts";
-import { entriesOf, getRevision, getSuggestion } from "../../src/review/rows.ts";
+import * as decisions from "../../src/review/decide/decide.ts";
+import { type Part, piecesOf, writeTree } from "../../src/review/finish/suggestion-trees.ts";
+import { type HunkRow, standingHunks } from "../../src/review/ledger/hunk-rows.ts";
+import { Ledger } from "../../src/review/ledger/ledger.ts";
+import { entriesOf, getRevision, getSuggestion } from "../../src/review/ledger/suggestion-rows.ts";
+import { recordRevision } from "../../src/review/publish/revision.ts";
 import { findChanges } from "../../src/vcs/find-changes.ts";
+import type { Project } from "../../src/vcs/project.ts";
 import { temporaryDirectory } from "./place.ts";
 import { type Tree, type TreeStore, treeStore } from "./trees.ts";
 

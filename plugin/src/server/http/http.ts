@@ -1,0 +1,204 @@
+/**
+ * The HTTP door. The order of its checks is the order of trust: where the request comes from, who asks, how often,
+ * what is asked for, whether this role may, and only then the body.
+ */
+import type { Server } from "bun";
+import { ReviewError, toReviewError } from "../../protocol/errors.ts";
+import type { Context } from "../context.ts";
+import type { GitHttp } from "../git/git-http.ts";
+import { ROUTES, type Route } from "../routes.ts";
+import type { SocketClient } from "../socket/socket-client.ts";
+import type { Sockets } from "../socket/sockets.ts";
+import type { Identity } from "../tokens/tokens.ts";
+import { checkAccess } from "../use-cases.ts";
+import { check, queryObject } from "../validate.ts";
+import { json, rateLimited, refusal, SECURITY_HEADERS, unauthorized } from "./answers.ts";
+import { parseJson, readBytes } from "./body.ts";
+import { EventStreams } from "./event-stream.ts";
+import {
+  allowedHosts,
+  checkHost,
+  checkJson,
+  checkNoTokenInUrl,
+  checkOrigin,
+  presentedToken,
+} from "./guard.ts";
+import { Matcher } from "./match.ts";
+
+type BunServer = Server<SocketClient>;
+
+/** Undefined: the connection became a WebSocket. */
+type Answer = Response | undefined;
+
+export class HttpDoor {
+  readonly streams: EventStreams;
+  readonly #context: Context;
+  readonly #git: GitHttp;
+  readonly #sockets: Sockets;
+  readonly #matcher = new Matcher(ROUTES);
+  readonly #hosts: Set<string>;
+
+  constructor(context: Context, git: GitHttp, sockets: Sockets) {
+    this.#context = context;
+    this.#sockets = sockets;
+    this.#git = git;
+    this.#hosts = allowedHosts(context.config.host, context.port);
+    this.streams = new EventStreams(context);
+  }
+
+  /** Refusals and upgrades are answered at once, without a promise: they are what a flood is made of. */
+  handle(request: Request, server: BunServer): Answer | Promise<Answer> {
+    const seen = { route: "(refused)" };
+    const counted = (answer: Answer): Answer => {
+      this.#context.metrics.request(request.method, seen.route, answer?.status ?? 101);
+      return answer;
+    };
+    try {
+      const answer = this.#answer(request, server, seen);
+      if (!(answer instanceof Promise)) return counted(answer);
+      return answer.catch((thrown) => this.#failed(thrown, seen.route)).then(counted);
+    } catch (thrown) {
+      return counted(this.#failed(thrown, seen.route));
+    }
+  }
+
+  #failed(thrown: unknown, route: string): Response {
+    const error = toReviewError(thrown);
+    if (error.status >= 500) {
+      this.#context.log.error("request failed", { route, code: error.code, error: error.cause ?? error });
+    }
+    return refusal(error);
+  }
+
+  #answer(request: Request, server: BunServer, seen: { route: string }): Answer | Promise<Answer> {
+    const { headers } = request;
+    checkHost(headers, this.#hosts);
+    checkOrigin(headers, this.#context.config.allowedOrigins);
+    const url = new URL(request.url);
+    const isGit = url.pathname.startsWith("/git/");
+    const isHealth = url.pathname === "/health";
+    const identity = this.#context.tokens.identify(presentedToken(headers, isGit));
+    if (identity === null && !isHealth) return this.#stranger(request, server, isGit);
+    if (identity !== null) {
+      const wait = this.#context.requests.take(identity.sha256, performance.now());
+      if (wait > 0) return rateLimited(wait);
+      checkNoTokenInUrl(url);
+    }
+    if (isGit && identity !== null) {
+      seen.route = "/git";
+      // The runtime's idle time is a fixed term from the head on; git-http.ts watches for bytes that move instead.
+      server.timeout(request, 0);
+      return this.#git.handle(request, url, identity);
+    }
+    if (url.pathname === "/ws" && identity !== null) {
+      seen.route = "/ws";
+      return this.#upgrade(request, server, identity);
+    }
+    return this.#route(request, url, server, identity, seen);
+  }
+
+  /** Missing and wrong tokens alike. The bucket is the connection's own, so no flood reaches anybody else's. */
+  #stranger(request: Request, server: BunServer, isGit: boolean): Response {
+    const from = server.requestIP(request);
+    const wait = this.#context.failures.take(`${from?.address}:${from?.port}`, performance.now());
+    if (wait > 0) return rateLimited(wait);
+    return unauthorized(isGit ? "Basic" : "Bearer");
+  }
+
+  async #route(
+    request: Request,
+    url: URL,
+    server: BunServer,
+    identity: Identity | null,
+    seen: { route: string },
+  ): Promise<Response> {
+    const match = this.#matcher.match(request.method, url.pathname);
+    if (!match.found) return this.#noRoute(request.method, match.allow);
+    const { route, parameters } = match;
+    seen.route = route.path;
+    if (route.access !== "open" && identity !== null) {
+      checkAccess(route.access, identity.role, this.#context.config.agentMayApprove);
+    }
+    const query = check(route.query, queryObject(url), "Query");
+    const body = route.body === null ? undefined : await this.#body(request, route);
+    const stream = (since: number, project: string | undefined): Response => {
+      if (identity === null) throw new ReviewError("unauthorized", "Expected a valid token");
+      this.#checkRoom(identity);
+      this.#checkStreams(identity);
+      server.timeout(request, 0);
+      return this.streams.open(request, identity, since, project);
+    };
+    const running = route.run({
+      context: this.#context,
+      identity,
+      parameters,
+      query,
+      body,
+      request,
+      stream,
+    });
+    // A verify or a push may take minutes, in which nothing moves on this connection.
+    if (running instanceof Promise) server.timeout(request, 0);
+    const result = await running;
+    // First the broadcast, then the answer.
+    this.#context.feed.flush();
+    return result instanceof Response ? result : json(result, route.status);
+  }
+
+  async #body(request: Request, route: Route): Promise<unknown> {
+    checkJson(request.headers);
+    const value = parseJson(await readBytes(request, this.#context.limits), "Request body");
+    return check(route.body as NonNullable<Route["body"]>, value, "Request body");
+  }
+
+  #noRoute(method: string, allow: string[]): Response {
+    if (allow.length === 0)
+      return refusal(new ReviewError("not_found", "No such address here; see /openapi.json"));
+    const error = new ReviewError("method_not_allowed", `${method}: expected ${allow.join(" or ")}`);
+    return refusal(error, { Allow: allow.join(", ") });
+  }
+
+  #checkRoom(identity: Identity): void {
+    const { connections, limits } = this.#context;
+    const full =
+      connections.all >= limits.maxSockets ||
+      (identity.role === "agent" && connections.agents >= limits.maxAgentSockets);
+    if (!full) return;
+    throw new ReviewError("unavailable", `Too many open sockets and streams (${connections.all})`, {
+      details: { limit: limits.maxSockets, agent_limit: limits.maxAgentSockets },
+    });
+  }
+
+  #checkStreams(identity: Identity): void {
+    const { connections, limits } = this.#context;
+    const full =
+      connections.streams >= limits.maxStreams ||
+      (identity.role === "agent" && connections.agentStreams >= limits.maxAgentStreams);
+    if (!full) return;
+    throw new ReviewError("unavailable", `Too many event streams (${connections.streams})`, {
+      details: { limit: limits.maxStreams, agent_limit: limits.maxAgentStreams },
+    });
+  }
+
+  #upgrade(request: Request, server: BunServer, identity: Identity): Answer {
+    if (request.method !== "GET") return this.#noRoute(request.method, ["GET"]);
+    const { headers } = request;
+    if (
+      headers.get("upgrade")?.toLowerCase() !== "websocket" ||
+      headers.get("sec-websocket-version") !== "13"
+    ) {
+      const error = new ReviewError("upgrade_required", "Expected a WebSocket handshake, version 13");
+      return refusal(error, { Upgrade: "websocket", "Sec-WebSocket-Version": "13" });
+    }
+    this.#checkRoom(identity);
+    const { connections } = this.#context;
+    const upgraded = server.upgrade(request, {
+      data: this.#sockets.client(identity),
+      headers: SECURITY_HEADERS,
+    });
+    if (!upgraded) throw new ReviewError("invalid_request", "The WebSocket handshake is not complete");
+    connections.sockets += 1;
+    if (identity.role === "agent") connections.agents += 1;
+    return undefined;
+  }
+}
