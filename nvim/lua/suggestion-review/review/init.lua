@@ -14,7 +14,7 @@ for owner, names in pairs({
   batch = { "accept_all", "accept_file", "reject_all", "reject_file" },
   modify = { "modify" },
   history = { "undo", "redo" },
-  complete = { "complete", "discard", "revise" },
+  finalize = { "complete", "discard", "revise" },
   view = {
     "compare",
     "open_file",
