@@ -943,9 +943,8 @@ describe("the picker", function()
       },
     })
   do
-    if not folder or not vim.uv.fs_stat(folder .. "/" .. name) then
-      pending("the picker uses " .. name, "SUGGESTION_REVIEW_PICKERS names no folder with it")
-    else
+    -- The pickers are in no package registry: whoever has clones of them names their folder.
+    if folder and vim.uv.fs_stat(folder .. "/" .. name) then
       it("uses " .. name, function()
         local settings = one.setup
         for _, path in ipairs(one.paths) do

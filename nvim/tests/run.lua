@@ -3,10 +3,14 @@
 --- Each `*_spec.lua` runs in a Neovim of its own with a fresh HOME; inside, `describe`, `it`, `before_each`,
 --- `after_each`, `pending` and the functions of `tests/support.lua` (as `t`) are global.
 --- Options: `--only=<pattern>` runs the tests whose full name matches the Lua pattern.
---- Last line: `N passed, N failed`; exit code 1 when anything failed.
+--- A test may take a minute; then its file's Neovim is ended and the test named.
+--- Last line: `N passed, N failed, N skipped`; exit code 1 when anything failed.
 
 local here = vim.fs.dirname(vim.fs.abspath(debug.getinfo(1, "S").source:sub(2)))
 local nvim_root = vim.fs.dirname(here)
+
+--- Longest a test may take, in milliseconds; SUGGESTION_LONG=1 runs the long forms, which take what they need.
+local TEST_MS = vim.env.SUGGESTION_LONG and 24 * 60 * 60 * 1000 or 60 * 1000
 
 ---@param path string
 local function set_up(path)
@@ -50,6 +54,8 @@ local function run_file(path, only)
     if only and not full:find(only) then
       return
     end
+    io.write(("@start %s\n"):format(full))
+    io.flush()
     local started = vim.uv.hrtime()
     local ok, message = xpcall(function()
       for _, hook in ipairs(hooks) do
@@ -142,8 +148,13 @@ local function main()
     if only then
       command[#command + 1] = "--only=" .. only
     end
-    local counted = false
+    local counted, running = false, nil
     local tail = ""
+    local handle
+    local clock = assert(vim.uv.new_timer())
+    local function too_long()
+      handle:kill("sigkill")
+    end
     local function show(_, data)
       if not data then
         return
@@ -156,44 +167,52 @@ local function main()
         end
         tail = rest
         local p, f, s = line:match("^@result (%d+) (%d+) (%d+)$")
+        local begun = line:match("^@start (.*)$")
         if p then
           passed, failed, skipped, counted = passed + p, failed + f, skipped + s, true
+        elseif begun then
+          running = begun
+          clock:start(TEST_MS, 0, too_long)
         else
           io.write(line .. "\n")
           io.flush()
         end
       end
     end
-    local result = vim
-      .system(command, {
-        stdout = show,
-        stderr = show,
-        timeout = 15 * 60 * 1000,
-        env = {
-          HOME = home,
-          XDG_CONFIG_HOME = home .. "/.config",
-          XDG_DATA_HOME = home .. "/.local/share",
-          XDG_STATE_HOME = home .. "/.local/state",
-          XDG_CACHE_HOME = home .. "/.cache",
-          NVIM_LOG_FILE = home .. "/nvim.log",
-          GIT_CONFIG_GLOBAL = "/dev/null",
-          GIT_CONFIG_NOSYSTEM = "1",
-        },
-      })
-      :wait()
+    handle = vim.system(command, {
+      stdout = show,
+      stderr = show,
+      env = {
+        HOME = home,
+        XDG_CONFIG_HOME = home .. "/.config",
+        XDG_DATA_HOME = home .. "/.local/share",
+        XDG_STATE_HOME = home .. "/.local/state",
+        XDG_CACHE_HOME = home .. "/.cache",
+        NVIM_LOG_FILE = home .. "/nvim.log",
+        GIT_CONFIG_GLOBAL = "/dev/null",
+        GIT_CONFIG_NOSYSTEM = "1",
+      },
+    })
+    clock:start(TEST_MS, 0, too_long)
+    local result = handle:wait()
+    clock:close()
     if tail ~= "" then
       io.write(tail .. "\n")
     end
     if not counted then
       failed = failed + 1
-      io.write(("  FAIL %s ended early (code %d, signal %d)\n"):format(spec, result.code, result.signal))
+      io.write(
+        ("  FAIL %s ended early (code %d, signal %d) in: %s\n"):format(
+          spec,
+          result.code,
+          result.signal,
+          running or "its beginning"
+        )
+      )
     end
     vim.fn.delete(home, "rf")
   end
-  if skipped > 0 then
-    io.write(("%d skipped\n"):format(skipped))
-  end
-  io.write(("%d passed, %d failed\n"):format(passed, failed))
+  io.write(("%d passed, %d failed, %d skipped\n"):format(passed, failed, skipped))
   io.flush()
   os.exit(failed == 0 and 0 or 1)
 end

@@ -119,10 +119,30 @@ function Screen:restart()
   self:attach()
 end
 
---- Runs Lua in it and returns its value.
+--- Milliseconds a key that is still being worked on may keep Neovim from answering; a prompt stays longer.
+local PROMPT_MS = 2000
+
+--- A Neovim that shows a prompt answers no request until somebody types: its mode, which it always tells, says so.
+function Screen:_refuse_prompt()
+  local asked = vim.uv.now()
+  while true do
+    local mode = vim.rpcrequest(self.channel, "nvim_get_mode")
+    if not mode.blocking then
+      return
+    end
+    if vim.uv.now() - asked > PROMPT_MS then
+      error(("Neovim waits at a prompt (mode %q); the screen:\n%s"):format(mode.mode, self:capture()), 0)
+    end
+    vim.wait(20)
+    vim.uv.update_time()
+  end
+end
+
+--- Runs Lua in it and returns its value. Fails at once, with the screen, where Neovim stands at a prompt.
 ---@param code string
 ---@param ... any
 function Screen:lua(code, ...)
+  self:_refuse_prompt()
   return vim.rpcrequest(self.channel, "nvim_exec_lua", code, { ... })
 end
 
@@ -174,13 +194,20 @@ end
 ---@param timeout? integer
 ---@param ... any
 function Screen:wait_lua(code, timeout, ...)
-  local value
+  local value, prompt
   local arguments = { ... }
   local ok = pcall(t.wait, function()
-    value = self:lua(code, unpack(arguments))
+    local answered, answer = pcall(self.lua, self, code, unpack(arguments))
+    if not answered then
+      prompt = tostring(answer)
+      return true
+    end
+    value = answer
     return value and value ~= vim.NIL
   end, timeout or 5000)
-  if not ok then
+  if prompt then
+    error(prompt, 2)
+  elseif not ok then
     error(("waited in vain for %s; the screen:\n%s"):format(code, self:capture()), 2)
   end
   return value

@@ -228,8 +228,7 @@ describe("the journal", () => {
   test("is written by several processes at once without losing or doubling an event", async () => {
     const path = place();
     const source = `
-      import { type HunkRow, standingHunks } from "../../src/review/ledger/hunk-rows.ts";
-import { Ledger } from ${JSON.stringify(join(import.meta.dir, "../../src/review/ledger.ts"))};
+      import { Ledger } from ${JSON.stringify(join(import.meta.dir, "../../src/review/ledger/ledger.ts"))};
       const ledger = Ledger.open(${JSON.stringify(path)});
       for (let i = 0; i < 100; i++) ledger.emit("/p", { type: "suggestion.status", status: "working", message: process.argv[1] + " " + i });
       ledger.close();`;

@@ -16,7 +16,7 @@ import { Place, temporaryDirectory } from "./place.ts";
 
 setDefaultTimeout(30_000);
 
-const ROTATE = join(import.meta.dir, "../../src/server/rotate-token.ts");
+const ROTATE = join(import.meta.dir, "../../src/server/tokens/rotate-token.ts");
 const read = (path: string) => readFileSync(path, "utf8").trim();
 const mode = (path: string) => (statSync(path).mode & 0o777).toString(8);
 
