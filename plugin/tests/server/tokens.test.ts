@@ -42,7 +42,7 @@ describe("token files", () => {
   });
 
   test("five processes starting at once agree on one pair", async () => {
-    const script = `import { ensureTokens } from "${join(import.meta.dir, "../../src/server/tokens.ts")}"; ensureTokens(process.argv[1]);`;
+    const script = `import { ensureTokens } from "${join(import.meta.dir, "../../src/server/tokens/tokens.ts")}"; ensureTokens(process.argv[1]);`;
     const starts = Array.from({ length: 5 }, () => Bun.spawn([process.execPath, "-e", script, dir]).exited);
     expect(await Promise.all(starts)).toEqual([0, 0, 0, 0, 0]);
     const tokens = openTokens(dir);
