@@ -50,6 +50,8 @@ export class TurnRelay {
   #turn(session: string, state: TurnState, message: string): void {
     if (this.#states.get(session) === state) return;
     this.#states.set(session, state);
-    this.ledger.emit(this.project, { type: "agent.turn", session_id: session, state, message });
+    void this.ledger.whenFree(() =>
+      this.ledger.emit(this.project, { type: "agent.turn", session_id: session, state, message }),
+    );
   }
 }

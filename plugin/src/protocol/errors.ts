@@ -36,6 +36,12 @@ export const ERROR_STATUS = {
   jj_error: 500,
   git_error: 500,
   internal: 500,
+  /** Another process is writing to the ledger; nothing was changed. `details.retry_after` in seconds. */
+  ledger_busy: 503,
+  /** State that is needed cannot be used: `details.path`; `GET /health` says what and what to do. */
+  state_damaged: 503,
+  /** The disk is full, or its quota used up: `details.path`. Nothing was changed. */
+  storage_full: 507,
   /** The server is stopping, or its port belongs to another process. */
   unavailable: 503,
 } as const;
@@ -85,6 +91,18 @@ export class ReviewError extends Error {
 /** Any thrown value as a ReviewError; what was not foreseen becomes `internal` with its cause kept for the log. */
 export function toReviewError(thrown: unknown): ReviewError {
   if (thrown instanceof ReviewError) return thrown;
+  const { code, path } = (thrown ?? {}) as { code?: unknown; path?: unknown };
+  if (code === "ENOSPC" || code === "EDQUOT")
+    return storageFull(typeof path === "string" ? path : null, thrown);
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   return new ReviewError("internal", `Unexpected failure: ${message}`, { cause: thrown });
+}
+
+/** @param path file or directory that could not be written, where it is known */
+export function storageFull(path: string | null, cause: unknown): ReviewError {
+  return new ReviewError(
+    "storage_full",
+    `No space left${path === null ? "" : ` for ${path}`}; nothing was changed. Free some space there and try again.`,
+    { cause, ...(path === null ? {} : { details: { path } }) },
+  );
 }

@@ -170,6 +170,7 @@ export const AskRequest = z.strictObject({
     )
     .max(64)
     .optional(),
+  request_id: RequestId.optional(),
 });
 export type AskRequest = z.infer<typeof AskRequest>;
 

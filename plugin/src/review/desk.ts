@@ -40,12 +40,13 @@ import type {
   SettleResult,
 } from "./contract.ts";
 import * as decisions from "./decide/decide.ts";
+import { AutoSync } from "./finish/auto-sync.ts";
 import { type CompleteContext, complete, resumeFinalizing } from "./finish/finalize.ts";
 import { verify } from "./finish/preflight.ts";
 import { FeedbackLog } from "./ledger/feedback-log.ts";
 import type { HunkRow } from "./ledger/hunk-rows.ts";
 import { Ledger } from "./ledger/ledger.ts";
-import { once } from "./ledger/request-ids.ts";
+import { answered, once, recordAnswer } from "./ledger/request-ids.ts";
 import {
   entriesOf,
   getOpen,
@@ -78,6 +79,9 @@ export class Desk implements ReviewDesk {
   readonly #now: () => Date;
   readonly #hosts: Hosts;
   readonly #log: FeedbackLog;
+  readonly #autoSync: AutoSync;
+  /** Prompts under way, by request id. */
+  readonly #asking = new Map<string, Promise<{ session_id: string }>>();
   readonly #poll: ReturnType<typeof setInterval>;
   #logBehind = false;
   #closed = false;
@@ -91,6 +95,14 @@ export class Desk implements ReviewDesk {
     this.ledger = Ledger.open(join(config.stateDir, "ledger.sqlite"));
     this.#hosts = new Hosts(this.ledger, now, (what, error) => this.#failed(what, error));
     this.#log = new FeedbackLog(this.ledger, config.feedbackLog);
+    this.#autoSync = new AutoSync({
+      ledger: this.ledger,
+      now,
+      check: config.verify.command === null ? null : (id) => this.verify({ suggestion_id: id }),
+      finalize: config.autoSync
+        ? (id, by) => this.complete({ suggestion_id: id, action: "finalize" }, by)
+        : null,
+    });
     this.ledger.onTellFailure = (error) => this.#failed("An event could not be told", error);
     this.ledger.subscribe((event) => this.#afterEvent(event));
     this.#aside(() => this.#log.catchUp());
@@ -210,18 +222,8 @@ export class Desk implements ReviewDesk {
     const suggestion = getSuggestion(this.ledger, result.suggestion_id);
     this.#hosts.kick(suggestion.project);
     if (result.remaining_hunks === 0 && suggestion.accepted + suggestion.modified > 0)
-      this.#reviewed(suggestion.id, actor);
+      this.#autoSync.reviewed(suggestion.id, actor);
     return result;
-  }
-
-  /** Every hunk is decided: the set-up may want its check run, and the result pushed when that is good. */
-  #reviewed(id: string, actor: Actor): void {
-    const { autoSync, verify: preflight } = this.#config;
-    if (!autoSync && preflight.command === null) return;
-    void (async () => {
-      const checked = preflight.command === null ? { ok: true } : await this.verify({ suggestion_id: id });
-      if (autoSync && checked.ok) await this.complete({ suggestion_id: id, action: "finalize" }, actor);
-    })().catch((error) => this.#failed("What follows a complete review", error));
   }
 
   #checkMayDecide(actor: Actor): void {
@@ -309,7 +311,25 @@ export class Desk implements ReviewDesk {
   }
 
   async ask(request: AskRequest): Promise<{ session_id: string }> {
-    return this.#hosts.linkOf(request.project).ask(request);
+    const id = request.request_id;
+    if (id === undefined) return this.#hosts.linkOf(request.project).ask(request);
+    const before = answered<{ session_id: string }>(this.ledger, "ask", request);
+    if (before !== null) return before;
+    // The same request twice at once waits for the first.
+    const asking = this.#asking.get(id) ?? this.#askOnce(request);
+    this.#asking.set(id, asking);
+    try {
+      return await asking;
+    } finally {
+      this.#asking.delete(id);
+    }
+  }
+
+  async #askOnce(request: AskRequest): Promise<{ session_id: string }> {
+    const { request_id: _, ...prompt } = request;
+    const answer = await this.#hosts.linkOf(request.project).ask(prompt);
+    await this.ledger.transactionWhenFree(() => recordAnswer(this.ledger, "ask", request, answer));
+    return answer;
   }
 
   async abort(request: AbortRequest): Promise<{ aborted: boolean }> {

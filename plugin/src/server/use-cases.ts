@@ -63,12 +63,41 @@ function useCase<Schema extends z.ZodType, Answer extends z.ZodType>(definition:
 }): UseCase {
   return {
     ...definition,
-    errors: definition.errors ?? [],
+    errors: [...(definition.errors ?? []), ...WRITING],
     // The door has parsed the request with this very schema.
-    run: (desk, request, actor) => definition.run(desk, request as z.output<Schema>, actor),
+    run: (desk, request, actor) => patiently(() => definition.run(desk, request as z.output<Schema>, actor)),
   };
 }
 
+/** How long, in milliseconds, a request waits for another process's write, and how often it looks again. */
+const LEDGER_WAIT_MS = 500;
+const LEDGER_RETRY_MS = 25;
+
+/** Tries again, asynchronously, what another process's lock on the ledger kept from changing anything. */
+function patiently<Answer>(work: () => Answer | Promise<Answer>): Answer | Promise<Answer> {
+  const again = async (thrown: unknown, deadline: number): Promise<Answer> => {
+    if (!isLedgerBusy(thrown) || performance.now() > deadline) throw thrown;
+    await Bun.sleep(LEDGER_RETRY_MS);
+    try {
+      return await work();
+    } catch (next) {
+      return again(next, deadline);
+    }
+  };
+  const deadline = performance.now() + LEDGER_WAIT_MS;
+  try {
+    const answer = work();
+    return answer instanceof Promise ? answer.catch((thrown) => again(thrown, deadline)) : answer;
+  } catch (thrown) {
+    return again(thrown, deadline);
+  }
+}
+
+const isLedgerBusy = (thrown: unknown): boolean =>
+  thrown instanceof ReviewError && thrown.code === "ledger_busy";
+
+/** What any use case that writes may answer. */
+export const WRITING: ErrorCode[] = ["ledger_busy", "state_damaged", "storage_full"];
 const DECIDING: ErrorCode[] = ["not_found", "stale_hunk", "suggestion_closed", "request_reused"];
 
 export const USE_CASES = {

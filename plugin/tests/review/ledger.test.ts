@@ -230,7 +230,7 @@ describe("the journal", () => {
     const source = `
       import { Ledger } from ${JSON.stringify(join(import.meta.dir, "../../src/review/ledger/ledger.ts"))};
       const ledger = Ledger.open(${JSON.stringify(path)});
-      for (let i = 0; i < 100; i++) ledger.emit("/p", { type: "suggestion.status", status: "working", message: process.argv[1] + " " + i });
+      for (let i = 0; i < 100; i++) await ledger.whenFree(() => ledger.emit("/p", { type: "suggestion.status", status: "working", message: process.argv[1] + " " + i }));
       ledger.close();`;
     const script = join(temporaryDirectory("writer"), "writer.ts");
     writeFileSync(script, source.replace("process.argv[1]", "process.argv[2]"));

@@ -38,6 +38,8 @@ interface Finalizing {
   by: Actor;
   /** Shared branch that must still be `base` for this push; left out where that was looked at before. */
   standing?: string;
+  /** Who asks again after a crash gets the answer that this would have had. */
+  request?: CompleteRequest;
 }
 
 export interface CompleteContext {
@@ -132,7 +134,7 @@ async function finalize(
     context.sync.branch === null
       ? bookmarkRef(context.sync.prefix, suggestion, message)
       : `refs/heads/${context.sync.branch}`;
-  const direct = { ...accepted, base: revision.base_commit, ref, expected: ZERO, by };
+  const direct = { ...accepted, base: revision.base_commit, ref, expected: ZERO, by, request };
   if (context.sync.remote !== null && context.sync.branch === null && direct.base !== ZERO) {
     // Mostly nobody has pushed meanwhile: then the push itself is all that has to be asked.
     const first: Finalizing = { ...direct, standing: shared };
@@ -161,7 +163,7 @@ async function finalize(
       `${ref} is not an ancestor of the suggestion's base; rebase the suggestion first`,
     );
   }
-  const finalizing: Finalizing = { ...prepared, ref, expected, by };
+  const finalizing: Finalizing = { ...prepared, ref, expected, by, request };
   begin(context, suggestion, finalizing);
   return (await pushAndRecord(context, suggestion.id, finalizing, request)) as CompleteResult;
 }
@@ -196,7 +198,7 @@ async function pushAndRecord(
 ): Promise<CompleteResult | null> {
   const { ledger, project, sync } = context;
   const clear = () =>
-    ledger.transaction(() =>
+    ledger.whenFree(() =>
       ledger.change("UPDATE suggestion SET finalizing = NULL WHERE id = ?", suggestionId),
     );
   const { base, standing } = finalizing;
@@ -211,20 +213,34 @@ async function pushAndRecord(
   try {
     taken = await pushing;
   } catch (thrown) {
-    clear();
+    await clear();
     const message = thrown instanceof Error ? thrown.message : String(thrown);
-    ledger.emit(
-      project.dir,
-      { type: "suggestion.error", code: "sync_failed", message, suggestion_id: suggestionId },
-      context.now(),
+    await ledger.whenFree(() =>
+      ledger.emit(
+        project.dir,
+        { type: "suggestion.error", code: "sync_failed", message, suggestion_id: suggestionId },
+        context.now(),
+      ),
     );
     throw thrown;
   }
   if (!taken) {
-    clear();
+    await clear();
     return null;
   }
   const files = await listing;
+  // It is pushed: whoever writes to the ledger just now, it is written down.
+  return ledger.whenFree(() => recordFinalized(context, suggestionId, finalizing, request, files));
+}
+
+function recordFinalized(
+  context: CompleteContext,
+  suggestionId: string,
+  finalizing: Finalizing,
+  request: CompleteRequest,
+  files: string[],
+): CompleteResult {
+  const { ledger, project } = context;
   return ledger.transaction(() => {
     const suggestion = getSuggestion(ledger, suggestionId);
     const shortRef = finalizing.ref.replace(/^refs\/heads\//, "");
@@ -260,7 +276,8 @@ async function pushAndRecord(
         `The developer finalized this suggestion: commit ${finalizing.commit.slice(0, 12)} is on ${shortRef}. Your change keeps only what was not decided.`,
       );
     }
-    recordAnswer(ledger, "complete", request, answer);
+    // A process may have died between the two: then it is here already, for the retry.
+    if (answered(ledger, "complete", request) === null) recordAnswer(ledger, "complete", request, answer);
     return answer;
   });
 }
@@ -327,7 +344,7 @@ export async function resumeFinalizing(context: CompleteContext): Promise<string
   const done: string[] = [];
   for (const row of rows) {
     const { standing, ...finalizing } = JSON.parse(row.finalizing as string) as Finalizing;
-    const request = { suggestion_id: row.id, action: "finalize" } as const;
+    const request = finalizing.request ?? ({ suggestion_id: row.id, action: "finalize" } as const);
     try {
       // It may have gone through before the crash, and what it stood on moved since: then it is there, and stays.
       const [tip] =

@@ -6,12 +6,24 @@
 import { Database, type SQLQueryBindings, type Statement } from "bun:sqlite";
 import { copyFileSync, existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { ReviewError } from "../../protocol/errors.ts";
+import { ReviewError, storageFull } from "../../protocol/errors.ts";
 import type { EventBody, ReviewEvent } from "../../protocol/events.ts";
 import type { EventListener } from "../contract.ts";
 import { APPLICATION_ID, MIGRATIONS } from "./schema.ts";
 
-const BUSY_MS = 10_000;
+/** How long the opening of a database waits for another process, in milliseconds. */
+const OPEN_BUSY_MS = 10_000;
+/**
+ * How long a write does, in milliseconds: enough for another process's own writes. Nothing else of this process runs
+ * meanwhile, so longer waits are asynchronous, and none is made while the ledger is known to be held.
+ */
+const WRITE_BUSY_MS = 200;
+/** How long SQLite itself waits, in milliseconds; a read may meet the lock of another process's checkpoint. */
+const SQLITE_BUSY_MS = 20;
+/** How often an asynchronous wait looks again, in milliseconds. */
+const RETRY_MS = 50;
+/** How long work that has had an effect elsewhere waits for the ledger, in milliseconds. */
+const PATIENCE_MS = 120_000;
 /** A write-ahead log smaller than this is left to SQLite. */
 const TIDY_BYTES = 4 * 1024 * 1024;
 
@@ -24,6 +36,7 @@ export class Ledger {
   #dataVersion: number;
   /** Of the running transaction, once it has written an event. */
   #seq: number | null = null;
+  readonly #inode: number;
   readonly #statements = new Map<string, Statement<unknown, SQLQueryBindings[]>>();
   /** Called when an event could not be told to a listener: what it tells of is durable and stays so. */
   onTellFailure: (error: unknown) => void = () => {};
@@ -33,6 +46,7 @@ export class Ledger {
     db: Database,
   ) {
     this.db = db;
+    this.#inode = statSync(path).ino;
     this.#told = this.lastSeq();
     this.#dataVersion = this.#readDataVersion();
   }
@@ -44,7 +58,8 @@ export class Ledger {
     const db = openDatabase(path);
     try {
       if (!isNew) checkOurs(db, path);
-      db.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
+      if (!isNew) checkWhole(db, path);
+      db.run(`PRAGMA busy_timeout = ${OPEN_BUSY_MS}`);
       retryBusy(() => db.run("PRAGMA journal_mode = WAL"));
       db.run("PRAGMA synchronous = FULL");
       // A big publish is not to copy itself into the database within its own commit: see tidy().
@@ -53,6 +68,8 @@ export class Ledger {
       // KiB: a batch over a big suggestion finds its hunks in memory.
       db.run("PRAGMA cache_size = -16000");
       migrate(db, path);
+      // From here on most of the waiting is our own, see #begin.
+      db.run(`PRAGMA busy_timeout = ${SQLITE_BUSY_MS}`);
       return new Ledger(path, db);
     } catch (thrown) {
       db.close();
@@ -74,12 +91,29 @@ export class Ledger {
   }
 
   change(sql: string, ...values: SQLQueryBindings[]): number {
-    return this.#statement(sql).run(...values).changes;
+    if (!this.db.inTransaction) return this.transaction(() => this.change(sql, ...values));
+    return this.#write(() => this.#statement(sql).run(...values).changes);
   }
 
   /** Inserts one row and returns its number. */
   insert(sql: string, ...values: SQLQueryBindings[]): number {
-    return Number(this.#statement(sql).run(...values).lastInsertRowid);
+    if (!this.db.inTransaction) return this.transaction(() => this.insert(sql, ...values));
+    return this.#write(() => Number(this.#statement(sql).run(...values).lastInsertRowid));
+  }
+
+  /** Runs one write; what SQLite says of a lock, a full disk or a damaged file becomes an error a client can act on. */
+  #write<Result>(work: () => Result): Result {
+    try {
+      return work();
+    } catch (thrown) {
+      throw this.#explained(thrown);
+    }
+  }
+
+  #explained(thrown: unknown): unknown {
+    const error = explainSqlite(thrown, this.path);
+    if (error instanceof ReviewError && error.code === "state_damaged") this.damage ??= error.message;
+    return error;
   }
 
   /** Prepared once: the database's own cache holds twenty, fewer than one decision may need beside other work. */
@@ -100,7 +134,8 @@ export class Ledger {
     if (this.db.inTransaction) return work();
     const before = this.#fresh.length;
     let result: Result;
-    this.db.run("BEGIN IMMEDIATE");
+    this.#checkThere();
+    this.#begin();
     this.#seq = null;
     try {
       result = work();
@@ -108,10 +143,90 @@ export class Ledger {
     } catch (thrown) {
       this.#fresh.length = before;
       if (this.db.inTransaction) this.db.run("ROLLBACK");
-      throw thrown;
+      throw this.#explained(thrown);
     }
     this.tell();
     return result;
+  }
+
+  /** Whether the last attempt found another process writing. */
+  #held = false;
+
+  #begin(): void {
+    const deadline = performance.now() + (this.#held ? 0 : WRITE_BUSY_MS);
+    for (;;) {
+      try {
+        this.#write(() => this.db.run("BEGIN IMMEDIATE"));
+        this.#setHeld(false);
+        return;
+      } catch (thrown) {
+        this.#setHeld(isBusy(thrown) && performance.now() >= deadline);
+        if (this.#held || !isBusy(thrown)) throw thrown;
+        // SQLite's own waits grow to a tenth of a second: beside two busy writers a third would hardly ever get in.
+        Bun.sleepSync(1 + 2 * Math.random());
+      }
+    }
+  }
+
+  #setHeld(held: boolean): void {
+    if (held === this.#held) return;
+    this.#held = held;
+    this.db.run(`PRAGMA busy_timeout = ${held ? 0 : SQLITE_BUSY_MS}`);
+  }
+
+  #waiting: Promise<unknown> = Promise.resolve();
+
+  /**
+   * Runs `work`, waiting asynchronously and in turn while another process writes: for what has had an effect elsewhere,
+   * such as a push, and is to be written down however long that takes.
+   * @throws ReviewError `ledger_busy` when the ledger is not free within two minutes
+   */
+  whenFree<Result>(work: () => Result): Promise<Result> {
+    const attempt = async (): Promise<Result> => {
+      const deadline = Date.now() + PATIENCE_MS;
+      for (;;) {
+        try {
+          return work();
+        } catch (thrown) {
+          if (!isBusy(thrown) || Date.now() > deadline) throw thrown;
+          await Bun.sleep(RETRY_MS);
+        }
+      }
+    };
+    const next = this.#waiting.then(attempt);
+    this.#waiting = next.catch(() => undefined);
+    return next;
+  }
+
+  /** `transaction`, as `whenFree` runs it. */
+  transactionWhenFree<Result>(work: () => Result): Promise<Result> {
+    return this.whenFree(() => this.transaction(work));
+  }
+
+  /**
+   * The file at `path` must still be the one that is open: what is written into a removed file is gone with the process.
+   * @throws ReviewError when it is not
+   */
+  #checkThere(): void {
+    const there = statSync(this.path, { throwIfNoEntry: false });
+    if (there?.ino === this.#inode) return;
+    this.damage = `The ledger ${this.path} was ${there === undefined ? "removed" : "replaced"} while this server had it open: put the state directory back, or restart the server to begin a new one`;
+    throw new ReviewError("state_damaged", `${this.damage}. Nothing was changed.`, {
+      details: { path: this.path },
+    });
+  }
+
+  /** What is wrong with the ledger and what to do, once something was found; null while all is well. */
+  damage: string | null = null;
+
+  /** Looks whether the file is still there; see `damage`. */
+  look(): void {
+    if (statSync(this.path, { throwIfNoEntry: false })?.ino === this.#inode) return;
+    try {
+      this.#checkThere();
+    } catch {
+      // It is in `damage` now.
+    }
   }
 
   /** Writes an event; only inside a transaction. */
@@ -229,10 +344,59 @@ function openDatabase(path: string): Database {
   try {
     return new Database(path, { create: true, readwrite: true, strict: true });
   } catch (cause) {
-    throw new ReviewError("internal", `The ledger ${path} cannot be opened: ${(cause as Error).message}`, {
-      cause,
-    });
+    throw new ReviewError(
+      "state_damaged",
+      `The ledger ${path} cannot be opened: ${(cause as Error).message}`,
+      {
+        cause,
+      },
+    );
   }
+}
+
+/** @throws ReviewError when pages of the database contradict each other: nothing is written into such a file */
+function checkWhole(db: Database, path: string): void {
+  let verdict: string;
+  try {
+    verdict = String(Object.values(db.query("PRAGMA quick_check(1)").get() as Record<string, unknown>)[0]);
+  } catch (cause) {
+    verdict = (cause as Error).message;
+  }
+  if (verdict === "ok") return;
+  throw new ReviewError(
+    "state_damaged",
+    `The ledger ${path} is damaged (${verdict}); it was left untouched. Put back a copy of it (or ${path}.v*.backup), or move the state directory away to begin a new one.`,
+    { details: { path } },
+  );
+}
+
+/** The other process's lock, and nothing else. */
+export const isBusy = (thrown: unknown): boolean =>
+  thrown instanceof ReviewError && thrown.code === "ledger_busy";
+
+/** See https://www.sqlite.org/rescode.html; bun:sqlite has the name of the code in `code`. */
+function explainSqlite(thrown: unknown, path: string): unknown {
+  const code = (thrown as { code?: unknown } | null)?.code;
+  if (typeof code !== "string" || !code.startsWith("SQLITE_")) return thrown;
+  if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED")) {
+    return new ReviewError(
+      "ledger_busy",
+      "Another process is writing to the ledger; nothing was changed. Try again.",
+      {
+        cause: thrown,
+        details: { retry_after: 1 },
+      },
+    );
+  }
+  if (code === "SQLITE_FULL") return storageFull(dirname(path), thrown);
+  if (/^SQLITE_(CORRUPT|NOTADB|IOERR|CANTOPEN|READONLY)/.test(code)) {
+    return new ReviewError(
+      "state_damaged",
+      `The ledger ${path} cannot be used (${code}: ${(thrown as Error).message}). Nothing was changed. See to its disk, then restart the server.`,
+      { cause: thrown, details: { path } },
+    );
+  }
+  return thrown;
 }
 
 const pragma = (db: Database, name: string): number =>

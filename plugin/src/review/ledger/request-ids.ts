@@ -21,7 +21,8 @@ export type UseCase =
   | "complete"
   | "publish"
   | "rebase"
-  | "revise";
+  | "revise"
+  | "ask";
 
 const hash = (useCase: UseCase, request: object): string =>
   new Bun.CryptoHasher("sha256").update(`${useCase} ${canonical(request)}`).digest("hex");

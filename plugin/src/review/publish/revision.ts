@@ -72,7 +72,7 @@ export async function recordRevision(
     branch.commit !== pinned.base &&
     (await project.hub.isAncestor(pinned.base, branch.commit));
 
-  return ledger.transaction(() => {
+  return ledger.transactionWhenFree(() => {
     const current = ledger.row<SuggestionRow>("SELECT * FROM suggestion WHERE id = ?", suggestionId);
     if (current !== null && current.state !== "open") {
       throw new ReviewError("suggestion_closed", `Suggestion ${suggestionId} was ${current.state} meanwhile`);

@@ -32,7 +32,9 @@ export function bytes(
 }
 
 export function refusal(error: ReviewError, headers: Record<string, string> = {}): Response {
-  return json(error.toBody(), error.status, headers);
+  const wait = error.details?.retry_after;
+  const retry: Record<string, string> = typeof wait === "number" ? { "Retry-After": String(wait) } : {};
+  return json(error.toBody(), error.status, { ...retry, ...headers });
 }
 
 /** The one answer to a missing and to a wrong token. */

@@ -3,6 +3,7 @@
  * what is asked for, whether this role may, and only then the body.
  */
 import type { Server } from "bun";
+import { z } from "zod";
 import { ReviewError, toReviewError } from "../../protocol/errors.ts";
 import type { Context } from "../context.ts";
 import type { GitHttp } from "../git/git-http.ts";
@@ -148,7 +149,8 @@ export class HttpDoor {
   async #body(request: Request, route: Route): Promise<unknown> {
     checkJson(request.headers);
     const value = parseJson(await readBytes(request, this.#context.limits), "Request body");
-    return check(route.body as NonNullable<Route["body"]>, value, "Request body");
+    const schema = route.body as NonNullable<Route["body"]>;
+    return check(schema, withIdempotencyKey(schema, value, request.headers), "Request body");
   }
 
   #noRoute(method: string, allow: string[]): Response {
@@ -201,4 +203,29 @@ export class HttpDoor {
     if (identity.role === "agent") connections.agents += 1;
     return undefined;
   }
+}
+
+/**
+ * `Idempotency-Key` is another way to give a request its `request_id`
+ * (https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/; quotes around it are part of that form).
+ * Requests without one, such as `/settle`, can be repeated as they are.
+ *
+ * @throws ReviewError where both are given and differ
+ */
+function withIdempotencyKey(schema: z.ZodType, body: unknown, headers: Headers): unknown {
+  const header = headers.get("idempotency-key");
+  const known = schema instanceof z.ZodObject && "request_id" in schema.shape;
+  if (!known || header === null || body === null || typeof body !== "object" || Array.isArray(body))
+    return body;
+  const key = /^"(.*)"$/.exec(header)?.[1] ?? header;
+  const given = (body as { request_id?: unknown }).request_id;
+  if (given === undefined) return { ...body, request_id: key };
+  if (given === key) return body;
+  throw new ReviewError(
+    "invalid_request",
+    "Idempotency-Key header: expected the same as request_id in the body",
+    {
+      details: { field: "request_id" },
+    },
+  );
 }
