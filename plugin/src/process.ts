@@ -4,6 +4,7 @@
  */
 import type { Config } from "./config.ts";
 import { ReviewError } from "./protocol/errors.ts";
+import { damagedDesk } from "./review/damaged-desk.ts";
 import { Desk } from "./review/desk.ts";
 import { createLog, type Log, PortTakenError, type RunningServer, startServer } from "./server/server.ts";
 import { ensureTokens, openTokens } from "./server/tokens/tokens.ts";
@@ -35,7 +36,9 @@ export async function startHost(
   prepare: (desk: Desk) => Promise<void> = async () => {},
 ): Promise<Host> {
   const log = createLog(config.logLevel);
-  const desk = new Desk(config);
+  await damaged?.stop();
+  damaged = null;
+  const desk = await openDesk(config, log);
   desk.onRemark = (level, message) => log[level](message);
   try {
     await prepare(desk);
@@ -90,5 +93,39 @@ export async function startHost(
     throw new ReviewError("internal", `The server could not start: ${(thrown as Error).message}`, {
       cause: thrown,
     });
+  }
+}
+
+/** The server that answers for a ledger that cannot be used; at most one a process. */
+let damaged: RunningServer | null = null;
+
+/** The ledger cannot be used; `server` says so at `GET /health`, if the port was free. */
+export class DamagedStateError extends ReviewError {
+  readonly server: RunningServer | null;
+
+  constructor(cause: ReviewError, server: RunningServer | null) {
+    super(cause.code, cause.message, {
+      cause,
+      ...(cause.details === undefined ? {} : { details: cause.details }),
+    });
+    this.server = server;
+  }
+}
+
+/** @throws DamagedStateError when the ledger is not whole: it is left untouched, and the port says why nothing works */
+async function openDesk(config: Config, log: Log): Promise<Desk> {
+  try {
+    return new Desk(config);
+  } catch (thrown) {
+    if (!(thrown instanceof ReviewError) || thrown.code !== "state_damaged") throw thrown;
+    try {
+      ensureTokens(config.stateDir);
+      const desk = damagedDesk(config.stateDir, thrown);
+      const tokens = openTokens(config.stateDir);
+      damaged = await startServer({ config, desk, tokens, log, version: VERSION });
+    } catch (error) {
+      log.warn("nothing can answer for the damaged state either", { error });
+    }
+    throw new DamagedStateError(thrown, damaged);
   }
 }

@@ -6,20 +6,23 @@
  * Ready is one line on standard output; everything else goes to standard error. Ends on SIGINT, SIGTERM or SIGHUP, and
  * with `--lifeline-fd N` when that inherited pipe reads its end: a launcher that is killed sends no signal.
  */
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { loadConfig } from "./config.ts";
-import { startHost } from "./process.ts";
+import { DamagedStateError, type Host, startHost } from "./process.ts";
 import { ReviewError, toReviewError } from "./protocol/errors.ts";
+import type { Desk } from "./review/desk.ts";
 import { hubPath } from "./review/ledger/suggestion-rows.ts";
 import type { Project } from "./vcs/project.ts";
 
 const USAGE =
-  "usage: npm run serve -- --project <jj repository> [--port N] [--state DIR] [--verify-command CMD] [--json]";
+  "usage: npm run serve -- --project <jj repository> [--port N] [--state DIR] [--moved-from DIR] [--verify-command CMD] [--json]";
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       project: { type: "string", multiple: true },
+      "moved-from": { type: "string" },
       port: { type: "string" },
       state: { type: "string" },
       "verify-command": { type: "string" },
@@ -39,10 +42,26 @@ async function main(): Promise<void> {
       : { state_dir: values.state, feedback_log: `${values.state}/feedback.jsonl` }),
     ...(values["verify-command"] === undefined ? {} : { verify: { command: values["verify-command"] } }),
   });
+  let host: Host | null = null;
+  let ending = false;
+  const end = (): void => {
+    if (ending) return;
+    ending = true;
+    void (host?.stop() ?? Promise.resolve()).finally(() => process.exit(0));
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, end);
+  if (lifeline !== null) void endOf(lifeline).then(end);
   const projects: Project[] = [];
   const named = values.project;
-  const host = await startHost(config, async (desk) => {
-    for (const dir of named) projects.push(await desk.addProject(dir));
+  host = await startHost(config, async (desk) => {
+    if (values["moved-from"] !== undefined) await moved(desk, values["moved-from"], named);
+    if (named.length === 1) return void projects.push(await desk.addProject(named[0] as string));
+    for (const dir of named) {
+      const project = await desk.tryProject(dir);
+      if (project !== null) projects.push(project);
+    }
+    if (projects.length === 0)
+      throw new ReviewError("not_found", `--project: none can be served\n${desk.problems().join("\n")}`);
   });
   const [first] = projects;
   const ready = {
@@ -57,14 +76,14 @@ async function main(): Promise<void> {
       ? `${JSON.stringify(ready)}\n`
       : `serving ${projects.map((project) => project.dir).join(", ")} at ${ready.url}\ntoken: ${ready.token_file}\nremote: ${ready.remote}\n`,
   );
-  let ending = false;
-  const end = (): void => {
-    if (ending) return;
-    ending = true;
-    void host.stop().finally(() => process.exit(0));
-  };
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, end);
-  if (lifeline !== null) void endOf(lifeline).then(end);
+}
+
+/** @throws ReviewError when it is not clear which project is at a new place */
+async function moved(desk: Desk, from: string, named: string[]): Promise<void> {
+  const [to, ...more] = named;
+  if (to === undefined || more.length > 0)
+    throw new ReviewError("invalid_request", "--moved-from: expected exactly one --project, the new place");
+  await desk.moveProject(resolve(from), to);
 }
 
 /** @throws ReviewError when it is not a number, since the server would then never learn of its launcher's end */
@@ -88,5 +107,7 @@ async function endOf(fd: number): Promise<void> {
 
 main().catch((thrown: unknown) => {
   process.stderr.write(`suggestion-manager: ${toReviewError(thrown).message}\n`);
+  // The server that says so to whoever asks stays until it is ended.
+  if (thrown instanceof DamagedStateError && thrown.server !== null) return;
   process.exit(1);
 });

@@ -100,7 +100,7 @@ export const EventPageAnswer = z.object({
 });
 
 const health = {
-  healthy: z.literal(true),
+  healthy: z.boolean().describe("false: something must be seen to, see `problems`"),
   service: z.literal("suggestion-manager"),
   wsClients: z.int().describe("Open WebSockets"),
   version: z.string(),
@@ -123,6 +123,10 @@ export const HealthAnswer = z.object({
   projects: z
     .array(z.object({ project: z.string(), hub: z.string(), branch: z.string().nullable() }))
     .optional(),
+  problems: z
+    .array(z.string())
+    .optional()
+    .describe("With a token, while `healthy` is false: what is wrong, where, and what to do about it"),
   last_error: z.object({ at: z.string(), message: z.string() }).nullable().optional(),
 });
 

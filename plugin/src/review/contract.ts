@@ -111,6 +111,8 @@ export interface DeskHealth {
   last_seq: number;
   open_suggestions: number;
   projects: ProjectInfo[];
+  /** What keeps the server from working as it should, each with what to do; none while it is healthy. */
+  problems: string[];
   last_error: { at: string; message: string } | null;
 }
 
@@ -147,6 +149,8 @@ export interface ReviewDesk {
   /** Calls `listener` for every event after now; returns the function that stops it. */
   subscribe(listener: EventListener): () => void;
   health(): DeskHealth;
+  /** What keeps the server from working as it should, each with what to do. */
+  problems(): string[];
   /** Absolute path of the directory that holds the shared repositories (`<name>.git`). */
   hubRoot(): string;
   /** A push into a hub happened: marks suggestions whose base moved and lets the agent's repository follow. */

@@ -3,6 +3,7 @@
  * calls the module that owns the use case, and sees to what follows: settling, telling the agent, the log.
  */
 import { spawnSync } from "node:child_process";
+import { realpath } from "node:fs/promises";
 import { join } from "node:path";
 import type { Config } from "../config.ts";
 import { ReviewError, toReviewError } from "../protocol/errors.ts";
@@ -41,7 +42,7 @@ import type {
 } from "./contract.ts";
 import * as decisions from "./decide/decide.ts";
 import { AutoSync } from "./finish/auto-sync.ts";
-import { type CompleteContext, complete, resumeFinalizing } from "./finish/finalize.ts";
+import { type CompleteContext, complete, discard, resumeFinalizing } from "./finish/finalize.ts";
 import { verify } from "./finish/preflight.ts";
 import { FeedbackLog } from "./ledger/feedback-log.ts";
 import type { HunkRow } from "./ledger/hunk-rows.ts";
@@ -55,9 +56,12 @@ import {
   hubPath,
   type SuggestionRow,
 } from "./ledger/suggestion-rows.ts";
+import { hubNameOf, moveProject } from "./move-project.ts";
+import { Problems } from "./problems.ts";
 import { type Host, Hosts } from "./projects.ts";
 import { publish, resumePublishes } from "./publish/publish.ts";
 import { markMovedBases, rebase } from "./publish/rebase.ts";
+import { repin } from "./publish/repin.ts";
 import * as reading from "./reading.ts";
 import type { AgentLink } from "./tell/agent-link.ts";
 import { takeFeedback } from "./tell/courier.ts";
@@ -80,6 +84,7 @@ export class Desk implements ReviewDesk {
   readonly #hosts: Hosts;
   readonly #log: FeedbackLog;
   readonly #autoSync: AutoSync;
+  readonly #problems: Problems;
   /** Prompts under way, by request id. */
   readonly #asking = new Map<string, Promise<{ session_id: string }>>();
   readonly #poll: ReturnType<typeof setInterval>;
@@ -93,6 +98,7 @@ export class Desk implements ReviewDesk {
     this.#config = config;
     this.#now = now;
     this.ledger = Ledger.open(join(config.stateDir, "ledger.sqlite"));
+    this.#problems = new Problems(config.stateDir, this.ledger);
     this.#hosts = new Hosts(this.ledger, now, (what, error) => this.#failed(what, error));
     this.#log = new FeedbackLog(this.ledger, config.feedbackLog);
     this.#autoSync = new AutoSync({
@@ -112,22 +118,48 @@ export class Desk implements ReviewDesk {
 
   /** Takes a project in; finishes what a crash left half done. */
   async addProject(dir: string, options: HostOptions = { gate: IMMEDIATE, link: null }): Promise<Project> {
+    const about = `project ${dir}`;
     const project = await Project.open(dir, {
       hubRoot: this.hubRoot(),
-      hubName: options.hubName,
+      // A project that was moved keeps the hub that its suggestions are pinned in.
+      hubName: options.hubName ?? hubNameOf(this.ledger, await realpath(dir).catch(() => dir)),
       branch: this.#config.sync.base,
       gate: options.gate,
     });
     this.#hosts.add(project, options.link);
     for (const sentence of await this.#recover(project)) this.onRemark("info", sentence);
+    this.#problems.note(about, []);
     this.#hosts.kick(project.dir);
     return project;
   }
 
+  /** `addProject` for one of several: one that cannot be served is told of, and harms no other. */
+  async tryProject(dir: string): Promise<Project | null> {
+    try {
+      return await this.addProject(dir);
+    } catch (thrown) {
+      const message = `${dir} cannot be served: ${toReviewError(thrown).message}. Its suggestions can be read and discarded; if it was moved, name the new place with --project and this one with --moved-from`;
+      this.#problems.note(`project ${dir}`, [message]);
+      this.onRemark("error", message);
+      return null;
+    }
+  }
+
+  /** See `move-project.ts`; before the project is taken in at its new place. */
+  moveProject(from: string, to: string): Promise<void> {
+    return moveProject(this.ledger, from, to);
+  }
+
   async #recover(project: Project): Promise<string[]> {
     const cleared = await project.clearLeftovers();
+    const repinned = await repin(this.ledger, project);
+    this.#problems.note(project.dir, repinned.problems);
+    for (const problem of repinned.problems) this.onRemark("error", problem);
+    for (const message of repinned.done)
+      this.ledger.emit(project.dir, { type: "suggestion.status", status: "working", message }, this.#now());
     return [
       ...cleared,
+      ...repinned.done,
       ...(await resumePublishes(this.ledger, project)),
       ...(await resumeFinalizing(this.#completeContext(project))),
     ];
@@ -250,6 +282,10 @@ export class Desk implements ReviewDesk {
 
   async complete(request: CompleteRequest, actor: Actor): Promise<CompleteResult> {
     this.#checkMayDecide(actor);
+    const { project: dir } = getSuggestion(this.ledger, request.suggestion_id);
+    if (request.action === "discard" && this.#hosts.find(dir) === undefined)
+      // Nothing but the ledger is asked: a project that is gone must not keep its suggestions open for ever.
+      return discard({ ledger: this.ledger, now: this.#now }, request, actor);
     const project = this.#hosts.projectOf(request.suggestion_id);
     const result = await complete(this.#completeContext(project), request, actor);
     this.#hosts.kick(project.dir);
@@ -404,8 +440,13 @@ export class Desk implements ReviewDesk {
         hub: hubPath(project.hubName),
         branch: this.#config.sync.base,
       })),
+      problems: this.problems(),
       last_error: this.#lastError,
     };
+  }
+
+  problems(): string[] {
+    return this.#problems.all(this.#hosts.all().map(({ project }) => project.hub.dir));
   }
 
   hubRoot(): string {

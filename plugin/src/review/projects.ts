@@ -85,7 +85,7 @@ export class Hosts {
     if (host === undefined) {
       throw new ReviewError(
         "not_found",
-        `The project ${project} of this suggestion is not open in this server`,
+        `The project ${project} of this suggestion is not served here; start the server for it (if it was moved: with --moved-from), or discard the suggestion`,
         { details: { project } },
       );
     }

@@ -14,7 +14,7 @@ export function healthReport(
   nonce: string | undefined,
 ): z.output<typeof HealthAnswer> {
   const report: z.output<typeof HealthAnswer> = {
-    healthy: true,
+    healthy: context.desk.problems().length === 0,
     service: "suggestion-manager",
     wsClients: context.connections.sockets,
     version: context.version,
@@ -25,6 +25,7 @@ export function healthReport(
   const desk = context.desk.health();
   return {
     ...report,
+    ...(desk.problems.length === 0 ? {} : { problems: desk.problems }),
     ledger_bytes: desk.ledger_bytes,
     last_seq: desk.last_seq,
     open_suggestions: desk.open_suggestions,

@@ -3,10 +3,15 @@
  * lock that keeps two uses of the agent's repository apart; knows nothing of decisions.
  */
 import { createHash } from "node:crypto";
+import { rm, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { type Git, openBare, ZERO } from "./git.ts";
 import { type Jj, openJj } from "./jj.ts";
 import { clearRefLocks } from "./leftover-locks.ts";
+import { importLeftovers } from "./trees.ts";
+
+/** A file of git's that was not written to for this long, in milliseconds, belongs to nobody any more. */
+const LEFT_OVER_MS = 10 * 60 * 1000;
 
 /** A moment at which nothing of the agent's writes to its repository. */
 export interface QuietGate {
@@ -99,10 +104,19 @@ export class Project {
     const store = await this.jj.store();
     const locks = await Promise.all([this.hub.dir, store.dir].map(clearRefLocks));
     const removed = locks.flat();
+    await this.#clearImports();
     const settled = await this.#clearSettle(store);
     return removed.length === 0
       ? settled
       : [`removed what a killed git had left locked: ${removed.join(", ")}`, ...settled];
+  }
+
+  /** What a killed fast-import left in the hub; another process of ours may have one at work just now. */
+  async #clearImports(): Promise<void> {
+    for (const path of await importLeftovers(this.hub.dir)) {
+      const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Date.now() }));
+      if (Date.now() - mtimeMs > LEFT_OVER_MS) await rm(path, { force: true });
+    }
   }
 
   /** Private refs that a crash in the middle of a settle left in the agent's repository. */
@@ -132,17 +146,33 @@ export class Project {
     return ["cleared what an interrupted settle had left in the agent's repository"];
   }
 
+  /** A hub that was lost and made anew gets the branches back that the agent's repository last saw in it. */
+  async #takeBranchesBack(store: Git): Promise<void> {
+    const [remote] = await this.jj.remotesOf(this.hub.dir);
+    if (remote === undefined) return;
+    const seen = await store.text([
+      "for-each-ref",
+      "--format=%(objectname) %(refname:lstrip=3)",
+      `refs/remotes/${remote}`,
+    ]);
+    for (const line of seen.split("\n")) {
+      const [commit, name] = line.split(" ");
+      if (commit && name && name !== "HEAD") await this.hub.take(store.dir, commit, `refs/heads/${name}`);
+    }
+  }
+
   /** A hub that was just made gets the branch that the agent's repository calls its trunk, so that it has a base. */
   async #seedHub(): Promise<void> {
     const branches = await this.hub.text(["for-each-ref", "--format=%(refname)", "refs/heads"]);
     if (branches !== "") return;
     const store = await this.jj.store();
+    await this.#takeBranchesBack(store);
     for (const name of this.branch === null ? ["main", "master", "trunk"] : [this.branch]) {
       const ref = `refs/heads/${name}`;
       const remote = await store.resolve(`refs/remotes/origin/${name}`);
       const commit = remote ?? (await store.resolve(ref));
       if (commit === null || commit === ZERO) continue;
-      await this.hub.take(store.dir, commit, ref);
+      if ((await this.hub.resolve(ref)) === null) await this.hub.take(store.dir, commit, ref);
       await this.hub.run(["symbolic-ref", "HEAD", ref]);
       return;
     }

@@ -4,7 +4,7 @@
  * run on the Bun that opencode embeds (1.3.14 knows no stream encoding "buffer").
  */
 
-import { type ErrorCode, ReviewError } from "../protocol/errors.ts";
+import { type ErrorCode, ReviewError, storageFull } from "../protocol/errors.ts";
 
 const KILL_AFTER_MS = 5_000;
 
@@ -67,6 +67,9 @@ export async function run(program: string, args: string[], options: RunOptions =
         ? `failed (${exitCode})`
         : `was ended by ${child.signalCode}`;
     const said = stderr.trim().split("\n").slice(-6).join("\n");
+    // strerror(3) in the C locale, which our environment for git sets, and git's own words for a short write.
+    if (/No space left on device|Disk quota exceeded|Out of diskspace/.test(stderr))
+      throw storageFull(directoryOf(args) ?? options.cwd ?? null, new Error(said));
     throw new ReviewError(options.code ?? "internal", `${program} ${command(args)} ${what}: ${said}`, {
       details: { program, exit_code: exitCode },
     });
@@ -111,6 +114,12 @@ function start(program: string, args: string[], options: RunOptions) {
     );
   }
 }
+
+/** The repository that a git command was told to work on. */
+const directoryOf = (args: string[]): string | undefined => {
+  const at = args.indexOf("--git-dir");
+  return at < 0 ? undefined : args[at + 1];
+};
 
 /** The word that tells what was asked, behind options that are always there. */
 const command = (args: string[]): string => args.find((arg) => /^[a-z][a-z-]*$/.test(arg)) ?? args[0] ?? "";

@@ -3,12 +3,15 @@
  * shared branch until sync or settle gives them a name.
  */
 
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { concat, toLatin1, utf8 } from "../diff/bytes.ts";
 import { type ComposedChange, compose, neededBlobs, type Piece } from "../diff/compose.ts";
 import { quotePath } from "../diff/paths.ts";
 import type { Entry } from "../diff/raw.ts";
 import { ReviewError } from "../protocol/errors.ts";
 import { EMPTY_TREE, type Git, ZERO } from "./git.ts";
+import type { RunResult } from "./run.ts";
 
 export interface WrittenCommit {
   commit: string;
@@ -87,16 +90,35 @@ export async function writeChange(
   say("\nget-mark :1\n");
   say('ls :1 ""\n');
   say("done\n");
-  const { stdout } = await git.run(
-    [...ANY_NAME, "fast-import", "--quiet", "--force", "--done", "--date-format=raw"],
-    {
-      input: concat(parts),
-    },
-  );
+  const { stdout } = await fastImport(git, concat(parts));
   const [commit, listing] = toLatin1(stdout).split("\n");
   const tree = /^040000 tree ([0-9a-f]+)/.exec(listing ?? "")?.[1] ?? EMPTY_TREE;
   if (commit === undefined || !/^[0-9a-f]{40}$/.test(commit)) {
     throw new ReviewError("git_error", "git fast-import did not name the commit it wrote");
   }
   return { commit, tree };
+}
+
+async function fastImport(git: Git, input: Uint8Array): Promise<RunResult> {
+  const before = new Set(await importLeftovers(git.dir));
+  try {
+    return await git.run([...ANY_NAME, "fast-import", "--quiet", "--force", "--done", "--date-format=raw"], {
+      input,
+    });
+  } catch (thrown) {
+    // It leaves a report and its half-written pack; on a full disk these are what is in the way.
+    const left = (await importLeftovers(git.dir)).filter((path) => !before.has(path));
+    await Promise.all(left.map((path) => rm(path, { force: true })));
+    throw thrown;
+  }
+}
+
+/** Files that a git fast-import which failed or was killed leaves behind; a finished one has none. */
+export async function importLeftovers(dir: string): Promise<string[]> {
+  const packs = join(dir, "objects", "pack");
+  const [top, packed] = await Promise.all([dir, packs].map((path) => readdir(path).catch(() => [])));
+  return [
+    ...(top ?? []).filter((name) => name.startsWith("fast_import_crash_")).map((name) => join(dir, name)),
+    ...(packed ?? []).filter((name) => /^tmp_(pack|idx)_/.test(name)).map((name) => join(packs, name)),
+  ];
 }

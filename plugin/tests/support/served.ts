@@ -12,17 +12,35 @@ export interface Answer {
   body: any;
 }
 
+export interface ServedOptions {
+  projects?: string[];
+  /** Further arguments. */
+  more?: string[];
+  /** A command that runs the server: `unshare …`. */
+  wrapper?: string[];
+}
+
 export class Served {
+  /** Where its state directory is seen from here; elsewhere for a server with mounts of its own. */
+  seenState: string;
+
   private constructor(
     readonly process: Bun.Subprocess,
     readonly url: string,
     readonly state: string,
     readonly startedAt: number,
-  ) {}
+  ) {
+    this.seenState = state;
+  }
 
-  static async start(repo: Repo, state = join(repo.root, "state")): Promise<Served> {
+  static async start(
+    repo: Repo,
+    state = join(repo.root, "state"),
+    { projects = [repo.dir], more = [], wrapper = [] }: ServedOptions = {},
+  ): Promise<Served> {
+    const named = projects.flatMap((dir) => ["--project", dir]);
     const child = Bun.spawn(
-      [process.execPath, SERVE, "--project", repo.dir, "--port", "0", "--state", state, "--json"],
+      [...wrapper, process.execPath, SERVE, ...named, "--port", "0", "--state", state, "--json", ...more],
       { env: repo.env, stdin: "ignore", stdout: "pipe", stderr: "pipe" },
     );
     let said = "";
@@ -46,7 +64,10 @@ export class Served {
     body?: unknown,
     role: "developer" | "agent" = "developer",
   ): Promise<Answer> {
-    const token = readFileSync(join(this.state, role === "agent" ? "agent-token" : "token"), "utf8").trim();
+    const token = readFileSync(
+      join(this.seenState, role === "agent" ? "agent-token" : "token"),
+      "utf8",
+    ).trim();
     const response = await fetch(`${this.url}${path}`, {
       method,
       headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },

@@ -61,8 +61,12 @@ export async function complete(
   );
 }
 
-async function discard(
-  context: CompleteContext,
+/** What needs nothing but the ledger. */
+type LedgerContext = Pick<CompleteContext, "ledger" | "now">;
+
+/** Closes a suggestion without a commit; its project need not be there. */
+export async function discard(
+  context: LedgerContext,
   request: CompleteRequest,
   by: Actor,
 ): Promise<CompleteResult> {
@@ -298,7 +302,7 @@ async function changedFiles(project: Project, finalizing: Finalizing): Promise<s
     .filter((file) => file !== "");
 }
 
-function close(context: CompleteContext, suggestion: SuggestionRow, state: "finalized" | "discarded"): void {
+function close(context: LedgerContext, suggestion: SuggestionRow, state: "finalized" | "discarded"): void {
   context.ledger.change(
     "UPDATE suggestion SET state = ?, settle_needed = 1, updated_at = ? WHERE id = ?",
     state,
@@ -307,7 +311,7 @@ function close(context: CompleteContext, suggestion: SuggestionRow, state: "fina
   );
 }
 
-function tell(context: CompleteContext, suggestion: SuggestionRow, message: string): void {
+function tell(context: LedgerContext, suggestion: SuggestionRow, message: string): void {
   const head = {
     project: suggestion.project,
     suggestion: suggestion.id,

@@ -112,7 +112,7 @@ export class Ledger {
 
   #explained(thrown: unknown): unknown {
     const error = explainSqlite(thrown, this.path);
-    if (error instanceof ReviewError && error.code === "state_damaged") this.damage ??= error.message;
+    if (error instanceof ReviewError && error.code === "state_damaged") this.#damage ??= error.message;
     return error;
   }
 
@@ -208,25 +208,23 @@ export class Ledger {
    * @throws ReviewError when it is not
    */
   #checkThere(): void {
-    const there = statSync(this.path, { throwIfNoEntry: false });
-    if (there?.ino === this.#inode) return;
-    this.damage = `The ledger ${this.path} was ${there === undefined ? "removed" : "replaced"} while this server had it open: put the state directory back, or restart the server to begin a new one`;
-    throw new ReviewError("state_damaged", `${this.damage}. Nothing was changed.`, {
-      details: { path: this.path },
-    });
+    const gone = this.#gone();
+    if (gone === null) return;
+    throw new ReviewError("state_damaged", `${gone}. Nothing was changed.`, { details: { path: this.path } });
   }
 
-  /** What is wrong with the ledger and what to do, once something was found; null while all is well. */
-  damage: string | null = null;
+  #gone(): string | null {
+    const there = statSync(this.path, { throwIfNoEntry: false });
+    if (there?.ino === this.#inode) return null;
+    return `The ledger ${this.path} was ${there === undefined ? "removed" : "replaced"} while this server had it open: put the state directory back, or restart the server to begin a new one`;
+  }
 
-  /** Looks whether the file is still there; see `damage`. */
-  look(): void {
-    if (statSync(this.path, { throwIfNoEntry: false })?.ino === this.#inode) return;
-    try {
-      this.#checkThere();
-    } catch {
-      // It is in `damage` now.
-    }
+  /** What SQLite found to be wrong while it was used. */
+  #damage: string | null = null;
+
+  /** What is wrong with the ledger and what to do; null while all is well. Looks at the file anew. */
+  damage(): string | null {
+    return this.#gone() ?? this.#damage;
   }
 
   /** Writes an event; only inside a transaction. */
@@ -360,13 +358,16 @@ function checkWhole(db: Database, path: string): void {
   try {
     verdict = String(Object.values(db.query("PRAGMA quick_check(1)").get() as Record<string, unknown>)[0]);
   } catch (cause) {
-    verdict = (cause as Error).message;
+    throw damagedFile(path, cause as Error);
   }
-  if (verdict === "ok") return;
-  throw new ReviewError(
+  if (verdict !== "ok") throw damagedFile(path, new Error(verdict));
+}
+
+function damagedFile(path: string, cause: Error): ReviewError {
+  return new ReviewError(
     "state_damaged",
-    `The ledger ${path} is damaged (${verdict}); it was left untouched. Put back a copy of it (or ${path}.v*.backup), or move the state directory away to begin a new one.`,
-    { details: { path } },
+    `The ledger ${path} is damaged (${cause.message}); it was left untouched. Put back a copy of it (or ${path}.v*.backup), or move the state directory away to begin a new one.`,
+    { cause, details: { path } },
   );
 }
 
@@ -409,6 +410,7 @@ function checkOurs(db: Database, path: string): void {
     id = pragma(db, "application_id");
     version = pragma(db, "user_version");
   } catch (cause) {
+    if ((cause as { code?: unknown }).code !== "SQLITE_NOTADB") throw damagedFile(path, cause as Error);
     throw new ReviewError(
       "internal",
       `${path} is not a ledger (${(cause as Error).message}); it was left untouched`,

@@ -35,7 +35,7 @@ interface Known {
 /** Longer than any token of ours; what is longer is hashed only up to here. */
 const LONGEST_TOKEN = 512;
 
-/** @param onProblem told once per change when the file cannot be read; no token is accepted until it can */
+/** @param onProblem told once per change when the file cannot be parsed; no token is accepted until it can */
 export function openTokens(stateDir: string, onProblem: (error: unknown) => void = () => {}): Tokens {
   const path = tokenPaths(stateDir).hashes;
   let stamp = "";
@@ -47,7 +47,8 @@ export function openTokens(stateDir: string, onProblem: (error: unknown) => void
       const stat = statSync(path, { bigint: true });
       now = `${stat.ino}.${stat.mtimeNs}.${stat.size}`;
     } catch {
-      now = "absent";
+      // Gone with the state directory, perhaps: who was known stays known. Tokens are withdrawn by writing the file anew.
+      return;
     }
     if (now === stamp) return;
     stamp = now;
