@@ -17,6 +17,7 @@ local M = {}
 ---@field project string
 ---@field hub string URL of the shared repository
 ---@field process Support.Process
+---@field arguments string[]
 local Real = {}
 Real.__index = Real
 
@@ -54,9 +55,10 @@ local function free_port()
 end
 
 ---@param files table<string, string>
+---@param arguments? string[] further ones for the server
 ---@return Real
-function M.start(files)
-  local self = setmetatable({ directory = t.tempdir() }, Real)
+function M.start(files, arguments)
+  local self = setmetatable({ directory = t.tempdir(), arguments = arguments or {} }, Real)
   self.agent = self.directory .. "/agent"
   self.checkout = self.directory .. "/checkout"
   self.state = self.directory .. "/state"
@@ -86,7 +88,7 @@ end
 
 --- Starts the server (again).
 function Real:serve()
-  self.process = t.spawn({
+  local command = vim.list_extend({
     t.program("bun"),
     t.root .. "/plugin/src/serve.ts",
     "--project",
@@ -96,7 +98,8 @@ function Real:serve()
     "--state",
     self.state,
     "--json",
-  }, { env = self.environment, cwd = t.root }) -- stylua: ignore
+  }, self.arguments)
+  self.process = t.spawn(command, { env = self.environment, cwd = t.root })
   local line = t.wait(function()
     if self.process.code then
       error("the server ended: " .. self.process.err)
