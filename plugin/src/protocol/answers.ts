@@ -71,6 +71,7 @@ export const ListAnswer = z.object({
   suggestions: z.array(SuggestionSummary),
   total: z.int(),
   next: z.int().nullable().describe("Offset of the next page, null at the end"),
+  next_cursor: z.string().nullable().describe("Cursor of the next page, null at the end"),
 });
 
 export const HunkPageAnswer = z.object({
@@ -80,6 +81,7 @@ export const HunkPageAnswer = z.object({
   hunks: z.array(Hunk),
   total: z.int(),
   next: z.int().nullable().describe("Offset of the next page, null at the end"),
+  next_cursor: z.string().nullable().describe("Cursor of the next page, null at the end"),
 });
 
 export const ContentAnswer = z.object({
@@ -104,6 +106,7 @@ const health = {
   service: z.literal("suggestion-manager"),
   wsClients: z.int().describe("Open WebSockets"),
   version: z.string(),
+  protocol: z.int().describe("Version of the protocol: a client made for another one should say so and stop"),
   uptime_seconds: z.number(),
 };
 

@@ -116,7 +116,8 @@ const agentTurn = z.object({
   message: z.string(),
 });
 
-const bodies = [
+/** An event as its maker writes it, before the journal numbers it. */
+export const EventBody = z.discriminatedUnion("type", [
   suggestionReady,
   suggestionError,
   suggestionStatus,
@@ -129,18 +130,26 @@ const bodies = [
   baseMoved,
   verified,
   agentTurn,
-] as const;
-
-/** An event as its maker writes it, before the journal numbers it. */
-export const EventBody = z.discriminatedUnion("type", bodies);
+]);
 export type EventBody = z.infer<typeof EventBody>;
+export type EventType = EventBody["type"];
 
 const stamp = {
-  seq: z.int().describe("Position in the journal, 1-based, without gaps"),
+  seq: z.int().min(1).describe("Position in the journal, 1-based, without gaps"),
   ts: z.string().describe("ISO 8601 time"),
   project: z.string().describe("Absolute path of the project the event belongs to"),
 };
 
-/** An event as clients receive it. */
-export const ReviewEvent = z.intersection(EventBody, z.object(stamp));
+/**
+ * Each event as clients receive it. One object with all its fields: an intersection of two schemas that each refuse
+ * unknown fields, as published ones do, could never be satisfied.
+ */
+export const STAMPED_EVENTS = EventBody.options.map((body) => z.object({ ...body.shape, ...stamp }));
+export const ReviewEvent = z.discriminatedUnion(
+  "type",
+  STAMPED_EVENTS as unknown as [
+    z.ZodObject<{ type: z.ZodLiteral<EventType> }>,
+    ...z.ZodObject<{ type: z.ZodLiteral<EventType> }>[],
+  ],
+);
 export type ReviewEvent = EventBody & { seq: number; ts: string; project: string };

@@ -183,17 +183,35 @@ export type AbortRequest = z.infer<typeof AbortRequest>;
 const count = (max: number, fallback: number) => z.coerce.number().int().min(1).max(max).default(fallback);
 const offset = z.coerce.number().int().min(0).default(0);
 
+const StateFilter = z.enum(["open", "finalized", "discarded", "all"]);
+const cursor = z
+  .string()
+  .max(1024)
+  .optional()
+  .describe(
+    "next_cursor of the page before; outweighs offset, and neither skips nor repeats when rows come or go",
+  );
+
 export const ListQuery = z.strictObject({
-  status: z.enum(["open", "finalized", "discarded", "all"]).default("open"),
+  status: StateFilter.default("open").describe("The older name of state"),
+  state: StateFilter.optional().describe("Where suggestions are in their life; outweighs status"),
   project: z.string().optional(),
+  text: z.string().min(1).max(1000).optional().describe("Part of the description, in either case"),
+  file: z.string().min(1).max(4096).optional().describe("A file, or a directory, that the change touches"),
+  updated_since: z.iso
+    .datetime({ offset: true })
+    .optional()
+    .describe("Only what changed at this ISO 8601 time or later"),
   limit: count(500, 100),
   offset,
+  cursor,
 });
 export type ListQuery = z.infer<typeof ListQuery>;
 
 export const HunksQuery = z.strictObject({
   limit: count(1000, 200).describe("Hunks at most; a page also ends before 900 kB"),
   offset,
+  cursor,
   file: z.string().optional(),
   state: z.enum(["pending", "accepted", "modified", "rejected"]).optional(),
 });
@@ -203,8 +221,16 @@ export const EventsQuery = z.strictObject({
   since: z.coerce.number().int().min(0).default(0).describe("Events after this sequence number"),
   limit: count(1000, 500),
   project: z.string().optional(),
+  type: z
+    .string()
+    .max(1000)
+    .optional()
+    .describe("Only events of these types, by commas; one that ends with a dot stands for all that begin so"),
 });
 export type EventsQuery = z.infer<typeof EventsQuery>;
+
+export const StreamQuery = EventsQuery.pick({ since: true, project: true });
+export type StreamQuery = z.infer<typeof StreamQuery>;
 
 /** One side of a file, as bytes; how a client gets binary hunks, the base it maps on, or a body over a page. */
 export const ContentQuery = z.strictObject({

@@ -4,8 +4,18 @@
  *
  * All functions throw ReviewError. A function that returns has made its effect durable.
  */
+import type { z } from "zod";
+import type {
+  CompleteAnswer,
+  ContentAnswer,
+  DecisionAnswer,
+  EventPageAnswer,
+  HunkPageAnswer,
+  PublishAnswer,
+  SettleAnswer,
+} from "../protocol/answers.ts";
 import type { EventBody, ReviewEvent } from "../protocol/events.ts";
-import type { Actor, Hunk, Suggestion, SuggestionSummary } from "../protocol/model.ts";
+import type { Actor, Suggestion, SuggestionSummary } from "../protocol/model.ts";
 import type {
   AbortRequest,
   AskRequest,
@@ -27,78 +37,13 @@ import type {
   VerifyRequest,
 } from "../protocol/requests.ts";
 
-/** What every decision-like use case answers. */
-export interface DecisionResult {
-  success: true;
-  suggestion_id: string;
-  revision: number;
-  /** Hunks whose state this request set, as they are now; none when there are more than 200 (`changed` counts them). */
-  hunks: Hunk[];
-  changed: number;
-  remaining_hunks: number;
-  reviewed_count: number;
-  hunk_count: number;
-  /** Sequence number of the last event this request caused. */
-  seq: number;
-}
-
-export interface PublishResult {
-  suggestion_id: string;
-  revision: number;
-  hunk_count: number;
-  pending_count: number;
-  files: string[];
-  warnings: string[];
-  /**
-   * What the developer decided since the agent last heard, as text, for the agent's own call only; empty inside
-   * opencode, where it is injected.
-   */
-  feedback: string[];
-}
-
-export interface CompleteResult {
-  success: true;
-  suggestion_id: string;
-  action: "finalized" | "discarded";
-  commit?: string;
-  ref?: string;
-  base_commit?: string;
-  files?: string[];
-}
-
-export interface SettleResult {
-  settled: boolean;
-  /** Why not, when not: waiting for a quiet moment, or a conflict left for the agent. */
-  message: string;
-  feedback: string[];
-}
-
-export interface HunkPage {
-  suggestion_id: string;
-  revision: number;
-  offset: number;
-  hunks: Hunk[];
-  total: number;
-  /** Offset of the next page, null at the end. */
-  next: number | null;
-}
-
-export interface ContentChunk {
-  file: string;
-  side: ContentQuery["side"];
-  exists: boolean;
-  mode: string | null;
-  size: number;
-  offset: number;
-  base64: string;
-  next: number | null;
-}
-
-export interface EventPage {
-  events: ReviewEvent[];
-  last_seq: number;
-  more: boolean;
-}
+export type DecisionResult = z.output<typeof DecisionAnswer>;
+export type PublishResult = z.output<typeof PublishAnswer>;
+export type CompleteResult = z.output<typeof CompleteAnswer>;
+export type SettleResult = z.output<typeof SettleAnswer>;
+export type HunkPage = z.output<typeof HunkPageAnswer>;
+export type ContentChunk = z.output<typeof ContentAnswer>;
+export type EventPage = z.output<typeof EventPageAnswer>;
 
 export interface ProjectInfo {
   project: string;

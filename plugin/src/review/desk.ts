@@ -408,7 +408,10 @@ export class Desk implements ReviewDesk {
   // ── Journal and surroundings ──────────────────────────────────────────────────────────────────────────────────
 
   events(query: EventsQuery): EventPage {
-    const texts = this.ledger.eventTexts(query.since, query.limit + 1, query.project);
+    const texts = this.ledger.eventTexts(query.since, query.limit + 1, {
+      project: query.project,
+      types: query.type?.split(",").map((type) => type.trim()),
+    });
     const more = texts.length > query.limit;
     return {
       events: texts.slice(0, query.limit).map(({ json }) => JSON.parse(json) as ReviewEvent),

@@ -6,6 +6,7 @@ import type { ContentQuery, HunksQuery, ListQuery, PatchQuery } from "../protoco
 import { EMPTY_TREE } from "../vcs/git.ts";
 import type { Project } from "../vcs/project.ts";
 import type { ContentChunk, HunkPage, ReviewDesk } from "./contract.ts";
+import { fromCursor, toCursor } from "./cursor.ts";
 import { writeTree } from "./finish/suggestion-trees.ts";
 import { type HunkRow, inlineHunks, standingHunks, toHunk } from "./ledger/hunk-rows.ts";
 import type { Ledger } from "./ledger/ledger.ts";
@@ -21,29 +22,52 @@ import {
 const PAGE_BYTES = 900_000;
 
 export function list(ledger: Ledger, query: ListQuery): ReturnType<ReviewDesk["list"]> {
-  const where = ["1 = 1"];
-  const values: string[] = [];
-  if (query.status !== "all") {
-    where.push("suggestion.state = ?");
-    values.push(query.status);
-  }
-  if (query.project !== undefined) {
-    where.push("suggestion.project = ?");
-    values.push(query.project);
-  }
-  const condition = where.join(" AND ");
-  const total =
-    ledger.row<{ n: number }>(`SELECT count(*) AS n FROM suggestion WHERE ${condition}`, ...values)?.n ?? 0;
+  const filter = listFilter(query);
   // One statement for all of them, and of the revision only what a summary shows.
-  const rows = ledger.rows<SuggestionRow & ShownOfRevision>(
-    `SELECT suggestion.*, shown.files, shown.base_commit, shown.commit_id FROM suggestion
+  const from = `FROM suggestion
      JOIN revision AS shown ON shown.suggestion = suggestion.id AND shown.n = suggestion.revision
-     WHERE ${condition} ORDER BY suggestion.created_at, suggestion.id LIMIT ? OFFSET ?`,
-    ...values,
+     WHERE ${filter.condition}`;
+  const total = ledger.row<{ n: number }>(`SELECT count(*) AS n ${from}`, ...filter.values)?.n ?? 0;
+  const after = query.cursor === undefined ? null : fromCursor<readonly string[]>(query.cursor, ["", ""]);
+  const rows = ledger.rows<SuggestionRow & ShownOfRevision>(
+    `SELECT suggestion.*, shown.files, shown.base_commit, shown.commit_id ${from}
+     ${after === null ? "" : "AND (suggestion.created_at, suggestion.id) > (?, ?)"}
+     ORDER BY suggestion.created_at, suggestion.id LIMIT ? OFFSET ?`,
+    ...filter.values,
+    ...(after ?? []),
     query.limit,
-    query.offset,
+    after === null ? query.offset : 0,
   );
   return { suggestions: rows.map((row) => toSummary(ledger, row, row)), total };
+}
+
+/** Where the list goes on behind this suggestion. */
+export const listCursor = (last: { created_at: string; id: string }): string =>
+  toCursor([last.created_at, last.id]);
+
+function listFilter(query: ListQuery): { condition: string; values: string[] } {
+  const where = ["1 = 1"];
+  const values: string[] = [];
+  const add = (condition: string, ...given: string[]) => {
+    where.push(condition);
+    values.push(...given);
+  };
+  const state = query.state ?? query.status;
+  if (state !== "all") add("suggestion.state = ?", state);
+  if (query.project !== undefined) add("suggestion.project = ?", query.project);
+  if (query.text !== undefined) add("instr(lower(suggestion.description), lower(?)) > 0", query.text);
+  if (query.updated_since !== undefined)
+    add("suggestion.updated_at >= ?", new Date(query.updated_since).toISOString());
+  if (query.file !== undefined) {
+    const directory = `${query.file.replace(/\/+$/, "")}/`;
+    add(
+      "EXISTS (SELECT 1 FROM json_each(shown.files) WHERE value = ? OR substr(value, 1, length(?)) = ?)",
+      query.file,
+      directory,
+      directory,
+    );
+  }
+  return { condition: where.join(" AND "), values };
 }
 
 export function get(ledger: Ledger, id: string): Suggestion {
@@ -86,30 +110,45 @@ export function hunks(ledger: Ledger, id: string, query: HunksQuery): HunkPage {
     hunks: [],
     total,
     next: null,
+    next_cursor: null,
   };
+  let after = query.cursor === undefined ? null : fromCursor<readonly number[]>(query.cursor, [0, 0, 0, 0]);
   let bytes = 0;
+  let more = true;
   // Read in small steps: a page may end long before its limit.
-  for (let at = query.offset; at < query.offset + query.limit; at += 50) {
-    const limit = Math.min(50, query.offset + query.limit - at);
+  while (more && page.hunks.length < query.limit) {
+    const limit = Math.min(50, query.limit - page.hunks.length);
     const rows = ledger.rows<HunkRow>(
-      `SELECT * FROM reviewed_hunk WHERE ${condition} ORDER BY position, old_from, new_from LIMIT ? OFFSET ?`,
+      `SELECT * FROM reviewed_hunk WHERE ${condition}
+       ${after === null ? "" : "AND (position, old_from, new_from, key) > (?, ?, ?, ?)"}
+       ORDER BY position, old_from, new_from, key LIMIT ? OFFSET ?`,
       ...values,
+      ...(after ?? []),
       limit,
-      at,
+      after === null ? query.offset : 0,
     );
+    more = rows.length === limit;
     for (const hunk of rows) {
       const shown = toHunk(hunk);
       bytes += Buffer.byteLength(JSON.stringify(shown)) + 1;
-      if (bytes > PAGE_BYTES && page.hunks.length > 0) {
-        page.next = query.offset + page.hunks.length;
-        return page;
-      }
+      if (bytes > PAGE_BYTES && page.hunks.length > 0) return endPage(page, after, query);
       page.hunks.push(shown);
+      after = [hunk.position, hunk.old_from, hunk.new_from, hunk.key];
     }
-    if (rows.length < limit) break;
   }
-  const end = query.offset + page.hunks.length;
-  page.next = end < total ? end : null;
+  const isLast =
+    ledger.row(
+      `SELECT 1 FROM reviewed_hunk WHERE ${condition} AND (position, old_from, new_from, key) > (?, ?, ?, ?)`,
+      ...values,
+      ...(after ?? [-1, -1, -1, -1]),
+    ) === null;
+  return page.hunks.length === 0 || isLast ? page : endPage(page, after, query);
+}
+
+/** A page that others follow. An offset counts from the list's begin, which a page by cursor does not know. */
+function endPage(page: HunkPage, after: readonly number[] | null, query: HunksQuery): HunkPage {
+  page.next_cursor = after === null ? null : toCursor(after);
+  page.next = query.cursor === undefined ? query.offset + page.hunks.length : null;
   return page;
 }
 

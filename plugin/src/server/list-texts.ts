@@ -32,7 +32,8 @@ export class ListTexts {
   page(query: ListQuery): string {
     // Another process's events are in the journal before this one is told of them.
     if (this.#desk.lastSeq() !== this.#seen) return JSON.stringify(listPage(this.#desk, query));
-    const key = JSON.stringify([query.status, query.project, query.limit, query.offset]);
+    const { status, state, project, text: part, file, updated_since, limit, offset, cursor } = query;
+    const key = JSON.stringify([status, state, project, part, file, updated_since, limit, offset, cursor]);
     let text = this.#pages.get(key);
     if (text === undefined) {
       if (this.#pages.size >= MOST_PAGES) this.#pages.clear();

@@ -5,6 +5,7 @@ import { ReviewError } from "../protocol/errors.ts";
 import { Suggestion, SuggestionId, type SuggestionSummary } from "../protocol/model.ts";
 import { ContentQuery, HunksQuery, ListQuery } from "../protocol/requests.ts";
 import type { ReviewDesk } from "../review/contract.ts";
+import { listCursor } from "../review/reading.ts";
 
 /** Ids are looked up in the ledger and never used as a path; refusing odd ones early keeps them out of logs too. */
 export const IdParameter = SuggestionId.regex(/^[A-Za-z0-9_-]+$/, "expected a suggestion id");
@@ -56,8 +57,16 @@ export function listPage(desk: ReviewDesk, query: ListQuery): z.output<typeof Li
     if (size > LIST_BYTES && kept.length > 0) break;
     kept.push(summary);
   }
+  const last = kept[kept.length - 1];
+  // A page that is shorter than was asked for, with none left out, is the last.
+  const more = kept.length < suggestions.length || suggestions.length === query.limit;
   const end = query.offset + kept.length;
-  return { suggestions: kept, total, next: end < total && kept.length > 0 ? end : null };
+  return {
+    suggestions: kept,
+    total,
+    next: query.cursor === undefined && more && end < total && kept.length > 0 ? end : null,
+    next_cursor: last !== undefined && more ? listCursor(last) : null,
+  };
 }
 
 /** An upper estimate, cheaper than serialising twice: what varies is the list of files and the description. */

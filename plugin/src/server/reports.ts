@@ -1,6 +1,7 @@
 /** What the server says about itself: health, settings, metrics. */
 import type { z } from "zod";
 import type { HealthAnswer, SettingsAnswer } from "../protocol/answers.ts";
+import { PROTOCOL_VERSION } from "../protocol/version.ts";
 import type { Context } from "./context.ts";
 import type { Identity, Role } from "./tokens/tokens.ts";
 
@@ -18,6 +19,7 @@ export function healthReport(
     service: "suggestion-manager",
     wsClients: context.connections.sockets,
     version: context.version,
+    protocol: PROTOCOL_VERSION,
     uptime_seconds: Math.round((Date.now() - context.startedAt) / 1000),
   };
   if (nonce !== undefined) report.proofs = context.tokens.proofs(nonce, context.addresses);

@@ -5,45 +5,14 @@
 import { z } from "zod";
 import { EventPageAnswer, HealthAnswer, HealthQuery, SettingsAnswer } from "../protocol/answers.ts";
 import type { ErrorCode } from "../protocol/errors.ts";
-import { EventsQuery, PatchQuery } from "../protocol/requests.ts";
-import type { Context } from "./context.ts";
+import { EventsQuery, PatchQuery, StreamQuery } from "../protocol/requests.ts";
 import { asyncApiDocument } from "./documents/asyncapi.ts";
 import { openApiDocument } from "./documents/openapi.ts";
-import { bytes, json, jsonText } from "./http/answers.ts";
+import { JSON_TYPE, Payload } from "./http/answers.ts";
 import { checkFile, checkId, checkSince, LOOKUPS } from "./lookups.ts";
 import { healthReport, metricsText, settingsReport } from "./reports.ts";
-import type { Identity } from "./tokens/tokens.ts";
-import { type Access, USE_CASES, type UseCaseName } from "./use-cases.ts";
-
-export interface Call<Query = unknown, Body = unknown> {
-  context: Context;
-  /** Null only on the open route. */
-  identity: Identity | null;
-  parameters: Record<string, string>;
-  query: Query;
-  body: Body;
-  request: Request;
-  /** Turns the request into an event stream. */
-  stream(since: number, project: string | undefined): Response;
-}
-
-export interface Route {
-  method: "GET" | "POST";
-  /** `:name` stands for one path segment. */
-  path: string;
-  operation: string;
-  summary: string;
-  access: Access | "open";
-  query: z.ZodType;
-  body: z.ZodType | null;
-  status: 200 | 201;
-  /** Schema of the JSON answer, or the media type of another one. */
-  answer: z.ZodType | string;
-  /** Further media type the route can answer with. */
-  also?: string;
-  errors: ErrorCode[];
-  run(call: Call): unknown;
-}
+import type { Call, Route } from "./route.ts";
+import { USE_CASES, type UseCaseName } from "./use-cases.ts";
 
 const NoQuery = z.strictObject({});
 
@@ -54,24 +23,25 @@ function get<Query extends z.ZodType>(
     summary: string;
     query?: Query;
     answer: z.ZodType | string;
+    tag: Route["tag"];
     access?: Route["access"];
-    also?: string;
+    tagged?: boolean;
     errors?: ErrorCode[];
     run(call: Call<z.output<Query>>): unknown;
   },
 ): Route {
-  const { also } = definition;
   return {
     method: "GET",
     path,
     operation,
+    tag: definition.tag,
     summary: definition.summary,
     access: definition.access ?? "read",
     query: definition.query ?? NoQuery,
     body: null,
     status: 200,
     answer: definition.answer,
-    ...(also === undefined ? {} : { also }),
+    tagged: definition.tagged ?? false,
     errors: definition.errors ?? [],
     // Dispatch has parsed the query with this very schema.
     run: (call) => definition.run(call as Call<z.output<Query>>),
@@ -84,6 +54,8 @@ function post(path: string, name: UseCaseName, status: 200 | 201 = 200): Route {
     method: "POST",
     path,
     operation: name,
+    tag: useCase.tag,
+    example: useCase.example,
     summary: useCase.summary,
     access: useCase.access,
     query: NoQuery,
@@ -95,10 +67,19 @@ function post(path: string, name: UseCaseName, status: 200 | 201 = 200): Route {
   };
 }
 
+function streamEvents({ context, query, request, stream }: Call<z.output<typeof StreamQuery>>): Response {
+  const last = Number(request.headers.get("last-event-id") ?? Number.NaN);
+  const resumed = Number.isSafeInteger(last) && last >= 0;
+  const since = resumed ? last : query.since;
+  checkSince(context.desk, since, resumed ? "Last-Event-ID header" : "Query: since");
+  return stream(since, query.project);
+}
+
 const id = (call: Call): string => checkId(call.parameters.id ?? "");
 
 export const ROUTES: Route[] = [
   get("/health", "health", {
+    tag: "server",
     summary:
       "Whether the service is there; with ?nonce= also proof that the server at this very address knows the developer's token",
     access: "open",
@@ -107,34 +88,41 @@ export const ROUTES: Route[] = [
     run: ({ context, identity, query }) => healthReport(context, identity, query.nonce),
   }),
   get("/suggestions", "listSuggestions", {
+    tag: "suggestions",
+    tagged: true,
     ...LOOKUPS.list,
-    run: ({ context, query }) => jsonText(context.lists.page(query)),
+    run: ({ context, query }) => new Payload(context.lists.page(query), JSON_TYPE),
   }),
   get("/suggestions/:id.patch", "downloadPatch", {
+    tag: "suggestions",
     summary: "Unified diff of the accepted, the pending or every hunk, as git apply takes it",
     query: PatchQuery,
     answer: "text/x-patch",
-    errors: ["not_found"],
+    errors: ["not_found", "storage_full", "state_damaged"],
     run: async (call) => {
       const patch = await call.context.desk.patch(id(call), call.query);
-      return bytes(new Uint8Array(patch), "text/x-patch", {
+      return new Payload(new Uint8Array(patch), "text/x-patch", {
         "Content-Disposition": `attachment; filename="${id(call)}.patch"`,
       });
     },
   }),
   get("/suggestions/:id", "getSuggestion", {
+    tag: "suggestions",
+    tagged: true,
     ...LOOKUPS.get,
     errors: ["not_found"],
     run: (call) => call.context.desk.get(id(call)),
   }),
   get("/suggestions/:id/hunks", "listHunks", {
+    tag: "suggestions",
     ...LOOKUPS.hunks,
     errors: ["not_found"],
     run: (call) => call.context.desk.hunks(id(call), call.query),
   }),
   get("/suggestions/:id/content", "readContent", {
+    tag: "suggestions",
     ...LOOKUPS.content,
-    errors: ["not_found"],
+    errors: ["not_found", "storage_full", "state_damaged"],
     run: (call) => {
       checkFile(call.query.file);
       return call.context.desk.content(id(call), call.query);
@@ -155,39 +143,48 @@ export const ROUTES: Route[] = [
   post("/ask", "ask"),
   post("/abort", "abort"),
   get("/events", "listEvents", {
-    summary:
-      "Events after ?since=, by page; as a live stream when Accept is text/event-stream: id: is the seq, Last-Event-ID is honoured, and a stream that has carried 4 MiB ends for the client to reconnect",
+    tag: "journal",
+    summary: "Events after ?since=, by page. With Accept: text/event-stream the same as /events/stream",
     query: EventsQuery,
     answer: EventPageAnswer,
-    also: "text/event-stream",
-    run: ({ context, query, request, stream }) => {
-      if (!/\btext\/event-stream\b/i.test(request.headers.get("accept") ?? ""))
-        return context.desk.events(query);
-      const last = Number(request.headers.get("last-event-id") ?? Number.NaN);
-      const resumed = Number.isSafeInteger(last) && last >= 0;
-      const since = resumed ? last : query.since;
-      checkSince(context.desk, since, resumed ? "Last-Event-ID header" : "Query: since");
-      return stream(since, query.project);
-    },
+    run: (call) =>
+      /\btext\/event-stream\b/i.test(call.request.headers.get("accept") ?? "")
+        ? streamEvents(call)
+        : call.context.desk.events(call.query),
+  }),
+  get("/events/stream", "streamEvents", {
+    tag: "journal",
+    summary:
+      "Events after ?since= and then live, as Server-Sent Events: data: is an event, id: its seq. Last-Event-ID is honoured, and a stream that has carried 4 MiB ends for the client to reconnect",
+    query: StreamQuery,
+    answer: "text/event-stream",
+    errors: ["unavailable"],
+    run: streamEvents,
   }),
   get("/settings", "settings", {
+    tag: "server",
     summary: "Settings in force, without anything secret",
     answer: SettingsAnswer,
     run: ({ context, identity }) => settingsReport(context, identity?.role ?? "agent"),
   }),
   get("/openapi.json", "openapi", {
+    tag: "server",
+    tagged: true,
     summary: "This document",
     answer: z.record(z.string(), z.unknown()),
-    run: ({ context }) => json(openApiDocument(ROUTES, context.version)),
+    run: ({ context }) => openApiDocument(ROUTES, context.version),
   }),
   get("/asyncapi.json", "asyncapi", {
+    tag: "server",
+    tagged: true,
     summary: "The WebSocket's messages as an AsyncAPI document",
     answer: z.record(z.string(), z.unknown()),
-    run: ({ context }) => json(asyncApiDocument(context.version)),
+    run: ({ context }) => asyncApiDocument(context.version),
   }),
   get("/metrics", "metrics", {
+    tag: "server",
     summary: "Counters in Prometheus' text format",
     answer: "text/plain; version=0.0.4; charset=utf-8",
-    run: ({ context }) => bytes(metricsText(context), "text/plain; version=0.0.4; charset=utf-8"),
+    run: ({ context }) => new Payload(metricsText(context), "text/plain; version=0.0.4; charset=utf-8"),
   }),
 ];

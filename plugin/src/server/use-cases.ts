@@ -31,6 +31,7 @@ import {
   VerifyRequest,
 } from "../protocol/requests.ts";
 import type { ReviewDesk } from "../review/contract.ts";
+import type { Tag } from "./route.ts";
 import type { Role } from "./tokens/tokens.ts";
 
 /** `read` and `report` are for every token; `decide` for the developer's, and the agent's where settings allow. */
@@ -46,6 +47,9 @@ export function checkAccess(access: Access, role: Role, agentMayApprove: boolean
 
 export interface UseCase {
   access: Access;
+  tag: Tag;
+  /** A request, for the published document. */
+  example: object;
   summary: string;
   request: z.ZodType;
   answer: z.ZodType;
@@ -55,6 +59,8 @@ export interface UseCase {
 
 function useCase<Schema extends z.ZodType, Answer extends z.ZodType>(definition: {
   access: Access;
+  tag: Tag;
+  example: z.input<Schema> & object;
   summary: string;
   request: Schema;
   answer: Answer;
@@ -98,19 +104,34 @@ const isLedgerBusy = (thrown: unknown): boolean =>
 
 /** What any use case that writes may answer. */
 export const WRITING: ErrorCode[] = ["ledger_busy", "state_damaged", "storage_full"];
+/** Of the examples. */
+const ID = "0198c0de-0000-7000-8000-000000000001";
+const HUNK = `${ID}:src/a.ts:0`;
+
 const DECIDING: ErrorCode[] = ["not_found", "stale_hunk", "suggestion_closed", "request_reused"];
 
 export const USE_CASES = {
   publish: useCase({
     access: "report",
+    tag: "suggestions",
+    example: { description: "Validate the input", change_id: "@" },
     summary: "Publish a jj change as a suggestion, or as a new revision of one",
     request: PublishRequest,
     answer: PublishAnswer,
-    errors: ["unpublishable", "request_reused", "jj_error"],
+    errors: [
+      "not_found",
+      "nothing_to_do",
+      "unpublishable",
+      "suggestion_closed",
+      "request_reused",
+      "jj_error",
+    ],
     run: (desk, request, actor) => desk.publish(request, actor),
   }),
   feedback: useCase({
     access: "decide",
+    tag: "review",
+    example: { suggestion_id: ID, hunk_id: HUNK, action: "reject", comment: "Throw instead" },
     summary: "Decide one hunk: accept, reject or modify",
     request: FeedbackRequest,
     answer: DecisionAnswer,
@@ -119,6 +140,8 @@ export const USE_CASES = {
   }),
   batch: useCase({
     access: "decide",
+    tag: "review",
+    example: { suggestion_id: ID, scope: { action: "accept", file: "src/a.ts" } },
     summary: "Decide many hunks as one: all of them or none",
     request: BatchRequest,
     answer: DecisionAnswer,
@@ -127,6 +150,8 @@ export const USE_CASES = {
   }),
   undo: useCase({
     access: "decide",
+    tag: "review",
+    example: { suggestion_id: ID, request_id: "undo-1" },
     summary: "Undo a hunk's last decision, or the suggestion's",
     request: UndoRequest,
     answer: DecisionAnswer,
@@ -135,6 +160,8 @@ export const USE_CASES = {
   }),
   redo: useCase({
     access: "decide",
+    tag: "review",
+    example: { suggestion_id: ID },
     summary: "Do again what was last undone",
     request: UndoRequest,
     answer: DecisionAnswer,
@@ -143,6 +170,8 @@ export const USE_CASES = {
   }),
   comment: useCase({
     access: "decide",
+    tag: "review",
+    example: { suggestion_id: ID, hunk_id: HUNK, comment: "Why not a set?" },
     summary: "Comment on a hunk without deciding it",
     request: CommentRequest,
     answer: DecisionAnswer,
@@ -151,6 +180,8 @@ export const USE_CASES = {
   }),
   complete: useCase({
     access: "decide",
+    tag: "finish",
+    example: { suggestion_id: ID, action: "finalize", request_id: "finalize-1" },
     summary: "Finalize (commit and push what was accepted) or discard a suggestion",
     request: CompleteRequest,
     answer: CompleteAnswer,
@@ -166,6 +197,8 @@ export const USE_CASES = {
   }),
   revise: useCase({
     access: "decide",
+    tag: "agent",
+    example: { suggestion_id: ID, comment: "Keep the old name" },
     summary: "Tell the agent to act on the rejections now",
     request: ReviseRequest,
     answer: ReviseAnswer,
@@ -174,48 +207,69 @@ export const USE_CASES = {
   }),
   rebase: useCase({
     access: "decide",
+    tag: "finish",
+    example: { suggestion_id: ID },
     summary: "Move a suggestion onto the shared branch as a new revision",
     request: RebaseRequest,
     answer: PublishAnswer,
-    errors: ["not_found", "suggestion_closed", "merge_conflict", "request_reused"],
+    errors: [
+      "not_found",
+      "suggestion_closed",
+      "nothing_to_do",
+      "unpublishable",
+      "merge_conflict",
+      "request_reused",
+    ],
     run: (desk, request, actor) => desk.rebase(request, actor),
   }),
   verify: useCase({
     access: "decide",
+    tag: "finish",
+    example: { suggestion_id: ID },
     summary: "Run the configured check on the accepted tree alone",
     request: VerifyRequest,
     answer: VerifyAnswer,
-    errors: ["not_found", "nothing_to_do"],
+    errors: ["not_found", "suggestion_closed"],
     run: (desk, request) => desk.verify(request),
   }),
   settle: useCase({
     access: "report",
+    tag: "agent",
+    example: {},
     summary: "The agent is at a quiet moment: bring its working copy up to the decisions",
     request: SettleRequest,
     answer: SettleAnswer,
+    errors: ["not_found"],
     run: (desk, request, actor) => desk.settle(request, actor),
   }),
   status: useCase({
     access: "report",
+    tag: "agent",
+    example: { message: "Running the tests", status: "testing" },
     summary: "Tell the developer in one line what the agent is doing",
     request: StatusRequest,
     answer: StatusAnswer,
+    errors: ["not_found"],
     run: (desk, request, actor) => desk.status(request, actor),
   }),
   ask: useCase({
     access: "decide",
+    tag: "agent",
+    example: { text: "Validate the input of greet()" },
     summary: "Send the agent a prompt",
     request: AskRequest,
     answer: AskAnswer,
-    errors: ["not_found"],
+    errors: ["not_found", "nothing_to_do", "request_reused"],
     run: (desk, request) => desk.ask(request),
   }),
   abort: useCase({
     access: "decide",
+    tag: "agent",
+    example: {},
     summary: "Stop the agent's running turn",
     request: AbortRequest,
     answer: AbortAnswer,
-    errors: ["not_found"],
+    errors: ["not_found", "nothing_to_do"],
     run: (desk, request) => desk.abort(request),
   }),
 } satisfies Record<string, UseCase>;

@@ -1,5 +1,7 @@
 /** The published documents: valid by other people's validators, complete, and true of what is really answered. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import SwaggerParser from "@apidevtools/swagger-parser";
 import { Parser } from "@asyncapi/parser";
 import type { z } from "zod";
@@ -16,8 +18,13 @@ import {
 } from "../../src/protocol/answers.ts";
 import { EventBody } from "../../src/protocol/events.ts";
 import { Suggestion } from "../../src/protocol/model.ts";
+import { asyncApiDocument } from "../../src/server/documents/asyncapi.ts";
+import { eventName } from "../../src/server/documents/named-schemas.ts";
+import { openApiDocument } from "../../src/server/documents/openapi.ts";
+import { TAGS } from "../../src/server/route.ts";
 import { ROUTES } from "../../src/server/routes.ts";
 import { CLOSE, CLOSE_CODES } from "../../src/server/socket/close-codes.ts";
+import { VERSION } from "../../src/version.ts";
 import { AgentRepository, Place } from "./place.ts";
 
 setDefaultTimeout(30_000);
@@ -43,8 +50,9 @@ describe("OpenAPI", () => {
 
   test("a request body's schema is the very one that validates", async () => {
     const { body } = await at.ask("/openapi.json");
-    const schema = body.paths["/complete"].post.requestBody.content["application/json"].schema;
-    expect(schema).toMatchObject({
+    const content = body.paths["/complete"].post.requestBody.content["application/json"];
+    expect(content.schema).toEqual({ $ref: "#/components/schemas/CompleteRequest" });
+    expect(body.components.schemas.CompleteRequest).toMatchObject({
       additionalProperties: false,
       required: ["suggestion_id", "action"],
       properties: { action: { enum: ["finalize", "discard"] } },
@@ -54,12 +62,33 @@ describe("OpenAPI", () => {
       in: "query",
       schema: { default: "open" },
     });
-    expect(Object.keys(body.components.schemas).sort()).toEqual([
+    const names = Object.keys(body.components.schemas);
+    for (const name of [
       "Error",
       "Hunk",
       "Suggestion",
       "SuggestionSummary",
-    ]);
+      "FeedbackRequest",
+      "DecisionAnswer",
+    ])
+      expect(names).toContain(name);
+    for (const { shape } of EventBody.options) expect(names).toContain(eventName(shape.type.value));
+  });
+
+  test("E8: every operation has a tag, and every example fits its schema", () => {
+    for (const { operation, tag, body, example } of ROUTES) {
+      expect([operation, Object.keys(TAGS).includes(tag)]).toEqual([operation, true]);
+      if (body === null) continue;
+      const checked = body.safeParse(example);
+      expect([operation, checked.success ? "fits" : checked.error.message]).toEqual([operation, "fits"]);
+    }
+  });
+
+  test("E8: docs/ holds what the server publishes; npm run api-documents writes it anew", () => {
+    const kept = (name: string) =>
+      JSON.parse(readFileSync(join(import.meta.dir, "../../../docs", name), "utf8"));
+    expect(kept("openapi.json")).toEqual(JSON.parse(JSON.stringify(openApiDocument(ROUTES, VERSION))));
+    expect(kept("asyncapi.json")).toEqual(JSON.parse(JSON.stringify(asyncApiDocument(VERSION))));
   });
 
   test("what is really answered fits the published schemas", async () => {

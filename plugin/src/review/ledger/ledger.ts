@@ -254,15 +254,29 @@ export class Ledger {
     return this.row<{ seq: number }>("SELECT coalesce(max(seq), 0) AS seq FROM event")?.seq ?? 0;
   }
 
-  eventTexts(since: number, limit: number, project?: string): { seq: number; json: string }[] {
-    return project === undefined
-      ? this.rows("SELECT seq, json FROM event WHERE seq > ? ORDER BY seq LIMIT ?", since, limit)
-      : this.rows(
-          "SELECT seq, json FROM event WHERE seq > ? AND project = ? ORDER BY seq LIMIT ?",
-          since,
-          project,
-          limit,
-        );
+  /** @param types names of types; one that ends with a dot stands for all that begin so */
+  eventTexts(
+    since: number,
+    limit: number,
+    { project, types }: { project?: string | undefined; types?: readonly string[] | undefined } = {},
+  ): { seq: number; json: string }[] {
+    const where = ["seq > ?"];
+    const values: SQLQueryBindings[] = [since];
+    if (project !== undefined) {
+      where.push("project = ?");
+      values.push(project);
+    }
+    if (types !== undefined) {
+      where.push(
+        "EXISTS (SELECT 1 FROM json_each(?) WHERE value = type OR (value LIKE '%.' AND substr(type, 1, length(value)) = value))",
+      );
+      values.push(JSON.stringify(types));
+    }
+    return this.rows(
+      `SELECT seq, json FROM event WHERE ${where.join(" AND ")} ORDER BY seq LIMIT ?`,
+      ...values,
+      limit,
+    );
   }
 
   subscribe(listener: EventListener): () => void {

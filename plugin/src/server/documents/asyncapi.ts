@@ -1,6 +1,6 @@
 /** The WebSocket's messages as an AsyncAPI 3.0 document, from the schemas that validate. */
 import { Command, Response } from "../../protocol/commands.ts";
-import { EventBody } from "../../protocol/events.ts";
+import { STAMPED_EVENTS } from "../../protocol/events.ts";
 import { CLOSE_CODES } from "../socket/close-codes.ts";
 import { type JsonObject, SchemaWriter } from "./json-schema.ts";
 
@@ -10,13 +10,6 @@ Events come from the moment of connecting. \`{"type":"subscribe","since":N}\` re
 
 Close codes:
 ${CLOSE_CODES.map(({ code, sentBy, meaning }) => `- ${code} (${sentBy}): ${meaning}`).join("\n")}`;
-
-/** Fields that the journal adds to every event. */
-const STAMP = {
-  seq: { type: "integer", minimum: 1, description: "Position in the journal, without gaps" },
-  ts: { type: "string", description: "ISO 8601 time" },
-  project: { type: "string", description: "Absolute path of the project" },
-};
 
 function messageName(type: string): string {
   return type.replace(/[^A-Za-z0-9]/g, "_");
@@ -39,12 +32,7 @@ export function asyncApiDocument(version: string): JsonObject {
     names[kind].push(name);
   };
   for (const option of Command.options) add("command", writer.write(option, "input"));
-  for (const option of EventBody.options) {
-    const payload = writer.write(option, "output");
-    const properties = { ...(payload.properties as JsonObject), ...STAMP };
-    const required = [...((payload.required ?? []) as string[]), ...Object.keys(STAMP)];
-    add("event", { ...payload, properties, required });
-  }
+  for (const event of STAMPED_EVENTS) add("event", writer.inPlace(event, "output"));
   messages.response = {
     name: "response",
     contentType: "application/json",

@@ -1,19 +1,13 @@
 /**
- * zod schemas as JSON Schema (draft 2020-12, which OpenAPI 3.1 and AsyncAPI 3 use). The nouns of the protocol become
- * named components, everything else is written in place.
+ * zod schemas as JSON Schema (draft 2020-12, which OpenAPI 3.1 and AsyncAPI 3 use). What has a name in the protocol
+ * becomes a component, everything else is written in place.
  */
 import { z } from "zod";
-import { ErrorAnswer } from "../../protocol/answers.ts";
-import { Hunk, Suggestion, SuggestionSummary } from "../../protocol/model.ts";
+import { NAMED_SCHEMAS, type NamedSchema } from "./named-schemas.ts";
 
 export type JsonObject = Record<string, unknown>;
 
-const NAMED: [string, z.ZodType][] = [
-  ["Hunk", Hunk],
-  ["SuggestionSummary", SuggestionSummary],
-  ["Suggestion", Suggestion],
-  ["Error", ErrorAnswer],
-];
+const BY_SCHEMA = new Map<unknown, NamedSchema>(NAMED_SCHEMAS.map((named) => [named.schema, named]));
 
 /** Collects the named components that the schemas written through it refer to. */
 export class SchemaWriter {
@@ -25,34 +19,34 @@ export class SchemaWriter {
   }
 
   write(schema: z.ZodType, io = this.#io): JsonObject {
-    const name = NAMED.find(([, named]) => named === schema)?.[0];
-    if (name !== undefined) return this.#component(name, schema);
-    return this.#inPlace(schema, io);
+    const named = BY_SCHEMA.get(schema);
+    return named === undefined ? this.inPlace(schema, io) : this.#component(named);
   }
 
-  #component(name: string, schema: z.ZodType): JsonObject {
+  #component({ name, schema, io }: NamedSchema): JsonObject {
     if (!(name in this.components)) {
       this.components[name] = {};
-      this.components[name] = this.#inPlace(schema, "output");
+      this.components[name] = this.inPlace(schema, io);
     }
     return { $ref: `#/components/schemas/${name}` };
   }
 
-  #inPlace(schema: z.ZodType, io: "input" | "output"): JsonObject {
-    const found: [string, z.ZodType][] = [];
+  /** Without a name of its own, though it may refer to others. */
+  inPlace(schema: z.ZodType, io = this.#io): JsonObject {
+    const found: NamedSchema[] = [];
     const written = z.toJSONSchema(schema, {
       io,
       unrepresentable: "any",
       override: ({ zodSchema, jsonSchema }) => {
         if ((zodSchema as unknown) === schema) return;
-        const named = NAMED.find(([, candidate]) => candidate === (zodSchema as unknown));
+        const named = BY_SCHEMA.get(zodSchema);
         if (named === undefined) return;
         found.push(named);
         for (const key of Object.keys(jsonSchema)) delete (jsonSchema as JsonObject)[key];
-        Object.assign(jsonSchema, { $ref: `#/components/schemas/${named[0]}` });
+        Object.assign(jsonSchema, { $ref: `#/components/schemas/${named.name}` });
       },
     }) as JsonObject;
-    for (const [name, named] of found) this.#component(name, named);
+    for (const named of found) this.#component(named);
     const { $schema: _dialect, ...rest } = written;
     return rest;
   }

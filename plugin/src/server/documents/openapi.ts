@@ -2,13 +2,14 @@
 import { z } from "zod";
 import { ErrorAnswer } from "../../protocol/answers.ts";
 import { ERROR_STATUS, type ErrorCode } from "../../protocol/errors.ts";
-import type { Route } from "../routes.ts";
+import { STAMPED_EVENTS } from "../../protocol/events.ts";
+import { type Route, TAGS } from "../route.ts";
 import { CLOSE_CODES } from "../socket/close-codes.ts";
 import { type JsonObject, SchemaWriter } from "./json-schema.ts";
 
 const ABOUT = `Review of an agent's suggested changes, hunk by hunk.
 
-Every request but \`GET /health\` needs \`Authorization: Bearer <token>\`. The developer's token decides; the agent's may publish, report and read. Requests with a foreign \`Host\` or \`Origin\` are refused. POST bodies are JSON. A request with \`request_id\` may be repeated: it has its effect once.
+Every request but \`GET /health\` needs \`Authorization: Bearer <token>\`. The developer's token decides; the agent's may publish, report and read. Requests with a foreign \`Host\` or \`Origin\` are refused. POST bodies are JSON. A request with \`request_id\` (or an \`Idempotency-Key\`) may be repeated: it has its effect once.
 
 \`GET /ws\` upgrades to a WebSocket: see \`/asyncapi.json\`. \`/git/<repository>.git\` is git's smart HTTP protocol: see the project's documentation.
 
@@ -24,23 +25,89 @@ function commonErrors(route: Route): ErrorCode[] {
     : [...common, "payload_too_large", "unsupported_media_type", "request_timeout"];
 }
 
+const reference = (kind: string, name: string): JsonObject => ({ $ref: `#/components/${kind}/${name}` });
+
+/** Headers of an answer with this status. */
+function headers(status: number, route: Route): JsonObject {
+  const found: JsonObject = { "X-Request-Id": reference("headers", "RequestId") };
+  if (status === 429 || status === 503) found["Retry-After"] = reference("headers", "RetryAfter");
+  if (status === 401) found["WWW-Authenticate"] = reference("headers", "Challenge");
+  if (route.tagged && (status === 200 || status === 304)) found.ETag = reference("headers", "ETag");
+  return found;
+}
+
 function answers(route: Route, writer: SchemaWriter): JsonObject {
   const content: JsonObject =
     typeof route.answer === "string"
       ? { [route.answer]: { schema: { type: "string" } } }
       : { "application/json": { schema: writer.write(route.answer, "output") } };
-  if (route.also !== undefined) content[route.also] = { schema: { type: "string" } };
-  const responses: JsonObject = { [String(route.status)]: { description: "Done", content } };
-  const codes = [...new Set<ErrorCode>([...commonErrors(route), ...route.errors, "internal"])];
+  const responses: JsonObject = {
+    [String(route.status)]: { description: "Done", headers: headers(route.status, route), content },
+  };
+  if (route.tagged)
+    responses["304"] = { description: "As it was when you got this ETag", headers: headers(304, route) };
+  const codes = [...new Set<ErrorCode>([...commonErrors(route), ...route.errors, ...ANYWHERE])];
   for (const code of codes) {
-    const status = String(ERROR_STATUS[code]);
-    const others = codes.filter((other) => ERROR_STATUS[other] === ERROR_STATUS[code]);
-    responses[status] = {
+    const status = ERROR_STATUS[code];
+    const others = codes.filter((other) => ERROR_STATUS[other] === status);
+    responses[String(status)] = {
       description: others.map((other) => `\`${other}\``).join(", "),
+      headers: headers(status, route),
       content: { "application/json": { schema: writer.write(ErrorAnswer) } },
     };
   }
   return responses;
+}
+
+/** What goes wrong beside what was asked for. */
+const ANYWHERE: ErrorCode[] = ["internal", "git_error", "jj_error", "unavailable", "state_damaged"];
+
+const HEADERS: JsonObject = {
+  RequestId: {
+    description: "The request's X-Request-Id, or one made here; it is in the server's log",
+    schema: { type: "string" },
+  },
+  RetryAfter: { description: "Seconds to wait before the next try", schema: { type: "integer" } },
+  ETag: {
+    description: "Send it back as If-None-Match to get 304 while nothing changed",
+    schema: { type: "string" },
+  },
+  Challenge: { description: "Bearer, or Basic for git", schema: { type: "string" } },
+};
+
+/** Headers that a request may carry. */
+const GIVEN_HEADERS: Record<"requestId" | "etag" | "idempotency" | "lastEvent", JsonObject> = {
+  requestId: {
+    name: "X-Request-Id",
+    in: "header",
+    required: false,
+    description: "Your name for the request: up to 64 letters, digits, '.', '_' or '-'",
+    schema: { type: "string", pattern: "^[A-Za-z0-9._-]{1,64}$" },
+  },
+  etag: { name: "If-None-Match", in: "header", required: false, schema: { type: "string" } },
+  idempotency: {
+    name: "Idempotency-Key",
+    in: "header",
+    required: false,
+    description: "Another way to give `request_id`",
+    schema: { type: "string", minLength: 1, maxLength: 128 },
+  },
+  lastEvent: {
+    name: "Last-Event-ID",
+    in: "header",
+    required: false,
+    description: "The last seq you have; outweighs `since`",
+    schema: { type: "string", pattern: "^[0-9]+$" },
+  },
+};
+
+function headerParameters(route: Route): JsonObject[] {
+  const given = [GIVEN_HEADERS.requestId];
+  if (route.tagged) given.push(GIVEN_HEADERS.etag);
+  if (route.body instanceof z.ZodObject && "request_id" in route.body.shape)
+    given.push(GIVEN_HEADERS.idempotency);
+  if (route.answer === "text/event-stream") given.push(GIVEN_HEADERS.lastEvent);
+  return given;
 }
 
 function parameters(route: Route, writer: SchemaWriter): JsonObject[] {
@@ -50,7 +117,7 @@ function parameters(route: Route, writer: SchemaWriter): JsonObject[] {
     required: true,
     schema: { type: "string", pattern: "^[A-Za-z0-9_-]{1,64}$" },
   }));
-  const query = writer.write(route.query);
+  const query = writer.inPlace(route.query);
   const required = new Set((query.required ?? []) as string[]);
   const inQuery = Object.entries((query.properties ?? {}) as Record<string, JsonObject>).map(
     ([name, { description, ...schema }]) => ({
@@ -61,7 +128,7 @@ function parameters(route: Route, writer: SchemaWriter): JsonObject[] {
       schema,
     }),
   );
-  return [...inPath, ...inQuery];
+  return [...inPath, ...inQuery, ...headerParameters(route)];
 }
 
 export function openApiDocument(routes: Route[], version: string): JsonObject {
@@ -72,6 +139,7 @@ export function openApiDocument(routes: Route[], version: string): JsonObject {
     paths[path] ??= {};
     paths[path][route.method.toLowerCase()] = {
       operationId: route.operation,
+      tags: [route.tag],
       summary: route.summary,
       ...(route.access === "open" ? { security: [] } : { "x-access": route.access }),
       parameters: parameters(route, writer),
@@ -80,12 +148,19 @@ export function openApiDocument(routes: Route[], version: string): JsonObject {
         : {
             requestBody: {
               required: true,
-              content: { "application/json": { schema: writer.write(route.body) } },
+              content: {
+                "application/json": {
+                  schema: writer.write(route.body),
+                  ...(route.example === undefined ? {} : { example: route.example }),
+                },
+              },
             },
           }),
       responses: answers(route, writer),
     };
   }
+  // A stream's events are in no JSON answer of their own.
+  for (const event of STAMPED_EVENTS) writer.write(event, "output");
   return {
     openapi: "3.1.0",
     info: {
@@ -96,8 +171,10 @@ export function openApiDocument(routes: Route[], version: string): JsonObject {
     },
     servers: [{ url: "/" }],
     security: [{ token: [] }],
+    tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
     paths,
     components: {
+      headers: HEADERS,
       securitySchemes: { token: { type: "http", scheme: "bearer" } },
       schemas: writer.components,
     },

@@ -7,13 +7,23 @@ import { z } from "zod";
 import { ReviewError, toReviewError } from "../../protocol/errors.ts";
 import type { Context } from "../context.ts";
 import type { GitHttp } from "../git/git-http.ts";
-import { ROUTES, type Route } from "../routes.ts";
+import type { Route } from "../route.ts";
+import { ROUTES } from "../routes.ts";
 import type { SocketClient } from "../socket/socket-client.ts";
 import type { Sockets } from "../socket/sockets.ts";
 import type { Identity } from "../tokens/tokens.ts";
 import { checkAccess } from "../use-cases.ts";
 import { check, queryObject } from "../validate.ts";
-import { json, rateLimited, refusal, SECURITY_HEADERS, unauthorized } from "./answers.ts";
+import {
+  etagOf,
+  JSON_TYPE,
+  Payload,
+  rateLimited,
+  refusal,
+  respond,
+  SECURITY_HEADERS,
+  unauthorized,
+} from "./answers.ts";
 import { parseJson, readBytes } from "./body.ts";
 import { EventStreams } from "./event-stream.ts";
 import {
@@ -27,6 +37,18 @@ import {
 import { Matcher } from "./match.ts";
 
 type BunServer = Server<SocketClient>;
+
+/** What is known of a request for the log and the counters. */
+interface Seen {
+  route: string;
+  id: string;
+}
+
+/** The client's own name for the request, or one of ours; in the answer and in every line of the log about it. */
+function requestId(headers: Headers): string {
+  const given = headers.get("x-request-id");
+  return given !== null && /^[A-Za-z0-9._-]{1,64}$/.test(given) ? given : crypto.randomUUID();
+}
 
 /** Undefined: the connection became a WebSocket. */
 type Answer = Response | undefined;
@@ -49,29 +71,32 @@ export class HttpDoor {
 
   /** Refusals and upgrades are answered at once, without a promise: they are what a flood is made of. */
   handle(request: Request, server: BunServer): Answer | Promise<Answer> {
-    const seen = { route: "(refused)" };
+    const seen = { route: "(refused)", id: requestId(request.headers) };
     const counted = (answer: Answer): Answer => {
-      this.#context.metrics.request(request.method, seen.route, answer?.status ?? 101);
+      const status = answer?.status ?? 101;
+      this.#context.metrics.request(request.method, seen.route, status);
+      this.#context.log.debug("request", { id: seen.id, method: request.method, route: seen.route, status });
+      answer?.headers.set("X-Request-Id", seen.id);
       return answer;
     };
     try {
       const answer = this.#answer(request, server, seen);
       if (!(answer instanceof Promise)) return counted(answer);
-      return answer.catch((thrown) => this.#failed(thrown, seen.route)).then(counted);
+      return answer.catch((thrown) => this.#failed(thrown, seen)).then(counted);
     } catch (thrown) {
-      return counted(this.#failed(thrown, seen.route));
+      return counted(this.#failed(thrown, seen));
     }
   }
 
-  #failed(thrown: unknown, route: string): Response {
+  #failed(thrown: unknown, { route, id }: Seen): Response {
     const error = toReviewError(thrown);
     if (error.status >= 500) {
-      this.#context.log.error("request failed", { route, code: error.code, error: error.cause ?? error });
+      this.#context.log.error("request failed", { id, route, code: error.code, error: error.cause ?? error });
     }
     return refusal(error);
   }
 
-  #answer(request: Request, server: BunServer, seen: { route: string }): Answer | Promise<Answer> {
+  #answer(request: Request, server: BunServer, seen: Seen): Answer | Promise<Answer> {
     const { headers } = request;
     checkHost(headers, this.#hosts);
     checkOrigin(headers, this.#context.config.allowedOrigins);
@@ -111,7 +136,7 @@ export class HttpDoor {
     url: URL,
     server: BunServer,
     identity: Identity | null,
-    seen: { route: string },
+    seen: Seen,
   ): Promise<Response> {
     const match = this.#matcher.match(request.method, url.pathname);
     if (!match.found) return this.#noRoute(request.method, match.allow);
@@ -143,7 +168,9 @@ export class HttpDoor {
     const result = await running;
     // First the broadcast, then the answer.
     this.#context.feed.flush();
-    return result instanceof Response ? result : json(result, route.status);
+    if (result instanceof Response) return result;
+    const payload = result instanceof Payload ? result : new Payload(JSON.stringify(result), JSON_TYPE);
+    return respond(request, payload, route.status, route.tagged ? etagOf(payload.body) : undefined);
   }
 
   async #body(request: Request, route: Route): Promise<unknown> {

@@ -1,5 +1,5 @@
 /** Finds the route of a request path. Pure: patterns are compiled once, paths are matched as sent. */
-import type { Route } from "../routes.ts";
+import type { Route } from "../route.ts";
 
 interface Compiled {
   pattern: RegExp;

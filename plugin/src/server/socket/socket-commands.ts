@@ -2,6 +2,7 @@
 import type { z } from "zod";
 import { Command, completeRequest, feedbackRequest, type Response } from "../../protocol/commands.ts";
 import { ReviewError, toReviewError } from "../../protocol/errors.ts";
+import { PROTOCOL_VERSION } from "../../protocol/version.ts";
 import type { Context } from "../context.ts";
 import { parseJson } from "../http/body.ts";
 import { checkFile, checkId, checkSince } from "../lookups.ts";
@@ -86,7 +87,7 @@ function commandId(raw: unknown): CommandId {
 
 function subscribed(context: Context, command: Subscribe): Record<string, unknown> {
   checkSince(context.desk, command.since, "Command: since");
-  return { since: command.since, last_seq: context.desk.lastSeq() };
+  return { since: command.since, last_seq: context.desk.lastSeq(), protocol: PROTOCOL_VERSION };
 }
 
 async function perform(
