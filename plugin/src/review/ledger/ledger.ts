@@ -268,7 +268,7 @@ export class Ledger {
     }
     if (types !== undefined) {
       where.push(
-        "EXISTS (SELECT 1 FROM json_each(?) WHERE value = type OR (value LIKE '%.' AND substr(type, 1, length(value)) = value))",
+        "EXISTS (SELECT 1 FROM json_each(?) WHERE value = event.type OR (value LIKE '%.' AND substr(event.type, 1, length(value)) = value))",
       );
       values.push(JSON.stringify(types));
     }
