@@ -275,12 +275,9 @@ end
 ---@param bytes string
 ---@return string|nil
 local function object_id(root, bytes)
-  local ok, result = pcall(function()
-    return vim
-      .system({ "git", "-C", root or "/", "hash-object", "-t", "blob", "--stdin" }, { stdin = bytes })
-      :wait(10000)
-  end)
-  return ok and result.code == 0 and vim.trim(result.stdout) or nil
+  local command = { "git", "-C", root or "/", "hash-object", "-t", "blob", "--stdin" }
+  local result = require("suggestion-review.lib.program").wait(command, { stdin = bytes, timeout = 10000 })
+  return result.code == 0 and vim.trim(result.stdout) or nil
 end
 
 --- Fetches both sides of a hunk that has no lines and checks them against its digest.
