@@ -79,7 +79,12 @@ describe("git and jj", function()
       callback({ code = "local", message = "the server was asked" })
     end
     local base, reason = t.await(function(done)
-      base_of.get({ id = "s", base_commit = commit }, { file = "a.txt", old_file = "a.txt", kind = "text" }, root, done)
+      base_of.get(
+        { id = "s", base_commit = commit },
+        { file = "a.txt", old_file = "a.txt", kind = "text" },
+        root,
+        done
+      )
     end)
     t.eq(reason, nil)
     t.eq({ base.bytes, base.source }, { "one\n", "git" })
@@ -97,7 +102,10 @@ describe("git and jj", function()
     end)
     t.eq(err, nil)
     t.eq(line, commit)
-    local result = program.wait({ "git", "-C", root, "hash-object", "-t", "blob", "--stdin" }, { stdin = "one\n" })
+    local result = program.wait(
+      { "git", "-C", root, "hash-object", "-t", "blob", "--stdin" },
+      { stdin = "one\n" }
+    )
     t.eq({ result.code, vim.trim(result.stdout) }, { 0, "5626abf0f72e58d7a153368ba57db4c673c0e171" })
     local missing = program.wait({ "no-such-program-of-anybody" }, {})
     t.eq(missing.code, -1)
@@ -111,7 +119,13 @@ describe("git and jj", function()
           seen = seen + 1
           local text = t.read(t.root .. "/nvim/" .. folder .. "/" .. name) --[[@as string]]
           for _, call in ipairs({
-            "vim%s*%.system", "jobstart", "fn%.system", "io%.popen", "os%.execute", "uv%.spawn", "vim%.cmd%(?[\"'%[]+!",
+            "vim%s*%.system",
+            "jobstart",
+            "fn%.system",
+            "io%.popen",
+            "os%.execute",
+            "uv%.spawn",
+            "vim%.cmd%(?[\"'%[]+!",
           }) do -- stylua: ignore
             if text:find(call) then
               starting[folder .. "/" .. name] = true

@@ -77,6 +77,20 @@ export class Git {
     await this.run(["update-ref", "--no-deref", "-d", ref]);
   }
 
+  /** Bytes of each of many objects, asked with one process; ids that are not there are left out. */
+  async sizesOf(ids: string[]): Promise<Map<string, number>> {
+    const found = new Map<string, number>();
+    if (ids.length === 0) return found;
+    const { stdout } = await this.run(["cat-file", "--batch-check", "--buffer"], {
+      input: `${ids.join("\n")}\n`,
+    });
+    for (const line of toLatin1(stdout).split("\n")) {
+      const [id, , size] = line.split(" ");
+      if (id !== undefined && size !== undefined && /^\d+$/.test(size)) found.set(id, Number(size));
+    }
+    return found;
+  }
+
   /** Contents of many objects in one process; ids that are not there are left out. */
   async readObjects(ids: string[]): Promise<Map<string, { type: string; bytes: Uint8Array }>> {
     const found = new Map<string, { type: string; bytes: Uint8Array }>();

@@ -1,5 +1,5 @@
---- The one place that starts git and jj. Whatever Neovim was started from (a hook, an alias, `git commit` with it as the
---- editor), these programs see the repository they are run in and nothing else: of the variables that begin with
+--- The one place that starts git and jj. Whatever Neovim was started from (a hook, an alias, `git commit` with it as
+--- the editor), these programs see the repository they are run in and nothing else: of the variables that begin with
 --- `GIT_` only those pass that say who the developer is and how the network is reached.
 local M = {}
 
