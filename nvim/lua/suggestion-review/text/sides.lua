@@ -52,7 +52,7 @@ local function words(side)
     local target = M.target(side)
     return ("%s -> %s"):format(kind, target or "(a target that is not known)")
   elseif side.mode == "160000" then
-    return ("%s at commit %s"):format(kind, side.oid)
+    return ("%s %s"):format(kind, side.oid)
   end
   return ("%s, %s, object %s"):format(
     kind,
