@@ -4,7 +4,7 @@
 --- whole files, of conflicts and of new revisions is in `apply/`.
 local applied = require("suggestion-review.apply.applied")
 local base_of = require("suggestion-review.model.base_text")
-local carrier = require("suggestion-review.worktree.document")
+local reload = require("suggestion-review.worktree.reload")
 local digest = require("suggestion-review.text.digest")
 local file_plan = require("suggestion-review.apply.file_plan")
 local replacements = require("suggestion-review.apply.replacement")
@@ -230,7 +230,7 @@ function M.reload(place)
   for _, file in ipairs(place.suggestion.files or {}) do
     local buf = worktree.buffer_of(place.root .. "/" .. file)
     if buf and vim.api.nvim_buf_is_loaded(buf) then
-      carrier.refresh(buf)
+      reload.refresh(buf)
     end
   end
 end
