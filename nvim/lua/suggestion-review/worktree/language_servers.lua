@@ -94,7 +94,8 @@ function M.did(what, path, new_path)
   end
 end
 
---- Closes a buffer's document with all its servers, under the name it has now.
+--- Closes a buffer's document with all its servers, under the name it has now. The text must not change before `open`:
+--- Neovim would stop listening to a buffer that no server has.
 ---@param buf integer
 ---@return vim.lsp.Client[] clients that had it
 function M.close(buf)
@@ -103,18 +104,6 @@ function M.close(buf)
     vim.lsp.buf_detach_client(buf, client.id)
   end
   return clients
-end
-
---- Makes Neovim forget the name that it keeps for a buffer's documents, which it does when the text changes while no
---- server has the buffer. The text stays what it is, and the undo list gets no step of its own.
----@param buf integer
-function M.forget_name(buf)
-  local modified = vim.bo[buf].modified
-  vim.api.nvim_buf_call(buf, function()
-    pcall(vim.cmd --[[@as function]], "silent! undojoin")
-    vim.api.nvim_buf_set_text(buf, 0, 0, 0, 0, { "" })
-  end)
-  vim.bo[buf].modified = modified
 end
 
 --- Opens a buffer's document under the name it has now, with the servers that had it and still fit.

@@ -116,6 +116,7 @@ end
 local function rename_buffer(buf, to)
   local unsaved = vim.bo[buf].modified and vim.api.nvim_buf_get_lines(buf, 0, -1, false) or nil
   local filetype = vim.bo[buf].filetype
+  local view = vim.api.nvim_buf_call(buf, vim.fn.winsaveview)
   local clients = language_servers.close(buf)
   local named, message = pcall(vim.api.nvim_buf_call, buf, function()
     vim.cmd("silent keepalt file " .. vim.fn.fnameescape(vim.fn.fnamemodify(to, ":.")))
@@ -126,14 +127,7 @@ local function rename_buffer(buf, to)
   end
   -- What fails from here on is an autocommand's trouble: the file has its name, and the buffer too.
   local ok, trouble = pcall(vim.api.nvim_buf_call, buf, function()
-    local view = vim.fn.winsaveview()
     vim.cmd("silent! noautocmd keepalt keepjumps edit!")
-    if #clients > 0 then
-      language_servers.forget_name(buf)
-    end
-    if unsaved then
-      vim.api.nvim_buf_set_lines(buf, 0, -1, false, unsaved)
-    end
     vim.fn.winrestview(view)
     vim.api.nvim_exec_autocmds("BufReadPost", { buffer = buf, modeline = false })
   end)
@@ -141,6 +135,12 @@ local function rename_buffer(buf, to)
     log.warn("%s: %s", to, tostring(trouble))
   end
   language_servers.open(buf, clients, filetype)
+  if unsaved then
+    vim.api.nvim_buf_call(buf, function()
+      vim.api.nvim_buf_set_lines(buf, 0, -1, false, unsaved)
+      vim.fn.winrestview(view)
+    end)
+  end
   return true
 end
 
