@@ -219,6 +219,7 @@ beforeAll(async () => {
     if (existsSync(join(agent.dir, directory(index)))) agent.remove(directory(index));
     put(agent, index, one.after);
   }
+  await agent.jj("config", "set", "--repo", "snapshot.max-new-file-size", "1MiB");
   agent.file("too large", "x".repeat(2_000_000));
   agent.file(Buffer.from("\xff", "latin1"), "not UTF-8\n");
   const published = await served.post("/suggestions", { description: "The corpus" }, "agent");
