@@ -74,10 +74,7 @@ describe("a file that is gone", function()
     local buf = edit("a.txt")
     vim.api.nvim_buf_set_lines(buf, 9, 10, false, { "mine" })
     vim.fn.delete(root .. "/a.txt")
-    local suggestion = build.build(
-      { ["a.txt"] = OLD, ["b.txt"] = OLD },
-      { ["a.txt"] = NEW, ["b.txt"] = NEW }
-    )
+    local suggestion = build.build({ ["a.txt"] = OLD, ["b.txt"] = OLD }, { ["a.txt"] = NEW, ["b.txt"] = NEW })
     local place = place_of(suggestion)
     t.eq(bring(place, { suggestion.hunks[1] }, "accepted")[1].status, "refused")
     t.eq(vim.api.nvim_buf_get_lines(buf, 9, 10, false), { "mine" })
@@ -174,7 +171,10 @@ describe("a write is byte-exact", function()
     checkout({ ["a.txt"] = OLD })
     local buf = edit("a.txt")
     local group = vim.api.nvim_create_augroup("vault", {})
-    vim.api.nvim_create_autocmd("BufWriteCmd", { group = group, pattern = "*.txt", callback = function() end })
+    vim.api.nvim_create_autocmd(
+      "BufWriteCmd",
+      { group = group, pattern = "*.txt", callback = function() end }
+    )
     local suggestion = build.build({ ["a.txt"] = OLD }, { ["a.txt"] = NEW })
     local _, problems = bring(place_of(suggestion), suggestion.hunks, "accepted")
     vim.api.nvim_del_augroup_by_id(group)

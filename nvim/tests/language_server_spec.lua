@@ -34,7 +34,11 @@ local function words(count)
       return uri and uri:sub(#vim.uri_from_fname(root) + 2)
     end
     return vim.trim(
-      ("%s %s %s"):format(message.method:match("/(.*)"), short(file.uri or file.oldUri), short(file.newUri) or "")
+      ("%s %s %s"):format(
+        message.method:match("/(.*)"),
+        short(file.uri or file.oldUri),
+        short(file.newUri) or ""
+      )
     )
   end, told())
 end
@@ -87,7 +91,10 @@ describe("a language server", function()
       "didRenameFiles sub/b.lua a.lua",
     })
     t.eq(vim.bo[buf].modified, false)
-    t.eq({ t.read(root .. "/a.lua"), vim.api.nvim_buf_get_lines(buf, 0, -1, false) }, { TEXT, { "return 1" } })
+    t.eq(
+      { t.read(root .. "/a.lua"), vim.api.nvim_buf_get_lines(buf, 0, -1, false) },
+      { TEXT, { "return 1" } }
+    )
     vim.api.nvim_buf_set_lines(buf, 0, 0, false, { "-- typed" })
     t.eq(words(10)[10], "didChange a.lua")
   end)

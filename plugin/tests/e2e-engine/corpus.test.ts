@@ -3,7 +3,7 @@
  * process: half of the cases accepted, half rejected; the pushed commit and the agent's files hold exactly that.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, lstatSync, readFileSync, readlinkSync } from "node:fs";
+import { appendFileSync, existsSync, lstatSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { Git } from "../../src/vcs/git.ts";
 import { HEALTHY, type Repo, repo } from "../support/repo.ts";
@@ -219,7 +219,7 @@ beforeAll(async () => {
     if (existsSync(join(agent.dir, directory(index)))) agent.remove(directory(index));
     put(agent, index, one.after);
   }
-  await agent.jj("config", "set", "--repo", "snapshot.max-new-file-size", "1MiB");
+  appendFileSync(agent.env.JJ_CONFIG as string, '[snapshot]\nmax-new-file-size = "1MiB"\n');
   agent.file("too large", "x".repeat(2_000_000));
   agent.file(Buffer.from("\xff", "latin1"), "not UTF-8\n");
   const published = await served.post("/suggestions", { description: "The corpus" }, "agent");

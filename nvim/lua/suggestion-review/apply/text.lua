@@ -163,6 +163,9 @@ local function plan_lines(place, plan, work, item_of, path)
     -- A buffer may still show what was removed.
     return file_plan.mark(items, "refused", "there is no such file in this worktree")
   end
+  if plan.attributes and plan.attributes.eol ~= "lf" then
+    carrier.prefer_crlf(carried)
+  end
   plan.carrier, plan.tick = carried, carrier.tick(carried)
   local wanted, reason = changes.of(plan, work)
   if not wanted then

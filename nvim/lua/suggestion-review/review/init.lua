@@ -106,6 +106,15 @@ local function start(suggestion, opts)
     require("suggestion-review.model.store").subscribe(require("suggestion-review.review.follow").on_event)
   prefetch(session)
   current.open(session)
+  local warnings = session:warnings()
+  if #warnings > 0 and session.style ~= "floating" then
+    notify.warn(
+      ("Not in this suggestion: %s%s"):format(
+        text_of.first_line(warnings[1]),
+        #warnings > 1 and (" (and %d more)"):format(#warnings - 1) or ""
+      )
+    )
+  end
 end
 
 --- Asks which of several suggestions to review.

@@ -89,6 +89,21 @@ function M.open(path, load)
   return { path = path, form = none, exists = true, bytes = bytes, stat = stat }
 end
 
+--- Gives a text that has no line end yet the ends that git would check it out with.
+---@param carrier SuggestionReview.Carrier
+function M.prefer_crlf(carrier)
+  local one_line
+  if carrier.buf then
+    one_line = vim.api.nvim_buf_line_count(carrier.buf) == 1
+      and not form.buffer_text(carrier.buf):find("\n", 1, true)
+  else
+    one_line = not carrier.bytes:find("\n", 1, true)
+  end
+  if one_line then
+    carrier.form.eol = "dos"
+  end
+end
+
 --- The text now, with "\n" ends.
 ---@param carrier SuggestionReview.Carrier
 ---@return string
@@ -246,6 +261,9 @@ end
 function M.apply(carrier, edits, total)
   if carrier.buf then
     local buf = carrier.buf
+    if carrier.form.eol == "dos" and vim.bo[buf].fileformat ~= "dos" and not vim.bo[buf].binary then
+      vim.bo[buf].fileformat = "dos"
+    end
     as_one_step(buf, function()
       for i = #edits, 1, -1 do
         edit_buffer(buf, edits[i])

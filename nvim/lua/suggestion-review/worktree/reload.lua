@@ -13,8 +13,7 @@ local on_disk = {}
 ---@return string|nil
 local function stamp(path)
   local stat = vim.uv.fs_stat(path)
-  return stat
-    and ("%d %d %d %d %d"):format(stat.ino, stat.size, stat.mode, stat.mtime.sec, stat.mtime.nsec)
+  return stat and ("%d %d %d %d %d"):format(stat.ino, stat.size, stat.mode, stat.mtime.sec, stat.mtime.nsec)
 end
 
 --- Notes that the buffer was just written and holds what its file does.

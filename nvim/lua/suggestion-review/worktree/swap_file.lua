@@ -14,7 +14,9 @@ local ENDINGS = { "swp", "swo", "swn", "swm", "swl" }
 ---@return string[] names that a swap file of it may have, without the last ending
 local function stems(path)
   local directories = {}
-  for _, directory in ipairs(vim.list_extend(vim.split(vim.o.directory, ",", { plain = true }), VIM_DIRECTORIES)) do
+  for _, directory in
+    ipairs(vim.list_extend(vim.split(vim.o.directory, ",", { plain = true }), VIM_DIRECTORIES))
+  do
     directories[directory] = true
   end
   local folder, name = vim.fs.dirname(path), vim.fs.basename(path)
@@ -58,7 +60,9 @@ local function unsaved_in(swap, path)
   if info.pid == 0 or not vim.startswith(here, info.host) then
     return ("a Vim on %s has unsaved edits of it (%s)"):format(info.host, swap)
   elseif is_alive(info.pid) then
-    return ("another Vim (process %d) has unsaved edits of it; write or drop them there first"):format(info.pid)
+    return ("another Vim (process %d) has unsaved edits of it; write or drop them there first"):format(
+      info.pid
+    )
   end
   return ("a Vim that has ended left unsaved edits of it; recover or delete %s first"):format(swap)
 end

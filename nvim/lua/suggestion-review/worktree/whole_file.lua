@@ -335,8 +335,7 @@ function M.replace(root, path, to)
     ok, reason = put_link(path, to.bytes)
   else
     local stat = uv.fs_lstat(path)
-    ok, reason =
-      worktree.write(path, to.bytes, { expect = stat or false, executable = to.mode == "100755" })
+    ok, reason = worktree.write(path, to.bytes, { expect = stat or false, executable = to.mode == "100755" })
     if ok and stat and stat.type ~= "link" then
       M.change_mode(path, to.mode --[[@as string]])
     end
