@@ -210,6 +210,7 @@ let hunks: any[];
 
 beforeAll(async () => {
   agent = await repo();
+  appendFileSync(agent.env.JJ_CONFIG as string, '[snapshot]\nmax-new-file-size = "1MiB"\n');
   agent.file("keep", "kept\n");
   for (const [index, one] of CASES.entries()) put(agent, index, one.before);
   await agent.commit("base");
@@ -219,7 +220,6 @@ beforeAll(async () => {
     if (existsSync(join(agent.dir, directory(index)))) agent.remove(directory(index));
     put(agent, index, one.after);
   }
-  appendFileSync(agent.env.JJ_CONFIG as string, '[snapshot]\nmax-new-file-size = "1MiB"\n');
   agent.file("too large", "x".repeat(2_000_000));
   agent.file(Buffer.from("\xff", "latin1"), "not UTF-8\n");
   const published = await served.post("/suggestions", { description: "The corpus" }, "agent");

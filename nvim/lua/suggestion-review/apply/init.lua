@@ -2,15 +2,16 @@
 --- carries out the plan. Applies only what was decided in this developer's Neovim, only text that fits its digest,
 --- only inside the worktree, and nothing where the developer's own edits are in the way. What a plan says of lines, of
 --- whole files, of conflicts and of new revisions is in `apply/`.
+local agents_writes = require("suggestion-review.worktree.agents_writes")
 local applied = require("suggestion-review.apply.applied")
 local attributes = require("suggestion-review.worktree.attributes")
 local base_of = require("suggestion-review.model.base_text")
-local reload = require("suggestion-review.worktree.reload")
 local digest = require("suggestion-review.text.digest")
 local file_plan = require("suggestion-review.apply.file_plan")
 local replacements = require("suggestion-review.apply.replacement")
 local text = require("suggestion-review.apply.text")
 local whole = require("suggestion-review.apply.whole")
+local windows = require("suggestion-review.worktree.windows")
 local worktree = require("suggestion-review.worktree.paths")
 
 local M = {}
@@ -37,6 +38,9 @@ function M.place(suggestion, directory)
   root = root or worktree.root_of(directory or vim.fn.getcwd())
   local project = vim.uv.fs_realpath(suggestion.project or "")
   local in_place = root ~= nil and project == root
+  if in_place then
+    agents_writes.watch(root --[[@as string]])
+  end
   -- A repository that somebody else can write could make git run programs of theirs.
   local owner = root and vim.uv.fs_stat(root)
   return {
@@ -274,16 +278,21 @@ function M.is_applied(place, hunk)
   return place.applied ~= nil and place.applied:get(place.suggestion.id, digest.path(hunk), hunk.id) ~= nil
 end
 
---- Reloads what the agent changed under our buffers (one worktree for both).
+--- Takes in what the agent changed under our buffers (one worktree for both). A file that a rejection took away goes
+--- from the screen too, as it does where we remove it.
 ---@param place SuggestionReview.Place
 function M.reload(place)
   if not place.in_place then
     return
   end
   for _, file in ipairs(place.suggestion.files or {}) do
-    local buf = worktree.buffer_of(place.root .. "/" .. file)
+    local path = place.root .. "/" .. file
+    local buf = worktree.buffer_of(path)
     if buf and vim.api.nvim_buf_is_loaded(buf) then
-      reload.refresh(buf)
+      agents_writes.take_in(buf)
+      if not vim.uv.fs_lstat(path) and not vim.bo[buf].modified and windows.leave(buf) then
+        windows.forget(buf)
+      end
     end
   end
 end

@@ -6,7 +6,7 @@ local uv = vim.uv
 
 ---@class (exact) SuggestionReview.Attributes
 ---@field filtered string|nil what stands between the two texts, where it is more than line ends
----@field eol "lf"|"crlf"|"auto-crlf" how git ends lines in the worktree: as they are, always CR LF, or where it guesses text
+---@field eol "lf"|"crlf"|"auto-crlf" how git ends lines here: as they are, always CR LF, or where it guesses text
 
 ---@type SuggestionReview.Attributes
 local PLAIN = { eol = "lf" }

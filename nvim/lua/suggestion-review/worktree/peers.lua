@@ -1,5 +1,6 @@
 --- Neovims on the same files tell each other what they wrote, so that none shows a text that is no longer in the file.
 --- Each appends paths to a file of its own below stdpath("state"), and watches the files of the others.
+local notify = require("suggestion-review.say.notify")
 local reload = require("suggestion-review.worktree.reload")
 local worktree = require("suggestion-review.worktree.paths")
 
@@ -65,7 +66,15 @@ local function take_in(name)
   for _, path in ipairs(news(name)) do
     local buf = worktree.buffer_of(path)
     if buf and vim.api.nvim_buf_is_loaded(buf) then
-      reload.refresh(buf)
+      if vim.bo[buf].modified then
+        notify.warn(
+          ("%s was written by a review in another Neovim; your unsaved edits are made on the older text"):format(
+            vim.fn.fnamemodify(path, ":.")
+          )
+        )
+      else
+        reload.refresh(buf)
+      end
     end
   end
 end

@@ -1,5 +1,5 @@
---- Brings what Neovim knows of a file up to date with the disk, never through a dialog: whoever reviews must not be asked
---- about files that the review itself has changed. Knows buffers and files, no hunks.
+--- Brings what Neovim knows of a file up to date with the disk, never through a dialog: whoever reviews must not be
+--- asked about files that the review itself has changed. Knows buffers and files, no hunks.
 local form = require("suggestion-review.worktree.encoding")
 local worktree = require("suggestion-review.worktree.paths")
 
@@ -56,6 +56,14 @@ function M.check(buf, choice)
     end
   end
   return found
+end
+
+--- Whether the file of a buffer is another than the one that Neovim read. Neovim asks about it no more.
+---@param buf integer
+---@return boolean
+function M.is_behind(buf)
+  local found = M.check(buf, "")
+  return found ~= nil and found ~= "time" and found ~= "mode"
 end
 
 --- Takes in what another program wrote, where the buffer has nothing of its own to lose. Neovim's own check is asked

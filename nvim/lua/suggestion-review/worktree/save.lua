@@ -1,6 +1,6 @@
 --- Writes a buffer to its file so that the file holds just the buffer's text. Whatever the user's configuration does
---- when a file is written (formatters, trimming, EditorConfig's final newline) would be a change that nobody decided on,
---- so none of it runs; who has to know of the write is told afterwards.
+--- when a file is written (formatters, trimming, EditorConfig's final newline) would be a change that nobody decided
+--- on, so none of it runs; who has to know of the write is told afterwards.
 local form = require("suggestion-review.worktree.encoding")
 local language_servers = require("suggestion-review.worktree.language_servers")
 local peers = require("suggestion-review.worktree.peers")

@@ -5,7 +5,8 @@ local M = {}
 ---@field win integer
 ---@field view table
 
---- Shows another buffer in a window, even in one that is bound to its buffer ('winfixbuf'): it stays bound, to the other.
+--- Shows another buffer in a window, even in one that is bound to its buffer ('winfixbuf'): it stays bound, to that
+--- other.
 ---@param win integer
 ---@param buf integer
 ---@return boolean
