@@ -155,15 +155,25 @@ describe("a write is byte-exact", function()
   it("A7: whatever options say of writing", function()
     checkout({ ["a.txt"] = RAGGED })
     edit("a.txt")
-    for name, value in pairs({ autoread = false, fixendofline = true, confirm = true, autowriteall = true }) do
+    local options = {
+      autoread = false,
+      fixendofline = true,
+      confirm = true,
+      autowriteall = true,
+      backup = true,
+      patchmode = ".orig",
+    }
+    for name, value in pairs(options) do
       vim.o[name] = value
     end
     vim.bo.fixendofline = true
     local ok, message = pcall(round_trip)
-    for _, name in ipairs({ "autoread", "fixendofline", "confirm", "autowriteall" }) do
+    t.eq({ vim.o.confirm, vim.o.backup, vim.o.patchmode }, { true, true, ".orig" })
+    for name in pairs(options) do
       vim.cmd(("set %s&"):format(name))
     end
     t.ok(ok, message)
+    t.eq(vim.fn.readdir(root), { ".git", "a.txt" })
     t.eq(vim.bo.fixendofline, true)
   end)
 

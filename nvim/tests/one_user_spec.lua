@@ -61,10 +61,8 @@ local function reject(index, expected)
 end
 
 local function buffer()
-  return table.concat(
-    s:lua([[return vim.api.nvim_buf_get_lines(vim.fn.bufnr("a.txt"), 0, -1, false)]]),
-    "\n"
-  ) .. "\n"
+  return table.concat(s:lua([[return vim.api.nvim_buf_get_lines(vim.fn.bufnr("a.txt"), 0, -1, false)]]), "\n")
+    .. "\n"
 end
 
 --- Has Neovim look at its files as it does when its window gets the focus; no question may come.
@@ -114,7 +112,9 @@ describe("one user: what is rejected", function()
     s:lua([[vim.api.nvim_buf_set_lines(0, 1, 2, false, { "TWO and mine" })]])
     open_review()
     reject(1, (NEW:gsub("TWO", "two")))
-    s:wait_lua([[return table.concat(_G.notes, "\n"):find("in lines that you have edited (line 2)", 1, true)]])
+    s:wait_lua(
+      [[return table.concat(_G.notes, "\n"):find("in lines that you have edited (line 2)", 1, true)]]
+    )
     focus()
     t.eq(buffer(), (NEW:gsub("TWO", "TWO and mine")))
   end)

@@ -93,4 +93,14 @@ function M.refresh(buf)
   on_disk[buf] = now
 end
 
+--- Takes in what was written below a directory, where buffers have nothing unsaved.
+---@param root string
+function M.below(root)
+  for _, buf in ipairs(vim.api.nvim_list_bufs()) do
+    if vim.api.nvim_buf_is_loaded(buf) and vim.startswith(vim.api.nvim_buf_get_name(buf), root .. "/") then
+      M.refresh(buf)
+    end
+  end
+end
+
 return M

@@ -31,17 +31,25 @@ local function written_by_plugin(buf, path)
   return false
 end
 
+--- Options under which a write leaves no file beside the one that is written, and asks nothing. What the file was
+--- before is one undo away; 'writebackup' guards the write itself.
+local PLAIN = { confirm = false, backup = false, patchmode = "" }
+
 --- Runs `body` with nothing in force that adds to a file or turns an error into a question.
 ---@param buf integer
 ---@param body fun()
 ---@return boolean ok
 ---@return any message
 local function plainly(buf, body)
-  local confirm, fixeol = vim.o.confirm, vim.bo[buf].fixeol
-  vim.o.confirm = false
+  local fixeol, before = vim.bo[buf].fixeol, {}
+  for name, value in pairs(PLAIN) do
+    before[name], vim.o[name] = vim.o[name], value
+  end
   vim.bo[buf].fixeol = false
   local ok, message = pcall(vim.api.nvim_buf_call, buf, body)
-  vim.o.confirm = confirm
+  for name, value in pairs(before) do
+    vim.o[name] = value
+  end
   if vim.api.nvim_buf_is_valid(buf) then
     vim.bo[buf].fixeol = fixeol
   end
