@@ -13,8 +13,9 @@ local PLAIN = { eol = "lf" }
 
 local ASKED = { "filter", "text", "crlf", "eol", "ident", "working-tree-encoding" }
 
---- Answers are kept this long, ms, while no file of attributes on the path has changed.
-local KEPT = 5000
+--- Answers hold while no file of attributes on the path changes; older ones, ms, are asked for anew meanwhile, since
+--- the user's own configuration may have changed.
+local FRESH = 5000
 
 ---@type table<string, { at: integer, stamp: string, attributes: SuggestionReview.Attributes }>
 local known = {}
@@ -133,37 +134,21 @@ local function read_config(root, callback)
   end)
 end
 
---- Finds out what git does to files. At once where that is known.
----@param root string|nil nil: not a repository in which git may be run
----@param paths string[] below the root
----@param callback fun(of: fun(path: string): SuggestionReview.Attributes)
-function M.of(root, paths, callback)
-  if not root then
-    return callback(function()
-      return PLAIN
-    end)
-  end
-  local found, missing, stamps = {}, {}, {}
-  for _, path in ipairs(paths) do
-    local stamp = stamp_of(root, path)
-    local one = known[root .. "\0" .. path]
-    if one and one.stamp == stamp and uv.now() - one.at < KEPT then
-      found[path] = one.attributes
-    else
-      stamps[path] = stamp
-      missing[#missing + 1] = path
-    end
-  end
-  local function of(path)
-    return found[path] or PLAIN
-  end
-  if #missing == 0 then
-    return callback(of)
-  end
+--- Asks git about paths and keeps the answers.
+---@param root string
+---@param paths string[]
+---@param stamps table<string, string>
+---@param callback fun(found: table<string, SuggestionReview.Attributes>)
+local function look_up(root, paths, stamps, callback)
+  local found = {}
   local arguments = vim.list_extend({ "check-attr", "-z", "--stdin" }, ASKED)
-  ask(root, arguments, table.concat(missing, "\0") .. "\0", function(fields)
+  ask(root, arguments, table.concat(paths, "\0") .. "\0", function(fields)
     if not fields then
-      return callback(of)
+      -- No git, or nothing that is git's: nothing is done to files, either.
+      for _, path in ipairs(paths) do
+        known[root .. "\0" .. path] = { at = uv.now(), stamp = stamps[path], attributes = PLAIN }
+      end
+      return callback(found)
     end
     read_config(root, function(config)
       local given = {}
@@ -175,7 +160,47 @@ function M.of(root, paths, callback)
         found[path] = read(attributes, config)
         known[root .. "\0" .. path] = { at = uv.now(), stamp = stamps[path] or "", attributes = found[path] }
       end
-      callback(of)
+      callback(found)
+    end)
+  end)
+end
+
+--- Finds out what git does to files. At once where that is known: keys that are typed fast wait for nothing.
+---@param root string|nil nil: not a repository in which git may be run
+---@param paths string[] below the root
+---@param callback fun(of: fun(path: string): SuggestionReview.Attributes)
+function M.of(root, paths, callback)
+  if not root then
+    return callback(function()
+      return PLAIN
+    end)
+  end
+  local found, missing, old, stamps = {}, {}, {}, {}
+  for _, path in ipairs(paths) do
+    local stamp = stamp_of(root, path)
+    local one = known[root .. "\0" .. path]
+    stamps[path] = stamp
+    if not one or one.stamp ~= stamp then
+      missing[#missing + 1] = path
+    else
+      found[path] = one.attributes
+      if uv.now() - one.at > FRESH then
+        one.at = uv.now()
+        old[#old + 1] = path
+      end
+    end
+  end
+  if #old > 0 then
+    look_up(root, old, stamps, function() end)
+  end
+  if #missing == 0 then
+    return callback(function(path)
+      return found[path] or PLAIN
+    end)
+  end
+  look_up(root, missing, stamps, function(answers)
+    callback(function(path)
+      return found[path] or answers[path] or PLAIN
     end)
   end)
 end
