@@ -90,7 +90,7 @@ export async function cloneForAgent(place: AgentPlace, agent: Identity, branch: 
 }
 
 const jjSettings = (agent: Identity) =>
-  `[user]\nname = "AI coder"\nemail = "${agent.name}@localhost"\n\n[ui]\npaginate = "never"\ncolor = "never"\n`;
+  `[user]\nname = "AI coder"\nemail = "${agent.name}@localhost"\n\n[ui]\npaginate = "never"\ncolor = "never"\n\n[snapshot]\nmax-new-file-size = "64MiB"\n`;
 const gitSettings = (agent: Identity) =>
   `[user]\n\tname = AI coder\n\temail = ${agent.name}@localhost\n[init]\n\tdefaultBranch = main\n`;
 

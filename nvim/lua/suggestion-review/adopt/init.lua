@@ -4,7 +4,9 @@
 --- How that is done in git and in jj is in `adopt/`.
 
 local git = require("suggestion-review.worktree.git")
+local peers = require("suggestion-review.worktree.peers")
 local refusal = require("suggestion-review.adopt.refusal")
+local reload = require("suggestion-review.worktree.reload")
 local task = require("suggestion-review.lib.task")
 
 local M = {}
@@ -151,7 +153,12 @@ function M.execute(plan)
     refuse("There is nothing to carry out")
   end
   local remarks = way_of(plan).run(plan)
-  vim.cmd.checktime()
+  reload.below(plan.root)
+  for _, file in ipairs(plan.files) do
+    if file.action ~= "keep" then
+      peers.tell(plan.root .. "/" .. file.path)
+    end
+  end
   vim.api.nvim_exec_autocmds("User", {
     pattern = "SuggestionAdopted",
     modeline = false,

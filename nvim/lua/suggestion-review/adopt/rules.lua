@@ -12,6 +12,7 @@ local M = {}
 ---@field contains? boolean the worktree's text has all that the commit changes, and more
 ---@field skipped? boolean not checked out (sparse)
 ---@field unsaved? boolean a buffer has edits that are not written
+---@field elsewhere? string another Vim has such edits
 
 ---@param a? SuggestionReview.TreeEntry
 ---@param b? SuggestionReview.TreeEntry
@@ -56,6 +57,8 @@ function M.decide_file(state)
   if same(state.worktree, state.old) then
     if state.unsaved then
       return file("refuse", "has unsaved edits in a buffer: write or reload it first")
+    elseif state.elsewhere then
+      return file("refuse", state.elsewhere)
     end
     if not state.new then
       return file("delete", "as in HEAD; the commit deletes it")

@@ -68,6 +68,27 @@ local function decode_base(base, shape)
   return lines, used
 end
 
+--- A base of one line without an end says nothing of ends: its hunks do.
+---@param base SuggestionReview.Base
+---@param work SuggestionReview.LineWork
+---@param shape SuggestionReview.Form
+---@return SuggestionReview.Form shape that hunks are read with
+local function ends_of_hunks(base, work, shape)
+  if shape.eol ~= "dos" or base.bytes:find("\n", 1, true) then
+    return shape
+  end
+  for _, list in ipairs({ work.now, work.add }) do
+    for _, replacement in ipairs(list) do
+      for _, line in ipairs(replacement.lines) do
+        if line:sub(-1) == "\n" and line:sub(-2) ~= "\r\n" then
+          return { eol = "unix", encoding = shape.encoding, bom = shape.bom }
+        end
+      end
+    end
+  end
+  return shape
+end
+
 ---@param replacement SuggestionReview.Replacement
 ---@param shape SuggestionReview.Form
 ---@return SuggestionReview.Replacement|nil
@@ -96,6 +117,7 @@ local function line_changes(plan, work)
     return nil, shape --[[@as string]]
   end
   ---@cast shape SuggestionReview.Form
+  shape = ends_of_hunks(base, work, shape)
   plan.shape = shape
   local expected, adding, refused = {}, {}, {}
   for _, replacement in ipairs(work.now) do

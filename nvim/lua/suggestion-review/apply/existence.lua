@@ -1,4 +1,5 @@
 --- Plans what makes a file or takes it away: hunks that create and delete, and undoing them.
+local attributes_of = require("suggestion-review.worktree.attributes")
 local carrier = require("suggestion-review.worktree.document")
 local diff = require("suggestion-review.text.diff")
 local file_plan = require("suggestion-review.apply.file_plan")
@@ -70,9 +71,17 @@ function M.plan(place, plan, work, existence, path, note)
   if not carried then
     return file_plan.mark(items, "refused", why)
   end
-  local function bytes_now()
-    local text = carrier.text(carried)
-    return carried.buf and form.encode(text, carried.form, true) or text
+  -- With the line ends that git gives a file that it checks out.
+  local function out(bytes)
+    return plan.attributes and attributes_of.checked_out(bytes, plan.attributes) or bytes
+  end
+  ---@param bytes string as the repository has them
+  local function is_here(bytes)
+    local here = carried.bytes
+    if carried.buf then
+      here = form.encode(carrier.text(carried), carried.form, true)
+    end
+    return here == bytes or here == out(bytes)
   end
   local function already()
     file_plan.mark(items, "already")
@@ -120,16 +129,16 @@ function M.plan(place, plan, work, existence, path, note)
   if existence.after then
     if not carried.exists then
       clean(function()
-        return fileop.create(path, wanted, mode_of(plan))
+        return fileop.create(path, out(wanted), mode_of(plan))
       end)
-    elseif bytes_now() == wanted then
+    elseif is_here(wanted) then
       already()
     else
       conflict("a file of that name is here already")
     end
   elseif not carried.exists then
     already()
-  elseif bytes_now() == expected and not (carried.buf and vim.bo[carried.buf].modified) then
+  elseif is_here(expected) and not (carried.buf and vim.bo[carried.buf].modified) then
     clean(function()
       return fileop.remove(place.root, path)
     end)

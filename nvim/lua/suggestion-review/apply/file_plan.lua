@@ -23,6 +23,7 @@ local M = {}
 ---@field carrier? SuggestionReview.Carrier
 ---@field tick? integer of the carrier when the plan was made
 ---@field base? SuggestionReview.Base
+---@field attributes? SuggestionReview.Attributes what git does to the file between repository and worktree
 ---@field shape? SuggestionReview.Form
 ---@field others? SuggestionReview.Replacement[] what else is applied in the file
 

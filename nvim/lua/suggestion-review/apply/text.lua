@@ -159,8 +159,12 @@ local function plan_lines(place, plan, work, item_of, path)
   local carried, why = carrier.open(path, not write)
   if not carried then
     return file_plan.mark(items, "refused", why)
-  elseif not carried.exists and not carried.buf then
+  elseif not carried.stat then
+    -- A buffer may still show what was removed.
     return file_plan.mark(items, "refused", "there is no such file in this worktree")
+  end
+  if plan.attributes and plan.attributes.eol ~= "lf" then
+    carrier.prefer_crlf(carried)
   end
   plan.carrier, plan.tick = carried, carrier.tick(carried)
   local wanted, reason = changes.of(plan, work)
@@ -196,11 +200,9 @@ local function plan_lines(place, plan, work, item_of, path)
     end)
     local buf = carried.buf
     local moved = worktree.moved(place.root, path:sub(#place.root + 2), path)
+      or carrier.moved_on(carried, plan.tick)
     if moved then
       return false, moved
-    end
-    if buf and carrier.tick(carried) ~= plan.tick then
-      return false, "the buffer changed meanwhile"
     end
     local save = buf and write and not vim.bo[buf].modified and vim.bo[buf].buftype == ""
     if #edits > 0 then

@@ -1,4 +1,5 @@
 --- Plans hunks that are no lines of a file but the file: its name, its mode, or all of its content at once.
+local attributes_of = require("suggestion-review.worktree.attributes")
 local digest = require("suggestion-review.text.digest")
 local marks = require("suggestion-review.apply.marks")
 local fileop = require("suggestion-review.worktree.whole_file")
@@ -45,11 +46,28 @@ function M.path_now(place, file, old, renaming)
   return renaming and file or old
 end
 
+--- One side of a hunk as it is in the worktree: with git's line ends, unless the file has the repository's.
+---@param side SuggestionReview.Whole
+---@param path string absolute
+---@param attributes SuggestionReview.Attributes|nil
+---@return SuggestionReview.Whole
+local function in_worktree(side, path, attributes)
+  if not attributes or not side.mode or side.mode == "120000" then
+    return side
+  end
+  local now = fileop.current(path)
+  if now and now.bytes == side.bytes then
+    return side
+  end
+  return { mode = side.mode, bytes = attributes_of.checked_out(side.bytes, attributes) }
+end
+
 --- Works out what one hunk comes to; `run` carries it out, without one nothing is to be done.
 ---@param place SuggestionReview.Place
 ---@param item SuggestionReview.PlanItem
+---@param attributes SuggestionReview.Attributes|nil of the file
 ---@param callback fun(run: (fun(): boolean, string|nil)|nil)
-function M.plan(place, item, callback)
+function M.plan(place, item, attributes, callback)
   local hunk = item.hunk
   local file = digest.path(hunk)
   local into = item.want.state == "accepted" or item.want.state == "modified"
@@ -150,7 +168,8 @@ function M.plan(place, item, callback)
     if not sides then
       return finish("refused", sides_reason)
     end
-    local from, to = sides.from, sides.to
+    local from = in_worktree(sides.from, path, attributes)
+    local to = in_worktree(sides.to, path, attributes)
     if not into then
       from, to = to, from
     end

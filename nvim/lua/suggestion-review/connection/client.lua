@@ -729,6 +729,7 @@ function M.start(name)
     end
   end
   require("suggestion-review.say.notify").attach()
+  require("suggestion-review.review.on_disk").attach()
 end
 
 --- Disconnects, from one server or from all, and stays so until `start`.

@@ -49,6 +49,10 @@ function M.complete()
     text_of.count(accepted, "hunk"),
     left > 0 and (", %d undecided stay with the agent"):format(left) or ""
   )
+  local warnings = session:warnings()
+  if #warnings > 0 then
+    message = ("%s\nNot in this suggestion:\n%s"):format(message, text_of.lines_of(warnings, 8))
+  end
   local answer = vim.fn.confirm(message, "&Finalize\n&Edit message\n&Cancel", 1, "Question")
   if answer == 1 then
     finalize(session, nil)

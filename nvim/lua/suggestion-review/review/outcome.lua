@@ -49,6 +49,8 @@ function M.bring(session, wants, done)
         session.outcomes[item.hunk.id] = "still in your file: you edited it"
       elseif out and item.status == "refused" and not apply.is_applied(session.place, item.hunk) then
         session.outcomes[item.hunk.id] = nil
+      elseif out and item.status == "refused" then
+        session.outcomes[item.hunk.id] = "could not be taken out: " .. tostring(item.reason)
       end
     end
     if done then

@@ -83,6 +83,12 @@ function Session:suggestion()
   return require("suggestion-review.model.store").get(self.id) or self.opened_with
 end
 
+--- What the agent has and the suggestion does not, as the server told it; each may have several lines.
+---@return string[]
+function Session:warnings()
+  return self:suggestion().warnings or {}
+end
+
 ---@param hunk SuggestionReview.Hunk
 ---@return SuggestionReview.HunkState
 function Session:state_of(hunk)

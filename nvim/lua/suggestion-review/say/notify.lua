@@ -232,20 +232,6 @@ local function greet(server)
   )
 end
 
---- Where the agent works in a checkout that is open here (one user), its files have just changed.
----@param event SuggestionReview.Event
-local function reload(event)
-  if event.type ~= "suggestion.status" or event.status ~= "settled" or event.replayed then
-    return
-  end
-  local folder = event.project .. "/"
-  for _, buf in ipairs(vim.api.nvim_list_bufs()) do
-    if vim.api.nvim_buf_is_loaded(buf) and vim.startswith(vim.api.nvim_buf_get_name(buf), folder) then
-      return vim.cmd("silent! checktime")
-    end
-  end
-end
-
 local attached = false
 
 --- Starts listening to the store; once is enough.
@@ -265,7 +251,6 @@ function M.attach()
     if handler then
       handler(event, require("suggestion-review.config").get().notifications)
     end
-    reload(event)
     fire(event)
   end)
 end

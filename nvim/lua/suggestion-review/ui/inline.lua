@@ -285,6 +285,11 @@ local function draw_hunk(one, placed)
       vim.api.nvim_buf_set_extmark(buf, namespace, math.max(0, math.min(row, count - 1)), 0, opts)
   end
   placed.shown = nil
+  local warnings = index == 1 and require("suggestion-review.ui.notes").head(session:warnings()) or {}
+  if #warnings > 0 then
+    -- Above the first line of a buffer nothing would be seen.
+    mark(placed.from, { virt_lines = warnings, virt_lines_above = placed.from > 0, priority = 30 })
+  end
   local head = headline(session, index, placed)
   if state == "accepted" or state == "modified" then
     for row = placed.from, placed.to - 1 do

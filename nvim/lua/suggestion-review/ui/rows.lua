@@ -95,6 +95,7 @@ end
 ---@field base string[]|nil lines of the base, when known
 ---@field expanded table<integer, boolean> gaps that are open, by their first base line
 ---@field notes fun(hunk: SuggestionReview.Hunk): string[][][] lines of chunks below the header
+---@field head? string[][][] lines of chunks above everything
 
 ---@param input SuggestionReview.RowsInput
 ---@return SuggestionReview.Row[]
@@ -125,6 +126,10 @@ function M.build(input)
     end
   end
 
+  for _, chunks in ipairs(input.head or {}) do
+    local block = M.block_of(input.hunks[input.first])
+    add({ kind = "note", text = "", hunk = input.first, chunks = chunks, block = block })
+  end
   for index = input.first, input.last do
     local hunk = input.hunks[index]
     local block = M.block_of(hunk)

@@ -42,7 +42,9 @@ end
 function M.title(session, width)
   local suggestion = session:suggestion()
   local stale = suggestion.state ~= "open" and (" · " .. suggestion.state) or ""
-  local counts = (" %d/%d decided%s "):format(session.decided, #session.hunks, stale)
+  local warnings = #session:warnings()
+  local left_out = warnings > 0 and (" · ⚠ %d left out"):format(warnings) or ""
+  local counts = (" %d/%d decided%s%s "):format(session.decided, #session.hunks, stale, left_out)
   local description =
     text_of.fit(text_of.first_line(suggestion.description), width - vim.api.nvim_strwidth(counts) - 6)
   return {
