@@ -245,7 +245,7 @@ local subcommands = {
   status = {
     text = "connection, suggestions, what the agent does",
     run = function()
-      notify().info(table.concat(require("suggestion-review.say.statusline").report(), "\n"))
+      notify().answer(table.concat(require("suggestion-review.say.statusline").report(), "\n"))
     end,
   },
 }
