@@ -2,7 +2,6 @@
 --- and git's environment in which it goes nowhere else.
 local git = require("suggestion-review.worktree.git")
 local refuse = require("suggestion-review.adopt.refusal").raise
-local task = require("suggestion-review.lib.task")
 
 local M = {}
 

@@ -3,7 +3,6 @@
 --- server, `apply` brings the outcome into the developer's files.
 local current = require("suggestion-review.review.current")
 local notify = require("suggestion-review.say.notify")
-local text_of = require("suggestion-review.text.display")
 
 local M = {}
 
@@ -116,12 +115,7 @@ local function choose(open, opts)
     prompt = "Review which suggestion?",
     kind = "suggestion-review",
     format_item = function(suggestion)
-      return ("%s  (%d/%d decided, %s)"):format(
-        text_of.first_line(suggestion.description),
-        suggestion.reviewed_count,
-        suggestion.hunk_count,
-        text_of.count(#suggestion.files, "file")
-      )
+      return require("suggestion-review.say.label").line(suggestion)
     end,
   }, function(suggestion)
     if suggestion then
@@ -143,7 +137,7 @@ function M.open(id, opts)
     end
     local open = store.list()
     if #open == 0 then
-      return notify.info("No suggestion waits for review")
+      return require("suggestion-review.say.label").say_nothing()
     elseif #open > 1 then
       return choose(open, opts)
     end

@@ -16,8 +16,9 @@ local flushing = false
 --- Whether messages end up in Neovim's own message line.
 ---@return boolean
 local function is_builtin()
-  local info = debug.getinfo(vim.notify, "S")
-  return info.source:find("vim/_", 1, true) ~= nil
+  local source = debug.getinfo(vim.notify, "S").source
+  -- Neovim's own has no source file, or one of the runtime.
+  return source == "?" or source:find("vim/_", 1, true) ~= nil
 end
 
 --- `text` as one line of at most `width` cells.

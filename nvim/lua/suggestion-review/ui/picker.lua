@@ -6,6 +6,9 @@ local M = {}
 
 ---@type SuggestionReview.Session|nil
 local current
+--- The hunk that was chosen from the list last.
+---@type string|nil
+local chosen
 local busy = false
 
 --- The hunk as one line of the list.
@@ -41,6 +44,17 @@ function M.preview(hunk)
     lines[#lines] = nil
   end
   return lines
+end
+
+--- What stands above the list: the suggestion, how far it is decided, how it stands with its server.
+---@param session SuggestionReview.Session
+---@return string
+local function title(session)
+  local parts = { ("%d/%d decided"):format(session.decided, #session.hunks) }
+  for _, mark in ipairs(require("suggestion-review.say.label").marks(session:suggestion())) do
+    parts[#parts + 1] = mark.text
+  end
+  return ("%s (%s)"):format(text_of.first_line(session:suggestion().description), table.concat(parts, ", "))
 end
 
 ---@param session SuggestionReview.Session
@@ -81,6 +95,7 @@ local function act(index)
   end
   current.index = index
   local hunk = current.hunks[index]
+  chosen = hunk.id
   vim.ui.select(MENU, {
     prompt = M.line(current, index),
     kind = "suggestion-review.action",
@@ -110,7 +125,7 @@ local function with_telescope(actions)
   local session = current
   pickers
     .new({}, {
-      prompt_title = text_of.first_line(session:suggestion().description),
+      prompt_title = title(session),
       finder = finders.new_table({
         results = indices(session),
         entry_maker = function(index)
@@ -177,7 +192,7 @@ local function with_snacks(actions)
     end
   end
   snacks.picker.pick({
-    title = text_of.first_line(session:suggestion().description),
+    title = title(session),
     items = items,
     format = "text",
     preview = "preview",
@@ -242,6 +257,7 @@ local function decide(name)
   return function(index)
     if current then
       current.index = index
+      chosen = current.hunks[index].id
       require("suggestion-review.review")[name]()
     end
   end
@@ -265,11 +281,7 @@ function M.pick()
       return
     end
     vim.ui.select(indices(session), {
-      prompt = ("%s (%d/%d decided)"):format(
-        text_of.first_line(session:suggestion().description),
-        session.decided,
-        #session.hunks
-      ),
+      prompt = title(session),
       kind = "suggestion-review.hunk",
       format_item = function(index)
         return M.line(session, index)
@@ -302,6 +314,13 @@ end
 
 function M.is_open()
   return current ~= nil
+end
+
+--- Whether the current hunk was chosen from the list; for many it is enough that there was one.
+---@param many boolean
+---@return boolean
+function M.is_seen(many)
+  return current ~= nil and (many or chosen == current:current_hunk().id)
 end
 
 function M.focus()
