@@ -289,19 +289,23 @@ local function draw_hunk(one, placed)
   end
   placed.shown = nil
   local head = headline(session, index, placed)
+  local short, waits = { head[1] }, session:unanswered(hunk)
+  if waits then
+    short[2] = { " · " .. waits, "SuggestionReviewNotApplied" }
+  end
   if state == "accepted" or state == "modified" then
     for row = placed.from, placed.to - 1 do
       mark(row, { sign_text = "▎", sign_hl_group = "SuggestionReviewAccepted", priority = 20 })
     end
     mark(
       placed.from,
-      { virt_text = session.index == index and head or { head[1] }, virt_text_pos = "eol", priority = 20 }
+      { virt_text = session.index == index and head or short, virt_text_pos = "eol", priority = 20 }
     )
     return
   elseif state == "rejected" then
     mark(
       placed.from,
-      { virt_text = session.index == index and head or { head[1] }, virt_text_pos = "eol", priority = 20 }
+      { virt_text = session.index == index and head or short, virt_text_pos = "eol", priority = 20 }
     )
     return
   end
@@ -721,6 +725,12 @@ end
 
 function M.focus()
   if current then
+    local session = current.session
+    local one = buffer_of(session.files[session:file_of(session.index)])
+    local win = one and vim.fn.win_findbuf(one.buf)[1]
+    if win then
+      vim.api.nvim_set_current_win(win)
+    end
     go(current.session.index)
   end
 end
