@@ -126,6 +126,7 @@ describe.skipIf(missingOpencode() !== null)("the agent's sessions", () => {
       return below.length > 0 && (await busy()).includes(below[0] as string);
     });
     const [child] = await children(session);
+    const asked = turns().length;
     const answer = await opencode.desk<{ aborted: boolean }>("/abort", {});
     expect(answer.body.aborted).toBe(true);
     await until(
@@ -133,6 +134,10 @@ describe.skipIf(missingOpencode() !== null)("the agent's sessions", () => {
       async () => (await isIdle(session)) && (await isIdle(child as string)),
       10_000,
     );
+    // Neither goes on with what the other left.
+    expect(turns().length).toBe(asked);
+    const texts = (await messages(session)).flatMap(({ parts }) => parts.map(({ text }) => text));
+    expect(texts).not.toContain("ok");
   });
 
   test("D15: a decision while the model speaks waits for the end of the turn, and asks it nothing more", async () => {
