@@ -1,6 +1,6 @@
 -- luacheck: read globals t describe it before_each after_each pending
---- What is shown of the connection and of the suggestion's state, in a terminal, against real servers; and that messages
---- which nobody asked for never stop the editor.
+--- What is shown of the connection and of the suggestion's state, in a terminal, against real servers; and that
+--- messages which nobody asked for never stop the editor.
 
 local real = require("real")
 local screen = require("screen")
@@ -157,6 +157,7 @@ describe("several servers", function()
     s:type("Space", "s", "r")
     local list = s:wait("From the second  (0/2 decided, 1 file, second: connecting since", true)
     t.ok(list:find("From the first  (0/2 decided, 1 file)", 1, true))
+    t.match(list, "Review which suggestion%? %(second: connecting since %d%d:%d%d:%d%d%)")
     s:type("1", "Enter")
     s:wait("From the first", true)
     s:wait("0/2 decided · real: connected", true)

@@ -184,7 +184,8 @@ local subcommands = {
       if #open == 0 then
         return require("suggestion-review.say.label").say_nothing()
       end
-      vim.ui.select(open, { prompt = "Suggestions", format_item = label }, function(choice)
+      local prompt = require("suggestion-review.say.label").above("Suggestions")
+      vim.ui.select(open, { prompt = prompt, format_item = label }, function(choice)
         if choice then
           require("suggestion-review").open(choice.id)
         end

@@ -112,7 +112,7 @@ end
 ---@param opts { style?: string, hunk?: string }
 local function choose(open, opts)
   vim.ui.select(open, {
-    prompt = "Review which suggestion?",
+    prompt = require("suggestion-review.say.label").above("Review which suggestion?"),
     kind = "suggestion-review",
     format_item = function(suggestion)
       return require("suggestion-review.say.label").line(suggestion)

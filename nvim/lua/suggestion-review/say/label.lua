@@ -43,6 +43,21 @@ function M.line(suggestion, more)
   return ("%s  (%s)"):format(text_of.first_line(suggestion.description), table.concat(parts, ", "))
 end
 
+--- What stands above a list of suggestions: with it the servers that are not heard, whose suggestions it may lack.
+---@param text string
+---@return string
+function M.above(text)
+  local missing = {}
+  local client = require("suggestion-review.connection.client")
+  for _, one in ipairs(client.all()) do
+    local words, fine = client.brief(one.server.name)
+    if not fine then
+      missing[#missing + 1] = words
+    end
+  end
+  return #missing == 0 and text or ("%s (%s)"):format(text, table.concat(missing, ", "))
+end
+
 --- What to say where there is no open suggestion: that nothing waits, or that it is not known.
 ---@return string
 ---@return boolean fine all servers are connected, so there is none indeed
