@@ -82,10 +82,15 @@ describe.skipIf(missingOpencode() !== null)("the agent's sessions", () => {
 
   /** Publishes new files from a session; gives the suggestion and its hunks. */
   async function publish(session: string, prompt: string, count = 1) {
+    const open = async () =>
+      (
+        await opencode.desk<{ suggestions: { id: string }[] }>("/suggestions?status=open")
+      ).body.suggestions.map(({ id }) => id);
+    const before = await open();
     for (let n = 0; n < count; n++) writeFileSync(join(dir, `new${files++}.txt`), "mine\n");
     await say(session, prompt);
-    const { body } = await opencode.desk<{ suggestions: { id: string }[] }>("/suggestions?status=open");
-    const id = body.suggestions.at(-1)?.id as string;
+    const id = (await open()).find((one) => !before.includes(one)) as string;
+    expect(id).toBeString();
     const { hunks } = (await opencode.desk<{ hunks: Hunk[] }>(`/suggestions/${id}/hunks?limit=500`)).body;
     return { id, hunks: hunks.filter(({ state }) => state === "pending") };
   }
