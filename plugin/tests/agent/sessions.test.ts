@@ -125,10 +125,11 @@ describe.skipIf(missingOpencode() !== null)("the agent's sessions", () => {
 
   test("D2: an abort stops the session and the subagents it started", async () => {
     const session = await create();
+    const before = turns().length;
     await sayAside(session, "delegate something long");
     await until("the subagent works", async () => {
       const below = await children(session);
-      return below.length > 0 && (await busy()).includes(below[0] as string);
+      return turns().length === before + 2 && (await busy()).includes(below[0] as string);
     });
     const [child] = await children(session);
     const asked = turns().length;
