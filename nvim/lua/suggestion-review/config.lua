@@ -244,9 +244,7 @@ local function build()
   end
   if #problems > 0 then
     local text = "suggestion-review: " .. table.concat(problems, "\n  ")
-    vim.schedule(function()
-      vim.notify(text, vim.log.levels.ERROR, { title = "suggestion-review" })
-    end)
+    require("suggestion-review.say.echo").show(text, vim.log.levels.ERROR)
   end
   return config
 end

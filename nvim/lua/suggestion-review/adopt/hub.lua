@@ -2,7 +2,6 @@
 --- and git's environment in which it goes nowhere else.
 local git = require("suggestion-review.worktree.git")
 local refuse = require("suggestion-review.adopt.refusal").raise
-local task = require("suggestion-review.lib.task")
 
 local M = {}
 
@@ -37,37 +36,23 @@ end
 ---@return string token
 ---@return string peer address that proved it
 function M.token_for(server)
-  local client = require("suggestion-review.connection.client")
-  local token, problem = client.read_token(server.token_file)
+  local handshake = require("suggestion-review.connection.handshake")
+  local token, problem = handshake.read_token(server.token_file)
   if not token then
     refuse(problem --[[@as string]])
   end
-  local nonce = require("suggestion-review.lib.sha256").to_hex(assert(vim.uv.random(16)))
-  local err, response = task.await(function(callback)
-    require("suggestion-review.connection.http").get({
-      host = server.host,
-      port = server.port,
-      path = "/health?nonce=" .. nonce,
-    }, vim.schedule_wrap(callback))
-  end)
-  if err then
+  ---@cast token string
+  local proven, failed = handshake.prove(server, token)
+  if not proven then
+    ---@cast failed SuggestionReview.HandshakeProblem
     refuse(
-      ("%s cannot be reached: %s"):format(
-        server.name,
-        require("suggestion-review.connection.tcp").explain(err)
-      )
+      failed.kind == "unreachable" and ("%s cannot be reached: %s"):format(server.name, failed.message)
+        or ("%s did not prove that it knows the token; nothing was sent to it"):format(server.name)
     )
   end
-  local ok, health = pcall(vim.json.decode, response.body, { luanil = { object = true, array = true } })
-  if
-    not ok
-    or type(health) ~= "table"
-    or not client.is_proven(token --[[@as string]], nonce, response.peer, health.proofs)
-  then
-    refuse(("%s did not prove that it knows the token; nothing was sent to it"):format(server.name))
-  end
-  ---@cast token string
-  return token, response.peer
+  ---@cast proven SuggestionReview.Proven
+  handshake.close(proven)
+  return token, proven.peer
 end
 
 ---@param suggestion SuggestionReview.Suggestion

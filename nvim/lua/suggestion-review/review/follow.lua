@@ -97,6 +97,9 @@ function M.on_event(event)
   end
   if event.type == "store.reset" then
     return on_reset(session)
+  elseif event.type == "client.state" then
+    -- The title says how it stands with the server, and a hunk that it is not answered yet.
+    return event.server == session:suggestion().server and current.refresh_soon()
   elseif session.id ~= (event.suggestion_id or event.suggestion and event.suggestion.id) then
     return
   end
@@ -110,6 +113,8 @@ function M.on_event(event)
     or event.type == "suggestion.comment"
   then
     session.stale_text = session.stale_text or event.type == "suggestion.comment" or event.comment ~= nil
+    current.refresh_soon()
+  elseif event.type == "suggestion.base_moved" then
     current.refresh_soon()
   elseif event.type == "suggestion.completed" then
     on_completed(session, event.action)

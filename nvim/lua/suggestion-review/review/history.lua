@@ -9,7 +9,7 @@ local M = {}
 
 ---@param direction "undo"|"redo"
 local function travel(direction)
-  local session = current.need()
+  local session = current.need_seen(true)
   if not session then
     return
   end

@@ -5,7 +5,6 @@ local attributes = require("suggestion-review.worktree.attributes")
 local current = require("suggestion-review.review.current")
 local digest = require("suggestion-review.text.digest")
 local notify = require("suggestion-review.say.notify")
-local text_of = require("suggestion-review.text.display")
 
 local M = {}
 
@@ -130,15 +129,10 @@ end
 ---@param opts { style?: string, hunk?: string }
 local function choose(open, opts)
   vim.ui.select(open, {
-    prompt = "Review which suggestion?",
+    prompt = require("suggestion-review.say.label").above("Review which suggestion?"),
     kind = "suggestion-review",
     format_item = function(suggestion)
-      return ("%s  (%d/%d decided, %s)"):format(
-        text_of.first_line(suggestion.description),
-        suggestion.reviewed_count,
-        suggestion.hunk_count,
-        text_of.count(#suggestion.files, "file")
-      )
+      return require("suggestion-review.say.label").line(suggestion)
     end,
   }, function(suggestion)
     if suggestion then
@@ -160,7 +154,7 @@ function M.open(id, opts)
     end
     local open = store.list()
     if #open == 0 then
-      return notify.info("No suggestion waits for review")
+      return require("suggestion-review.say.label").say_nothing()
     elseif #open > 1 then
       return choose(open, opts)
     end

@@ -95,6 +95,17 @@ function Session:state_of(hunk)
   return self.sent[hunk.id] or hunk.state
 end
 
+--- What keeps the answer to a decision on this hunk, where it takes longer than one expects.
+---@param hunk SuggestionReview.Hunk
+---@return string?
+function Session:unanswered(hunk)
+  if not self.sent[hunk.id] then
+    return
+  end
+  local _, fine = require("suggestion-review.connection.client").brief(self:suggestion().server)
+  return not fine and "no answer yet" or nil
+end
+
 ---@param hunk SuggestionReview.Hunk
 ---@return boolean
 function Session:is_decided(hunk)

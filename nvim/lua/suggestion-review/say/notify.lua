@@ -1,8 +1,8 @@
 --- Tells the user and other plugins what happened: `vim.notify` as the settings allow, `User` autocommands always.
 
-local M = {}
+local echo = require("suggestion-review.say.echo")
 
-local TITLE = { title = "suggestion-review" }
+local M = {}
 
 --- Text from elsewhere as one line that cannot play tricks on a terminal.
 ---@param text string
@@ -13,26 +13,24 @@ local function plain(text)
 end
 
 ---@param message string
----@param level integer
-local function say(message, level)
-  vim.schedule(function()
-    vim.notify(message, level, TITLE)
-  end)
-end
-
----@param message string
 function M.info(message)
-  say(message, vim.log.levels.INFO)
+  echo.show(message, vim.log.levels.INFO)
 end
 
 ---@param message string
 function M.warn(message)
-  say(message, vim.log.levels.WARN)
+  echo.show(message, vim.log.levels.WARN)
 end
 
 ---@param message string
 function M.error(message)
-  say(message, vim.log.levels.ERROR)
+  echo.show(message, vim.log.levels.ERROR)
+end
+
+--- What the user has just asked to see: whole, however long it is.
+---@param message string
+function M.answer(message)
+  echo.answer(message)
 end
 
 --- An error inside this plugin: short for the user, whole in the log.
@@ -159,7 +157,7 @@ tell["suggestion.error"] = function(event, settings)
   if not settings.on_error then
     return
   end
-  M.error(("%s (%s)"):format(plain(event.message), event.code))
+  M.error(plain(event.message))
 end
 
 tell["suggestion.status"] = function(event, settings)
@@ -240,7 +238,8 @@ function M.attach()
     return
   end
   attached = true
-  require("suggestion-review.model.store").subscribe(function(event)
+  local listeners = require("suggestion-review.model.listeners")
+  listeners.subscribe(function(event)
     if event.type == "store.reset" then
       return greet(event.server)
     end
@@ -251,8 +250,8 @@ function M.attach()
     if handler then
       handler(event, require("suggestion-review.config").get().notifications)
     end
-    fire(event)
   end)
+  listeners.subscribe(fire)
 end
 
 return M

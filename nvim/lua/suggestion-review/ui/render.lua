@@ -231,7 +231,7 @@ function M.header(view, row)
   if session.fresh[hunk.id] then
     chunks[#chunks + 1] = { (" · new in revision %d"):format(session.revision), "SuggestionReviewModified" }
   end
-  local note = session.outcomes[hunk.id]
+  local note = session:unanswered(hunk) or session.outcomes[hunk.id]
   if note then
     chunks[#chunks + 1] = { " · " .. note, "SuggestionReviewNotApplied" }
   end

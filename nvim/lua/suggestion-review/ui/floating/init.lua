@@ -129,7 +129,7 @@ local function draw_bars(float)
       if vim.wo[win].winbar ~= bar then
         vim.wo[win].winbar = bar
       end
-      local state = ("%d %d %d %s"):format(i, width, session.version, session:suggestion().state)
+      local state = ("%d %d %d %s"):format(i, width, session.version, frame.marks(session))
       if float.framed[win] ~= state then
         float.framed[win] = state
         local config = {}
@@ -758,6 +758,15 @@ end
 ---@return boolean
 function M.is_open()
   return current ~= nil and is_valid(current)
+end
+
+--- Whether the review is on the screen: floating windows stay in the tab page they were opened in.
+---@return boolean
+function M.is_seen()
+  local win = current and current.wins[#current.wins]
+  return win ~= nil
+    and vim.api.nvim_win_is_valid(win)
+    and vim.api.nvim_win_get_tabpage(win) == vim.api.nvim_get_current_tabpage()
 end
 
 function M.focus()
