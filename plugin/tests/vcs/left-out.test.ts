@@ -76,7 +76,7 @@ describe("files that jj cannot take", () => {
     review = await Review.of({ poem: "one\n" });
     review.repo.edit("poem", { one: "two" });
     await run(review.repo.dir, "mkfifo", "pipe");
-    const tool = createTools(review.desk, review.project.dir).publish_suggestion;
+    const tool = createTools(review.desk, review.project.dir, async (session) => session).publish_suggestion;
     const answer = await tool?.execute({ description: "With a FIFO" }, { sessionID: "ses_1" } as never);
     expect(answer).toContain("Warning, not in the suggestion: pipe: a FIFO cannot be part of a suggestion");
   });

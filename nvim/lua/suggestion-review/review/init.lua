@@ -5,6 +5,7 @@ local attributes = require("suggestion-review.worktree.attributes")
 local current = require("suggestion-review.review.current")
 local digest = require("suggestion-review.text.digest")
 local notify = require("suggestion-review.say.notify")
+local text_of = require("suggestion-review.text.display")
 
 local M = {}
 

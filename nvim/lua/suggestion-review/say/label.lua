@@ -1,13 +1,13 @@
 --- What stands beside a suggestion's title wherever it is shown: in the review's title, in lists, in the status report.
 local M = {}
 
----@class (exact) SuggestionReview.Mark
+---@class (exact) SuggestionReview.StateMark
 ---@field text string
 ---@field fine boolean nothing is wrong
 
 --- How it stands with a suggestion and with the server it is from.
 ---@param suggestion SuggestionReview.Suggestion
----@return SuggestionReview.Mark[]
+---@return SuggestionReview.StateMark[]
 function M.marks(suggestion)
   local marks = {}
   if suggestion.state ~= "open" then
