@@ -19,8 +19,7 @@ local M = {}
 function M.before(placed, plan)
   local before = placed.change and placed.change.before
   if placed.ours and not (before and vim.deep_equal(placed.ours, placed.base)) then
-    before =
-      { at = placed.base_from, count = placed.base_to - placed.base_from, lines = placed.ours }
+    before = { at = placed.base_from, count = placed.base_to - placed.base_from, lines = placed.ours }
   end
   if not before then
     return nil

@@ -337,9 +337,12 @@ local function plan_lines(place, plan, work, item_of, path)
       item.status, item.reason = "refused", refused
     end
   end
-  if places.wanted.together and vim.iter(places.placed):any(function(one)
-    return one.status == "conflict"
-  end) then
+  if
+    places.wanted.together
+    and vim.iter(places.placed):any(function(one)
+      return one.status == "conflict"
+    end)
+  then
     return file_plan.mark(items, "refused", TOUCHES)
   end
   local by_key = places_by_key(places.placed)
@@ -390,6 +393,37 @@ local function minding_the_file(work, path)
   return next(found) and without_gone(work, found) or work, found
 end
 
+--- How what is applied in a file stands in it now.
+---@param place SuggestionReview.Place
+---@param file string raw bytes
+---@param base SuggestionReview.Base
+---@param relative string
+---@return table<string, SuggestionReview.Presence> what is not simply in, by key
+function M.presence(place, file, base, relative)
+  local path = worktree.resolve(place.root, relative)
+  local now =
+    line_replacements(place.applied:of_file(place.suggestion.id, file), place.suggestion.base_commit)
+  if not path or #now == 0 then
+    return {}
+  end
+  local work, found = minding_the_file({ now = now, remove = {}, add = {} }, path)
+  if #work.now == 0 then
+    return found
+  end
+  local carried = carrier.open(path, false)
+  if not carried then
+    return found
+  elseif not carried.exists and not carried.buf then
+    for _, replacement in ipairs(work.now) do
+      found[replacement.key] = replacement.kind ~= "delete" and "gone" or nil
+    end
+    return found
+  end
+  local plan = { file = file, items = {}, base = base, carrier = carried, tick = carrier.tick(carried) }
+  local places = find_places(plan, work, step_key(place, file))
+  return vim.tbl_extend("force", found, places and places.presence or {})
+end
+
 --- Works out what the plan's items come to in the file at `relative`, and how that is carried out.
 ---@param place SuggestionReview.Place
 ---@param plan SuggestionReview.FilePlan
@@ -427,7 +461,11 @@ function M.plan(place, plan, base, relative)
     local put = work.add
     if stood then
       put = vim.tbl_map(function(replacement)
-        return vim.tbl_extend("force", replacement, { before = { at = 0, count = #base.lines, lines = stood } })
+        return vim.tbl_extend(
+          "force",
+          replacement,
+          { before = { at = 0, count = #base.lines, lines = stood } }
+        )
       end, put)
     end
     local _, _, displaced = exchange.changes({}, work.now, work.remove, work.add)

@@ -19,6 +19,13 @@ function M.is_whole(hunk)
   return WHOLE[hunk.kind] or LATER[hunk.kind] ~= nil or hunk.encoding == "binary"
 end
 
+--- Whether a hunk comes into the files only when the suggestion is adopted.
+---@param hunk SuggestionReview.Hunk
+---@return boolean
+function M.comes_later(hunk)
+  return LATER[hunk.kind] ~= nil
+end
+
 --- The path a file has in the worktree now: its old one until its renaming was applied.
 ---@param place SuggestionReview.Place
 ---@param file string raw bytes
@@ -64,6 +71,10 @@ function M.plan(place, item, callback)
           digest = hunk.digest,
           kind = hunk.kind,
           decided = "accepted",
+          whose = "hunk",
+          base = place.suggestion.base_commit,
+          revision = place.suggestion.revision,
+          old_file = hunk.old_file ~= file and hunk.old_file or nil,
         },
       }, {})
     else

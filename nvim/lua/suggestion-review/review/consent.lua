@@ -33,4 +33,18 @@ function M.anyway(reason, verb)
   ) == 1
 end
 
+--- Asks before finalizing what the files do not hold as it was decided.
+---@param lines string[] what is not so
+---@param shows boolean there is a hunk to go to
+---@return "go"|"show"|nil
+function M.not_as_decided(lines, shows)
+  local answer = vim.fn.confirm(
+    table.concat(lines, "\n") .. "\nFinalize all the same?",
+    shows and "&Yes\n&No\n&Show it" or "&Yes\n&No",
+    2,
+    "Warning"
+  )
+  return ({ "go", nil, "show" })[answer]
+end
+
 return M

@@ -106,6 +106,7 @@ local function start(suggestion, opts)
     require("suggestion-review.model.store").subscribe(require("suggestion-review.review.follow").on_event)
   prefetch(session)
   current.open(session)
+  require("suggestion-review.review.standing").begin(session)
 end
 
 --- Asks which of several suggestions to review.

@@ -55,7 +55,13 @@ end
 ---@return SuggestionReview.Move
 local function move_of(replacement, out)
   local place = out and replacement.before or replacement
-  return { replacement = replacement, out = out, at = place.at, count = place.count, order = replacement.order }
+  return {
+    replacement = replacement,
+    out = out,
+    at = place.at,
+    count = place.count,
+    order = replacement.order,
+  }
 end
 
 --- Which of what is applied stays, which goes, and which of `add` is new.
