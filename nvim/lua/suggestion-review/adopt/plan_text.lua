@@ -46,6 +46,13 @@ function M.of(plan)
       add("%s  %s  (%s)", ACTION[file.action], file.path, file.reason)
     end
   end
+  if plan.remains and #plan.remains > 0 then
+    add("")
+    add("In your files all the same:")
+    for _, one in ipairs(plan.remains) do
+      add("  %s: %s", require("suggestion-review.text.display").plain(one.file), one.what)
+    end
+  end
   if plan.refusal then
     add("")
     add(plan.refusal.reason)

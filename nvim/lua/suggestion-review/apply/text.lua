@@ -95,17 +95,19 @@ end
 --- Leaves out of account what the record names and the file does not hold any more, and what the developer has edited
 --- since where that very hunk is decided again: there it is the developer's text that stands there.
 ---@param work SuggestionReview.LineWork
----@param presence table<string, SuggestionReview.Presence>
+---@param found table<string, SuggestionReview.Presence>
+---@param reverted table<string, true> what is to be taken out of these is taken for done, in its place
 ---@return SuggestionReview.LineWork work itself where all of it is there
-local function without_gone(work, presence)
+local function without_gone(work, found, reverted)
   local adding = {}
   for _, replacement in ipairs(work.add) do
     adding[replacement.key] = true
   end
   local now, gone = {}, vim.list_slice(work.gone or {})
   for _, replacement in ipairs(work.now) do
-    local state = presence[replacement.key]
-    if state == "gone" or (state == "edited" and adding[replacement.key]) then
+    local key = replacement.key
+    local gone_here = found[key] == "gone" and not (work.remove[key] and reverted[key])
+    if gone_here or (found[key] == "edited" and adding[key]) then
       local makes_room = exchange.is_stale(replacement)
       for _, other in ipairs(makes_room and {} or work.add) do
         makes_room = makes_room or (other.key ~= replacement.key and exchange.makes_room(replacement, other))
@@ -172,10 +174,10 @@ local function find_places(plan, work, key)
     lines = lines or diff.bare_lines(actual)
     return lines
   end
-  local found = {}
+  local found, reverted = {}, nil
   if wanted.list then
-    found = presence.of(wanted.base_lines, wanted.list, wanted.expected.lines, actual_lines, ranges)
-    local counted = without_gone(work, found)
+    found, reverted = presence.of(wanted.base_lines, wanted.list, wanted.expected.lines, actual_lines, ranges)
+    local counted = without_gone(work, found, reverted)
     if counted ~= work then
       work = counted
       wanted, reason = changes.of(plan, work)
@@ -390,7 +392,7 @@ local function minding_the_file(work, path)
       end
     end
   end
-  return next(found) and without_gone(work, found) or work, found
+  return next(found) and without_gone(work, found, {}) or work, found
 end
 
 --- How what is applied in a file stands in it now.

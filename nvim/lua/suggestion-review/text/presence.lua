@@ -89,8 +89,9 @@ end
 ---@param actual fun(): string[]
 ---@param ranges integer[][] differences between the two
 ---@return table<string, SuggestionReview.Presence> those that are not simply in, by key
+---@return table<string, true> reverted of those that are gone: what stood there before stands there again
 function M.of(base, replacements, expected, actual, ranges)
-  local found = {}
+  local found, reverted = {}, {}
   local at, shift = 1, 0
   local to_base = M.to_base(replacements)
   for index, replacement in ipairs(replacements) do
@@ -139,6 +140,7 @@ function M.of(base, replacements, expected, actual, ranges)
       for _, other in pairs(near) do
         others[#others + 1] = other
       end
+      reverted[replacement.key] = placed.status == "already" or nil
       if placed.status == "already" or nothing_left(replacement, restored, placed, others) then
         found[replacement.key] = "gone"
       elseif from < to or placed.status == "conflict" and exchange.is_own(replacement) then
@@ -146,7 +148,7 @@ function M.of(base, replacements, expected, actual, ranges)
       end
     end
   end
-  return found
+  return found, reverted
 end
 
 return M

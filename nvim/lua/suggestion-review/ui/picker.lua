@@ -17,14 +17,15 @@ function M.line(session, index)
   local state = text_of.STATE[session:state_of(hunk)]
   local block = rows_of.block_of(hunk)
   local sample = vim.trim(block.new[1] or block.old[1] or hunk.diff)
+  local added, removed = rows_of.size_of(hunk)
   return ("%s %d/%d  %s:%d  +%d -%d  %s"):format(
     state.icon,
     index,
     #session.hunks,
     text_of.plain(hunk.file),
     math.max(1, hunk.old_start),
-    hunk.new_count,
-    hunk.old_count,
+    added,
+    removed,
     text_of.fit(text_of.first_line(sample), 60)
   )
 end
@@ -34,7 +35,7 @@ end
 ---@return string[]
 function M.preview(hunk)
   local lines = {}
-  for line in vim.gsplit(hunk.diff, "\n", { plain = true }) do
+  for line in vim.gsplit((rows_of.diff_of(hunk)), "\n", { plain = true }) do
     lines[#lines + 1] = text_of.plain(line)
   end
   if lines[#lines] == "" then
