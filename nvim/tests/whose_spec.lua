@@ -429,8 +429,7 @@ describe("an earlier revision's text", function()
     place, hunks = start(OLD)
     bring(place, hunks, "accepted")
     local rebased = "zero\n" .. OLD
-    next_place, hunks =
-      publish(place, (rebased:gsub("two", "zwei")), { old = rebased, base_commit = ("1"):rep(40) })
+    next_place = publish(place, (rebased:gsub("two", "zwei")), { old = rebased, base_commit = ("1"):rep(40) })
     take_out(next_place)
     t.eq(read("a.txt"), OLD)
   end)
@@ -500,4 +499,194 @@ describe("parts of a hunk", function()
     t.eq(bring(place, { first }, "rejected")[1].status, "conflict")
     t.eq(read("a.txt"), (OLD:gsub("two", "TWO and mine")))
   end)
+end)
+
+describe("random edits, decisions, answers, revisions and undos", function()
+  local function numbered(count)
+    local lines = {}
+    for i = 1, count do
+      lines[i] = ("line %d"):format(i)
+    end
+    return lines
+  end
+
+  ---@param random fun(low: integer, high: integer): integer
+  ---@param base string[]
+  ---@param number integer
+  local function proposal(random, base, number)
+    local new = vim.list_slice(base)
+    for i = 1, random(1, 4) do
+      local at = random(1, #new)
+      local what = random(1, 4)
+      if what == 1 then
+        table.insert(new, at, ("agent %d.%d"):format(number, i))
+      elseif what == 2 then
+        table.remove(new, at)
+      else
+        new[at] = ("agent %d.%d"):format(number, i)
+      end
+    end
+    return table.concat(new, "\n") .. "\n"
+  end
+
+  it(
+    "A1 A2 A4 A11 A12: lose no line that the developer typed, and the record is what the file holds",
+    function()
+      local counts = { conflicts = 0, decided = 0, revisions = 0, gone = 0 }
+      for seed = 1, 150 do
+        local random = build.random(seed * 7919)
+        local base = numbered(random(6, 14))
+        local old = table.concat(base, "\n") .. "\n"
+        vim.cmd("silent! %bwipeout!")
+        restart()
+        base_of.reset()
+        checkout({ ["a.txt"] = old })
+        local suggestion = build.build({ ["a.txt"] = old }, { ["a.txt"] = proposal(random, base, 1) })
+        local place, hunks = place_of(suggestion), suggestion.hunks
+        local buf = seed % 2 == 0 and edit("a.txt") or nil
+        local typed, seen, log = {}, {}, {}
+
+        local function text()
+          if buf then
+            return table.concat(vim.api.nvim_buf_get_lines(buf, 0, -1, false), "\n") .. "\n"
+          end
+          return read("a.txt") or ""
+        end
+        local function put(lines)
+          if buf then
+            vim.api.nvim_buf_set_lines(buf, 0, -1, false, lines)
+          else
+            t.write(root .. "/a.txt", #lines > 0 and table.concat(lines, "\n") .. "\n" or "")
+          end
+        end
+        local function own_edit()
+          local lines = vim.split(text(), "\n")
+          table.remove(lines)
+          local at = random(1, math.max(1, #lines))
+          local token = ("mine %d.%d"):format(seed, #log)
+          local what = random(1, 4)
+          local gone = lines[at]
+          if what == 1 or #lines == 0 then
+            table.insert(lines, at, token)
+            typed[token] = true
+          elseif what == 2 then
+            table.remove(lines, at)
+            typed[gone] = nil
+          else
+            lines[at] = token
+            typed[gone], typed[token] = nil, true
+          end
+          put(lines)
+        end
+        local function decide()
+          local hunk = hunks[random(1, math.max(1, #hunks))]
+          if not hunk then
+            return
+          end
+          local state = ({ "accepted", "accepted", "accepted", "rejected", "pending" })[random(1, 5)]
+          local item = bring(place, { hunk }, state)[1]
+          counts.decided = counts.decided + 1
+          log[#log] = log[#log] .. (" %s %s %s"):format(hunk.id:match("%d+$"), state, item.status)
+          local answer = random(1, 4)
+          if item.status ~= "conflict" or answer == 4 then
+            return
+          end
+          counts.conflicts = counts.conflicts + 1
+          local placed = item.placed
+          local lines, replacement = placed.theirs, nil
+          if answer ~= 2 then
+            lines = answer == 1 and placed.ours or vim.list_extend(vim.list_slice(placed.ours), placed.theirs)
+            if state == "accepted" then
+              local modified
+              modified, _, replacement = resolution.as_modification(item, lines)
+              if not modified then
+                return
+              end
+            end
+          end
+          local ok, reason = resolution.resolve(place, item, lines, replacement)
+          t.ok(ok, reason)
+          log[#log] = log[#log] .. (" answer %d"):format(answer)
+        end
+        local function next_revision()
+          counts.revisions = counts.revisions + 1
+          local number = place.suggestion.revision + 1
+          local new = build.build(
+            { ["a.txt"] = old },
+            { ["a.txt"] = proposal(random, base, number) },
+            { revision = number }
+          )
+          place, hunks = place_of(new), new.hunks
+          revision.rekey(place, hunks)
+          take_out(place)
+        end
+        local function check()
+          local where = ("seed %d:\n%s\n%s"):format(seed, table.concat(log, "\n"), text())
+          local now = "\n" .. text()
+          seen[#seen + 1] = buf and now or nil
+          local kept = {}
+          for _, line in ipairs(place.applied.kept) do
+            for _, one in ipairs(vim.json.decode(line).kept.lines) do
+              kept[vim.base64.decode(one)] = true
+            end
+          end
+          local entries = place.applied:of_file(suggestion.id, "a.txt")
+          for _, entry in ipairs(entries) do
+            for _, line in ipairs(entry.before and entry.before.lines or {}) do
+              kept[line] = true
+            end
+          end
+          for token in pairs(typed) do
+            local needle = "\n" .. token .. "\n"
+            local there = now:find(needle, 1, true) or kept[token .. "\n"]
+            -- A buffer has every text that it had as a state of its undo tree.
+            for i = #seen, 1, -1 do
+              there = there or seen[i]:find(needle, 1, true)
+            end
+            if not there then
+              error(("lost %q, %s"):format(token, where))
+            end
+          end
+          local standing_now = look(place, hunks)["a.txt"] or {}
+          for i, entry in ipairs(entries) do
+            if standing_now[entry.key] == nil and #entry.lines > 0 then
+              if not now:find("\n" .. table.concat(entry.lines), 1, true) then
+                error(("%s is called in and is not, %s"):format(entry.key, where))
+              end
+            elseif standing_now[entry.key] == "gone" then
+              counts.gone = counts.gone + 1
+            end
+            local next_entry = entries[i + 1]
+            if next_entry and next_entry.at < entry.at + entry.count then
+              error(("two records claim the same lines, %s\n%s"):format(where, vim.inspect(entries)))
+            end
+          end
+        end
+
+        for step = 1, 14 do
+          local what = random(1, 20)
+          log[#log + 1] = ("%d:"):format(step)
+          if what <= 6 then
+            log[#log] = log[#log] .. " edit"
+            own_edit()
+          elseif what <= 15 then
+            decide()
+          elseif what <= 17 then
+            log[#log] = log[#log] .. " revision"
+            next_revision()
+          elseif what == 18 then
+            log[#log] = log[#log] .. " restart"
+            restart()
+            place = place_of(place.suggestion)
+          elseif buf then
+            log[#log] = log[#log] .. " vim undo"
+            vim.cmd("silent! undo")
+          end
+          check()
+        end
+      end
+      t.ok(counts.decided > 600 and counts.conflicts > 50, vim.inspect(counts))
+      t.ok(counts.revisions > 50 and counts.gone > 20, vim.inspect(counts))
+    end
+  )
 end)

@@ -115,6 +115,24 @@ local function put_entry(suggestion_id, file, replacement)
   return { suggestion = suggestion_id, file = vim.base64.encode(file), put = copy }
 end
 
+---@param suggestion_id string
+---@param file string raw bytes
+---@param key string
+---@param lines string[]
+local function kept_entry(suggestion_id, file, key, lines)
+  return {
+    suggestion = suggestion_id,
+    file = vim.base64.encode(file),
+    kept = { key = key, at = os.date("!%Y-%m-%dT%H:%M:%SZ"), lines = encoded(lines) },
+  }
+end
+
+---@param a SuggestionReview.Before
+---@param b SuggestionReview.Before
+local function same_lines(a, b)
+  return vim.deep_equal(a.lines, b.lines)
+end
+
 --- Writes the log anew without what no longer counts; other Neovims notice by the file's number.
 function Applied:compact()
   local lines = {}
@@ -286,13 +304,7 @@ end
 ---@param key string the hunk that they stood in the way of
 ---@param lines string[] as they are in the file or buffer
 function Applied:keep(suggestion_id, file, key, lines)
-  self:_append({
-    {
-      suggestion = suggestion_id,
-      file = vim.base64.encode(file),
-      kept = { key = key, at = os.date("!%Y-%m-%dT%H:%M:%SZ"), lines = encoded(lines) },
-    },
-  })
+  self:_append({ kept_entry(suggestion_id, file, key, lines) })
 end
 
 --- Notes that `put` goes in and `out` (keys) comes out. Done before the text is written: if that is cut off, the hunk
@@ -306,11 +318,20 @@ function Applied:record(suggestion_id, file, put, out)
   local entries = {}
   local was, came = {}, {}
   for _, key in ipairs(out) do
-    was[#was + 1] = self:get(suggestion_id, file, key)
+    local earlier = self:get(suggestion_id, file, key)
+    was[#was + 1] = earlier
+    if earlier and earlier.before then
+      entries[#entries + 1] = kept_entry(suggestion_id, file, key, earlier.before.lines)
+    end
   end
   for _, replacement in ipairs(put) do
     local earlier = self:get(suggestion_id, file, replacement.key)
     was[#was + 1] = earlier
+    local before = earlier and earlier.before
+    if earlier and before and not (replacement.before and same_lines(before, replacement.before)) then
+      -- The developer's lines of then are not what is given back any more: they are kept all the same.
+      entries[#entries + 1] = kept_entry(suggestion_id, file, earlier.key, before.lines)
+    end
     if not earlier then
       came[#came + 1] = replacement.key
     end

@@ -174,8 +174,9 @@ local function find_places(plan, work, key)
     lines = lines or diff.bare_lines(actual)
     return lines
   end
-  local found, reverted = {}, nil
+  local found = {}
   if wanted.list then
+    local reverted
     found, reverted = presence.of(wanted.base_lines, wanted.list, wanted.expected.lines, actual_lines, ranges)
     local counted = without_gone(work, found, reverted)
     if counted ~= work then
