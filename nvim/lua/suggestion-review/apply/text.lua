@@ -271,6 +271,14 @@ local function effects(plan, places, is_refused)
   return edits, put, out
 end
 
+---@param places SuggestionReview.Places
+---@return boolean
+local function gives_back(places)
+  return vim.iter(places.wanted.changes):any(function(change)
+    return change.before ~= nil
+  end)
+end
+
 --- Carries out what was planned.
 ---@param place SuggestionReview.Place
 ---@param plan SuggestionReview.FilePlan
@@ -300,8 +308,9 @@ local function carry_out(place, plan, places, is_refused)
     saved, save_reason = carrier.save(carried)
   end
   if buf and vim.api.nvim_buf_is_valid(buf) then
-    -- Still as expected, unless it was not before or a formatter had its say while it was saved.
-    local untouched = places.as_expected and (not save or #edits == 0)
+    -- Still as expected, unless it was not before, a formatter had its say while it was saved, or the developer's own
+    -- lines are back.
+    local untouched = places.as_expected and (not save or #edits == 0) and not gives_back(places)
     in_step[buf] = untouched
         and { tick = vim.api.nvim_buf_get_changedtick(buf), key = step_key(place, plan.file) }
       or nil
