@@ -29,6 +29,11 @@ function M.of(hunk)
   elseif hunk.diff_omitted then
     note("(too large to be shown)")
   end
+  local compare = require("suggestion-review.ui.keys").key("compare")
+  local own = hunk.state == "modified" and hunk.decision and hunk.decision.modified_diff
+  if own and compare then
+    note(("  %s shows what you changed of the agent's text"):format(compare), "SuggestionReviewHint")
+  end
   if hunk.earlier then
     note(
       ("↩ you rejected this in revision %d%s"):format(
@@ -37,9 +42,8 @@ function M.of(hunk)
       ),
       "SuggestionReviewNotApplied"
     )
-    local key = require("suggestion-review.ui.keys").key("compare")
-    if key then
-      note(("  %s shows what has changed since"):format(key), "SuggestionReviewHint")
+    if compare and not own then
+      note(("  %s shows what has changed since"):format(compare), "SuggestionReviewHint")
     end
   end
   if hunk.decision then
