@@ -530,6 +530,14 @@ describe("random edits, decisions, answers, revisions and undos", function()
     return table.concat(new, "\n") .. "\n"
   end
 
+  --- The hunk with its context, as the developer might write it. What is typed there is kept as a decision.
+  local function version_of(hunk, number)
+    local text = assert(diff.text_of(hunk))
+    local lines = vim.list_slice(text.before)
+    lines[#lines + 1] = ("version %d\n"):format(number)
+    return vim.list_extend(lines, text.after)
+  end
+
   it(
     "A1 A2 A4 A11 A12: lose no line that the developer typed, and the record is what the file holds",
     function()
@@ -584,12 +592,28 @@ describe("random edits, decisions, answers, revisions and undos", function()
           if not hunk then
             return
           end
-          local state = ({ "accepted", "accepted", "accepted", "rejected", "pending" })[random(1, 5)]
-          local item = bring(place, { hunk }, state)[1]
+          local state = ({ "accepted", "accepted", "accepted", "rejected", "pending", "modified" })[random(
+            1,
+            6
+          )]
+          local own = state == "modified"
+            and diff.format_modification(hunk, assert(diff.text_of(hunk)), version_of(hunk, random(1, 1000)))
+          if state == "modified" and not own then
+            return
+          end
+          local item = bring(place, { hunk }, state, own or nil)[1]
           counts.decided = counts.decided + 1
           log[#log] = log[#log] .. (" %s %s %s"):format(hunk.id:match("%d+$"), state, item.status)
           local answer = random(1, 4)
           if item.status ~= "conflict" or answer == 4 then
+            return
+          end
+          -- What was clean beside the conflict is done: the window shows what there is now.
+          local _, again = t.await(function(done)
+            apply.plan(place, { item.want }, done)
+          end)
+          item = again[1]
+          if item.status ~= "conflict" then
             return
           end
           counts.conflicts = counts.conflicts + 1
@@ -597,10 +621,9 @@ describe("random edits, decisions, answers, revisions and undos", function()
           local lines, replacement = placed.theirs, nil
           if answer ~= 2 then
             lines = answer == 1 and placed.ours or vim.list_extend(vim.list_slice(placed.ours), placed.theirs)
-            if state == "accepted" then
-              local modified
-              modified, _, replacement = resolution.as_modification(item, lines)
-              if not modified then
+            if state == "accepted" or state == "modified" then
+              replacement = select(3, resolution.as_modification(item, lines))
+              if not replacement then
                 return
               end
             end
