@@ -393,13 +393,14 @@ describe("a hunk taken back whose text was edited", function()
       return #session().hunks == 2
     end)
     settled()
+    -- The second part stands beside the edit, untouched.
     wait_note(1, note)
-    wait_note(2, note)
+    wait_note(2, "still in your file")
     t.eq(checkout(), edited)
     review.close()
     open()
     wait_note(1, note)
-    wait_note(2, note)
+    wait_note(2, "still in your file")
   end)
 end)
 

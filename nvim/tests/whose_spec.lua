@@ -198,6 +198,27 @@ describe("what the developer had before", function()
     t.eq({ read("new.txt"), read("gone.txt"), read("same.txt") }, { "mine\n", "old\nmine\n", "agent\n" })
   end)
 
+  it("A1: is the name and the mode of a file that the developer had changed alike", function()
+    checkout({ ["b.txt"] = OLD, ["run.sh"] = "x\n" })
+    vim.uv.fs_chmod(root .. "/run.sh", 493)
+    local place = place_of(build.build({ ["a.txt"] = OLD }, {}))
+    local rename = build.hunk("s", "b.txt", 0, "rename", {
+      old_file = "a.txt",
+      diff = "Renames a.txt\n",
+      encoding = "binary",
+    })
+    local mode =
+      build.hunk("s", "run.sh", 0, "mode", { new_mode = "100755", diff = "mode\n", encoding = "binary" })
+    for _, hunk in ipairs({ rename, mode }) do
+      t.eq(bring(place, { hunk }, "accepted")[1].status, "already")
+      t.ok(apply.is_applied(place, hunk))
+      bring(place, { hunk }, "rejected")
+      t.eq(apply.is_applied(place, hunk), false)
+    end
+    t.eq(read("b.txt"), OLD)
+    t.ok(vim.uv.fs_access(root .. "/run.sh", "X"))
+  end)
+
   it("A1: is kept in the record where the developer lets a rejection overwrite it", function()
     local place, hunks = start(OLD)
     bring(place, { hunks[1] }, "accepted")

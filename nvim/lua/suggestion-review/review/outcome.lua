@@ -47,7 +47,7 @@ function M.bring(session, wants, done)
         notify.info(("%s: %s"):format(text_of.plain(item.hunk.file), item.reason))
       end
       if out and item.status == "conflict" then
-        session.outcomes[item.hunk.id] = standing.STILL_IN
+        session.outcomes[item.hunk.id] = standing.STILL_IN_EDITED
       elseif out and item.status == "refused" and not apply.is_applied(session.place, item.hunk) then
         session.outcomes[item.hunk.id] = nil
       end

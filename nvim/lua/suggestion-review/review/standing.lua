@@ -13,54 +13,53 @@ local whole = require("suggestion-review.apply.whole")
 
 local M = {}
 
-M.STILL_IN = "still in your file: you edited it"
+M.STILL_IN = "still in your file"
+M.STILL_IN_EDITED = "still in your file: you edited it"
 M.EDITED = "edited in your file since"
 
+--- What of a hunk, or of the hunk it is a part of, is recorded in its file and not gone.
+---@param session SuggestionReview.Session
+---@param file string raw bytes
 ---@param hunk SuggestionReview.Hunk
----@param applied SuggestionReview.Replacement[] of the file
 ---@param found table<string, SuggestionReview.Presence>
----@return SuggestionReview.Replacement|nil what of this hunk, or of the hunk it is a part of, is in the file
----@return SuggestionReview.Replacement|nil text of an earlier revision in its place
-local function in_file(hunk, applied, found)
-  local own, earlier
-  local place = { at = diff.zero_based(hunk.old_start, hunk.old_count), count = hunk.old_count }
-  for _, replacement in ipairs(applied) do
-    if found[replacement.key] == "gone" then
-      goto continue
+---@return string|nil key
+local function still_there(session, file, hunk, found)
+  local key = hunk.id
+  while key do
+    if session.place.applied:get(session.id, file, key) and found[key] ~= "gone" then
+      return key
     end
-    if replacement.key == hunk.id or vim.startswith(hunk.id, replacement.key .. ".") then
-      own = replacement
-    elseif exchange.is_stale(replacement) and exchange.makes_room(replacement, place) then
-      earlier = replacement
-    end
-    ::continue::
+    key = key:match("^(.*)%.%d+$")
   end
-  return own, earlier
 end
 
 --- What is said of a hunk.
 ---@param session SuggestionReview.Session
+---@param file string raw bytes
 ---@param hunk SuggestionReview.Hunk
 ---@param found table<string, SuggestionReview.Presence>
+---@param stale SuggestionReview.Replacement[] text of earlier revisions in the file
 ---@return string|nil
-local function note(session, hunk, found)
-  local place = session.place
-  local file = digest.path(hunk)
-  local applied = place.applied:of_file(session.id, file)
-  local own, earlier = in_file(hunk, applied, found)
+local function note(session, file, hunk, found, stale)
   if hunk.state == "accepted" or hunk.state == "modified" then
     if whole.comes_later(hunk) then
       return sessions.KEPT_OUT.deferred
-    elseif place.applied:get(session.id, file, hunk.id) == nil then
+    elseif not session.place.applied:get(session.id, file, hunk.id) then
       return session.outcomes[hunk.id] or sessions.KEPT_OUT.refused
     elseif found[hunk.id] == "gone" then
       return sessions.KEPT_OUT.refused
     end
     return found[hunk.id] == "edited" and M.EDITED or nil
-  elseif own then
-    return M.STILL_IN
-  elseif earlier then
-    return ("text of revision %s is in your file"):format(earlier.revision or "before")
+  end
+  local key = still_there(session, file, hunk, found)
+  if key then
+    return found[key] == "edited" and M.STILL_IN_EDITED or M.STILL_IN
+  end
+  local place = { at = diff.zero_based(hunk.old_start, hunk.old_count), count = hunk.old_count }
+  for _, replacement in ipairs(stale) do
+    if found[replacement.key] ~= "gone" and exchange.makes_room(replacement, place) then
+      return ("text of revision %s is in your file"):format(replacement.revision or "before")
+    end
   end
 end
 
@@ -69,10 +68,15 @@ end
 ---@param only string[]|nil
 local function take(session, standing, only)
   local changed = false
+  local stale = {}
+  for _, one in ipairs(stale_text.list(session.place)) do
+    stale[one.file] = stale[one.file] or {}
+    table.insert(stale[one.file], one.replacement)
+  end
   for _, hunk in ipairs(session.hunks) do
     local file = digest.path(hunk)
     if not session.sent[hunk.id] and (not only or vim.list_contains(only, file)) then
-      local said = note(session, hunk, standing[file] or {})
+      local said = note(session, file, hunk, standing[file] or {}, stale[file] or {})
       changed = changed or said ~= session.outcomes[hunk.id]
       session.outcomes[hunk.id] = said
     end
@@ -170,10 +174,15 @@ local function watch_buffer(session, buf, attached)
   })
 end
 
+--- Buffers that are watched, by session.
+---@type table<SuggestionReview.Session, table<integer, true>>
+local watched = setmetatable({}, { __mode = "k" })
+
 --- Watches the buffers of the files under review, and the moments at which files change behind them.
 ---@param session SuggestionReview.Session
 local function watch(session)
-  local attached = {}
+  local attached = watched[session] or {}
+  watched[session] = attached
   local group = vim.api.nvim_create_augroup("suggestion-review.standing", {})
   local function over()
     return current.get() ~= session

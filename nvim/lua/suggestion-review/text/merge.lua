@@ -21,6 +21,7 @@ local M = {}
 ---@field base? string commit whose lines `at` counts
 ---@field whose? SuggestionReview.Whose whose text `lines` are; nil in records of old
 ---@field before? SuggestionReview.Before what stood there, where that was the developer's own and not the base's
+---@field stood? boolean a change of the file itself that the developer had made already
 ---@field revision? integer revision that the text is of
 ---@field old_file? string raw bytes: the path in the base, where it is another
 
