@@ -137,6 +137,17 @@ describe("what the developer had before", function()
     end
   end
 
+  for _, choice in ipairs({ "ours", "theirs" }) do
+    it(("A1: stays known when the same decision comes twice (%s)"):format(choice), function()
+      local place, hunks = start(MINE)
+      local own = settle(place, bring(place, { hunks[1] }, "accepted")[1], choice)
+      local modified = type(own) == "string" and own or nil
+      t.eq(bring(place, { hunks[1] }, modified and "modified" or "accepted", modified)[1].status, "already")
+      bring(place, { hunks[1] }, "rejected")
+      t.eq(read("a.txt"), MINE)
+    end)
+  end
+
   it("A1: comes back with the lines around the hunk that the developer had changed too", function()
     local mine = OLD:gsub("two\nthree\nfour", "all mine")
     local place, hunks = start(mine)

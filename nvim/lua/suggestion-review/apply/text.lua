@@ -216,6 +216,19 @@ local function places_by_key(placed)
   return by_key
 end
 
+--- A replacement that is recorded already, as it is: what the developer had there before stays known.
+---@param replacement SuggestionReview.Replacement
+---@param now SuggestionReview.Replacement[]
+---@return SuggestionReview.Replacement
+local function as_filed(replacement, now)
+  for _, one in ipairs(now) do
+    if one.key == replacement.key then
+      return vim.tbl_extend("force", replacement, { before = one.before, whose = one.whose })
+    end
+  end
+  return replacement
+end
+
 --- A replacement as it is recorded when it comes in at `one`: with what the developer had there before.
 ---@param replacement SuggestionReview.Replacement
 ---@param one SuggestionReview.Placed|nil
@@ -255,7 +268,8 @@ local function effects(plan, places, is_refused)
   for _, replacement in ipairs(work.add) do
     local key = replacement.key
     if (settled[key] or not place_of[key]) and not is_refused(key) then
-      put[#put + 1] = together and replacement or with_before(replacement, place_of[key], plan)
+      local filed = place_of[key] == nil and as_filed(replacement, work.now) or replacement
+      put[#put + 1] = together and filed or with_before(filed, place_of[key], plan)
     end
   end
   for key in pairs(work.remove) do
@@ -470,7 +484,9 @@ function M.plan(place, plan, base, relative)
   end, work.now)
   ---@param stood? string[] the developer's own file that is just as the hunk makes it
   local function note(stood)
-    local put = work.add
+    local put = vim.tbl_map(function(replacement)
+      return as_filed(replacement, work.now)
+    end, work.add)
     if stood then
       put = vim.tbl_map(function(replacement)
         return vim.tbl_extend(
