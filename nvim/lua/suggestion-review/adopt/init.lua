@@ -31,6 +31,7 @@ local refuse = refusal.raise
 ---@field verdict SuggestionReview.Verdict
 ---@field files SuggestionReview.AdoptFile[]
 ---@field steps string[] what will be run
+---@field second_look string[] what must not be overlooked in the commit
 ---@field refusal? { reason: string, commands: string[] }
 ---@field done? boolean the checkout has the commit already
 ---@field remains? SuggestionReview.Remains[] what of the suggestion is in the files and not in the commit
@@ -149,6 +150,7 @@ function M.prepare(suggestion, root)
     verdict = verdict,
     files = {},
     steps = {},
+    second_look = require("suggestion-review.adopt.second_look").of(root, parent or "", commit, opts),
   }
   if not verdict.ok then
     plan.refusal = {

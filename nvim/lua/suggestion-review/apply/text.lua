@@ -168,6 +168,10 @@ local function plan_lines(place, plan, work, item_of, path)
     end
   end
   plan.run = function()
+    local moved = worktree.moved(place.root, path:sub(#place.root + 2), path)
+    if moved then
+      return false, moved
+    end
     return carry_out(place, plan, places, function(key)
       return item_of[key] ~= nil and item_of[key].status == "refused"
     end)
