@@ -36,6 +36,7 @@ local refuse = refusal.raise
 ---@field second_look string[] what must not be overlooked in the commit
 ---@field refusal? { reason: string, commands: string[] }
 ---@field done? boolean the checkout has the commit already
+---@field remains? SuggestionReview.Remains[] what of the suggestion is in the files and not in the commit
 ---@field remote? { name: string, url: string, add: boolean } jj
 
 --- What plans and carries out in this kind of checkout.
@@ -57,6 +58,25 @@ local function root_of(suggestion)
     refuse("The agent works in this very checkout, so there is nothing to bring over", { "jj git fetch" })
   end
   return place.root --[[@as string]]
+end
+
+--- Inside a task: names what is the agent's in files that hold more than the commit.
+---@param plan SuggestionReview.AdoptPlan
+local function name_remains(plan)
+  local place = require("suggestion-review.apply").place(plan.suggestion, plan.root)
+  if place.root ~= plan.root then
+    return
+  end
+  plan.remains = task.await(function(callback)
+    require("suggestion-review.apply.remains").look(place, plan.suggestion.hunks or {}, callback)
+  end)
+  for _, one in ipairs(plan.remains) do
+    for _, file in ipairs(plan.files) do
+      if file.path == one.file and file.action == "keep" and file.reason:find("further edits", 1, true) then
+        file.reason = ("has the commit's changes, and %s; it stays uncommitted"):format(one.what)
+      end
+    end
+  end
 end
 
 --- Inside a task: fetches, verifies and plans. Changes nothing but the object store and a ref of ours.
@@ -142,6 +162,7 @@ function M.prepare(suggestion, root)
     return plan
   end
   way_of(plan).plan(plan)
+  name_remains(plan)
   return plan
 end
 

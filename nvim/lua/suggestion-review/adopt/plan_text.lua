@@ -48,6 +48,13 @@ function M.of(plan)
       add("%s  %s  (%s)", ACTION[file.action], file.path, file.reason)
     end
   end
+  if plan.remains and #plan.remains > 0 then
+    add("")
+    add("In your files all the same:")
+    for _, one in ipairs(plan.remains) do
+      add("  %s: %s", require("suggestion-review.text.display").plain(one.file), one.what)
+    end
+  end
   if #plan.second_look > 0 then
     add("")
     add("Look at this before you go on:")

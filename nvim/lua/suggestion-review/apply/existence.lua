@@ -2,6 +2,7 @@
 local attributes_of = require("suggestion-review.worktree.attributes")
 local carrier = require("suggestion-review.worktree.document")
 local diff = require("suggestion-review.text.diff")
+local exchange = require("suggestion-review.text.exchange")
 local file_plan = require("suggestion-review.apply.file_plan")
 local fileop = require("suggestion-review.worktree.whole_file")
 local form = require("suggestion-review.worktree.encoding")
@@ -31,6 +32,7 @@ end
 ---@field before boolean as expected, before the plan
 ---@field after boolean
 ---@field list? SuggestionReview.Replacement[] what is applied after the plan, where that is not plain
+---@field stood? string[] the developer's own file, that comes back
 
 --- Whether the file exists before and after a plan.
 ---@param plan SuggestionReview.FilePlan with its base
@@ -41,8 +43,20 @@ function M.of(plan, work)
   if base.exists and plan.items[1].hunk.kind ~= "delete" then
     return { before = true, after = true }
   end
-  local _, after = mapping.changes({}, work.now, work.remove, work.add)
-  return { before = exists_with(base, work.now), after = exists_with(base, after), list = after }
+  local changes, after = exchange.changes({}, work.now, work.remove, work.add)
+  local stood
+  for _, change in ipairs(changes) do
+    -- A whole file of the developer's made room: it is what comes back.
+    if change.before and #work.add == 0 then
+      stood = change.before.lines
+    end
+  end
+  return {
+    before = exists_with(base, work.now),
+    after = stood ~= nil or exists_with(base, after),
+    list = after,
+    stood = stood,
+  }
 end
 
 ---@param plan SuggestionReview.FilePlan
@@ -58,13 +72,13 @@ end
 ---@param work SuggestionReview.LineWork
 ---@param existence SuggestionReview.Existence
 ---@param path string absolute
----@param note fun() files what is applied then
+---@param note fun(stood?: string[]): fun() files what is applied then; returns what takes that back
 function M.plan(place, plan, work, existence, path, note)
   local base, items =
     plan.base, --[[@as SuggestionReview.Base]]
     plan.items
   local expected = table.concat(mapping.compose(base.lines, work.now))
-  local wanted_lines = mapping.compose(base.lines, existence.list)
+  local wanted_lines = existence.stood or mapping.compose(base.lines, existence.list)
   local wanted = table.concat(wanted_lines)
   local load = vim.uv.fs_lstat(path) ~= nil and worktree.buffer_of(path) ~= nil
   local carried, why = carrier.open(path, load)
@@ -83,10 +97,11 @@ function M.plan(place, plan, work, existence, path, note)
     end
     return here == bytes or here == out(bytes)
   end
-  local function already()
+  ---@param stood? string[] the developer's file
+  local function already(stood)
     file_plan.mark(items, "already")
     plan.run = function()
-      note()
+      note(stood)
       return true
     end
   end
@@ -98,9 +113,10 @@ function M.plan(place, plan, work, existence, path, note)
       if moved then
         return false, moved
       end
+      local take_back = note()
       local ok, reason = change()
-      if ok then
-        note()
+      if not ok then
+        take_back()
       end
       return ok, reason
     end
@@ -132,7 +148,7 @@ function M.plan(place, plan, work, existence, path, note)
         return fileop.create(path, out(wanted), mode_of(plan))
       end)
     elseif is_here(wanted) then
-      already()
+      already(#work.add > 0 and wanted_lines or nil)
     else
       conflict("a file of that name is here already")
     end

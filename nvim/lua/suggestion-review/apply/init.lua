@@ -212,7 +212,7 @@ function M.locate(place, hunks, callback)
       -- The server's word, but nothing is written by it here.
       want.state, want.modified_diff = "modified", hunk.decision.modified_diff
     end
-    local replacement = not whole.is_whole(hunk) and replacements.of(want, place.suggestion.base_commit)
+    local replacement = not whole.is_whole(hunk) and replacements.of(want, place.suggestion)
     if replacement then
       local file = digest.path(hunk)
       by_file[file] = by_file[file] or {}

@@ -21,6 +21,13 @@ function M.is_whole(hunk)
   return WHOLE[hunk.kind] or LATER[hunk.kind] ~= nil or hunk.encoding == "binary"
 end
 
+--- Whether a hunk comes into the files only when the suggestion is adopted.
+---@param hunk SuggestionReview.Hunk
+---@return boolean
+function M.comes_later(hunk)
+  return LATER[hunk.kind] ~= nil
+end
+
 --- The path a file has in the worktree now: its old one until its renaming was applied.
 ---@param place SuggestionReview.Place
 ---@param file string raw bytes
@@ -71,24 +78,29 @@ function M.plan(place, item, attributes, callback)
   local hunk = item.hunk
   local file = digest.path(hunk)
   local into = item.want.state == "accepted" or item.want.state == "modified"
-  local function note()
-    if into then
-      place.applied:record(place.suggestion.id, file, {
-        {
-          key = hunk.id,
-          at = 0,
-          count = 0,
-          lines = {},
-          order = 0,
-          digest = hunk.digest,
-          kind = hunk.kind,
-          decided = "accepted",
-        },
-      }, {})
-    else
-      place.applied:record(place.suggestion.id, file, {}, { hunk.id })
+  local was = place.applied:get(place.suggestion.id, file, hunk.id)
+  ---@param stood boolean|nil the developer had made the same change
+  local function note(stood)
+    if not into then
+      return place.applied:record(place.suggestion.id, file, {}, { hunk.id })
     end
-    return true
+    return place.applied:record(place.suggestion.id, file, {
+      {
+        key = hunk.id,
+        at = 0,
+        count = 0,
+        lines = {},
+        order = 0,
+        digest = hunk.digest,
+        kind = hunk.kind,
+        decided = "accepted",
+        whose = "hunk",
+        base = place.suggestion.base_commit,
+        revision = place.suggestion.revision,
+        old_file = hunk.old_file ~= file and hunk.old_file or nil,
+        stood = stood,
+      },
+    }, {})
   end
   ---@type { relative: string, absolute: string }[] files that the change touches
   local touched = {}
@@ -104,7 +116,11 @@ function M.plan(place, item, attributes, callback)
   local function finish(status, reason, run)
     item.status, item.reason = status, reason
     if status == "already" then
-      callback(note)
+      callback(function()
+        local stood = was == nil or was.stood
+        note(stood or nil)
+        return true
+      end)
     elseif status == "clean" then
       callback(function()
         for _, one in ipairs(touched) do
@@ -114,9 +130,11 @@ function M.plan(place, item, attributes, callback)
             return false, moved
           end
         end
-        local ok, why = run()
-        if ok then
-          note()
+        local take_back = note()
+        local called, ok, why = pcall(run)
+        if not called or not ok then
+          take_back()
+          return false, tostring(called and why or ok)
         end
         return ok, why
       end)
@@ -127,8 +145,8 @@ function M.plan(place, item, attributes, callback)
   if LATER[hunk.kind] then
     return finish("deferred", LATER[hunk.kind])
   end
-  local was = place.applied:get(place.suggestion.id, file, hunk.id)
-  if not into and not was then
+  if not into and (not was or was.stood) then
+    -- What the developer had made by hand stays.
     return finish("already")
   end
   if hunk.kind == "rename" then

@@ -22,9 +22,10 @@ local function travel(direction)
     end
     local suggestion = store.get(session.id)
     if suggestion and suggestion.hunks then
-      session.hunks = suggestion.hunks
+      session:take_parts(suggestion)
+    else
+      session:count()
     end
-    session:count()
     local hunks = data.hunks or {}
     local changed = {}
     if data.changed and data.changed > #hunks then

@@ -114,6 +114,7 @@ local function start(suggestion, opts)
     require("suggestion-review.model.store").subscribe(require("suggestion-review.review.follow").on_event)
   prefetch(session)
   current.open(session)
+  require("suggestion-review.review.standing").begin(session)
   local warnings = session:warnings()
   if #warnings > 0 and session.style ~= "floating" then
     notify.warn(

@@ -193,9 +193,12 @@ end
 function Session:take_hunks(suggestion)
   self.hunks = suggestion.hunks
   self.revision = suggestion.revision
+  -- Where they go follows the revision: its base, and how it is numbered in the record.
+  self.place.suggestion = suggestion
   require("suggestion-review.apply.revision").rekey(self.place, self.hunks)
   self.outcomes = {}
   if not self.place.in_place then
+    -- What is known without looking at the files; `review/standing.lua` looks.
     for _, hunk in ipairs(self.hunks) do
       if
         (hunk.state == "accepted" or hunk.state == "modified") and not apply.is_applied(self.place, hunk)
@@ -204,6 +207,14 @@ function Session:take_hunks(suggestion)
       end
     end
   end
+  self:count()
+end
+
+--- Takes the hunks of the same revision, one of which was split, or whose parts were joined.
+---@param suggestion SuggestionReview.Suggestion
+function Session:take_parts(suggestion)
+  self.hunks = suggestion.hunks
+  require("suggestion-review.apply.revision").rekey(self.place, self.hunks)
   self:count()
 end
 

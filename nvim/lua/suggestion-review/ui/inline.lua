@@ -169,8 +169,9 @@ local function headline(session, index, one)
   if hunk.kind ~= "text" then
     chunks[#chunks + 1] = { " · " .. hunk.kind, "SuggestionReviewHint" }
   end
-  chunks[#chunks + 1] = { (" · +%d"):format(hunk.new_count), "SuggestionReviewAddSign" }
-  chunks[#chunks + 1] = { (" -%d"):format(hunk.old_count), "SuggestionReviewDeleteSign" }
+  local added, removed = rows_of.size_of(hunk)
+  chunks[#chunks + 1] = { (" · +%d"):format(added), "SuggestionReviewAddSign" }
+  chunks[#chunks + 1] = { (" -%d"):format(removed), "SuggestionReviewDeleteSign" }
   local note = session:unanswered(hunk)
     or session.outcomes[hunk.id]
     or (one.status == "conflict" and (session.place.in_place and "edited since" or "touches your own edits"))

@@ -96,6 +96,11 @@ function M.of(hunk, session)
   if missing then
     note(("(%s; accepting shows it first)"):format(missing))
   end
+  local compare = require("suggestion-review.ui.keys").key("compare")
+  local own = hunk.state == "modified" and hunk.decision and hunk.decision.modified_diff
+  if own and compare then
+    note(("  %s shows what you changed of the agent's text"):format(compare), "SuggestionReviewHint")
+  end
   if hunk.earlier then
     note(
       ("↩ you rejected this in revision %d%s"):format(
@@ -104,9 +109,8 @@ function M.of(hunk, session)
       ),
       "SuggestionReviewNotApplied"
     )
-    local key = require("suggestion-review.ui.keys").key("compare")
-    if key then
-      note(("  %s shows what has changed since"):format(key), "SuggestionReviewHint")
+    if compare and not own then
+      note(("  %s shows what has changed since"):format(compare), "SuggestionReviewHint")
     end
   end
   if hunk.decision then

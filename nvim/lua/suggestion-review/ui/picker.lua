@@ -23,6 +23,7 @@ function M.line(session, index)
   local state = text_of.STATE[session:state_of(hunk)]
   local block = rows_of.block_of(hunk)
   local sample = vim.trim(block.new[1] or block.old[1] or hunk.diff)
+  local added, removed = rows_of.size_of(hunk)
   -- The rest of the line can be cut off; that it is marked cannot.
   local marked = #require("suggestion-review.apply.marks").of(session.place, hunk) > 0
   return ("%s %d/%d  %s%s:%d  +%d -%d  %s"):format(
@@ -32,8 +33,8 @@ function M.line(session, index)
     marked and "! " or "",
     text_of.plain(hunk.file),
     math.max(1, hunk.old_start),
-    hunk.new_count,
-    hunk.old_count,
+    added,
+    removed,
     text_of.fit(text_of.first_line(sample), 60)
   )
 end
@@ -43,7 +44,10 @@ end
 ---@param hunk SuggestionReview.Hunk
 ---@return string[]
 function M.preview(session, hunk)
-  return (require("suggestion-review.ui.whole_hunk").lines(hunk, session, PREVIEW_WIDTH))
+  local text, own = rows_of.diff_of(hunk)
+  -- A modified hunk is shown as the developer wrote it.
+  local shown = own and vim.tbl_extend("force", hunk, { diff = text }) or hunk
+  return (require("suggestion-review.ui.whole_hunk").lines(shown, session, PREVIEW_WIDTH))
 end
 
 --- What stands above the list: the suggestion, how far it is decided, how it stands with its server.

@@ -242,13 +242,12 @@ end
 ---@param buf integer
 ---@param body fun()
 local function as_one_step(buf, body)
-  -- Text typed before this moment keeps an undo step of its own.
-  if vim.api.nvim_get_current_buf() == buf and vim.api.nvim_get_mode().mode:sub(1, 1) == "i" then
-    vim.api.nvim_buf_call(buf, function()
-      local levels = vim.bo[buf].undolevels
-      vim.bo[buf].undolevels = levels
-    end)
-  end
+  -- What was typed or applied before keeps an undo step of its own: Neovim closes one only where somebody types, which
+  -- is in another buffer while a review is open. Setting 'undolevels' closes it.
+  vim.api.nvim_buf_call(buf, function()
+    local levels = vim.bo[buf].undolevels
+    vim.bo[buf].undolevels = levels
+  end)
   body()
 end
 
