@@ -36,6 +36,9 @@ function M.of(plan)
   for _, hunk in ipairs(plan.verdict.foreign) do
     add("         %s: accepted, says the server, but not in a Neovim of yours (%s)", hunk.file, hunk.id)
   end
+  for _, line in ipairs(plan.verdict.log or {}) do
+    add("         not yours: %s", line)
+  end
   if plan.done then
     add("")
     add("The checkout has this commit already.")
@@ -58,7 +61,10 @@ function M.of(plan)
     end
     if plan.verdict.diff ~= "" then
       add("")
-      add("From what you decided to what the commit holds:")
+      add(
+        plan.verdict.log and "What the commits that are not yours change:"
+          or "From what you decided to what the commit holds:"
+      )
       add(plan.verdict.diff)
     end
   elseif not plan.done then

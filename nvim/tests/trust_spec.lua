@@ -1,0 +1,321 @@
+-- luacheck: read globals t describe it before_each after_each pending
+--- What an adoption believes when the hub, the ledger and the token are the agent's: nothing.
+
+local real = require("real")
+if not real.available() then
+  pending("trust", "the server's programs are not provisioned")
+  return
+end
+
+local adoption = require("adoption")
+local store = require("suggestion-review.model.store")
+
+vim.env.PATH = t.root .. "/.tools/bin:" .. vim.env.PATH
+vim.notify = function() end
+
+local server = real.start({ ["a.txt"] = adoption.lines(30), ["keep.txt"] = "keep\n" })
+server:connect()
+local on = adoption.on(server)
+local CHANGED = { ["a.txt"] = adoption.lines(30, { [3] = "LINE 3" }), ["new.txt"] = "new\n" }
+local EVIL = { ["evil.txt"] = "EVIL\n" }
+
+--- Moves the hub's main, as the agent can, and back when the test is over.
+local function move_main(commit)
+  on:in_hub("update-ref", "refs/heads/main", commit)
+end
+
+local function put_back()
+  move_main(on.base)
+  on:in_hub("symbolic-ref", "HEAD", "refs/heads/main")
+  for ref in on:in_hub("for-each-ref", "--format=%(refname)", "refs/tags"):gmatch("%S+") do
+    on:in_hub("update-ref", "-d", ref)
+  end
+end
+
+--- The agent's ways to have a line that nobody reviewed under a finalized commit. Each returns the suggestion.
+local WAYS = {
+  ["the shared branch fast-forwarded"] = function()
+    local id = on:publish(CHANGED)
+    on:accept_all(id)
+    move_main(on:commit_in_hub({ on.base }, EVIL, "EVIL subject"))
+    on:finalize(id)
+    return id
+  end,
+  ["a side branch merged into the shared one"] = function()
+    local id = on:publish(CHANGED)
+    on:accept_all(id)
+    local side = on:commit_in_hub({ on.base }, EVIL, "EVIL subject")
+    move_main(on:commit_in_hub({ on.base, side }, EVIL, "EVIL merge"))
+    on:finalize(id)
+    return id
+  end,
+  ["the shared branch rewritten, and the work published on that"] = function()
+    local root = on:commit_in_hub({}, {
+      ["a.txt"] = adoption.lines(30),
+      ["keep.txt"] = "keep\n",
+      ["evil.txt"] = "EVIL\n",
+    }, "EVIL subject")
+    move_main(root)
+    server:git("agent", "fetch", "--quiet", on.hub_dir, "refs/heads/main:refs/heads/rewritten")
+    return (on:finalized(CHANGED, root))
+  end,
+  ["a tag of the branch's name, and its commit claimed"] = function()
+    local id, commit = on:finalized(CHANGED)
+    local foreign = on:commit_in_hub({ on.base }, EVIL, "EVIL subject")
+    local tree = on:in_hub("rev-parse", commit .. "^{tree}")
+    local twin = on:in_hub("commit-tree", "-p", foreign, "-m", "EVIL subject too", tree)
+    local ref = store.get(id).result.ref
+    on:in_hub("update-ref", "refs/tags/" .. ref, twin)
+    on:in_hub("update-ref", "refs/tags/main", foreign)
+    on:claim(id, { commit = twin, ref = ref, base_commit = on.base })
+    return id
+  end,
+  ["the finalized commit's parent swapped"] = function()
+    local id, commit = on:finalized(CHANGED)
+    local foreign = on:commit_in_hub({ on.base }, EVIL, "EVIL subject")
+    local tree = on:in_hub("rev-parse", commit .. "^{tree}")
+    local twin = on:in_hub("commit-tree", "-p", foreign, "-m", "Change", tree)
+    local ref = store.get(id).result.ref
+    on:in_hub("update-ref", "refs/heads/" .. ref, twin)
+    on:claim(id, { commit = twin, ref = ref, base_commit = on.base })
+    return id
+  end,
+}
+
+local CHECKOUTS = {
+  ["a git checkout"] = function()
+    return on:git_checkout()
+  end,
+  ["a colocated jj checkout"] = function()
+    return on:jj_checkout(true)
+  end,
+  ["a jj checkout that is not colocated"] = function()
+    return on:jj_checkout(false)
+  end,
+}
+
+--- Everything reachable from what the developer works on.
+local function history(checkout, kind)
+  if kind == "a git checkout" then
+    return on:sh(checkout, "git log -p --format=%s HEAD --branches --")
+  end
+  return on:sh(checkout, "jj --ignore-working-copy log --no-graph -p -r '::@ | ::bookmarks()'")
+end
+
+describe("B1: the agent moves the shared branch:", function()
+  for way, attack in pairs(WAYS) do
+    for kind, make in pairs(CHECKOUTS) do
+      it(way .. ", in " .. kind, function()
+        put_back()
+        local checkout = make()
+        local before = history(checkout, kind)
+        local id = attack()
+        local plan = adoption.prepare(id, checkout)
+        local text = adoption.text(plan)
+        t.eq(plan.verdict.ok, false, text)
+        t.match(text, "Verified NO")
+        t.match(text, "EVIL subject")
+        t.match(text, "%+EVIL")
+        for _, word in ipairs({
+          "git merge",
+          "git pull",
+          "git stash",
+          "git reset",
+          "rebase",
+          "cherry",
+          "jj new",
+        }) do
+          t.eq(text:find(word, 1, true), nil, word .. " is printed:\n" .. text)
+        end
+        t.match(adoption.execute(plan).message, "nothing to carry out")
+        local commands = adoption.printed(plan, "To go on by hand:")
+        t.ok(#commands > 0)
+        on:type_in(checkout, commands)
+        t.eq(history(checkout, kind), before)
+        t.eq(vim.uv.fs_stat(checkout .. "/evil.txt"), nil)
+      end)
+    end
+  end
+
+  it("also when the developer's own fetch brought the agent's branch and tags", function()
+    put_back()
+    local checkout = on:git_checkout()
+    local id = WAYS["the shared branch fast-forwarded"]()
+    on:in_hub("tag", "v1", "refs/heads/main")
+    t.run({ "git", "fetch", "--quiet", "--tags", "agent" }, { cwd = checkout, env = on:with_token() })
+    t.match(on:sh(checkout, "git log --format=%s refs/remotes/agent/main refs/tags/v1"), "EVIL subject")
+    local plan = adoption.prepare(id, checkout)
+    t.eq(plan.verdict.ok, false)
+    t.match(adoption.text(plan), "EVIL subject")
+  end)
+
+  it("also when a jj fetch of the developer's moved a bookmark that follows the agent's", function()
+    put_back()
+    local checkout = on:jj_checkout(true)
+    local id = WAYS["the shared branch fast-forwarded"]()
+    t.run({ "jj", "git", "fetch" }, { cwd = checkout, env = on:with_token() })
+    t.match(on:sh(checkout, "jj log --no-graph -r main -T description"), "EVIL subject")
+    local plan = adoption.prepare(id, checkout)
+    t.eq(plan.verdict.ok, false)
+    t.match(adoption.text(plan), "EVIL subject")
+  end)
+end)
+
+describe("B1: commits that are the developer's", function()
+  it("may be the parent: a branch, another remote, an earlier commit that was verified", function()
+    local cases = {
+      branch = "git update-ref refs/heads/mine %s",
+      remote = "git remote add origin https://example.org/own.git; git update-ref refs/remotes/origin/main %s",
+      verified = "git update-ref refs/suggestion-review/verified/x %s",
+    }
+    for _, script in pairs(cases) do
+      put_back()
+      local checkout = on:git_checkout()
+      local id = WAYS["the shared branch fast-forwarded"]()
+      local parent = store.get(id).result.base_commit
+      t.run({ "git", "fetch", "--quiet", "agent" }, { cwd = checkout, env = on:with_token() })
+      on:sh(checkout, script:format(parent))
+      local plan = adoption.prepare(id, checkout)
+      t.ok(plan.verdict.ok, adoption.text(plan))
+    end
+  end)
+
+  it("are remembered when verified, so that the next suggestion may stand on one", function()
+    put_back()
+    local checkout = on:git_checkout()
+    local first, commit = on:finalized(CHANGED)
+    t.ok(adoption.prepare(first, checkout).verdict.ok)
+    move_main(commit)
+    server:git("agent", "fetch", "--quiet", on.hub_dir, "refs/heads/main:refs/heads/first")
+    local second = on:finalized({ ["second.txt"] = "second\n" }, commit)
+    t.eq(store.get(second).base_commit, commit)
+    local plan = adoption.prepare(second, checkout)
+    t.ok(plan.verdict.ok, adoption.text(plan))
+    -- And not only because the hub has it.
+    local other = adoption.prepare(second, on:git_checkout())
+    t.eq(other.verdict.ok, false, adoption.text(other))
+  end)
+end)
+
+describe("B1: a commit with the right tree is refused when", function()
+  --- A commit as bytes, put into the hub as the suggestion's.
+  local function forged(change)
+    put_back()
+    local id, commit = on:finalized(CHANGED)
+    local raw = t.run({ "git", "--git-dir", on.hub_dir, "cat-file", "commit", commit })
+    local made = t.run(
+      { "git", "--git-dir", on.hub_dir, "hash-object", "-t", "commit", "-w", "--stdin", "--literally" },
+      { stdin = change(raw, commit) }
+    )
+    made = vim.trim(made)
+    local ref = store.get(id).result.ref
+    on:in_hub("update-ref", "refs/heads/" .. ref, made)
+    on:claim(id, { commit = made, ref = ref, base_commit = on.base })
+    return id, made, commit
+  end
+  local function header(line)
+    return function(raw)
+      return (raw:gsub("\n\n", "\n" .. line .. "\n\n", 1))
+    end
+  end
+  local FORMS = {
+    ["jj reads another tree in it"] = function(raw)
+      local empty = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+      return header(("jj:trees %s %s %s"):format(empty, empty, empty))(raw)
+    end,
+    ["it has a second parent"] = function(raw)
+      return (
+        raw:gsub("(parent %x+\n)", "%1parent " .. on:commit_in_hub({ on.base }, EVIL, "EVIL") .. "\n", 1)
+      )
+    end,
+    ["it carries a signature that says something"] = header(
+      "gpgsig -----BEGIN EVIL-----\n x\n -----END EVIL-----"
+    ),
+    ["its text is in another encoding"] = header("encoding UTF-7"),
+    ["it has a header that nobody knows"] = header("x-evil 1"),
+    ["its message hides text behind a NUL"] = function(raw)
+      return raw .. "shown\0hidden\n"
+    end,
+  }
+  for name, change in pairs(FORMS) do
+    it(name, function()
+      local checkouts = { on:git_checkout(), on:jj_checkout(true) }
+      local id, made = forged(change)
+      for _, checkout in ipairs(checkouts) do
+        local err, plan = adoption.run(function()
+          return require("suggestion-review.adopt").prepare(store.get(id), checkout)
+        end)
+        if err then
+          -- git's own check of what it fetches comes first, where it has one.
+          t.match(err.message, "fsck")
+        else
+          t.eq(plan.verdict.ok, false, adoption.text(plan))
+          t.match(adoption.text(plan), "Verified NO")
+        end
+        t.eq(on:sh(checkout, "git branch -a --contains " .. made .. " 2>/dev/null || true"), "")
+      end
+    end)
+  end
+
+  it("a replacement in the checkout would make it look like another", function()
+    put_back()
+    local id, commit = on:finalized(CHANGED)
+    local foreign = on:commit_in_hub({ on.base }, EVIL, "EVIL subject")
+    local twin = on:commit_in_hub({ foreign }, CHANGED, "Change")
+    local ref = store.get(id).result.ref
+    on:in_hub("update-ref", "refs/heads/" .. ref, twin)
+    on:claim(id, { commit = twin, ref = ref, base_commit = on.base })
+    local checkout = on:git_checkout()
+    on:sh(checkout, "mkdir -p .git/refs/replace")
+    for _, name in ipairs({ commit, twin }) do
+      t.run({ "git", "fetch", "--quiet", "agent", name }, { cwd = checkout, env = on:with_token() })
+    end
+    on:sh(checkout, ("git replace %s %s"):format(twin, commit))
+    local plan = adoption.prepare(id, checkout)
+    t.eq(plan.verdict.ok, false, adoption.text(plan))
+    t.match(adoption.text(plan), "EVIL subject")
+  end)
+
+  it("the hub hides its history by being shallow", function()
+    put_back()
+    local id = on:finalized(CHANGED)
+    local foreign = on:commit_in_hub({ on.base }, EVIL, "EVIL subject")
+    local twin = on:commit_in_hub({ foreign }, CHANGED, "Change")
+    local ref = store.get(id).result.ref
+    on:in_hub("update-ref", "refs/heads/" .. ref, twin)
+    on:claim(id, { commit = twin, ref = ref, base_commit = on.base })
+    local checkout = on:git_checkout()
+    t.write(on.hub_dir .. "/shallow", twin .. "\n")
+    local err, plan = adoption.run(function()
+      return require("suggestion-review.adopt").prepare(store.get(id), checkout)
+    end)
+    vim.uv.fs_unlink(on.hub_dir .. "/shallow")
+    t.ok(err ~= nil or plan.verdict.ok == false)
+    t.eq(vim.uv.fs_stat(checkout .. "/.git/shallow"), nil)
+  end)
+
+  it("its tree has a mode that no diff shows", function()
+    local id = forged(function(raw, commit)
+      local listed = on:in_hub("ls-tree", commit)
+      local bytes = {}
+      for mode, _, oid, path in listed:gmatch("(%d+) (%a+) (%x+)\t([^\n]+)") do
+        mode = path == "keep.txt" and "100664" or mode
+        table.insert(bytes, mode .. " " .. path .. "\0" .. vim.text.hexdecode(oid))
+      end
+      local tree = t.run(
+        { "git", "--git-dir", on.hub_dir, "hash-object", "-t", "tree", "-w", "--stdin", "--literally" },
+        { stdin = table.concat(bytes) }
+      )
+      return (raw:gsub("^tree %x+", "tree " .. vim.trim(tree)))
+    end)
+    local err, plan = adoption.run(function()
+      return require("suggestion-review.adopt").prepare(store.get(id), on:git_checkout())
+    end)
+    if err then
+      t.match(err.message, "fsck")
+    else
+      t.eq(plan.verdict.ok, false)
+      t.match(adoption.text(plan), "Verified NO")
+    end
+  end)
+end)
