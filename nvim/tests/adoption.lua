@@ -179,8 +179,8 @@ end
 ---@return string
 function Adoption:jj_checkout(colocate)
   local path = t.tempdir() .. "/checkout"
-  local command =
-    { "jj", "git", "clone", colocate and "--colocate" or "--no-colocate", self.server.hub, path }
+  local kind = colocate and "--colocate" or "--no-colocate"
+  local command = { "jj", "git", "clone", "--remote=agent", kind, self.server.hub, path }
   t.run(command, { env = self:with_token() })
   self:sh(path, "jj config set --repo user.name Dev; jj config set --repo user.email dev@example.org")
   self:sh(path, "jj new " .. self.base .. " --quiet")

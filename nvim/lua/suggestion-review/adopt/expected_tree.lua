@@ -55,28 +55,27 @@ end
 ---@param directory string an empty one of our own
 ---@param opts SuggestionReview.GitOpts
 local function write_blobs(files, directory, opts)
-  local names, written = {}, {}
-  local breathe = task.breather()
-  for _, file in ipairs(files) do
-    breathe()
-    if file.content then
-      local name = ("%s/%d"):format(directory, #names + 1)
-      local handle = assert(io.open(name, "wb"))
-      handle:write(file.content)
-      handle:close()
-      names[#names + 1] = name
-      written[#names] = file
-    end
-  end
-  if #names == 0 then
+  local composed = vim.tbl_filter(function(file)
+    return file.content ~= nil
+  end, files)
+  if #composed == 0 then
     return
+  end
+  local names = {}
+  local breathe = task.breather()
+  for number, file in ipairs(composed) do
+    breathe()
+    names[number] = ("%s/%d"):format(directory, number)
+    local handle = assert(io.open(names[number], "wb"))
+    handle:write(file.content)
+    handle:close()
   end
   local args = { "hash-object", "-w", "-t", "blob", "--no-filters", "--stdin-paths" }
   local asked = vim.tbl_extend("force", opts, { stdin = table.concat(names, "\n") .. "\n" })
   local at = 0
   for oid in git.run(args, asked).stdout:gmatch("%x+") do
     at = at + 1
-    written[at].oid = oid
+    composed[at].oid = oid
   end
 end
 

@@ -2,7 +2,7 @@
 --- Each function answers one question with one table; nothing here runs git.
 local compose = require("suggestion-review.adopt.compose")
 local digest = require("suggestion-review.text.digest")
-local safe_path = require("suggestion-review.adopt.safe_path")
+local worktree = require("suggestion-review.worktree.paths")
 
 local M = {}
 
@@ -230,7 +230,7 @@ function M.outcome(change, before, after, read)
   end
   local renamed = of_kind(taken, "rename") or not change.old
   local path = renamed and change.new or change.old or change.new --[[@as string]]
-  if safe_path.is_unsafe(path) then
+  if worktree.is_forbidden(path) then
     return cannot("its name could be taken for one of git's own files, or leads out of the checkout")
   end
   local looked = { change = change, taken = taken, base = base, path = path, after = after, read = read }
@@ -261,7 +261,7 @@ function M.swap_outcome(item, changes)
   local before, after, removed, files = {}, {}, {}, {}
   for _, change in ipairs(changes) do
     if change.path == name or vim.startswith(change.path, name .. "/") then
-      if safe_path.is_unsafe(change.path) then
+      if worktree.is_forbidden(change.path) then
         return cannot("its name could be taken for one of git's own files, or leads out of the checkout")
       end
       if change.old then

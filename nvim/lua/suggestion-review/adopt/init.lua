@@ -20,6 +20,7 @@ local refuse = refusal.raise
 ---@field action "keep"|"write"|"delete"|"chmod"|"index"|"refuse"
 ---@field reason string
 ---@field by_hand? "stash" what solves a refusal by hand
+---@field untracked boolean git does not know it, in HEAD or the index
 ---@field new? SuggestionReview.TreeEntry
 ---@field seen? SuggestionReview.TreeEntry what the worktree had when the plan was made
 
@@ -222,6 +223,11 @@ function M.execute(plan)
     refuse("There is nothing to carry out")
   end
   local remarks = way_of(plan).run(plan)
+  -- Now a branch of the developer's own reaches it.
+  git.run(
+    { "update-ref", "-d", own_refs.VERIFIED .. plan.suggestion.id },
+    repository.answers(plan.opts, 1, 128)
+  )
   vim.cmd.checktime()
   vim.api.nvim_exec_autocmds("User", {
     pattern = "SuggestionAdopted",
@@ -283,7 +289,10 @@ function M.run(plan, callback)
       return callback and callback(text)
     end
     local where = plan.kind == "jj" and "@ is" or (plan.branch or "HEAD") .. " is"
-    notify.info(("%s now on %s %s"):format(where, plan.commit:sub(1, 12), plan.title))
+    local with = plan.way == "replay" and ", with your commits on top"
+      or plan.way == "merge" and ", merged with your commits"
+      or ""
+    notify.info(("%s now on %s %s%s"):format(where, plan.commit:sub(1, 12), plan.title, with))
     for _, remark in ipairs(remarks) do
       notify.warn(remark)
     end

@@ -43,6 +43,22 @@ function M.of(plan)
     add("")
     add("The checkout has this commit already.")
   end
+  if #plan.brought > 0 then
+    add("")
+    add("It stands on commits of yours that this branch does not have; they come along:")
+    for _, line in ipairs(plan.brought) do
+      add("  %s", line)
+    end
+  end
+  if #plan.own > 0 then
+    add("")
+    local how = plan.way == "merge" and "merged with it"
+      or "put on top of it, with new ids and without signatures"
+    add("Your own commits are %s%s:", how, plan.why_way and (" (%s)"):format(plan.why_way) or "")
+    for _, line in ipairs(plan.own) do
+      add("  %s", line)
+    end
+  end
   if #plan.files > 0 then
     add("")
     for _, file in ipairs(plan.files) do
