@@ -41,11 +41,10 @@ local function leads_to_hub(url, suggestion)
   if place:sub(1, 1) ~= "/" then
     return false
   end
-  local function same(a, b)
-    return a ~= nil and b ~= nil and vim.fs.normalize(a) == vim.fs.normalize(b)
-  end
-  local real = vim.uv.fs_realpath(place)
-  if same(place, suggestion.project) or same(real, vim.uv.fs_realpath(suggestion.project or "")) then
+  -- The agent's repository, by whatever path of it.
+  local project = suggestion.project and (vim.uv.fs_realpath(suggestion.project) or suggestion.project)
+  local real = vim.uv.fs_realpath(place) or vim.fs.normalize(place)
+  if project and (real == project or vim.startswith(real, project .. "/")) then
     return true
   end
   if vim.fs.basename(vim.fs.normalize(place)) == vim.fs.basename(suggestion.hub) then
