@@ -172,6 +172,89 @@ describe("B1: the agent moves the shared branch:", function()
   end)
 end)
 
+describe("B4: names in the hub that could be taken for others:", function()
+  it("tags called like the branches bring nothing along, and the commit is the branch's", function()
+    put_back()
+    local checkout = on:git_checkout()
+    on:sh(checkout, "git tag main HEAD")
+    local id, commit = on:finalized(CHANGED)
+    local foreign = on:commit_in_hub({ on.base }, EVIL, "EVIL subject")
+    for _, name in ipairs({ "main", store.get(id).result.ref, "heads/main", "v1" }) do
+      on:in_hub("update-ref", "refs/tags/" .. name, foreign)
+    end
+    on:in_hub("update-ref", "refs/heads/heads/main", foreign)
+    local plan = adoption.prepare(id, checkout)
+    t.ok(plan.verdict.ok, adoption.text(plan))
+    t.eq(plan.branch, "main")
+    t.eq(adoption.execute(plan), nil)
+    t.eq(on:sh(checkout, "git rev-parse refs/heads/main HEAD"), commit .. "\n" .. commit .. "\n")
+    t.eq(on:sh(checkout, "git tag"), "main\n")
+    t.eq(
+      on:sh(checkout, "git for-each-ref --format='%(refname)' --contains " .. on.base .. " refs/heads"),
+      "refs/heads/main\n"
+    )
+    t.eq(pcall(on.sh, on, checkout, "git cat-file -e " .. foreign), false)
+    on:in_hub("update-ref", "-d", "refs/heads/heads/main")
+  end)
+
+  it("a branch that begins with a dash is adopted into like any other", function()
+    put_back()
+    local checkout = on:git_checkout()
+    on:sh(checkout, "git update-ref refs/heads/-x HEAD; git symbolic-ref HEAD refs/heads/-x")
+    local id, commit = on:finalized(CHANGED)
+    local plan = adoption.prepare(id, checkout)
+    t.eq(plan.branch, "-x")
+    t.eq(adoption.execute(plan), nil)
+    t.eq(on:sh(checkout, "git rev-parse refs/heads/-x refs/heads/main"), commit .. "\n" .. on.base .. "\n")
+  end)
+
+  it("names that are none, from a server that lies, reach no command", function()
+    put_back()
+    local id = on:finalized(CHANGED)
+    local checkout = on:git_checkout()
+    local lies = {
+      { "result", { ref = "x:refs/heads/main" } },
+      { "result", { ref = "../../evil" } },
+      { "result", { ref = "-x\n" } },
+      { "result", { commit = "--upload-pack=touch evil" } },
+      { "hub", "@example.org/git/x.git" },
+      { "id", "../heads/main" },
+    }
+    for _, lie in ipairs(lies) do
+      local suggestion = vim.deepcopy(store.get(id))
+      suggestion[lie[1]] = type(lie[2]) == "table" and vim.tbl_extend("force", suggestion.result, lie[2])
+        or lie[2]
+      local err = adoption.run(function()
+        return require("suggestion-review.adopt").prepare(suggestion, checkout)
+      end)
+      t.match(err.message, "^The server named")
+    end
+    t.eq(on:sh(checkout, "git for-each-ref refs/suggestion-review"), "")
+  end)
+end)
+
+describe("B1: the message of a verified commit", function()
+  it("is shown whole, and who committed it", function()
+    put_back()
+    local id, commit = on:finalized(CHANGED)
+    local raw = t.run({ "git", "--git-dir", on.hub_dir, "cat-file", "commit", commit })
+    raw = raw:gsub("committer [^\n]*", "committer Eve <eve@example.org> 1 +0000"):gsub("%s*$", "")
+    local made = vim.trim(
+      t.run(
+        { "git", "--git-dir", on.hub_dir, "hash-object", "-t", "commit", "-w", "--stdin" },
+        { stdin = raw .. "\n\nSigned-off-by: Dev <dev@example.org>\n" }
+      )
+    )
+    local ref = store.get(id).result.ref
+    on:in_hub("update-ref", "refs/heads/" .. ref, made)
+    on:claim(id, { commit = made, ref = ref, base_commit = on.base })
+    local plan = adoption.prepare(id, on:git_checkout())
+    t.ok(plan.verdict.ok, adoption.text(plan))
+    t.match(adoption.text(plan), "Signed%-off%-by: Dev")
+    t.match(adoption.text(plan), "Committer Eve <eve@example.org>")
+  end)
+end)
+
 describe("B1: commits that are the developer's", function()
   it("may be the parent: a branch, another remote, an earlier commit that was verified", function()
     local cases = {

@@ -36,6 +36,8 @@ local refuse = refusal.raise
 ---@field branch? string nil when HEAD is detached
 ---@field title string
 ---@field author string
+---@field committer? string
+---@field body? string of its message, below the title
 ---@field verdict SuggestionReview.Verdict
 ---@field way? "replay"|"merge" asked for; then what is planned for own commits
 ---@field why_way? string why it is not the one asked for
@@ -181,20 +183,20 @@ function M.prepare(suggestion, root, way)
   local verdict
   suggestion, verdict = verify(suggestion, root, is_jj, opts)
   local commit = suggestion.result.commit
-  local log = git.run(
-    { "log", "-1", "--no-show-signature", "--no-color", "--format=%P%x00%an <%ae>%x00%s", commit },
-    opts
-  )
-  local parent, author, title = log.stdout:match("^([%x ]*)[^%z]*%z([^%z]*)%z(.-)\n?$")
+  local format = "--format=%P%x00%an <%ae>%x00%cn <%ce>%x00%s%x00%b"
+  local log = git.run({ "log", "-1", "--no-show-signature", "--no-color", format, commit }, opts)
+  local said = vim.split(log.stdout, "\0", { plain = true })
   local plan = {
     suggestion = suggestion,
     root = root,
     kind = is_jj and "jj" or "git",
     opts = opts,
     commit = commit,
-    parent = parent or "",
-    title = title or "",
-    author = author or "",
+    parent = said[1] or "",
+    author = said[2] or "",
+    committer = said[3] or "",
+    title = said[4] or "",
+    body = vim.trim(said[5] or ""),
     verdict = verdict,
     way = way,
     files = {},

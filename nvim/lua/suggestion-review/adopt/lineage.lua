@@ -70,7 +70,7 @@ end
 ---@param opts SuggestionReview.GitOpts
 ---@return string
 local function difference(from, to, opts)
-  local plain = { "--no-ext-diff", "--no-textconv", "--no-color" }
+  local plain = { "--no-ext-diff", "--no-textconv", "--no-color", "--submodule=short" }
   local args = vim.list_extend({ "-c", "core.quotePath=true", "diff" }, plain)
   local text = git.run(vim.list_extend(args, { from, to }), opts).stdout
   if #text <= SHOWN_BYTES then

@@ -23,6 +23,15 @@ function M.of(plan)
   end
   add("Commit   %s  %s", plan.commit:sub(1, 12), plan.title)
   add("Author   %s", plan.author)
+  if plan.committer and plan.committer ~= plan.author then
+    add("Committer %s", plan.committer)
+  end
+  if plan.body and plan.body ~= "" then
+    -- It becomes a part of the developer's history, and nothing verifies it but the eye.
+    for line in vim.gsplit(plan.body, "\n", { plain = true }) do
+      add("         | %s", line)
+    end
+  end
   add(
     "Checkout %s (%s%s)",
     plan.root,

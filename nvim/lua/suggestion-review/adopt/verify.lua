@@ -61,7 +61,7 @@ local function difference(expected, actual, opts)
   local paths = vim.tbl_map(function(change)
     return change.path
   end, git.changes(expected, actual, opts))
-  local plain = { "--no-ext-diff", "--no-textconv", "--no-color", expected, actual }
+  local plain = { "--no-ext-diff", "--no-textconv", "--no-color", "--submodule=short", expected, actual }
   local diff = git.run(vim.list_extend({ "-c", "core.quotePath=true", "diff" }, plain), opts).stdout
   local message = ("The commit differs from what was decided here in %d file%s"):format(
     #paths,
