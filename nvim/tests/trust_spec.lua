@@ -233,6 +233,24 @@ describe("B4: names in the hub that could be taken for others:", function()
   end)
 end)
 
+describe("B1: a hunk that is shown under another name than it has", function()
+  it("cannot be decided", function()
+    local digest = require("suggestion-review.text.digest")
+    local hunk = { kind = "mode", file = "README.md", old_mode = "100644", new_mode = "100755" }
+    hunk.digest = digest.compute("mode", "README.md", "100644", "100755")
+    t.ok(digest.fits(hunk))
+    for _, hidden in ipairs({ ".git/hooks/pre-commit", "README.md", "caf\233" }) do
+      hunk.file_b64 = vim.base64.encode(hidden)
+      hunk.digest = digest.compute("mode", hidden, "100644", "100755")
+      t.eq(digest.fits(hunk), false, hidden)
+    end
+    hunk.file = [["caf\351\t\"\\\001"]]
+    hunk.file_b64 = vim.base64.encode('caf\233\t"\\\1')
+    hunk.digest = digest.compute("mode", 'caf\233\t"\\\1', "100644", "100755")
+    t.ok(digest.fits(hunk))
+  end)
+end)
+
 describe("B1: the message of a verified commit", function()
   it("is shown whole, and who committed it", function()
     put_back()
