@@ -388,6 +388,23 @@ describe("B1: a commit with the right tree is refused when", function()
     t.match(adoption.text(plan), "EVIL subject")
   end)
 
+  it("the checkout borrows objects from a directory that another user can change", function()
+    if vim.uv.getuid() ~= 0 then
+      t.skip("only root can give a directory to another user")
+    end
+    put_back()
+    local id = on:finalized(CHANGED)
+    local checkout = on:git_checkout()
+    local lender = t.tempdir()
+    on:sh(checkout, ("git init -q --bare %s; chown 12345 %s/objects"):format(lender, lender))
+    t.write(checkout .. "/.git/objects/info/alternates", lender .. "/objects\n")
+    local plan = adoption.prepare(id, checkout)
+    t.eq(plan.verdict.ok, false)
+    t.match(adoption.text(plan), "borrows objects from " .. vim.pesc(lender))
+    on:sh(checkout, "chown 0 " .. lender .. "/objects")
+    t.ok(adoption.prepare(id, checkout).verdict.ok)
+  end)
+
   it("the hub hides its history by being shallow", function()
     put_back()
     local id = on:finalized(CHANGED)

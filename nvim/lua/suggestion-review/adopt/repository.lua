@@ -37,6 +37,35 @@ function M.opts(root, is_jj)
   return { cwd = root, env = env }
 end
 
+--- A directory of another user's that the repository borrows objects from, if there is one: git takes what is there for
+--- what its name says, without looking.
+---@param opts SuggestionReview.GitOpts
+---@return string?
+function M.borrows_from(opts)
+  local objects = git.line({ "rev-parse", "--path-format=absolute", "--git-path", "objects" }, opts)
+  local todo, seen = { objects }, {}
+  local trusted = { [0] = true, [vim.uv.getuid()] = true }
+  local owner = vim.uv.fs_stat(objects)
+  if owner then
+    trusted[owner.uid] = true
+  end
+  while #todo > 0 do
+    local directory = table.remove(todo)
+    local stat = not seen[directory] and vim.uv.fs_stat(directory)
+    seen[directory] = true
+    if stat and not trusted[stat.uid] then
+      return directory
+    end
+    local handle = stat and io.open(directory .. "/info/alternates", "rb")
+    for line in (handle and handle:read("*a") or ""):gmatch("[^\n]+") do
+      todo[#todo + 1] = vim.fs.normalize(line:sub(1, 1) == "/" and line or directory .. "/" .. line)
+    end
+    if handle then
+      handle:close()
+    end
+  end
+end
+
 --- Options with exit codes that are answers.
 ---@param opts SuggestionReview.GitOpts
 ---@param ... integer

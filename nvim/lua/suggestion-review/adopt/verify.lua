@@ -14,6 +14,7 @@ local git = require("suggestion-review.worktree.git")
 local lineage = require("suggestion-review.adopt.lineage")
 local own_decisions = require("suggestion-review.adopt.own_decisions")
 local own_refs = require("suggestion-review.adopt.own_refs")
+local repository = require("suggestion-review.adopt.repository")
 
 local M = {}
 
@@ -83,6 +84,10 @@ end
 ---@return SuggestionReview.Verdict
 function M.verify(suggestion, by_hunk, commit, opts, own_commits)
   own_commits = own_commits or own_refs.look(suggestion, false, opts)
+  local lender = repository.borrows_from(opts)
+  if lender then
+    return no(("This repository borrows objects from %s, which another user can change"):format(lender))
+  end
   local form = commit_form.ask(commit, opts)
   if not form.ok then
     return no("The commit " .. form.reason)
