@@ -178,7 +178,7 @@ describe("B4: names in the hub that could be taken for others:", function()
     local checkout = on:git_checkout()
     on:sh(checkout, "git tag main HEAD")
     local id, commit = on:finalized(CHANGED)
-    local foreign = on:commit_in_hub({ on.base }, EVIL, "EVIL subject")
+    local foreign = on:commit_in_hub({ on.base }, EVIL, "EVIL subject of no other test")
     for _, name in ipairs({ "main", store.get(id).result.ref, "heads/main", "v1" }) do
       on:in_hub("update-ref", "refs/tags/" .. name, foreign)
     end
