@@ -239,10 +239,19 @@ describe("the developer's files", function()
     vim.cmd("silent edit " .. server.checkout .. "/text.txt")
     vim.cmd("silent split " .. server.checkout .. "/crlf.txt")
     open(id)
+    -- One file becomes a program: the batch names it and asks.
+    local asked
+    local confirm = vim.fn.confirm
+    vim.fn.confirm = function(message)
+      asked = message
+      return 1
+    end
     review.accept_all()
     t.wait(function()
       return review.session().decided == #review.session().hunks
     end, 10000)
+    vim.fn.confirm = confirm
+    t.match(asked, "mode.sh: it becomes a program")
     settled()
     local proposed = tree(agent)
     local ok = pcall(t.wait, function()

@@ -362,7 +362,7 @@ describe("C9: the recipe that is printed works:", function()
       plan,
       { verdict = { ok = true, message = "", reasons = {}, foreign = {}, diff = "" } }
     )
-    plan = vim.tbl_extend("force", plan, { files = {}, steps = {}, own = {}, brought = {} })
+    plan = vim.tbl_extend("force", plan, { files = {}, steps = {}, own = {}, brought = {}, second_look = {} })
     plan.opts = require("suggestion-review.adopt.repository").opts(checkout, false)
     t.eq(
       adoption.run(function()

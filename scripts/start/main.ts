@@ -1,6 +1,7 @@
 /** `npm start`: brings everything up, stays, and takes everything down again. */
 import { chownSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { forgetForeignRepositories } from "../../plugin/src/vcs/environment.ts";
 import { whyNoSeparateUser } from "../../sandbox/user.ts";
 import { agentEnvironment, cloneForAgent, ensureToken, prepareAgentPlace, putFile } from "./agent-side.ts";
 import { makeDemoCheckout, setRemote } from "./checkout.ts";
@@ -359,6 +360,7 @@ async function present(
   return 1;
 }
 
+forgetForeignRepositories();
 watchSignals();
 try {
   const options = parseOptions(process.argv.slice(2));

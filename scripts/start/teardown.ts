@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:f
 import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { parseArgs } from "node:util";
+import { forgetForeignRepositories } from "../../plugin/src/vcs/environment.ts";
 import { COMMENT, lookUp, removeUser } from "../../sandbox/user.ts";
 import { agentEnvironment, ORIGIN } from "./agent-side.ts";
 import { removeRemote } from "./checkout.ts";
@@ -246,6 +247,7 @@ async function teardown(): Promise<number> {
   return 0;
 }
 
+forgetForeignRepositories();
 speakAs("teardown");
 try {
   process.exit(await teardown());

@@ -25,10 +25,8 @@ end
 ---@param cwd? string
 ---@return string?
 local function output(command, cwd)
-  local ok, result = pcall(function()
-    return vim.system(command, { cwd = cwd, text = true, env = { GIT_TERMINAL_PROMPT = "0" } }):wait(5000)
-  end)
-  return ok and result.code == 0 and vim.trim(result.stdout) or nil
+  local result = require("suggestion-review.lib.program").wait(command, { cwd = cwd, timeout = 5000 })
+  return result.code == 0 and vim.trim(result.stdout) or nil
 end
 
 local function check_editor()

@@ -27,6 +27,15 @@
 ---@field comment? string
 ---@field diff string
 
+---@class SuggestionReview.FileSide a file on one side of a hunk without lines
+---@field file string
+---@field file_b64? string raw bytes of the path, only when it is not valid UTF-8
+---@field mode string git's file mode
+---@field oid string git's object id of the content; of a submodule the commit
+---@field size? integer bytes; nil for a submodule
+---@field target? string where a symbolic link leads
+---@field target_b64? string the same in raw bytes, when it is not valid UTF-8
+
 ---@class SuggestionReview.Hunk the smallest thing that is decided
 ---@field id string `<suggestion>:<file>:<index>`; parts of a split hunk add `.1`, `.2`
 ---@field file string path after the change, relative to the repository root
@@ -46,6 +55,8 @@
 ---@field context_before integer leading context lines in diff
 ---@field context_after integer trailing context lines in diff
 ---@field encoding "utf-8"|"latin1"|"binary" latin1 maps each byte to one code point; binary has no text
+---@field before? SuggestionReview.FileSide[] hunks without lines: what stands before (a swap names all its files)
+---@field after? SuggestionReview.FileSide[] and what stands after
 ---@field atomic_reason? string why this change is one hunk and cannot be split
 ---@field state SuggestionReview.HunkState
 ---@field decision? SuggestionReview.Decision

@@ -14,6 +14,23 @@ import { formatRun } from "./unified.ts";
 
 export type Encoding = "utf-8" | "latin1" | "binary";
 
+/** A file on one side of a hunk without lines. */
+export interface FoundSide {
+  path: RawPath;
+  mode: string;
+  /** Object id; of a submodule its commit. */
+  oid: string;
+  /** Bytes; null for a submodule. */
+  size: number | null;
+  /** Where a symbolic link leads; null for anything else, and for a link that no system could follow. */
+  target: Uint8Array | null;
+}
+
+export interface FoundSides {
+  before: FoundSide[];
+  after: FoundSide[];
+}
+
 /** A hunk as found between two trees, before anything was decided on it. */
 export interface FoundHunk {
   /** Index of its entry in the revision's entries; for a swap the first of the group. */
@@ -34,6 +51,8 @@ export interface FoundHunk {
   atomicReason: string | null;
   /** A swap decides all these entries as one. */
   group: number[] | null;
+  /** What stands before and after, where that has no lines. */
+  sides?: FoundSides;
 }
 
 const isSubmodule = (mode: string | null): boolean => mode === "160000";

@@ -49,6 +49,22 @@ export const CommentEntry = z.object({
 });
 export type CommentEntry = z.infer<typeof CommentEntry>;
 
+export const FileSide = z
+  .object({
+    file: z.string().describe("Path of the file on this side"),
+    file_b64: z
+      .string()
+      .optional()
+      .describe("The path's raw bytes in base64, only when it is not valid UTF-8"),
+    mode: z.string().describe("git file mode, e.g. 120000 for a symbolic link"),
+    oid: z.string().describe("git object id of the content; of a submodule the commit"),
+    size: z.int().optional().describe("Bytes of the content; absent for a submodule"),
+    target: z.string().optional().describe("Where a symbolic link leads"),
+    target_b64: z.string().optional().describe("The same in base64, when it is not valid UTF-8"),
+  })
+  .describe("A file on one side of a hunk without lines");
+export type FileSide = z.infer<typeof FileSide>;
+
 export const Hunk = z
   .object({
     id: HunkId,
@@ -85,6 +101,13 @@ export const Hunk = z
       .describe(
         "How diff was decoded: latin1 maps each byte to one code point and is lossless; binary has no text",
       ),
+    before: z
+      .array(FileSide)
+      .optional()
+      .describe(
+        "Hunks without lines: what stands before (nothing: the file is new). A swap names all its files.",
+      ),
+    after: z.array(FileSide).optional().describe("Hunks without lines: what stands after"),
     atomic_reason: z.string().optional().describe("Why this change is one hunk and cannot be split"),
     state: HunkState,
     decision: z

@@ -2,7 +2,6 @@
  * The review desk: every use case by its name, over one ledger and any number of projects. It checks who may ask,
  * calls the module that owns the use case, and sees to what follows: settling, telling the agent, the log.
  */
-import { spawnSync } from "node:child_process";
 import { realpath } from "node:fs/promises";
 import { join } from "node:path";
 import type { Config } from "../config.ts";
@@ -29,6 +28,7 @@ import type {
   UndoRequest,
   VerifyRequest,
 } from "../protocol/requests.ts";
+import { Git } from "../vcs/git.ts";
 import { Project, type QuietGate } from "../vcs/project.ts";
 import type {
   CompleteResult,
@@ -279,10 +279,7 @@ export class Desk implements ReviewDesk {
     const oid = entriesOf(getRevision(this.ledger, suggestion.id, suggestion.revision))[hunk.entry]?.oldOid;
     if (!oid) return new Uint8Array(0);
     const hub = join(this.hubRoot(), `${suggestion.hub}.git`);
-    const read = spawnSync("git", ["--git-dir", hub, "cat-file", "blob", oid], { maxBuffer: 2 ** 30 });
-    if (read.status !== 0)
-      throw new ReviewError("git_error", `The base of ${hunk.file} cannot be read from ${hub}`);
-    return read.stdout;
+    return new Git(hub).readBlobNow(oid);
   }
 
   // ── Completing ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -4,6 +4,7 @@ import { PatchStream, type Section } from "../diff/patch.ts";
 import { type Entry, parseRaw } from "../diff/raw.ts";
 import { EMPTY_TREE, type Git } from "./git.ts";
 import { together } from "./run.ts";
+import { addSides } from "./sides.ts";
 
 export interface FoundChanges {
   entries: Entry[];
@@ -71,5 +72,7 @@ export async function findChanges(git: Git, from: string, to: string, renames = 
   if (finder === null) return findChanges(git, from, to, false);
   const found: HunkFinder = finder;
   found.take(stream.end());
-  return { entries, hunks: found.end() };
+  const hunks = found.end();
+  await addSides(git, entries, hunks);
+  return { entries, hunks };
 }

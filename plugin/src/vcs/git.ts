@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { EMPTY, toLatin1 } from "../diff/bytes.ts";
 import { ReviewError } from "../protocol/errors.ts";
-import { type RunOptions, type RunResult, run, textOf } from "./run.ts";
+import { type RunOptions, type RunResult, run, runNow, textOf } from "./run.ts";
 
 /** Object id of the tree without files, known to every git (gitformat-pack does not store it). */
 export const EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
@@ -20,15 +20,6 @@ const ENVIRONMENT = {
   GIT_TERMINAL_PROMPT: "0",
   GIT_OPTIONAL_LOCKS: "0",
   GIT_ATTR_NOSYSTEM: "1",
-  GIT_CONFIG_PARAMETERS: undefined,
-  GIT_CONFIG_COUNT: undefined,
-  GIT_DIFF_OPTS: undefined,
-  GIT_LITERAL_PATHSPECS: undefined,
-  GIT_DIR: undefined,
-  GIT_WORK_TREE: undefined,
-  GIT_INDEX_FILE: undefined,
-  GIT_OBJECT_DIRECTORY: undefined,
-  GIT_ALTERNATE_OBJECT_DIRECTORIES: undefined,
   LC_ALL: "C",
 };
 
@@ -86,6 +77,20 @@ export class Git {
     await this.run(["update-ref", "--no-deref", "-d", ref]);
   }
 
+  /** Bytes of each of many objects, asked with one process; ids that are not there are left out. */
+  async sizesOf(ids: string[]): Promise<Map<string, number>> {
+    const found = new Map<string, number>();
+    if (ids.length === 0) return found;
+    const { stdout } = await this.run(["cat-file", "--batch-check", "--buffer"], {
+      input: `${ids.join("\n")}\n`,
+    });
+    for (const line of toLatin1(stdout).split("\n")) {
+      const [id, , size] = line.split(" ");
+      if (id !== undefined && size !== undefined && /^\d+$/.test(size)) found.set(id, Number(size));
+    }
+    return found;
+  }
+
   /** Contents of many objects in one process; ids that are not there are left out. */
   async readObjects(ids: string[]): Promise<Map<string, { type: string; bytes: Uint8Array }>> {
     const found = new Map<string, { type: string; bytes: Uint8Array }>();
@@ -101,6 +106,14 @@ export class Git {
       at += Number(size) + 1;
     }
     return found;
+  }
+
+  /** Content of a blob before anything else happens; a few milliseconds. */
+  readBlobNow(id: string): Uint8Array {
+    return runNow("git", ["--git-dir", this.dir, "cat-file", "blob", id], {
+      code: "git_error",
+      env: ENVIRONMENT,
+    });
   }
 
   async readBlob(id: string): Promise<Uint8Array> {

@@ -1,17 +1,18 @@
 /**
- * Runs other programs. Output is bytes: file names and file contents are not text. Nothing here goes through a
+ * Runs other programs: the one place that starts git and jj. Output is bytes: file names and file contents are not text. Nothing here goes through a
  * shell, and no secret is ever passed in an argument. Bun.spawn rather than execa here: execa's byte output does not
  * run on the Bun that opencode embeds (1.3.14 knows no stream encoding "buffer").
  */
 
 import { type ErrorCode, ReviewError, storageFull } from "../protocol/errors.ts";
+import { programEnvironment } from "./environment.ts";
 
 const KILL_AFTER_MS = 5_000;
 
 export interface RunOptions {
   cwd?: string;
   input?: Uint8Array | string;
-  /** Added to the process environment; undefined removes a variable. */
+  /** Added to {@link programEnvironment}; undefined removes a variable. */
   env?: Record<string, string | undefined>;
   /** Milliseconds; default two minutes. The whole process is ended with SIGTERM, then SIGKILL. */
   timeout?: number;
@@ -103,7 +104,7 @@ function start(program: string, args: string[], options: RunOptions) {
           : new Blob([options.input as Uint8Array<ArrayBuffer> | string]),
       stdout: "pipe",
       stderr: "pipe",
-      env: options.env === undefined ? process.env : { ...process.env, ...options.env },
+      env: programEnvironment(options.env),
     });
     return { child };
   } catch (cause) {
@@ -114,6 +115,42 @@ function start(program: string, args: string[], options: RunOptions) {
     );
   }
 }
+
+/**
+ * Runs a program while nothing else happens: for a few milliseconds inside one step.
+ * @returns its standard output
+ */
+export function runNow(
+  program: string,
+  args: string[],
+  options: Pick<RunOptions, "cwd" | "env" | "code"> = {},
+): Uint8Array {
+  const done = Bun.spawnSync([program, ...args], {
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    stdin: "ignore",
+    env: programEnvironment(options.env),
+  });
+  if (!done.success) {
+    throw new ReviewError(
+      options.code ?? "internal",
+      `${program} ${command(args)} failed (${done.exitCode}): ${done.stderr.toString().trim()}`,
+    );
+  }
+  return done.stdout;
+}
+
+/** Starts a program between two open files, in exactly the given environment. */
+export const startBetween = (
+  program: string,
+  args: string[],
+  options: {
+    env: Record<string, string>;
+    cwd: string;
+    stdin: number | "ignore";
+    stdout: number;
+    timeout: number;
+  },
+) => Bun.spawn([program, ...args], { ...options, stderr: "pipe" });
 
 /** The repository that a git command was told to work on. */
 const directoryOf = (args: string[]): string | undefined => {

@@ -45,6 +45,7 @@ local refuse = refusal.raise
 ---@field brought string[] own commits that come along from elsewhere, one line each
 ---@field files SuggestionReview.AdoptFile[]
 ---@field steps string[] commands that do the same
+---@field second_look string[] what must not be overlooked in the commit
 ---@field refusal? { reason: string, commands: string[] }
 ---@field done? boolean the checkout has the commit already
 
@@ -186,6 +187,7 @@ function M.prepare(suggestion, root, way)
   local format = "--format=%P%x00%an <%ae>%x00%cn <%ce>%x00%s%x00%b"
   local log = git.run({ "log", "-1", "--no-show-signature", "--no-color", format, commit }, opts)
   local said = vim.split(log.stdout, "\0", { plain = true })
+  local first = said[1]:match("^%x+")
   local plan = {
     suggestion = suggestion,
     root = root,
@@ -203,6 +205,7 @@ function M.prepare(suggestion, root, way)
     steps = {},
     own = {},
     brought = {},
+    second_look = require("suggestion-review.adopt.second_look").of(root, first or "", commit, opts),
   }
   if not verdict.ok then
     plan.refusal = { reason = verdict.message .. ". Nothing was moved.", commands = verdict.commands or {} }

@@ -85,7 +85,13 @@ function M.resolve(hunks, by_hunk)
   for i, hunk in ipairs(hunks) do
     local record = by_hunk[hunk.id]
     if record and not record.lines and record.hunk.digest == hunk.digest then
-      own[i] = { hunk = hunk, state = record.state, modified_diff = record.modified_diff }
+      -- Text that the server leaves out for its size was read before it was accepted.
+      local same_place = record.hunk.old_start == hunk.old_start and record.hunk.new_start == hunk.new_start
+      own[i] = {
+        hunk = hunk.diff_omitted and same_place and record.hunk or hunk,
+        state = record.state,
+        modified_diff = record.modified_diff,
+      }
       used[hunk.id] = true
     else
       open[#open + 1] = i

@@ -1,5 +1,7 @@
 --- The plan of an adoption as text: what was verified, what happens to which file, and what stands in the way.
 
+local text_of = require("suggestion-review.text.display")
+
 local M = {}
 
 local ACTION = {
@@ -72,6 +74,13 @@ function M.of(plan)
     add("")
     for _, file in ipairs(plan.files) do
       add("%s  %s  (%s)", ACTION[file.action], file.path, file.reason)
+    end
+  end
+  if #plan.second_look > 0 then
+    add("")
+    add("Look at this before you go on:")
+    for _, line in ipairs(plan.second_look) do
+      lines[#lines + 1] = "  " .. text_of.plain(line)
     end
   end
   if plan.refusal then

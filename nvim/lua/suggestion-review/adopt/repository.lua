@@ -10,7 +10,7 @@ local M = {}
 ---@return table<string, string>
 function M.with_settings(settings, env)
   local result = vim.deepcopy(env or {})
-  local count = tonumber(result.GIT_CONFIG_COUNT or vim.env.GIT_CONFIG_COUNT or "") or 0
+  local count = tonumber(result.GIT_CONFIG_COUNT or "") or 0
   for _, setting in ipairs(settings) do
     result["GIT_CONFIG_KEY_" .. count] = setting[1]
     result["GIT_CONFIG_VALUE_" .. count] = setting[2]

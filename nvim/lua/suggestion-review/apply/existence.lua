@@ -85,6 +85,10 @@ function M.plan(place, plan, work, existence, path, note)
   local function clean(change)
     file_plan.mark(items, "clean")
     plan.run = function()
+      local moved = worktree.moved(place.root, path:sub(#place.root + 2), path)
+      if moved then
+        return false, moved
+      end
       local ok, reason = change()
       if ok then
         note()

@@ -195,6 +195,10 @@ local function plan_lines(place, plan, work, item_of, path)
       return item_of[key] ~= nil and item_of[key].status == "refused"
     end)
     local buf = carried.buf
+    local moved = worktree.moved(place.root, path:sub(#place.root + 2), path)
+    if moved then
+      return false, moved
+    end
     if buf and carrier.tick(carried) ~= plan.tick then
       return false, "the buffer changed meanwhile"
     end

@@ -1,5 +1,6 @@
 --- Plans hunks that are no lines of a file but the file: its name, its mode, or all of its content at once.
 local digest = require("suggestion-review.text.digest")
+local marks = require("suggestion-review.apply.marks")
 local fileop = require("suggestion-review.worktree.whole_file")
 local worktree = require("suggestion-review.worktree.paths")
 
@@ -71,12 +72,30 @@ function M.plan(place, item, callback)
     end
     return true
   end
+  ---@type { relative: string, absolute: string }[] files that the change touches
+  local touched = {}
+  ---@return string|nil absolute
+  ---@return string|nil reason
+  local function resolve(relative)
+    local absolute, why = worktree.resolve(place.root, relative)
+    if absolute then
+      touched[#touched + 1] = { relative = relative, absolute = absolute }
+    end
+    return absolute, why
+  end
   local function finish(status, reason, run)
     item.status, item.reason = status, reason
     if status == "already" then
       callback(note)
     elseif status == "clean" then
       callback(function()
+        for _, one in ipairs(touched) do
+          -- What came first in the same batch may be a link on the way to this.
+          local moved = worktree.moved(place.root, one.relative, one.absolute)
+          if moved then
+            return false, moved
+          end
+        end
         local ok, why = run()
         if ok then
           note()
@@ -98,8 +117,8 @@ function M.plan(place, item, callback)
     if digest.of(hunk) ~= hunk.digest then
       return finish("refused", "the renaming is not what its digest names")
     end
-    local old, old_reason = worktree.resolve(place.root, hunk.old_file)
-    local new, new_reason = worktree.resolve(place.root, file)
+    local old, old_reason = resolve(hunk.old_file)
+    local new, new_reason = resolve(file)
     if not old or not new then
       return finish("refused", old_reason or new_reason)
     end
@@ -109,7 +128,8 @@ function M.plan(place, item, callback)
       return fileop.rename(place.root, from, to)
     end)
   end
-  local path, reason = worktree.resolve(place.root, M.path_now(place, file, hunk.old_file))
+  local relative = M.path_now(place, file, hunk.old_file)
+  local path, reason = resolve(relative)
   if not path then
     return finish("refused", reason)
   end
@@ -134,7 +154,17 @@ function M.plan(place, item, callback)
     if not into then
       from, to = to, from
     end
-    local status, whole_reason = fileop.whole_state(place.root, path, from, to)
+    local status, whole_reason = fileop.whole_state(path, from, to)
+    if status == "clean" and to.mode == "120000" then
+      if vim.fs.basename(relative):lower() == ".gitmodules" then
+        return finish("refused", "git takes no symbolic link of that name")
+      end
+      local planned = marks.planned_links(place.suggestion.hunks or {})
+      local mark = marks.of_link(place.root, relative, to.bytes, planned)
+      if mark then
+        return finish("deferred", mark.text)
+      end
+    end
     return finish(status, whole_reason, function()
       return fileop.replace(place.root, path, to)
     end)

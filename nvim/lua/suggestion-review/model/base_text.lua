@@ -1,6 +1,7 @@
 --- Base texts: what a file was in the commit a revision is a change of. Taken from the developer's own repository
 --- where it has that commit, else asked of the server; in both cases checked against the hunks before it is used.
 local diff = require("suggestion-review.text.diff")
+local program = require("suggestion-review.lib.program")
 
 local M = {}
 
@@ -90,16 +91,13 @@ local function from_git(root, commit, path, callback)
   if not root or not commit:match("^%x+$") then
     return callback(nil)
   end
-  local ok = pcall(vim.system, { "git", "-C", root, "cat-file", "blob", commit .. ":" .. path }, {
-    env = { GIT_OPTIONAL_LOCKS = "0", GIT_NO_LAZY_FETCH = "1", GIT_TERMINAL_PROMPT = "0" },
+  program.start({ "git", "-C", root, "cat-file", "blob", commit .. ":" .. path }, {
+    env = { GIT_OPTIONAL_LOCKS = "0", GIT_NO_LAZY_FETCH = "1" },
   }, function(result)
     vim.schedule(function()
-      callback(result.code == 0 and make(result.stdout or "", true, "git") or nil)
+      callback(result.code == 0 and make(result.stdout, true, "git") or nil)
     end)
   end)
-  if not ok then
-    callback(nil)
-  end
 end
 
 --- Gets the base of the file that `hunk` changes.

@@ -7,6 +7,7 @@ local feedback = require("suggestion-review.decisions.requests")
 local notify = require("suggestion-review.say.notify")
 local outcome = require("suggestion-review.review.outcome")
 local sending = require("suggestion-review.review.send")
+local shown = require("suggestion-review.review.shown")
 local text_of = require("suggestion-review.text.display")
 
 local M = {}
@@ -21,8 +22,11 @@ local M = {}
 ---@param batch SuggestionReview.ReviewBatch
 ---@param chosen SuggestionReview.Want[]
 ---@param left_out integer hunks that touch the developer's own edits
-local function send(session, batch, chosen, left_out)
-  if #chosen == 0 then
+---@param held integer hunks that are left for a second look
+local function send(session, batch, chosen, left_out, held)
+  if #chosen == 0 and held > 0 then
+    return notify.info("Nothing was accepted")
+  elseif #chosen == 0 then
     return notify.warn(
       ("%s touch your own edits; press %s on each"):format(
         text_of.count(left_out, "hunk"),
@@ -31,7 +35,7 @@ local function send(session, batch, chosen, left_out)
     )
   end
   local request
-  if left_out == 0 then
+  if left_out + held == 0 then
     request = { scope = batch }
   else
     request = {
@@ -59,11 +63,43 @@ local function send(session, batch, chosen, left_out)
             left_out
           )
         )
+      elseif held > 0 then
+        notify.info(
+          ("%s accepted; %s left for a second look"):format(
+            text_of.count(#chosen, "hunk"),
+            text_of.count(held, "hunk is", "hunks are")
+          )
+        )
       elseif not following then
         sending.tell_all_decided(session)
       end
     end)
   end)
+end
+
+--- Names what is marked among hunks that are to be accepted, and asks what is to become of it.
+---@param session SuggestionReview.Session
+---@param chosen SuggestionReview.Want[]
+---@return SuggestionReview.Want[]|nil wants nil: nothing is to be accepted
+---@return integer held
+local function without_marked(session, chosen)
+  local marked = shown.marked(
+    session,
+    vim.tbl_map(function(want)
+      return want.hunk
+    end, chosen)
+  )
+  local answer = #marked == 0 and "all" or consent.ask_marked(marked, #chosen)
+  if answer ~= "rest" then
+    return answer and chosen or nil, 0
+  end
+  local is_marked = {}
+  for _, one in ipairs(marked) do
+    is_marked[one.hunk.id] = true
+  end
+  return vim.tbl_filter(function(want)
+    return not is_marked[want.hunk.id]
+  end, chosen), #marked
 end
 
 ---@param session SuggestionReview.Session
@@ -76,7 +112,7 @@ local function decide(session, batch)
   if #wants == 0 then
     return notify.info("Nothing is left to decide here")
   elseif batch.action == "reject" then
-    return send(session, batch, wants, 0)
+    return send(session, batch, wants, 0, 0)
   end
   apply.plan(session.place, wants, function(_, items)
     if current.get() ~= session then
@@ -116,7 +152,10 @@ local function decide(session, batch)
     else
       conflicts = conflicts + #refused
     end
-    send(session, batch, chosen, conflicts)
+    local asked, held = without_marked(session, chosen)
+    if asked then
+      send(session, batch, asked, conflicts, held)
+    end
   end)
 end
 

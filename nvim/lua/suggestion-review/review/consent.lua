@@ -1,4 +1,6 @@
 --- The questions that are asked before a hunk is decided whose file will not simply follow.
+local text_of = require("suggestion-review.text.display")
+
 local M = {}
 
 --- Asks once whether hunks are to come into a checkout that does not have the commit they are based on.
@@ -31,6 +33,54 @@ function M.anyway(reason, verb)
     2,
     "Question"
   ) == 1
+end
+
+--- Hunks named in one question at most; the rest is counted.
+local NAMED = 12
+
+--- Marked hunks as lines for a question.
+---@param marked SuggestionReview.MarkedHunk[]
+---@return string
+function M.list(marked)
+  local lines, left_out = {}, 0
+  for i, one in ipairs(marked) do
+    for _, mark in ipairs(one.marks) do
+      if i <= NAMED then
+        lines[#lines + 1] = ("%s: %s"):format(text_of.plain(one.hunk.file), text_of.plain(mark.text))
+      end
+    end
+    left_out = left_out + (i > NAMED and 1 or 0)
+  end
+  if left_out > 0 then
+    lines[#lines + 1] = ("… and %s more"):format(text_of.count(left_out, "hunk"))
+  end
+  return table.concat(lines, "\n")
+end
+
+--- Asks a question with yes and no.
+---@param question string
+---@param verb string what yes does
+---@return boolean
+function M.ask(question, verb)
+  return vim.fn.confirm(("%s\n%s?"):format(question, verb), "&Yes\n&No", 2, "Warning") == 1
+end
+
+--- Asks whether marked hunks are accepted with the rest.
+---@param marked SuggestionReview.MarkedHunk[]
+---@param total integer hunks that are to be accepted
+---@return "all"|"rest"|nil
+function M.ask_marked(marked, total)
+  local answer = vim.fn.confirm(
+    ("%s of %d:\n%s"):format(
+      text_of.count(#marked, "hunk wants", "hunks want") .. " a second look",
+      total,
+      M.list(marked)
+    ),
+    "&Accept them too\n&Leave them undecided\n&Cancel",
+    3,
+    "Warning"
+  )
+  return ({ "all", "rest" })[answer]
 end
 
 return M

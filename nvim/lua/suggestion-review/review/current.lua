@@ -15,6 +15,7 @@ local M = {}
 ---@field selection? fun(first: integer, last: integer): integer|nil, SuggestionReview.LineRange|nil
 ---@field line_at_cursor? fun(): integer
 ---@field gap_at_cursor? fun(): integer|nil
+---@field shows_in_part? fun(hunk: SuggestionReview.Hunk): string|nil why a hunk is not to be seen whole
 ---@field toggle_layout? fun()
 ---@field toggle_panel? fun()
 

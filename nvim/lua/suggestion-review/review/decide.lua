@@ -6,6 +6,7 @@ local notify = require("suggestion-review.say.notify")
 local outcome = require("suggestion-review.review.outcome")
 local sending = require("suggestion-review.review.send")
 local sessions = require("suggestion-review.review.session")
+local shown = require("suggestion-review.review.shown")
 local target = require("suggestion-review.review.target")
 local text_of = require("suggestion-review.text.display")
 
@@ -29,6 +30,10 @@ function M.accept(opts)
     current.go(session:pending_from(session.index) or session.index)
     return
   elseif session.sent[hunk.id] then
+    return
+  elseif shown.holds(session, hunk, function()
+    M.accept()
+  end) then
     return
   end
   if lines then

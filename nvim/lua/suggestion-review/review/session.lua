@@ -32,6 +32,8 @@ local M = {}
 ---@field fresh table<string, true> hunks that the latest revision brought
 ---@field stale_text? boolean more than states changed since the last drawing
 ---@field unsubscribe fun()
+---@field shown table<string, true> digests of hunks that were read whole where the style does not show them so
+---@field agreed table<string, true> digests of hunks whose marks the developer has agreed to
 ---@field last_comment string|nil reason of the last rejection, for "."
 ---@field private opened_with SuggestionReview.Suggestion
 local Session = {}
@@ -63,6 +65,8 @@ function M.new(suggestion, place, opts)
     layout = opts.layout,
     sent = {},
     outcomes = {},
+    shown = {},
+    agreed = {},
     fresh = require("suggestion-review.model.seen").look(
       suggestion.id,
       suggestion.revision,

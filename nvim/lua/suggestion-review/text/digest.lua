@@ -40,8 +40,46 @@ function M.path(hunk)
   return hunk.file_b64 and vim.base64.decode(hunk.file_b64) or hunk.file
 end
 
---- Digest of the hunk as its own fields state it, or nil where those do not hold its content (binary files, links,
---- submodules, swaps, and text left out for its size).
+--- git's name for a blob; by SHA-256 in a repository that uses that.
+---@param bytes string
+---@param length integer of the id: 40 or 64
+---@return string
+function M.blob_id(bytes, length)
+  local hashing = require("suggestion-review.lib.sha256")
+  local object = ("blob %d\0%s"):format(#bytes, bytes)
+  return length == 64 and hashing.hex(object) or hashing.to_hex(hashing.sha1_raw(object))
+end
+
+--- Digest of a hunk that is told by object ids; "" (which no digest is) where what it tells contradicts itself.
+---@param hunk SuggestionReview.Hunk
+---@return string?
+local function of_sides(hunk)
+  local sides = require("suggestion-review.text.sides")
+  if not hunk.before or not hunk.after then
+    return nil
+  end
+  local text = {}
+  for i, list in ipairs({ hunk.before, hunk.after }) do
+    local lines = {}
+    for n, side in ipairs(list) do
+      local target = sides.is_link(side) and sides.target(side)
+      if target and (M.blob_id(target, #side.oid) ~= side.oid or side.size ~= #target) then
+        return ""
+      end
+      lines[n] = M.side(side.mode, side.oid)
+        .. (hunk.kind == "swap" and (" %s\n"):format(sides.path(side)) or "")
+    end
+    text[i] = table.concat(lines)
+  end
+  local shown = hunk.after[1] or hunk.before[1]
+  if hunk.kind ~= "swap" and (#hunk.before > 1 or #hunk.after > 1 or sides.path(shown) ~= M.path(hunk)) then
+    return ""
+  end
+  return M.compute(hunk.kind, M.path(hunk), text[1], text[2])
+end
+
+--- Digest of the hunk as its own fields state it, or nil where those do not hold its content (text left out for its
+--- size; an older server says nothing of what binary files, links, submodules and swaps are on both sides).
 ---@param hunk SuggestionReview.Hunk
 ---@return string?
 function M.of(hunk)
@@ -60,7 +98,7 @@ function M.of(hunk)
     return M.compute("rename", path, hunk.old_file, path)
   end
   if hunk.encoding == "binary" then
-    return nil
+    return of_sides(hunk)
   end
   if hunk.kind ~= "text" and hunk.kind ~= "create" and hunk.kind ~= "delete" then
     return nil

@@ -100,6 +100,28 @@ function M.wrap(text, width)
   return lines
 end
 
+--- A line cut to pieces of at most `width` cells, so that a row of the screen is a line of the buffer.
+---@param line string
+---@param width integer
+---@return string[]
+function M.fold(line, width)
+  if #line <= width then
+    return { line }
+  end
+  local pieces, from, cells = {}, 1, 0
+  local starts = vim.str_utf_pos(line)
+  for i, start in ipairs(starts) do
+    local wide = vim.api.nvim_strwidth(line:sub(start, (starts[i + 1] or #line + 1) - 1))
+    if cells + wide > width then
+      pieces[#pieces + 1] = line:sub(from, start - 1)
+      from, cells = start, 0
+    end
+    cells = cells + wide
+  end
+  pieces[#pieces + 1] = line:sub(from)
+  return pieces
+end
+
 ---@param count integer
 ---@param one string
 ---@param many? string

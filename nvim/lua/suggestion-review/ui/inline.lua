@@ -6,6 +6,7 @@ local rows_of = require("suggestion-review.ui.rows")
 local syntax = require("suggestion-review.ui.syntax")
 local text_of = require("suggestion-review.text.display")
 local worktree = require("suggestion-review.worktree.paths")
+local diff = require("suggestion-review.text.diff")
 local digest = require("suggestion-review.text.digest")
 
 local M = {}
@@ -48,6 +49,9 @@ local M = {}
 local current
 
 local namespace = vim.api.nvim_create_namespace("suggestion-review.inline")
+
+--- Lines that are not in the buffer, of one side of a hunk: a longer hunk is shown in a window of its own.
+local MOST_SHOWN = 500
 
 --- Actions that get a key while reviewing inline, by their name in `global_keymaps`.
 local ACTIONS = {
@@ -321,20 +325,32 @@ local function draw_hunk(one, placed)
     end
     local lines = block[away]
     if #lines > 0 then
-      for nth = 1, math.min(#lines, 500) do
+      for nth = 1, math.min(#lines, MOST_SHOWN) do
         virtual[nth] = virtual_line(block, away, nth, one.file.file, config)
       end
-      if #lines > 500 then
-        virtual[#virtual + 1] = { { ("… %d more lines"):format(#lines - 500), "SuggestionReviewHint" } }
+      if #lines > MOST_SHOWN then
+        virtual[#virtual + 1] =
+          { { ("… %d more lines"):format(#lines - MOST_SHOWN), "SuggestionReviewHint" } }
       end
       head_first = here == "new"
-    elseif hunk.kind ~= "text" and hunk.kind ~= "delete" then
-      virtual = { { { text_of.first_line(hunk.diff), "Normal" } } }
+    end
+  elseif placed.status == "refused" then
+    -- It has no place in this file, and can be accepted all the same: so all of it is shown.
+    local block = rows_of.block_of(hunk)
+    for _, side in ipairs({ "old", "new" }) do
+      for nth = 1, math.min(#block[side], MOST_SHOWN) do
+        virtual[#virtual + 1] = virtual_line(block, side, nth, one.file.file, config)
+      end
     end
   else
     for row = placed.from, math.max(placed.from, placed.to - 1) do
       mark(row, { sign_text = "!", sign_hl_group = "SuggestionReviewNotApplied", priority = 20 })
     end
+  end
+  local notes = require("suggestion-review.ui.notes")
+  local said = diff.has_text(hunk) and notes.marks(hunk, session) or notes.of(hunk, session)
+  for i, chunks in ipairs(said) do
+    table.insert(virtual, head_first and i or #virtual + 1, chunks)
   end
   local row, above = anchor(placed)
   placed.shown = {
@@ -368,7 +384,8 @@ local function draw(one)
       -- Lines above the first one are out of sight until the window is told to make room.
       vim.api.nvim_win_call(win, function()
         local block = rows_of.block_of(one.placed[1].hunk)
-        local size = #block[current.session.place.in_place and "old" or "new"]
+        local shown = one.placed[1].shown
+        local size = shown and #shown.lines or #block[current.session.place.in_place and "old" or "new"]
         vim.fn.winrestview({ topfill = math.min(size + 1, math.floor(info.height / 2)) })
       end)
     end
@@ -686,6 +703,16 @@ function M.line_at_cursor()
 end
 
 ---@return boolean
+--- Why a hunk is not to be seen whole in the file.
+---@param hunk SuggestionReview.Hunk
+---@return string|nil
+function M.shows_in_part(hunk)
+  local block = rows_of.block_of(hunk)
+  if math.max(#block.old, #block.new) > MOST_SHOWN then
+    return "longer than what is shown in the file"
+  end
+end
+
 function M.is_open()
   return current ~= nil
 end

@@ -1,5 +1,10 @@
---- What stands above a hunk besides its lines: prose for changes without text, the earlier rejection, who decided, and
---- the comments.
+--- What stands above a hunk besides its lines: marks, what is there before and after where there are no lines, the
+--- earlier rejection, who decided, and the comments.
+local contents = require("suggestion-review.apply.contents")
+local diff = require("suggestion-review.text.diff")
+local marks = require("suggestion-review.apply.marks")
+local sides = require("suggestion-review.text.sides")
+local submodule = require("suggestion-review.apply.submodule")
 local text_of = require("suggestion-review.text.display")
 
 local M = {}
@@ -7,27 +12,63 @@ local M = {}
 --- What fits beside the numbers on a screen of 80 columns: notes are lines of their own that nothing wraps.
 local NOTE_WIDTH = 64
 
+--- Blanks and line breaks of a name count, so it is one text, cut where the line is full.
+---@param lines string[][][]
+---@param text string
+---@param group string
+local function add_name(lines, text, group)
+  for _, part in ipairs(text_of.fold(text_of.plain(text), NOTE_WIDTH)) do
+    lines[#lines + 1] = { { part, group } }
+  end
+end
+
+--- What must not be overlooked.
 ---@param hunk SuggestionReview.Hunk
+---@param session SuggestionReview.Session
 ---@return string[][][] lines of chunks
-function M.of(hunk)
+function M.marks(hunk, session)
   local lines = {}
+  for _, mark in ipairs(marks.of(session.place, hunk)) do
+    add_name(lines, "! " .. mark.text, "SuggestionReviewNotApplied")
+  end
+  return lines
+end
+
+--- All that is said of a hunk.
+---@param hunk SuggestionReview.Hunk
+---@param session SuggestionReview.Session
+---@return string[][][] lines of chunks
+function M.of(hunk, session)
+  local missing = contents.missing(hunk)
+  local lines = M.marks(hunk, session)
   local function note(text, group)
     for line in vim.gsplit(text:gsub("%s+$", ""), "\n", { plain = true }) do
-      for _, part in ipairs(text_of.wrap(text_of.plain(line), NOTE_WIDTH)) do
-        lines[#lines + 1] = { { part, group or "SuggestionReviewComment" } }
+      for _, words in ipairs(text_of.wrap(text_of.plain(line), NOTE_WIDTH)) do
+        -- A word may be longer than the line: a path, a link's target.
+        for _, part in ipairs(text_of.fold(words, NOTE_WIDTH)) do
+          lines[#lines + 1] = { { part, group or "SuggestionReviewComment" } }
+        end
       end
     end
   end
-  if
-    not require("suggestion-review.text.diff").has_text(hunk)
-    or (hunk.diff ~= "" and hunk.diff:sub(1, 3) ~= "@@ ")
-  then
-    note(hunk.diff_omitted and "(too large to be shown)" or hunk.diff, "Normal")
+  local function arrived()
+    session.stale_text = true
+    require("suggestion-review.review.current").refresh_soon()
+  end
+  if not diff.has_text(hunk) or (hunk.diff ~= "" and hunk.diff:sub(1, 3) ~= "@@ ") then
+    note(hunk.diff, "Normal")
+    for _, line in ipairs(sides.lines(hunk)) do
+      add_name(lines, line, "Normal")
+    end
+    for _, line in ipairs(submodule.log(session.place, hunk, arrived)) do
+      note("  " .. line)
+    end
     if hunk.atomic_reason then
       note("decided as a whole: " .. hunk.atomic_reason)
     end
-  elseif hunk.diff_omitted then
-    note("(too large to be shown)")
+  end
+  if missing then
+    note(("(%s; accepting shows it first)"):format(missing))
   end
   if hunk.earlier then
     note(

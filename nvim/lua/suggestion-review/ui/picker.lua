@@ -4,6 +4,9 @@ local text_of = require("suggestion-review.text.display")
 
 local M = {}
 
+--- Longer lines are cut in two: a preview window does not always wrap them.
+local PREVIEW_WIDTH = 200
+
 ---@type SuggestionReview.Session|nil
 local current
 local busy = false
@@ -17,10 +20,13 @@ function M.line(session, index)
   local state = text_of.STATE[session:state_of(hunk)]
   local block = rows_of.block_of(hunk)
   local sample = vim.trim(block.new[1] or block.old[1] or hunk.diff)
-  return ("%s %d/%d  %s:%d  +%d -%d  %s"):format(
+  -- The rest of the line can be cut off; that it is marked cannot.
+  local marked = #require("suggestion-review.apply.marks").of(session.place, hunk) > 0
+  return ("%s %d/%d  %s%s:%d  +%d -%d  %s"):format(
     state.icon,
     index,
     #session.hunks,
+    marked and "! " or "",
     text_of.plain(hunk.file),
     math.max(1, hunk.old_start),
     hunk.new_count,
@@ -29,18 +35,12 @@ function M.line(session, index)
   )
 end
 
---- The hunk as text for a preview window.
+--- All of the hunk as text for a preview window.
+---@param session SuggestionReview.Session
 ---@param hunk SuggestionReview.Hunk
 ---@return string[]
-function M.preview(hunk)
-  local lines = {}
-  for line in vim.gsplit(hunk.diff, "\n", { plain = true }) do
-    lines[#lines + 1] = text_of.plain(line)
-  end
-  if lines[#lines] == "" then
-    lines[#lines] = nil
-  end
-  return lines
+function M.preview(session, hunk)
+  return (require("suggestion-review.ui.whole_hunk").lines(hunk, session, PREVIEW_WIDTH))
 end
 
 ---@param session SuggestionReview.Session
@@ -72,29 +72,77 @@ local MENU = {
   { "complete", "finalize the suggestion" },
 }
 
---- What to do with one hunk, as a second list.
+--- Rows of the screen that the built-in list of actions takes, with the question and the answer.
+local MENU_ROWS = #MENU + 5
+
+--- Calls `action` for the hunk that was shown, if it still is that hunk.
+---@param session SuggestionReview.Session
+---@param hunk SuggestionReview.Hunk
+---@param action fun()
+local function on(session, hunk, action)
+  local index = require("suggestion-review.review.shown").index_of(session, hunk)
+  if index then
+    session.index = index
+    action()
+  elseif current == session then
+    M.pick()
+  end
+end
+
+--- What to do with one hunk, as a second list, beside all of the hunk: what does not fit is read first.
 ---@param index integer
 local function act(index)
-  local review = require("suggestion-review.review")
-  if not current then
+  local session = current
+  if not session then
     return
   end
-  current.index = index
-  local hunk = current.hunks[index]
-  vim.ui.select(MENU, {
-    prompt = M.line(current, index),
-    kind = "suggestion-review.action",
-    format_item = function(entry)
-      return entry[2]
-    end,
-    preview = M.preview(hunk),
-  }, function(entry)
-    if not current then
-      return
-    elseif not entry then
-      return M.pick()
-    end
-    review[entry[1]]()
+  session.index = index
+  local hunk = session.hunks[index]
+  local window
+  local function menu()
+    vim.ui.select(MENU, {
+      prompt = M.line(session, index),
+      kind = "suggestion-review.action",
+      format_item = function(entry)
+        return entry[2]
+      end,
+      preview = M.preview(session, hunk),
+    }, function(entry)
+      if window then
+        window.close()
+      end
+      if current ~= session then
+        return
+      elseif not entry then
+        return M.pick()
+      end
+      on(session, hunk, function()
+        session.shown[hunk.digest] = window and true or nil
+        require("suggestion-review.review")[entry[1]]()
+      end)
+    end)
+  end
+  require("suggestion-review.apply.contents").load(session.place, hunk, function(reason)
+    vim.schedule(function()
+      if current ~= session then
+        return
+      elseif reason then
+        -- Accepting asks whether it may go unseen.
+        return menu()
+      end
+      window = require("suggestion-review.ui.whole_hunk").open(session, hunk, {
+        title = text_of.plain(hunk.file),
+        key = "<CR>",
+        label = "choose",
+        rows = vim.o.lines - MENU_ROWS,
+        beside = true,
+        -- While the list is up, the window is; where it was read page by page it has closed.
+        on_key = function()
+          vim.schedule(menu)
+        end,
+        on_leave = M.pick,
+      })
+    end)
   end)
 end
 
@@ -122,7 +170,13 @@ local function with_telescope(actions)
       previewer = previewers.new_buffer_previewer({
         title = "Hunk",
         define_preview = function(self, entry)
-          vim.api.nvim_buf_set_lines(self.state.bufnr, 0, -1, false, M.preview(session.hunks[entry.value]))
+          vim.api.nvim_buf_set_lines(
+            self.state.bufnr,
+            0,
+            -1,
+            false,
+            M.preview(session, session.hunks[entry.value])
+          )
           vim.bo[self.state.bufnr].syntax = "diff"
         end,
       }),
@@ -165,7 +219,7 @@ local function with_snacks(actions)
     items[#items + 1] = {
       text = M.line(session, index),
       index = index,
-      preview = { text = table.concat(M.preview(session.hunks[index]), "\n"), ft = "diff" },
+      preview = { text = table.concat(M.preview(session, session.hunks[index]), "\n"), ft = "diff" },
     }
   end
   local function bound(action)
@@ -225,7 +279,7 @@ local function with_fzf(actions)
     prompt = "Hunk> ",
     preview = function(selected)
       local index = selected and selected[1] and index_of[selected[1]]
-      return index and table.concat(M.preview(session.hunks[index]), "\n") or ""
+      return index and table.concat(M.preview(session, session.hunks[index]), "\n") or ""
     end,
     actions = {
       ["default"] = bound(actions.act),
@@ -238,11 +292,13 @@ local function with_fzf(actions)
 end
 
 ---@param name string
-local function decide(name)
+---@param shown SuggestionReview.Hunk[]
+local function decide(name, shown)
   return function(index)
-    if current then
-      current.index = index
-      require("suggestion-review.review")[name]()
+    local session = current
+    local hunk = session and shown[index]
+    if session and hunk then
+      on(session, hunk, require("suggestion-review.review")[name])
     end
   end
 end
@@ -254,8 +310,14 @@ function M.pick()
     return
   end
   busy = true
-  local actions =
-    { act = act, accept = decide("accept"), reject = decide("reject"), modify = decide("modify") }
+  -- What the list and its preview show; the session's own hunks may be others when a key is pressed.
+  local shown = vim.list_slice(session.hunks)
+  local actions = {
+    act = act,
+    accept = decide("accept", shown),
+    reject = decide("reject", shown),
+    modify = decide("modify", shown),
+  }
   vim.schedule(function()
     busy = false
     if current ~= session then

@@ -1,6 +1,6 @@
---- Runs git (and jj) inside a task, never through a shell, never asking anything on the terminal. Knows commands, not
---- suggestions.
+--- What git (and jj) are asked inside a task. Knows commands, not suggestions; `lib/program.lua` starts them.
 
+local program = require("suggestion-review.lib.program")
 local task = require("suggestion-review.lib.task")
 
 local M = {}
@@ -17,53 +17,14 @@ local M = {}
 ---@field stdout string
 ---@field stderr string
 
-local ENV = { GIT_TERMINAL_PROMPT = "0", GIT_ASKPASS = "true", SSH_ASKPASS = "true", LC_ALL = "C" }
-
---- Variables that would point git at another repository than the one it is run in, as hooks and editors started
---- from git have them.
-local FOREIGN = {
-  "GIT_DIR",
-  "GIT_WORK_TREE",
-  "GIT_INDEX_FILE",
-  "GIT_OBJECT_DIRECTORY",
-  "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-  "GIT_COMMON_DIR",
-  "GIT_PREFIX",
-  "GIT_NAMESPACE",
-  -- These would write the token, which travels in a header, to a terminal or a file.
-  "GIT_CURL_VERBOSE",
-  "GIT_TRACE",
-  "GIT_TRACE_CURL",
-  "GIT_TRACE_PACKET",
-  "GIT_TRACE2",
-  "GIT_TRACE2_EVENT",
-  "GIT_TRACE2_PERF",
-} -- stylua: ignore
-
 --- Runs a command to its end. Raises `{ message }` when it cannot be started or its exit code is not among `opts.ok`.
 ---@param command string[]
 ---@param opts SuggestionReview.GitOpts
 ---@return SuggestionReview.GitResult
 function M.command(command, opts)
-  local env = vim.fn.environ()
-  for _, name in ipairs(FOREIGN) do
-    env[name] = nil
-  end
-  env = vim.tbl_extend("force", env, ENV, opts.env or {})
   local result = task.await(function(callback)
-    local ok, message = pcall(vim.system, command, {
-      cwd = opts.cwd,
-      env = env,
-      clear_env = true,
-      stdin = opts.stdin,
-      text = false,
-      timeout = opts.timeout or 120000,
-    }, callback)
-    if not ok then
-      callback({ code = -1, stdout = "", stderr = tostring(message) })
-    end
+    program.start(command, opts, callback)
   end)
-  result.stdout, result.stderr = result.stdout or "", result.stderr or ""
   if result.code == 0 or (opts.ok and opts.ok[result.code]) then
     return result
   end

@@ -4,14 +4,27 @@ local M = {}
 
 local uv = vim.uv
 
---- Path components that are never ours to write, however a file system spells them.
+--- Whether a path component names a repository's own data on some file system, by the rules of git's protectHFS and
+--- protectNTFS: HFS+ ignores some code points, NTFS and FAT have short names, end a name before dots and blanks, split
+--- it at a backslash, and take what follows a colon for a stream of the file.
 ---@param part string
-local function forbidden(part)
-  -- Code points that HFS+ ignores could hide a ".git"; "git~1" is its short name on FAT and NTFS.
+---@return boolean
+function M.is_reserved(part)
   local plain =
     part:gsub("\226\128[\140-\143\170-\174]", ""):gsub("\226\129[\170-\175]", ""):gsub("\239\187\191", "")
-  plain = plain:lower():gsub("[%. ]+$", "")
-  return plain == "" or plain == ".git" or plain == ".jj" or plain:match("^git~%d+$") ~= nil
+  for piece in vim.gsplit(plain:lower(), "\\", { plain = true }) do
+    local name = piece:gsub(":.*$", ""):gsub("[%. ]+$", "")
+    if name == ".git" or name == ".jj" or name:find("^git~%d+$") or name:find("^jj~%d+$") then
+      return true
+    end
+  end
+  return false
+end
+
+--- Path components that are never ours to write.
+---@param part string
+local function forbidden(part)
+  return part:gsub("[%. ]+$", "") == "" or M.is_reserved(part)
 end
 
 --- Whether some file system would take the path for a repository's own files, or it leads out of the worktree.
@@ -212,6 +225,18 @@ function M.write(path, bytes, opts)
     return false, message
   end
   return true
+end
+
+--- Says why `path` may not be touched any more, if it was resolved to `absolute` before: links may have come since.
+---@param root string
+---@param path string
+---@param absolute string
+---@return string|nil reason
+function M.moved(root, path, absolute)
+  local now, reason = M.resolve(root, path)
+  if now ~= absolute then
+    return reason or ("%s is another file now"):format(path)
+  end
 end
 
 --- The buffer that shows `path`, if one is loaded or at least listed.

@@ -204,13 +204,12 @@ local function same(a, b)
   return a.mode == b.mode and a.bytes == b.bytes
 end
 
----@param root string
 ---@param path string absolute
 ---@param from SuggestionReview.Whole
 ---@param to SuggestionReview.Whole
 ---@return SuggestionReview.Outcome
 ---@return string|nil reason
-function M.whole_state(root, path, from, to)
+function M.whole_state(path, from, to)
   if has_unsaved(path) then
     return "refused", "its buffer has unsaved changes"
   end
@@ -221,13 +220,6 @@ function M.whole_state(root, path, from, to)
     return "already"
   elseif not same(now, from) then
     return "refused", "it was changed here"
-  end
-  if to.mode == "120000" then
-    local target = to.bytes
-    local joined = vim.fs.normalize(vim.fs.dirname(path) .. "/" .. target)
-    if target:sub(1, 1) == "/" or not vim.startswith(joined .. "/", root .. "/") then
-      return "deferred", ("it points out of the worktree (%s)"):format(target)
-    end
   end
   return "clean"
 end
@@ -275,12 +267,9 @@ end
 ---@param bytes string
 ---@return string|nil
 local function object_id(root, bytes)
-  local ok, result = pcall(function()
-    return vim
-      .system({ "git", "-C", root or "/", "hash-object", "-t", "blob", "--stdin" }, { stdin = bytes })
-      :wait(10000)
-  end)
-  return ok and result.code == 0 and vim.trim(result.stdout) or nil
+  local command = { "git", "-C", root or "/", "hash-object", "-t", "blob", "--stdin" }
+  local result = require("suggestion-review.lib.program").wait(command, { stdin = bytes, timeout = 10000 })
+  return result.code == 0 and vim.trim(result.stdout) or nil
 end
 
 --- Fetches both sides of a hunk that has no lines and checks them against its digest.

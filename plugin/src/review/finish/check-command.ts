@@ -3,6 +3,7 @@
  * what it started ends with it, and only the end of what it prints is kept.
  */
 import { execa } from "execa";
+import { programEnvironment } from "../../vcs/environment.ts";
 
 export interface CheckOptions {
   cwd: string;
@@ -64,6 +65,8 @@ function signalGroup(leader: number | undefined, signal: NodeJS.Signals): void {
 export async function runCheck(command: string, options: CheckOptions): Promise<CheckResult> {
   const child = execa("sh", ["-c", command], {
     cwd: options.cwd,
+    env: programEnvironment(),
+    extendEnv: false,
     stdin: "ignore",
     all: true,
     buffer: false,

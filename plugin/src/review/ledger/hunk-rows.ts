@@ -1,8 +1,9 @@
 /** Hunks in the ledger: their rows, and what clients see of them. */
 import { decodeUtf8, toLatin1 } from "../../diff/bytes.ts";
-import { pathBase64 } from "../../diff/paths.ts";
+import type { FoundSide, FoundSides } from "../../diff/hunks.ts";
+import { displayPath, pathBase64 } from "../../diff/paths.ts";
 import { ReviewError } from "../../protocol/errors.ts";
-import type { Actor, CommentEntry, Hunk, HunkKind, HunkState } from "../../protocol/model.ts";
+import type { Actor, CommentEntry, FileSide, Hunk, HunkKind, HunkState } from "../../protocol/model.ts";
 import type { Ledger } from "./ledger.ts";
 import { type SuggestionRow, shorten } from "./suggestion-rows.ts";
 
@@ -51,6 +52,8 @@ export interface NewHunk {
   /** 0: it stands. 1: it was cut into parts. 2: it was a part of what stands in one piece again. */
   retired: number;
   earlier: string | null;
+  /** JSON {before, after}, of hunks without lines. */
+  sides: string | null;
   diff: Uint8Array;
   state: HunkState;
   decision: string | null;
@@ -163,6 +166,7 @@ const COLUMNS = [
   "split_from",
   "retired",
   "earlier",
+  "sides",
   "diff",
 ] as const satisfies readonly (keyof NewHunk)[];
 
@@ -199,6 +203,28 @@ export const diffText = (row: Pick<HunkRow, "diff" | "encoding">): string =>
 /** Hunk diffs longer than this are left out of pages and events, and fetched by content. */
 const DIFF_LIMIT = 256 * 1024;
 
+/** What stands on both sides as the protocol has it, or null: lines say it, or it is too much for a message. */
+export function sidesText(sides: FoundSides | undefined): string | null {
+  if (sides === undefined) return null;
+  const shown = (side: FoundSide): FileSide => {
+    const base64 = pathBase64(side.path);
+    const target = side.target === null ? null : decodeUtf8(side.target);
+    return {
+      file: displayPath(side.path),
+      ...(base64 === undefined ? {} : { file_b64: base64 }),
+      mode: side.mode,
+      oid: side.oid,
+      ...(side.size === null ? {} : { size: side.size }),
+      ...(target === null ? {} : { target }),
+      ...(side.target === null || target !== null
+        ? {}
+        : { target_b64: Buffer.from(side.target).toString("base64") }),
+    };
+  };
+  const text = JSON.stringify({ before: sides.before.map(shown), after: sides.after.map(shown) });
+  return text.length > DIFF_LIMIT ? null : text;
+}
+
 export function toHunk(row: NewHunk): Hunk {
   const decision = decisionOf(row);
   const text = diffText(row);
@@ -224,6 +250,7 @@ export function toHunk(row: NewHunk): Hunk {
     context_before: row.context_before,
     context_after: row.context_after,
     encoding: row.encoding,
+    ...(row.sides === null ? {} : (JSON.parse(row.sides) as Pick<Hunk, "before" | "after">)),
     ...(row.atomic_reason === null ? {} : { atomic_reason: row.atomic_reason }),
     state: row.state,
     ...(decision === null
@@ -249,7 +276,7 @@ const INLINE_HUNKS_BYTES = 256 * 1024;
 export function inlineHunks(rows: NewHunk[]): Hunk[] | null {
   let bytes = 0;
   for (const row of rows) {
-    bytes += row.diff.length + 600 + row.file.length * 3;
+    bytes += row.diff.length + 600 + (row.sides?.length ?? 0) + row.file.length * 3;
     if (bytes > INLINE_HUNKS_BYTES) return null;
   }
   const hunks = rows.map(toHunk);

@@ -247,5 +247,10 @@ UPDATE revision SET files = (
     GROUP BY file ORDER BY min(position)));
 `;
 
+/** What stands before and after a hunk that has no lines: JSON of the protocol's `before` and `after`. */
+const V3 = `
+ALTER TABLE hunk ADD COLUMN sides TEXT;
+`;
+
 /** migration i brings a database from version i to i + 1. */
-export const MIGRATIONS: readonly string[] = [V1, V2];
+export const MIGRATIONS: readonly string[] = [V1, V2, V3];

@@ -13,6 +13,7 @@ import {
   markOf,
   type NewHunk,
   partsOf,
+  sidesText,
   standingHunks,
 } from "../ledger/hunk-rows.ts";
 import type { Ledger } from "../ledger/ledger.ts";
@@ -262,6 +263,7 @@ function hunkRow(
     context_after: hunk.contextAfter,
     encoding: hunk.encoding,
     atomic_reason: hunk.atomicReason,
+    sides: sidesText(hunk.sides),
     diff: hunk.diff,
     split_from: null,
     retired: 0,

@@ -4,6 +4,7 @@
  * process waits for a slow client.
  */
 import { ReviewError } from "../../protocol/errors.ts";
+import { startBetween } from "../../vcs/run.ts";
 import type { Limits } from "../limits.ts";
 import { type CgiHead, parseCgiHead } from "./cgi.ts";
 import { Spool } from "./spool.ts";
@@ -96,12 +97,11 @@ export class GitTransfer {
   }
 
   #start(input: Spool, output: Spool, environment: Record<string, string>): void {
-    const child = Bun.spawn(["git", "http-backend"], {
+    const child = startBetween("git", ["http-backend"], {
       env: environment,
       cwd: this.#directory,
       stdin: input.size === 0 ? "ignore" : input.fd(),
       stdout: output.fd(),
-      stderr: "pipe",
       timeout: this.#limits.gitRunMs,
     });
     this.#child = child;

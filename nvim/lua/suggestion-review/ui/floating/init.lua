@@ -403,7 +403,9 @@ local function show_file(float, index)
     last = file.last,
     base = session:base_lines(file),
     expanded = file.expanded,
-    notes = require("suggestion-review.ui.notes").of,
+    notes = function(hunk)
+      return require("suggestion-review.ui.notes").of(hunk, session)
+    end,
   })
   local config = require("suggestion-review.config").get().ui
   local function view(buf, list, side)
