@@ -82,11 +82,9 @@ export async function cloneForAgent(place: AgentPlace, agent: Identity, branch: 
     env,
     cwd: place.home,
   });
-  await runAs(agent, ["jj", "--quiet", "bookmark", "track", `${branch}@origin`], {
-    env,
-    cwd: place.repo,
-    mayFail: true,
-  });
+  // A pattern: a name such as "-x" or "a@b" would be an option or another bookmark.
+  const track = ["bookmark", "track", "--remote=exact:origin", `exact:${JSON.stringify(branch)}`];
+  await runAs(agent, ["jj", "--quiet", ...track], { env, cwd: place.repo, mayFail: true });
 }
 
 const jjSettings = (agent: Identity) =>

@@ -49,13 +49,17 @@ export async function setRemote(
     name = "isolated-agent";
     old = (await git("config", "--get", `remote.${name}.url`)).stdout.trim();
   }
-  if (old === url) return { name, added: false };
+  if (old === url) {
+    await distrust(git, name);
+    return { name, added: false };
+  }
   if (old !== "") {
     await git("config", "--remove-section", `credential.${new URL(old).origin}`);
     await git("remote", "set-url", name, url);
   } else {
-    await git("remote", "add", name, url);
+    await git("remote", "add", "--no-tags", name, url);
   }
+  await distrust(git, name);
   const section = `credential.${new URL(url).origin}.helper`;
   const file = place.token.replace(/'/g, `'\\''`);
   await git("config", "--replace-all", section, "");
@@ -68,6 +72,24 @@ export async function setRemote(
   return { name, added: old === "" };
 }
 
+type RunGit = (...args: string[]) => Promise<{ stdout: string; exitCode: number }>;
+
+/** Says in the repository that a setting of git's is ours to take back. */
+const CHECKED = "isolated-ai-coder.checksWhatIsFetched";
+
+/**
+ * What comes from the hub is the agent's word: tags would name commits of its as the developer's branches are named
+ * (gitrevisions(7): a tag wins), and objects are to be checked before they come in. The check is a setting of the whole
+ * repository; where the developer has set it, it stays.
+ */
+async function distrust(git: RunGit, name: string): Promise<void> {
+  await git("config", `remote.${name}.tagOpt`, "--no-tags");
+  const checks = await git("config", "--get-regexp", "^(fetch|transfer)\\.fsckobjects$");
+  if (checks.stdout.trim() !== "") return;
+  await git("config", "fetch.fsckObjects", "true");
+  await git("config", CHECKED, "true");
+}
+
 /** Takes back what {@link setRemote} did. */
 export async function removeRemote(gitDir: string, owner: Identity): Promise<boolean> {
   const git = (...args: string[]) => runAs(owner, ["git", `--git-dir=${gitDir}`, ...args], { mayFail: true });
@@ -78,6 +100,10 @@ export async function removeRemote(gitDir: string, owner: Identity): Promise<boo
     await git("config", "--remove-section", `credential.${new URL(url).origin}`);
     await git("remote", "remove", name);
     removed = true;
+  }
+  if ((await git("config", "--get", CHECKED)).stdout.trim() === "true") {
+    await git("config", "--unset", "fetch.fsckObjects");
+    await git("config", "--remove-section", CHECKED.split(".")[0] ?? CHECKED);
   }
   return removed;
 }

@@ -55,7 +55,8 @@ async function inspectGit(dir: string, who: Identity): Promise<Repository> {
       `${root} has no commit yet: make a first one, so that the agent has something to start from`,
     );
   }
-  const branch = await git("symbolic-ref", "--quiet", "--short", "HEAD");
+  // Not --short: where a tag has the branch's name, that gives "heads/main", which is another branch's name.
+  const branch = await git("symbolic-ref", "--quiet", "HEAD");
   if (branch.exitCode !== 0) {
     throw new StartError(
       `${root} is not on a branch (detached HEAD): check out the branch the agent is to work on`,
@@ -67,7 +68,7 @@ async function inspectGit(dir: string, who: Identity): Promise<Repository> {
   return {
     dir: root,
     gitDir: gitDir.stdout.replace(/\n$/, ""),
-    branch: branch.stdout.trim(),
+    branch: branch.stdout.trim().replace(/^refs\/heads\//, ""),
     commit: head.stdout.trim(),
     dirty: status.stdout
       .split("\0")

@@ -82,7 +82,7 @@ async function whatIsLost(
     const repository = await inspectRepository(place.checkout, developer).catch(() => null);
     const refs = await runAs(
       agent,
-      ["git", `--git-dir=${hub}`, "for-each-ref", "--format=%(objectname) %(refname:short)", "refs/heads"],
+      ["git", `--git-dir=${hub}`, "for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", "refs/heads"],
       {
         env,
         mayFail: true,

@@ -127,6 +127,8 @@ export class Hosts {
       return await host.settling;
     } finally {
       host.settling = null;
+      // What came of it may be for the agent to know.
+      host.courier?.wake();
     }
   }
 }

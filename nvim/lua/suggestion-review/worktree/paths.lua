@@ -27,6 +27,19 @@ local function forbidden(part)
   return part:gsub("[%. ]+$", "") == "" or M.is_reserved(part)
 end
 
+--- Whether some file system would take the path for a repository's own files, or it leads out of the worktree.
+---@param path string
+---@return boolean
+function M.is_forbidden(path)
+  for part in (path .. "/"):gmatch("([^/]*)/") do
+    -- NTFS takes what follows a colon for a stream of the file before it.
+    if forbidden(part) or forbidden((part:gsub(":.*$", ""))) then
+      return true
+    end
+  end
+  return path:find("%z") ~= nil
+end
+
 --- The absolute path of `path` below `root`, or why it may not be touched.
 ---@param root string
 ---@param path string raw bytes, "/" between parts

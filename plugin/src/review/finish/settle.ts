@@ -9,6 +9,7 @@ import { writeChange } from "../../vcs/trees.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { getRevision, type SuggestionRow } from "../ledger/suggestion-rows.ts";
 import { enqueue } from "../tell/outbox.ts";
+import { followShared } from "./follow.ts";
 import { followUps } from "./follow-ups.ts";
 import { writeTree } from "./suggestion-trees.ts";
 
@@ -38,6 +39,7 @@ async function settleAll(context: SettleContext): Promise<string[]> {
   if (project.followHub) {
     await project.fetchHub();
     project.followHub = false;
+    project.behind = true;
   }
   const rows = ledger.rows<SuggestionRow>(
     "SELECT * FROM suggestion WHERE project = ? AND settle_needed = 1 ORDER BY created_at, id",
@@ -49,6 +51,7 @@ async function settleAll(context: SettleContext): Promise<string[]> {
     if (outcome.kind === "conflict") problems.push(outcome.message);
   }
   if (rows.length > 0) await followUps(context);
+  if (project.behind) await followShared(context);
   return problems;
 }
 
