@@ -3,7 +3,6 @@
 local git = require("suggestion-review.worktree.git")
 local refuse = require("suggestion-review.adopt.refusal").raise
 local repository = require("suggestion-review.adopt.repository")
-local task = require("suggestion-review.lib.task")
 
 local M = {}
 
