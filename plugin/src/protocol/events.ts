@@ -94,6 +94,10 @@ const completed = z.object({
   by: Actor,
 });
 
+const reopened = z
+  .object({ type: z.literal("suggestion.reopened"), suggestion_id: SuggestionId, by: Actor })
+  .describe("A discard was taken back: the suggestion is under review again, as it was");
+
 const baseMoved = z.object({
   type: z.literal("suggestion.base_moved"),
   suggestion_id: SuggestionId,
@@ -126,6 +130,7 @@ const bodies = [
   hunkJoined,
   commented,
   completed,
+  reopened,
   baseMoved,
   verified,
   agentTurn,

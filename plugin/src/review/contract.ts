@@ -40,6 +40,8 @@ export interface DecisionResult {
   hunk_count: number;
   /** Sequence number of the last event this request caused. */
   seq: number;
+  /** Only where a discard was taken back, or done again: what the suggestion is now. */
+  state?: "open" | "discarded";
 }
 
 export interface PublishResult {
