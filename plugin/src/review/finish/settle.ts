@@ -4,7 +4,7 @@
  */
 import { ReviewError } from "../../protocol/errors.ts";
 import type { Project } from "../../vcs/project.ts";
-import { mergeCommits, type SettleOutcome, settleChange } from "../../vcs/settle.ts";
+import { type Abandoned, mergeCommits, type SettleOutcome, settleChange } from "../../vcs/settle.ts";
 import { writeChange } from "../../vcs/trees.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { getRevision, type SuggestionRow } from "../ledger/suggestion-rows.ts";
@@ -93,6 +93,8 @@ async function settleOne(context: SettleContext, row: SuggestionRow): Promise<Se
         settledParent: row.settled_parent,
         wantedParent: final === null ? row.settled_parent : parent,
         abandonEmpty: row.state !== "open",
+        revive:
+          row.state === "open" && row.abandoned !== null ? (JSON.parse(row.abandoned) as Abandoned) : null,
       },
       final === null ? [] : await finalRefs(project, final),
     );
@@ -100,14 +102,20 @@ async function settleOne(context: SettleContext, row: SuggestionRow): Promise<Se
       ledger.transaction(() => {
         // Decisions made meanwhile ask for another settle.
         ledger.change(
-          `UPDATE suggestion SET settled = ?, settled_parent = ?, agent_commit = ?,
+          `UPDATE suggestion SET settled = ?, settled_parent = ?, agent_commit = ?, abandoned = ?,
              settle_needed = CASE WHEN updated_at = ? THEN 0 ELSE settle_needed END WHERE id = ?`,
           wanted,
           final === null ? row.settled_parent : parent,
-          outcome.kind === "settled" ? outcome.commit : row.agent_commit,
+          outcome.kind === "settled" || outcome.kind === "revived" ? outcome.commit : row.agent_commit,
+          outcome.kind === "abandoned"
+            ? JSON.stringify(outcome.was)
+            : outcome.kind === "gone"
+              ? row.abandoned
+              : null,
           row.updated_at,
           row.id,
         );
+        if (outcome.kind === "revived") stackAgain(ledger, row, outcome.children);
       });
     }
   } catch (thrown) {
@@ -116,6 +124,17 @@ async function settleOne(context: SettleContext, row: SuggestionRow): Promise<Se
   }
   report(context, row, outcome);
   return outcome;
+}
+
+/** Suggestions of changes that stand on this one again. */
+function stackAgain(ledger: Ledger, row: SuggestionRow, changes: string[]): void {
+  ledger.change(
+    `UPDATE suggestion SET stacked_on = ? WHERE project = ? AND state = 'open' AND stacked_on IS NULL
+       AND change_id IN (SELECT value FROM json_each(?))`,
+    row.id,
+    row.project,
+    JSON.stringify(changes),
+  );
 }
 
 /** The wanted tree on the commit that was pushed, which was rebased onto a shared branch that had moved. */

@@ -24,6 +24,10 @@ export interface SuggestionRow {
   agent_commit: string;
   settle_needed: number;
   leave_needed: number;
+  /** 0, or when the last discard was taken back: greater than any event before it. */
+  discard_undone: number;
+  /** JSON of what the change was when a settle abandoned it, else null. */
+  abandoned: string | null;
   finalizing: string | null;
   result: string | null;
   verify: string | null;
@@ -76,7 +80,7 @@ export function getOpen(ledger: Ledger, id: string): SuggestionRow {
   if (row.state !== "open") {
     throw new ReviewError(
       "suggestion_closed",
-      `Suggestion ${shorten(id)} is ${row.state}; its decisions stand`,
+      `Suggestion ${shorten(id)} is ${row.state}; its decisions stand${row.state === "discarded" ? ", and undo brings it back" : ""}`,
       {
         details: { state: row.state },
       },

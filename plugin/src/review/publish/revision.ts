@@ -110,6 +110,8 @@ export async function recordRevision(
       agent_commit: pinned.change.commit,
       settle_needed: rows.some((row) => row.state === "rejected" || row.state === "modified") ? 1 : 0,
       leave_needed: alsoWrite === null ? 0 : 1,
+      discard_undone: 0,
+      abandoned: null,
       finalizing: null,
       result: null,
       verify: null,
