@@ -118,7 +118,8 @@ export class Hosts {
         project.dir,
       );
     while (host.settling !== null) await host.settling;
-    if (!needsSettling(this.#ledger, project.dir, false) && !project.followHub) return [];
+    const isDue = needsSettling(this.#ledger, project.dir, false) || project.followHub;
+    if (!isDue && (await project.jj.isCurrent(project.lookedAt))) return [];
     host.settling = settle({ ledger: this.#ledger, project, now: this.#now }).catch((error) => {
       this.#failed("Settling failed", error);
       return [toReviewError(error).message];

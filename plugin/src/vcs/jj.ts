@@ -183,6 +183,18 @@ export class Jj {
     return this.changes(`change_id(${changeId})`);
   }
 
+  /** Earlier commits of the same change, the latest first; [] when jj does not know. */
+  async predecessors(commit: string): Promise<string[]> {
+    const result = await this.aside(
+      ["evolog", "--no-graph", "-r", commit, "-T", 'commit.commit_id() ++ "\\n"'],
+      { expect: [0, 1] },
+    );
+    if (result.exitCode !== 0) return [];
+    return textOf(result)
+      .split("\n")
+      .filter((id) => id !== "" && id !== commit);
+  }
+
   /** Brings the files on disk to the current working-copy commit, if another process moved it. */
   async updateStale(): Promise<void> {
     await this.run(["workspace", "update-stale"]);

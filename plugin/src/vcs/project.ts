@@ -48,6 +48,8 @@ export class Project {
   behind = false;
   /** What was last told about following: the tip and what came of it. */
   toldOfTip: string | null = null;
+  /** The operation at which the agent's changes were last compared with what was decided. */
+  lookedAt = "";
 
   private constructor(
     readonly dir: string,

@@ -17,6 +17,7 @@ import {
   standingHunks,
 } from "../ledger/hunk-rows.ts";
 import type { Ledger } from "../ledger/ledger.ts";
+import { recordStanding } from "../ledger/settlements.ts";
 import {
   getRevision,
   getSuggestion,
@@ -109,6 +110,7 @@ export async function recordRevision(
       settled_parent: pinned.base,
       agent_commit: pinned.change.commit,
       settle_needed: rows.some((row) => row.state === "rejected" || row.state === "modified") ? 1 : 0,
+      settle_problem: null,
       leave_needed: alsoWrite === null ? 0 : 1,
       finalizing: null,
       result: null,
@@ -117,6 +119,7 @@ export async function recordRevision(
       updated_at: at,
     };
     writeSuggestion(ledger, head);
+    recordStanding(ledger, suggestionId, pinned.change.commit, head);
     const revision: RevisionRow = {
       suggestion: suggestionId,
       n,
