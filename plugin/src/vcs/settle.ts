@@ -242,8 +242,11 @@ export async function integrate(jj: Jj, others: Jj[], seen: Seen, made: string):
  * and the next one reaches what the agent did itself. Where that cannot be, the log is longer and as right.
  */
 async function joinOperations(jj: Jj, before: string, made: string): Promise<void> {
-  if (!(await jj.isCurrent(made))) return;
-  await jj.run(["op", "abandon", "--quiet", `${before}..${made}-`]).catch(() => undefined);
+  const log = await jj.aside(["op", "log", "--no-graph", "--limit", "2", "-T", 'id ++ "\\n"']);
+  const [head, below] = textOf(log).split("\n");
+  // The checkout itself may be an operation above; anything else is the agent's and stays.
+  if (head === undefined || ![head, below].some((id) => id?.startsWith(made))) return;
+  await jj.run(["op", "abandon", "--quiet", `${before}..${head}-`]).catch(() => undefined);
 }
 
 /**
@@ -290,6 +293,21 @@ async function standingOf(jj: Jj, target: SettleTarget, commit: string): Promise
     if (standing !== null) return standing;
   }
   return target;
+}
+
+/**
+ * A commit that never was: one that jj has hidden, as after an undo of the agent's, it does not take in again, nor a
+ * child on it that is the same once more.
+ */
+async function writeRewritten(hub: Git, commit: string, tree: string, parent: string): Promise<string> {
+  const raw = toLatin1((await hub.run(["cat-file", "commit", commit])).stdout);
+  const hash = ["hash-object", "-t", "commit", "--stdin"];
+  for (let time = Math.floor(Date.now() / 1000); ; time++) {
+    const input = fromLatin1(rewriteCommit(raw, tree, parent, time));
+    const id = await hub.text(hash, { input });
+    if ((await hub.resolve(`${id}^{commit}`)) !== null) continue;
+    return hub.text([...hash, "-w"], { input });
+  }
 }
 
 /** What a first try found in the way; the next one goes round it. */
@@ -350,11 +368,7 @@ async function attempt(
   const seen: Seen = { operation, change: now };
   let commit = now.commit;
   if (parent !== oldParent || merged.tree !== tree) {
-    const raw = toLatin1((await hub.run(["cat-file", "commit", now.commit])).stdout);
-    const rewritten = rewriteCommit(raw, merged.tree, parent, Math.floor(Date.now() / 1000));
-    commit = textOf(
-      await hub.run(["hash-object", "-t", "commit", "-w", "--stdin"], { input: fromLatin1(rewritten) }),
-    );
+    commit = await writeRewritten(hub, now.commit, merged.tree, parent);
     await hub.setRef(`refs/review/${target.suggestionId}/agent`, commit);
   }
   if (commit !== now.commit || abandons) {
