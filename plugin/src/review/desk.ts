@@ -291,9 +291,33 @@ export class Desk implements ReviewDesk {
       // Nothing but the ledger is asked: a project that is gone must not keep its suggestions open for ever.
       return discard({ ledger: this.ledger, now: this.#now }, request, actor);
     const project = this.#hosts.projectOf(request.suggestion_id);
+    if (request.action === "finalize") await this.#followLower(request.suggestion_id);
     const result = await complete(this.#completeContext(project), request, actor);
     this.#hosts.kick(project.dir);
     return result;
+  }
+
+  /** One that stood on a suggestion which has ended is first brought to where that left it. */
+  async #followLower(id: string): Promise<void> {
+    const before = getSuggestion(this.ledger, id);
+    if (before.state !== "open" || before.stacked_on === null) return;
+    if (getSuggestion(this.ledger, before.stacked_on).state === "open") return;
+    const problems = await this.#hosts.settleNow(this.#hosts.of(before.project), true);
+    const after = getSuggestion(this.ledger, id);
+    if (after.revision === before.revision && problems.length > 0) {
+      throw new ReviewError(
+        "merge_conflict",
+        `What this suggestion stands on has ended, and it could not be brought onto that: ${problems.join(" ")}`,
+      );
+    }
+    const isSame = (["hunk_count", "accepted", "modified", "rejected"] as const).every(
+      (count) => after[count] === before[count],
+    );
+    if (isSame) return;
+    throw new ReviewError(
+      "stale_hunk",
+      `What this suggestion stands on has ended, and it was brought onto that as revision ${after.revision}: some of its hunks are others now. Look at them, then finalize again.`,
+    );
   }
 
   #completeContext(project: Project): CompleteContext {

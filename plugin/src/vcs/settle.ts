@@ -221,6 +221,8 @@ async function checkOperation(jj: Jj, seen: Seen, made: string, parents: Set<str
 export async function integrate(jj: Jj, others: Jj[], seen: Seen, made: string): Promise<void> {
   // Edits without a command are an operation too; the closer to the end they are looked for, the fewer can be missed.
   await jj.snapshot();
+  // The checkout that follows the operation needs git's index: without it the one would stand without the other.
+  await jj.freeIndex();
   if (!(await jj.isCurrent(seen.operation))) throw new Raced();
   const lock = await WorkingCopyLock.take(jj.dir, jj.repo());
   try {
@@ -335,6 +337,7 @@ async function attempt(
   extraRefs: [string, string][],
   avoided: Avoided,
 ): Promise<SettleOutcome> {
+  await jj.freeIndex();
   const others = await jj.otherWorkspaces();
   for (const other of others) await other.snapshot();
   await jj.snapshot();

@@ -9,6 +9,7 @@ import { writeChange } from "../../vcs/trees.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { recordStanding, standingAt } from "../ledger/settlements.ts";
 import { getRevision, type SuggestionRow } from "../ledger/suggestion-rows.ts";
+import { resumePublishes } from "../publish/publish.ts";
 import { enqueue } from "../tell/outbox.ts";
 import { followShared } from "./follow.ts";
 import { followUps } from "./follow-ups.ts";
@@ -44,6 +45,7 @@ async function settleAll(context: SettleContext): Promise<string[]> {
     project.followHub = false;
     project.behind = true;
   }
+  await resumePublishes(ledger, project);
   const takenBack = await findTakenBack(ledger, project);
   const rows = ledger.rows<SuggestionRow>(
     "SELECT * FROM suggestion WHERE project = ? AND settle_needed = 1 ORDER BY created_at, id",

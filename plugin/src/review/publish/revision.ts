@@ -28,6 +28,7 @@ import {
 } from "../ledger/suggestion-rows.ts";
 import { baseMap } from "./base-map.ts";
 import { type Carried, carryDecisions, carryParts, type MapLine } from "./carry.ts";
+import { suggestionAt } from "./stack.ts";
 
 export interface PublishOptions {
   description: string;
@@ -90,7 +91,8 @@ export async function recordRevision(
     const files = [...new Set(rows.map((row) => row.file))];
     const count = (state: NewHunk["state"]) => rows.filter((row) => row.state === state).length;
     const at = nextStamp(current?.updated_at ?? null, now);
-    const stackedOn = lowerSuggestion(ledger, project.dir, pinned.base, suggestionId);
+    const lower = { commit: pinned.base, changeId: pinned.change.parentChanges[0] };
+    const stackedOn = suggestionAt(ledger, project.dir, lower, suggestionId);
     const head: SuggestionRow = {
       id: suggestionId,
       project: project.dir,
@@ -322,19 +324,6 @@ function rejectedBefore(ledger: Ledger, project: string, digest: string): Carrie
   const comment =
     row.decision === null ? undefined : (JSON.parse(row.decision) as { comment?: string }).comment;
   return { revision: row.revision, ...(comment === undefined ? {} : { comment }), diff: diffText(row) };
-}
-
-function lowerSuggestion(ledger: Ledger, project: string, base: string, self: string): string | null {
-  return (
-    ledger.row<{ id: string }>(
-      `SELECT suggestion.id AS id FROM suggestion LEFT JOIN revision ON revision.suggestion = suggestion.id
-       WHERE project = ? AND suggestion.state = 'open' AND suggestion.id <> ? AND (agent_commit = ? OR commit_id = ?) LIMIT 1`,
-      project,
-      self,
-      base,
-      base,
-    )?.id ?? null
-  );
 }
 
 function writeSuggestion(ledger: Ledger, row: SuggestionRow): void {
