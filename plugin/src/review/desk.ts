@@ -88,6 +88,7 @@ export class Desk implements ReviewDesk {
   /** Prompts under way, by request id. */
   readonly #asking = new Map<string, Promise<{ session_id: string }>>();
   readonly #poll: ReturnType<typeof setInterval>;
+  readonly #opening = new Map<string, Promise<Project>>();
   #logBehind = false;
   #closed = false;
   #lastError: { at: string; message: string } | null = null;
@@ -116,8 +117,25 @@ export class Desk implements ReviewDesk {
     this.#poll.unref();
   }
 
-  /** Takes a project in; finishes what a crash left half done. */
+  /**
+   * Takes a project in; finishes what a crash left half done. One that is open already stays, and its agent is spoken to
+   * through the new link.
+   */
   async addProject(dir: string, options: HostOptions = { gate: IMMEDIATE, link: null }): Promise<Project> {
+    const known = this.#hosts.find(dir);
+    const opening = known === undefined ? this.#opening.get(dir) : Promise.resolve(known.project);
+    if (opening !== undefined) {
+      const project = await opening;
+      this.#hosts.add(project, options.link);
+      this.#hosts.kick(project.dir);
+      return project;
+    }
+    const opened = this.#openProject(dir, options);
+    this.#opening.set(dir, opened);
+    return opened.finally(() => this.#opening.delete(dir));
+  }
+
+  async #openProject(dir: string, options: HostOptions): Promise<Project> {
     const about = `project ${dir}`;
     const project = await Project.open(dir, {
       hubRoot: this.hubRoot(),
@@ -398,6 +416,11 @@ export class Desk implements ReviewDesk {
 
   async abort(request: AbortRequest): Promise<{ aborted: boolean }> {
     return this.#hosts.linkOf(request.project).abort(request);
+  }
+
+  /** The agent of a project has come to rest, or can be told something again. */
+  agentRests(project: string): void {
+    this.#hosts.rest(project);
   }
 
   async status(request: StatusRequest, actor: Actor): Promise<{ sent: true; feedback: string[] }> {

@@ -408,12 +408,32 @@ async function treeBelow(jj: Jj, hub: Git, parent: string): Promise<string> {
  * Must run at a quiet moment: nothing of the agent's may write meanwhile.
  *
  * @param extraRefs refs that enter the agent's store with the same import, such as the finalized bookmark
+ * @param hold stops what writes all the same, once it has been seen to; what it returns lets it go on
  */
 export async function settleChange(
   jj: Jj,
   hub: Git,
   target: SettleTarget,
   extraRefs: [string, string][] = [],
+  hold: () => () => void = () => () => {},
+): Promise<SettleOutcome> {
+  let release: (() => void) | null = null;
+  const stop = () => {
+    release ??= hold();
+  };
+  try {
+    return await untilSettled(jj, hub, target, extraRefs, stop);
+  } finally {
+    (release as (() => void) | null)?.();
+  }
+}
+
+async function untilSettled(
+  jj: Jj,
+  hub: Git,
+  target: SettleTarget,
+  extraRefs: [string, string][],
+  stop: () => void,
 ): Promise<SettleOutcome> {
   const avoided: Avoided = { commits: new Set(), files: new Set() };
   let raced = 0;
@@ -423,9 +443,9 @@ export async function settleChange(
       return await attempt(jj, hub, target, extraRefs, avoided);
     } catch (thrown) {
       if (thrown instanceof Raced) {
+        stop();
         if (++raced < TRIES) continue;
-        const message = "The agent's repository kept changing; it is tried again at the next quiet moment";
-        return { kind: "raced", message };
+        return { kind: "raced", message: "The agent's repository kept changing" };
       }
       if (!(thrown instanceof Blocked)) throw thrown;
       const isNew = thrown.commits.some((commit) => !avoided.commits.has(commit));

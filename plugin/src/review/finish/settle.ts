@@ -65,7 +65,8 @@ async function settleAll(context: SettleContext): Promise<string[]> {
 
 async function settleOne(context: SettleContext, row: SuggestionRow): Promise<SettleOutcome> {
   const { ledger, project } = context;
-  emitStatus(context, row.id, "settling", "Bringing the agent's working copy up to date");
+  if (row.settle_problem === null)
+    emitStatus(context, row.id, "settling", "Bringing the agent's working copy up to date");
   let outcome: SettleOutcome;
   // A finished suggestion leaves what is undecided; a discarded one leaves nothing undecided.
   const part = row.state === "discarded" ? "accepted" : "sandbox";
@@ -101,6 +102,7 @@ async function settleOne(context: SettleContext, row: SuggestionRow): Promise<Se
         abandonEmpty: row.state !== "open",
       },
       final === null ? [] : await finalRefs(project, final),
+      () => project.gate.hold?.() ?? (() => {}),
     );
     recordOutcome(ledger, row, outcome, { wanted, parent });
   } catch (thrown) {
@@ -188,6 +190,16 @@ function report(context: SettleContext, row: SuggestionRow, outcome: SettleOutco
     );
     return;
   }
+  if (outcome.kind === "raced") {
+    // Nothing is wrong with it: it stays asked for, and is told once however often it is tried.
+    if (row.settle_problem !== null) return;
+    const running = project.gate.stillRunning?.() ?? [];
+    const who = running.length === 0 ? "" : ` (still running: ${running.slice(0, 3).join(", ")})`;
+    const message = `${outcome.message}${who}; it is tried again until it holds`;
+    ledger.change("UPDATE suggestion SET settle_problem = ? WHERE id = ?", message, row.id);
+    emitStatus(context, row.id, "settling", message);
+    return;
+  }
   ledger.transaction(() => {
     // Tried again after the next decision or call, and at the next quiet moment, not in a loop.
     ledger.change(
@@ -198,10 +210,6 @@ function report(context: SettleContext, row: SuggestionRow, outcome: SettleOutco
     // Told once, however often it is tried.
     if (row.settle_problem === outcome.message) return;
     ledger.change("UPDATE suggestion SET settle_problem = ? WHERE id = ?", outcome.message, row.id);
-    if (outcome.kind === "raced") {
-      emitStatus(context, row.id, "settling", outcome.message);
-      return;
-    }
     ledger.emit(
       project.dir,
       { type: "suggestion.error", code: "apply_failed", message: outcome.message, suggestion_id: row.id },

@@ -38,6 +38,8 @@ export interface OutboxRow {
   payload: string;
   state: "new" | "sending" | "sent";
   delivery: string | null;
+  /** The courier that has taken it, or null. */
+  owner: string | null;
   at: string;
 }
 
