@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { AgentPlace, bash } from "./agent-place.ts";
 import { missingOpencode, until } from "./opencode.ts";
 
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 const skip = missingOpencode() !== null;
 
 let place: AgentPlace | undefined;

@@ -6,7 +6,7 @@ import { textOf } from "../../../test-harness/scripted-model.ts";
 import { AgentPlace, bash } from "./agent-place.ts";
 import { missingOpencode, until } from "./opencode.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 const skip = missingOpencode() !== null;
 
 let place: AgentPlace | undefined;

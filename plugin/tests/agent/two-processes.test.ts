@@ -3,7 +3,7 @@ import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { AgentPlace } from "./agent-place.ts";
 import { missingOpencode, type Opencode, startOpencode, until } from "./opencode.ts";
 
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 const skip = missingOpencode() !== null;
 const DECISIONS = process.env.SUGGESTION_LONG === "1" ? 40 : 12;
 
