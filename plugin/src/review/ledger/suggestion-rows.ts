@@ -23,6 +23,7 @@ export interface SuggestionRow {
   settled_parent: string;
   agent_commit: string;
   settle_needed: number;
+  settle_problem: string | null;
   leave_needed: number;
   finalizing: string | null;
   result: string | null;
