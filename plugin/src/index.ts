@@ -1,9 +1,8 @@
 /** The opencode plugin's entry: wiring of the host's hooks to the desk. No rule lives here. */
 import type { Hooks, PluginInput, PluginModule } from "@opencode-ai/plugin";
-import { ToolGate } from "./agent/quiet.ts";
 import { SessionLink } from "./agent/session-link.ts";
+import { SYSTEM_TEXT } from "./agent/system-text.ts";
 import { createTools } from "./agent/tools.ts";
-import { TurnRelay } from "./agent/turns.ts";
 import { loadConfig } from "./config.ts";
 import { type Host, startHost } from "./process.ts";
 import { toReviewError } from "./protocol/errors.ts";
@@ -45,34 +44,42 @@ async function server(input: PluginInput, options?: Record<string, unknown>): Pr
   try {
     // A project that jj does not know has nothing to publish from; the host's own project stays untouched.
     const jj = await openJj(input.worktree === "/" ? input.directory : input.worktree);
-    const { desk } = await sharedHost(options);
-    const gate = new ToolGate();
+    const { desk, worktrees } = await sharedHost(options);
+    const worktree = worktrees.of(desk, jj.dir);
+    const { gate, turns, processes } = worktree;
     const link = new SessionLink(input.client, input.directory, jj.dir, desk.ledger);
-    const project = await desk.addProject(jj.dir, { gate, link });
-    const turns = new TurnRelay(desk.ledger, project.dir, gate);
+    const instance = await worktree.join(link);
     const unsubscribe = desk.subscribe((event, json) => {
-      if (event.project !== project.dir) return;
+      if (event.project !== jj.dir || !worktree.speaks(instance)) return;
       const message =
         json.length > 32_768 ? JSON.stringify({ type: event.type, seq: event.seq, omitted: true }) : json;
       tell("info", message, { event: true, eventType: event.type });
     });
     return {
-      tool: createTools(desk, project.dir, (session) => link.rootOf(session)),
+      tool: createTools(desk, jj.dir, (session) => worktree.link.rootOf(session)),
       "tool.execute.before": async ({ tool, callID, sessionID }) => {
+        instance.sessions.add(sessionID);
         await gate.enter(tool, callID, sessionID);
-        await link.toolStarted(callID, sessionID);
+        await worktree.link.toolStarted(callID, sessionID);
       },
       "tool.execute.after": async ({ callID }) => {
         gate.leave(callID);
-        link.toolEnded(callID);
+        worktree.link.toolEnded(callID);
       },
       "chat.message": async ({ sessionID, agent, model }, { message }) =>
         link.remember(sessionID, agent ?? message.agent, model ?? message.model),
+      "experimental.chat.system.transform": async (_, { system }) => void system.push(SYSTEM_TEXT),
+      "shell.env": async ({ sessionID }, { env }) => {
+        if (sessionID !== undefined) Object.assign(env, processes.environment(sessionID));
+      },
       event: async ({ event }) => {
         turns.take(event);
-        link.take(event);
+        worktree.link.take(event);
       },
-      dispose: async () => unsubscribe(),
+      dispose: async () => {
+        unsubscribe();
+        await worktree.leave(instance);
+      },
     };
   } catch (thrown) {
     // opencode swallows what a plugin throws and goes on without its tools: say it where it can be seen.

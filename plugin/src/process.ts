@@ -2,6 +2,7 @@
  * One server and one desk for each process, however many projects and however often the host loads the plugin:
  * opencode runs the plugin again for each directory and after each reload, the port is bound once.
  */
+import { Worktrees } from "./agent/worktrees.ts";
 import type { Config } from "./config.ts";
 import { ReviewError } from "./protocol/errors.ts";
 import { damagedDesk } from "./review/damaged-desk.ts";
@@ -12,6 +13,8 @@ import { VERSION } from "./version.ts";
 
 export interface Host {
   desk: Desk;
+  /** What opencode has open, when this process is opencode. */
+  worktrees: Worktrees;
   /** Null as long as another process of ours serves the port: it serves this one's suggestions too. */
   readonly server: RunningServer | null;
   url: string;
@@ -79,6 +82,7 @@ export async function startHost(
     };
     return {
       desk,
+      worktrees: new Worktrees(),
       get server() {
         return server;
       },

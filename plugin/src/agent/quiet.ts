@@ -4,6 +4,7 @@
  */
 import { ReviewError } from "../protocol/errors.ts";
 import type { QuietGate } from "../vcs/project.ts";
+import type { AgentProcesses } from "./processes.ts";
 
 /** These only run other tools, each of which comes by itself: waiting for them would wait for ever. */
 const CONTAINERS = new Set(["task", "batch"]);
@@ -19,6 +20,19 @@ export class ToolGate implements QuietGate {
   #changed: (() => void)[] = [];
   #queue: Promise<unknown> = Promise.resolve();
 
+  /** @param processes what the agent's commands have left running; none is known without it */
+  constructor(private readonly processes: AgentProcesses | null = null) {}
+
+  hold(): () => void {
+    return this.processes?.hold() ?? (() => {});
+  }
+
+  stillRunning(): string[] {
+    return (this.processes?.running() ?? []).map(
+      ({ pid, command }) => `${command.slice(0, 60)} (process ${pid})`,
+    );
+  }
+
   /** `tool.execute.before`: returns when the call may run. */
   async enter(tool: string, callID: string, sessionID: string): Promise<void> {
     const since = Date.now();
@@ -28,11 +42,14 @@ export class ToolGate implements QuietGate {
       throw new ReviewError("nothing_to_do", "The turn was aborted while this call waited");
     }
     if (!CONTAINERS.has(tool)) this.#running.set(callID, sessionID);
+    this.processes?.sample(this.#running.size > 0);
   }
 
   /** `tool.execute.after`, or an event that the call has ended: a failed call has no `after`. */
   leave(callID: string): void {
-    if (this.#running.delete(callID)) this.#wake();
+    if (!this.#running.delete(callID)) return;
+    this.processes?.sample(this.#running.size > 0);
+    this.#wake();
   }
 
   /** The turn of a session was aborted. */

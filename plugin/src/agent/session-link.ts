@@ -4,6 +4,7 @@ import { ReviewError } from "../protocol/errors.ts";
 import type { AbortRequest, AskRequest } from "../protocol/requests.ts";
 import type { Ledger } from "../review/ledger/ledger.ts";
 import type { AgentLink, Teller } from "../review/tell/agent-link.ts";
+import { thisProcess } from "../review/tell/owner.ts";
 import { Moments } from "./moments.ts";
 import { SessionTree, type Speaker } from "./session-tree.ts";
 
@@ -77,13 +78,15 @@ export class SessionLink implements AgentLink {
 
   #write(session: string, { agent, model }: Speaker): void {
     this.ledger.change(
-      `INSERT INTO session (id, project, agent, model, at) VALUES (?, ?, ?, ?, ?)
-       ON CONFLICT (id) DO UPDATE SET agent = coalesce(excluded.agent, agent), model = coalesce(excluded.model, model), at = excluded.at`,
+      `INSERT INTO session (id, project, agent, model, at, owner) VALUES (?, ?, ?, ?, ?, ?)
+       ON CONFLICT (id) DO UPDATE SET agent = coalesce(excluded.agent, agent), model = coalesce(excluded.model, model),
+         at = excluded.at, owner = excluded.owner`,
       session,
       this.project,
       agent ?? null,
       model === undefined ? null : JSON.stringify(model),
       new Date().toISOString(),
+      thisProcess(),
     );
   }
 
@@ -105,6 +108,17 @@ export class SessionLink implements AgentLink {
 
   async isTellable(session: string): Promise<boolean> {
     return this.#moments.inTool(session) || !(await this.#tree.busy()).has(session);
+  }
+
+  /** A prompt ends a staged revert: the host then deletes for good what was reverted. */
+  async whyNotNow(session: string): Promise<string | null> {
+    const { data } = await this.client.session.get({
+      path: { id: session },
+      query: { directory: this.directory },
+    });
+    return data?.revert == null
+      ? null
+      : "The agent hears of it later: a revert is staged in its session, and a message now would make that final";
   }
 
   async deliver(session: string, text: string, delivery: string, act: boolean): Promise<void> {

@@ -65,7 +65,7 @@ export function createTools(
             `Published suggestion ${result.suggestion_id}, revision ${result.revision}: ${result.hunk_count} hunks in ${result.files.length} files, ${result.pending_count} to be reviewed.`,
             ...result.files.slice(0, 50).map((file) => `- ${file}`),
             ...(result.files.length > 50 ? [`- … and ${result.files.length - 50} more`] : []),
-            ...result.warnings.map((warning) => `Warning, not in the suggestion: ${warning}`),
+            ...result.warnings.map((warning) => `Warning: ${warning}`),
             "The developer's decisions will appear in this conversation. Your working copy is now a new change on top; to revise, edit the published change (jj edit) and publish it again.",
           ].join("\n");
         }),

@@ -1,6 +1,7 @@
 /** Follows the host's events: which tool calls have ended, and when the agent's turn begins and ends. */
 import type { Hooks } from "@opencode-ai/plugin";
 import type { Ledger } from "../review/ledger/ledger.ts";
+import type { AgentProcesses } from "./processes.ts";
 import type { ToolGate } from "./quiet.ts";
 
 type HostEvent = Parameters<NonNullable<Hooks["event"]>>[0]["event"];
@@ -13,6 +14,9 @@ export class TurnRelay {
     private readonly ledger: Ledger,
     private readonly project: string,
     private readonly gate: ToolGate,
+    private readonly processes: AgentProcesses,
+    /** Called when a session has come to rest, or can be told something again. */
+    private readonly onRest: () => void,
   ) {}
 
   take(event: HostEvent): void {
@@ -29,13 +33,23 @@ export class TurnRelay {
         break;
       case "session.idle":
         this.gate.clear(event.properties.sessionID);
+        this.processes.turnOver(event.properties.sessionID);
         this.#turn(event.properties.sessionID, "idle", "The agent's turn has ended");
+        this.onRest();
+        break;
+      case "session.updated":
+        // A staged revert may have been taken back: what waited for that can be told.
+        this.onRest();
         break;
       case "session.error": {
         const { sessionID, error } = event.properties;
         if (sessionID === undefined) break;
         const aborted = error?.name === "MessageAbortedError";
-        if (aborted) this.gate.abort(sessionID);
+        if (aborted) {
+          this.gate.abort(sessionID);
+          // The host ends the command; what that has detached from itself ends here.
+          void this.processes.endTurn(sessionID);
+        }
         const said = (error?.data as { message?: string } | undefined)?.message ?? error?.name ?? "unknown";
         this.#turn(
           sessionID,

@@ -89,6 +89,7 @@ export class Desk implements ReviewDesk {
   /** Prompts under way, by request id. */
   readonly #asking = new Map<string, Promise<{ session_id: string }>>();
   readonly #poll: ReturnType<typeof setInterval>;
+  readonly #opening = new Map<string, Promise<Project>>();
   #logBehind = false;
   #closed = false;
   #lastError: { at: string; message: string } | null = null;
@@ -117,8 +118,25 @@ export class Desk implements ReviewDesk {
     this.#poll.unref();
   }
 
-  /** Takes a project in; finishes what a crash left half done. */
+  /**
+   * Takes a project in; finishes what a crash left half done. One that is open already stays, and its agent is spoken to
+   * through the new link.
+   */
   async addProject(dir: string, options: HostOptions = { gate: IMMEDIATE, link: null }): Promise<Project> {
+    const known = this.#hosts.find(dir);
+    const opening = known === undefined ? this.#opening.get(dir) : Promise.resolve(known.project);
+    if (opening !== undefined) {
+      const project = await opening;
+      this.#hosts.add(project, options.link);
+      this.#hosts.kick(project.dir);
+      return project;
+    }
+    const opened = this.#openProject(dir, options);
+    this.#opening.set(dir, opened);
+    return opened.finally(() => this.#opening.delete(dir));
+  }
+
+  async #openProject(dir: string, options: HostOptions): Promise<Project> {
     const about = `project ${dir}`;
     const project = await Project.open(dir, {
       hubRoot: this.hubRoot(),
@@ -313,9 +331,33 @@ export class Desk implements ReviewDesk {
       // Nothing but the ledger is asked: a project that is gone must not keep its suggestions open for ever.
       return discard({ ledger: this.ledger, now: this.#now }, request, actor);
     const project = this.#hosts.projectOf(request.suggestion_id);
+    if (request.action === "finalize") await this.#followLower(request.suggestion_id);
     const result = await complete(this.#completeContext(project), request, actor);
     this.#hosts.kick(project.dir);
     return result;
+  }
+
+  /** One that stood on a suggestion which has ended is first brought to where that left it. */
+  async #followLower(id: string): Promise<void> {
+    const before = getSuggestion(this.ledger, id);
+    if (before.state !== "open" || before.stacked_on === null) return;
+    if (getSuggestion(this.ledger, before.stacked_on).state === "open") return;
+    const problems = await this.#hosts.settleNow(this.#hosts.of(before.project), true);
+    const after = getSuggestion(this.ledger, id);
+    if (after.revision === before.revision && problems.length > 0) {
+      throw new ReviewError(
+        "merge_conflict",
+        `What this suggestion stands on has ended, and it could not be brought onto that: ${problems.join(" ")}`,
+      );
+    }
+    const isSame = (["hunk_count", "accepted", "modified", "rejected"] as const).every(
+      (count) => after[count] === before[count],
+    );
+    if (isSame) return;
+    throw new ReviewError(
+      "stale_hunk",
+      `What this suggestion stands on has ended, and it was brought onto that as revision ${after.revision}: some of its hunks are others now. Look at them, then finalize again.`,
+    );
   }
 
   #completeContext(project: Project): CompleteContext {
@@ -396,6 +438,11 @@ export class Desk implements ReviewDesk {
 
   async abort(request: AbortRequest): Promise<{ aborted: boolean }> {
     return this.#hosts.linkOf(request.project).abort(request);
+  }
+
+  /** The agent of a project has come to rest, or can be told something again. */
+  agentRests(project: string): void {
+    this.#hosts.rest(project);
   }
 
   async status(request: StatusRequest, actor: Actor): Promise<{ sent: true; feedback: string[] }> {

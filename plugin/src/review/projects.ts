@@ -13,13 +13,20 @@ export interface Host {
   link: AgentLink | null;
   courier: Courier | null;
   settling: Promise<string[]> | null;
+  /** The next try of a settle that did not hold, and how long it was waited for. */
+  retry: { timer: ReturnType<typeof setTimeout> | null; delay: number };
 }
+
+/** Between two tries of a settle while something goes on writing: doubled each time. */
+const FIRST_RETRY_MS = 500;
+const LAST_RETRY_MS = 30_000;
 
 export class Hosts {
   readonly #ledger: Ledger;
   readonly #now: () => Date;
   readonly #failed: (what: string, error: unknown) => void;
   readonly #hosts = new Map<string, Host>();
+  #stopped = false;
 
   /** @param failed told of what goes wrong aside from any request */
   constructor(ledger: Ledger, now: () => Date, failed: (what: string, error: unknown) => void) {
@@ -28,18 +35,31 @@ export class Hosts {
     this.#failed = failed;
   }
 
-  /** Takes a project in, in the place of an earlier one of the same directory. */
+  /** Takes a project in; one that is known already gets another link to its agent. */
   add(project: Project, link: AgentLink | null): void {
     const { dir } = project;
     const fail = (error: unknown) => this.#failed("The agent could not be told", error);
-    this.#hosts.get(dir)?.courier?.stop();
+    const before = this.#hosts.get(dir);
+    before?.courier?.stop();
     const courier = link === null ? null : new Courier(this.#ledger, dir, link, fail);
     if (courier !== null) link?.serve(courier);
-    this.#hosts.set(dir, { project, link, courier, settling: null });
+    if (before?.project === project) Object.assign(before, { link, courier });
+    else
+      this.#hosts.set(dir, {
+        project,
+        link,
+        courier,
+        settling: null,
+        retry: { timer: null, delay: FIRST_RETRY_MS },
+      });
   }
 
   stop(): void {
-    for (const host of this.all()) host.courier?.stop();
+    this.#stopped = true;
+    for (const host of this.all()) {
+      host.courier?.stop();
+      if (host.retry.timer !== null) clearTimeout(host.retry.timer);
+    }
   }
 
   find(dir: string): Host | undefined {
@@ -118,7 +138,8 @@ export class Hosts {
         project.dir,
       );
     while (host.settling !== null) await host.settling;
-    if (!needsSettling(this.#ledger, project.dir, false) && !project.followHub) return [];
+    const isDue = needsSettling(this.#ledger, project.dir, false) || project.followHub;
+    if (!isDue && (await project.jj.isCurrent(project.lookedAt))) return [];
     host.settling = settle({ ledger: this.#ledger, project, now: this.#now }).catch((error) => {
       this.#failed("Settling failed", error);
       return [toReviewError(error).message];
@@ -129,6 +150,31 @@ export class Hosts {
       host.settling = null;
       // What came of it may be for the agent to know.
       host.courier?.wake();
+      this.#tryLater(host);
     }
+  }
+
+  /** What did not hold, with nobody to be told of it, is tried again by itself. */
+  #tryLater(host: Host): void {
+    const { retry } = host;
+    if (this.#stopped || host.link === null) return;
+    if (!needsSettling(this.#ledger, host.project.dir, false)) {
+      retry.delay = FIRST_RETRY_MS;
+      return;
+    }
+    if (retry.timer !== null) return;
+    retry.timer = setTimeout(() => {
+      retry.timer = null;
+      if (!this.#stopped) void this.settleNow(host, false);
+    }, retry.delay);
+    retry.delay = Math.min(retry.delay * 2, LAST_RETRY_MS);
+  }
+
+  /** The agent has come to rest: what it did is looked at, and what could not be brought to it is tried again. */
+  rest(projectDir: string): void {
+    const host = this.#hosts.get(projectDir);
+    if (host === undefined || host.link === null || this.#stopped) return;
+    host.courier?.wake();
+    void this.settleNow(host, true);
   }
 }

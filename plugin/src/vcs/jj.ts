@@ -2,17 +2,20 @@
  * jj, through its command line: the agent's repository is read when something is published and written when it is
  * settled. Parsing is of templates with JSON, never of output made for people.
  */
-import { readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { toLatin1 } from "../diff/bytes.ts";
 import { ReviewError } from "../protocol/errors.ts";
 import { Git } from "./git.ts";
+import { freeIndex, isIndexLocked } from "./index-lock.ts";
 import { type RunOptions, type RunResult, run, textOf } from "./run.ts";
 
 export interface Change {
   changeId: string;
   commit: string;
   parents: string[];
+  /** Change ids of the parents. */
+  parentChanges: string[];
   description: string;
   conflict: boolean;
   divergent: boolean;
@@ -27,7 +30,7 @@ const MAX_NEW_FILE = "64MiB";
 const CONFIG_KEPT_MS = 30_000;
 
 const FLAGS = ["conflict", "divergent", "immutable", "empty"] as const;
-const TEMPLATE = `json(self) ++ "\\t" ++ ${FLAGS.map((flag) => `if(${flag}, "1", "0")`).join(" ++ ")} ++ "\\n"`;
+const TEMPLATE = `json(self) ++ "\\t" ++ ${FLAGS.map((flag) => `if(${flag}, "1", "0")`).join(" ++ ")} ++ parents.map(|parent| parent.change_id()).join(" ") ++ "\\n"`;
 
 interface JsonCommit {
   commit_id: string;
@@ -45,6 +48,9 @@ function identity(person: JsonCommit["author"]): string {
   return `${clean(person.name)} <${clean(person.email)}> ${seconds} ${zone === null ? "+0000" : `${zone[1]}${zone[2]}`}`;
 }
 
+/** How often a command is tried again because git's index was locked. */
+const INDEX_TRIES = 8;
+
 export class Jj {
   #store: Git | undefined;
   /** Whether somebody set a limit for new files, as it was looked up last. */
@@ -55,13 +61,62 @@ export class Jj {
     private readonly global: string[] = [],
   ) {}
 
-  run(args: string[], options: RunOptions = {}): Promise<RunResult> {
+  /**
+   * Runs a command, once more where git's index was locked. Not for commands that move on from `@`: see
+   * {@link newChild}.
+   */
+  async run(args: string[], options: RunOptions = {}): Promise<RunResult> {
+    for (let tries = 0; ; tries++) {
+      let said: string;
+      try {
+        const result = await this.#once(args, options);
+        if (result.exitCode === 0 || !isIndexLocked(result.stderr) || tries === INDEX_TRIES) return result;
+        said = result.stderr;
+      } catch (thrown) {
+        said = (thrown as Error).message;
+        if (!isIndexLocked(said) || tries === INDEX_TRIES) throw thrown;
+      }
+      await this.freeIndex();
+    }
+  }
+
+  #once(args: string[], options: RunOptions): Promise<RunResult> {
     return run("jj", ["--no-pager", "--color=never", "--repository", this.dir, ...this.global, ...args], {
       cwd: this.dir,
       code: "jj_error",
       ...options,
       env: { GIT_TERMINAL_PROMPT: "0", JJ_EDITOR: "false", LC_ALL: "C.UTF-8", ...options.env },
     });
+  }
+
+  /**
+   * Waits until git's index is not locked.
+   * @throws ReviewError that names the lock
+   */
+  async freeIndex(): Promise<void> {
+    if (!existsSync(join(this.dir, ".git"))) return;
+    await freeIndex((await this.store()).dir, this.dir);
+  }
+
+  /**
+   * Moves the working copy from `commit` to a new empty child of it, if it is there. When git's index is locked jj moves
+   * git's HEAD and no more, and its next command makes a child of that by itself: so it is looked at anew before a
+   * second try.
+   */
+  async newChild(commit: string): Promise<void> {
+    for (let tries = 0; ; tries++) {
+      await this.freeIndex();
+      const [working] = await this.changes("@");
+      if (working?.commit !== commit) return;
+      try {
+        await this.#once(["new", "--quiet", commit], {});
+        return;
+      } catch (thrown) {
+        if (!isIndexLocked((thrown as Error).message) || tries === INDEX_TRIES) throw thrown;
+        await this.freeIndex();
+        await this.snapshot();
+      }
+    }
   }
 
   /** Commands that neither snapshot nor touch the working copy; at one operation if given. */
@@ -183,6 +238,18 @@ export class Jj {
     return this.changes(`change_id(${changeId})`);
   }
 
+  /** Earlier commits of the same change, the latest first; [] when jj does not know. */
+  async predecessors(commit: string): Promise<string[]> {
+    const result = await this.aside(
+      ["evolog", "--no-graph", "-r", commit, "-T", 'commit.commit_id() ++ "\\n"'],
+      { expect: [0, 1] },
+    );
+    if (result.exitCode !== 0) return [];
+    return textOf(result)
+      .split("\n")
+      .filter((id) => id !== "" && id !== commit);
+  }
+
   /** Brings the files on disk to the current working-copy commit, if another process moved it. */
   async updateStale(): Promise<void> {
     await this.run(["workspace", "update-stale"]);
@@ -217,6 +284,7 @@ function parseChange(line: string): Change {
     changeId: commit.change_id,
     commit: commit.commit_id,
     parents: commit.parents,
+    parentChanges: line.slice(tab + 1 + FLAGS.length).split(" "),
     description: commit.description,
     conflict: flag("conflict"),
     divergent: flag("divergent"),

@@ -18,6 +18,10 @@ const LEFT_OVER_MS = 10 * 60 * 1000;
 export interface QuietGate {
   /** Waits for the moment, keeps it while `work` runs. */
   run<Result>(work: () => Promise<Result>): Promise<Result>;
+  /** Stops what the agent's commands have left running, as far as it is known; what it returns lets it go on. */
+  hold?(): () => void;
+  /** What that is, as people know it. */
+  stillRunning?(): string[];
 }
 
 export interface ProjectOptions {
@@ -48,6 +52,8 @@ export class Project {
   behind = false;
   /** What was last told about following: the tip and what came of it. */
   toldOfTip: string | null = null;
+  /** The operation at which the agent's changes were last compared with what was decided. */
+  lookedAt = "";
 
   private constructor(
     readonly dir: string,

@@ -89,6 +89,8 @@ export async function pin(
   request: { changeId?: string | undefined; description: string },
   ref: (change: Change) => string,
 ): Promise<PinnedRevision> {
+  // Before anything is done: what follows moves git's HEAD and index along.
+  await jj.freeIndex();
   const looking = lookThrough(jj);
   const [warnings] = await together([jj.snapshot(), looking]);
   let change = await chooseChange(jj, request.changeId);
@@ -121,6 +123,5 @@ export async function pinChange(jj: Jj, hub: Git, change: Change, ref: string): 
 
 /** Starts a new change on top of a published one that is still the working copy, so that later edits stay apart. */
 export async function leaveChange(jj: Jj, change: { commit: string }): Promise<void> {
-  const [working] = await jj.changes("@");
-  if (working?.commit === change.commit) await jj.run(["new", "--quiet", change.commit]);
+  await jj.newChild(change.commit);
 }

@@ -11,19 +11,27 @@ import { fromLatin1, toLatin1 } from "../diff/bytes.ts";
 import { ReviewError } from "../protocol/errors.ts";
 import { EMPTY_TREE, type Git, ZERO } from "./git.ts";
 import type { Change, Jj } from "./jj.ts";
+import { type HeldHunk, partBeside } from "./partial.ts";
 import { textOf } from "./run.ts";
 import { Shadow } from "./shadow.ts";
 import { WorkingCopyLock } from "./working-copy-lock.ts";
 
-export interface SettleTarget {
+/** What the agent's change stood for at some time: decisions are a difference from that. */
+export interface Standing {
+  /** Commit whose tree the agent's change had when it was settled or published. */
+  settled: string;
+  /** Parent of `settled`. */
+  settledParent: string;
+}
+
+export interface SettleTarget extends Standing {
   suggestionId: string;
   changeId: string;
-  /** Commit whose tree the agent's change had when it was last settled or published. */
-  settled: string;
+  /** What an earlier commit of the change stood for, if that is known. */
+  standingOf: (commit: string) => Standing | null;
   /** Commit with the wanted tree; its parent is the wanted parent. */
   wanted: string;
-  /** Parent of `settled`; when `wanted` has another one, the change moves there. */
-  settledParent: string;
+  /** When it is not the standing's parent, the change moves there. */
   wantedParent: string;
   /** Abandon the change when nothing is left in it. */
   abandonEmpty: boolean;
@@ -42,17 +50,42 @@ export interface Abandoned {
 }
 
 export type SettleOutcome =
-  | { kind: "unchanged" }
-  | { kind: "settled"; commit: string }
-  | { kind: "abandoned"; was: Abandoned }
+  /** @property from what the change was before, and stood for */
+  | { kind: "settled"; commit: string; from: { commit: string; standing: Standing } }
+  | { kind: "abandoned"; was: Abandoned; from: { commit: string; standing: Standing } }
   /** It had been abandoned and is there again. */
   | { kind: "revived"; commit: string; children: string[] }
+  /** Some was brought: `wanted` is what the change stands for now. */
+  | {
+      kind: "partial";
+      commit: string;
+      wanted: string;
+      held: HeldHunk[];
+      message: string;
+      from: { commit: string; standing: Standing };
+    }
   /** The agent abandoned the change, or split it up: there is nothing to bring anywhere. */
   | { kind: "gone"; message: string }
-  | { kind: "conflict"; message: string; files: string[] };
+  | { kind: "conflict"; message: string; held: HeldHunk[] }
+  /** The agent's repository did not keep still: nothing is wrong, it is to be tried again. */
+  | { kind: "raced"; message: string };
 
 /** Something happened in the repository between looking and acting. */
 export class Raced extends Error {}
+
+/** Something of the agent's stands where a decision is to go. */
+class Blocked extends Error {
+  constructor(
+    message: string,
+    /** Commits whose changes are in the way. */
+    readonly commits: string[],
+    readonly files: string[] = [],
+  ) {
+    super(message);
+  }
+}
+
+const conflict = (message: string): SettleOutcome => ({ kind: "conflict", message, held: [] });
 
 /** Rewrites tree, parent and committer time of a raw commit; keeps every other header, the change id among them. */
 export function rewriteCommit(raw: string, tree: string, parent: string, now: number): string {
@@ -123,6 +156,9 @@ export async function mergeCommits(
   return { files: [...new Set(files.filter((file) => file !== ""))] };
 }
 
+/** How often a settle begins anew at one quiet moment. */
+const TRIES = 4;
+
 /** What the agent's repository was when a settle looked at it. */
 export interface Seen {
   operation: string;
@@ -172,7 +208,10 @@ async function rewriteAside(
   }
 }
 
-/** Refuses an operation after which something is conflicted or divergent that was not before. */
+/**
+ * Refuses an operation after which something is conflicted or divergent that was not before.
+ * @throws Blocked
+ */
 async function checkOperation(jj: Jj, seen: Seen, made: string, parents: Set<string>): Promise<void> {
   const troubled = (commits: Iterable<string>, at: string) =>
     jj.changes(
@@ -187,11 +226,13 @@ async function checkOperation(jj: Jj, seen: Seen, made: string, parents: Set<str
     ),
   );
   const fresh = after.filter((change) => !before.has(change.changeId));
-  if (fresh.length > 0) {
-    throw new ReviewError("merge_conflict", "Later changes of the agent conflict with the decisions", {
-      details: { changes: [...new Set(fresh.map((change) => change.changeId.slice(0, 12)))] },
-    });
-  }
+  if (fresh.length === 0) return;
+  const ids = [...new Set(fresh.map((change) => change.changeId))];
+  const earlier = await jj.changes(ids.map((id) => `change_id(${id})`).join(" | "), seen.operation);
+  throw new Blocked(
+    `Later changes of the agent conflict with the decisions: ${ids.map((id) => id.slice(0, 12)).join(", ")}`,
+    earlier.filter((change) => !change.conflict).map((change) => change.commit),
+  );
 }
 
 /**
@@ -202,6 +243,8 @@ async function checkOperation(jj: Jj, seen: Seen, made: string, parents: Set<str
 export async function integrate(jj: Jj, others: Jj[], seen: Seen, made: string): Promise<void> {
   // Edits without a command are an operation too; the closer to the end they are looked for, the fewer can be missed.
   await jj.snapshot();
+  // The checkout that follows the operation needs git's index: without it the one would stand without the other.
+  await jj.freeIndex();
   if (!(await jj.isCurrent(seen.operation))) throw new Raced();
   const lock = await WorkingCopyLock.take(jj.dir, jj.repo());
   try {
@@ -210,11 +253,24 @@ export async function integrate(jj: Jj, others: Jj[], seen: Seen, made: string):
     const alone = await jj.isCurrent(made);
     lock.handOver();
     await jj.updateStale();
-    if (!alone) await mendOverlap(jj, made);
+    if (alone) await joinOperations(jj, seen.operation, made);
+    else await mendOverlap(jj, made);
   } finally {
     lock.release();
   }
   for (const other of others) await other.updateStale();
+}
+
+/**
+ * Leaves one operation of the several that a settle is made of, so that one "jj undo" of the agent's takes it back whole
+ * and the next one reaches what the agent did itself. Where that cannot be, the log is longer and as right.
+ */
+async function joinOperations(jj: Jj, before: string, made: string): Promise<void> {
+  const log = await jj.aside(["op", "log", "--no-graph", "--limit", "2", "-T", 'id ++ "\\n"']);
+  const [head, below] = textOf(log).split("\n");
+  // The checkout itself may be an operation above; anything else is the agent's and stays.
+  if (head === undefined || ![head, below].some((id) => id?.startsWith(made))) return;
+  await jj.run(["op", "abandon", "--quiet", `${before}..${head}-`]).catch(() => undefined);
 }
 
 /**
@@ -230,100 +286,146 @@ async function mendOverlap(jj: Jj, made: string): Promise<void> {
     await jj.run(["abandon", "--quiet", ours.commit]);
 }
 
+/** What keeps a change from being settled at all, or null. */
+function obstacle(commits: Change[], short: string): SettleOutcome | null {
+  const [now] = commits;
+  if (now === undefined)
+    return { kind: "gone", message: `Change ${short} is no longer in the agent's repository` };
+  if (commits.length > 1)
+    return conflict(`Change ${short} is divergent: keep one commit of it with "jj abandon"`);
+  if (now.conflict)
+    return conflict(`Change ${short} holds conflicts: resolve them with "jj resolve -r ${short}"`);
+  if (now.immutable) {
+    return conflict(
+      `Change ${short} is immutable: it is on a shared branch already, and what was decided cannot be brought into it`,
+    );
+  }
+  if (now.parents.length !== 1)
+    return conflict(`Change ${short} is a merge now: rebase it onto one parent, then publish again`);
+  return null;
+}
+
+/**
+ * What the change as it is now stands for. The agent may have gone back to an earlier commit of it with jj's own undo:
+ * then the decisions that came after are to be brought once more.
+ */
+async function standingOf(jj: Jj, target: SettleTarget, commit: string): Promise<Standing> {
+  const known = target.standingOf(commit);
+  if (known !== null) return known;
+  for (const earlier of await jj.predecessors(commit)) {
+    const standing = target.standingOf(earlier);
+    if (standing !== null) return standing;
+  }
+  return target;
+}
+
+/**
+ * A commit that never was: one that jj has hidden, as after an undo of the agent's, it does not take in again, nor a
+ * child on it that is the same once more.
+ */
+async function writeRewritten(hub: Git, commit: string, tree: string, parent: string): Promise<string> {
+  const raw = toLatin1((await hub.run(["cat-file", "commit", commit])).stdout);
+  const hash = ["hash-object", "-t", "commit", "--stdin"];
+  for (let time = Math.floor(Date.now() / 1000); ; time++) {
+    const input = fromLatin1(rewriteCommit(raw, tree, parent, time));
+    const id = await hub.text(hash, { input });
+    if ((await hub.resolve(`${id}^{commit}`)) !== null) continue;
+    return hub.text([...hash, "-w"], { input });
+  }
+}
+
+/** What a first try found in the way; the next one goes round it. */
+interface Avoided {
+  commits: Set<string>;
+  files: Set<string>;
+}
+
+/** The wanted change as far as it can be brought. */
+async function goal(jj: Jj, hub: Git, target: SettleTarget, standing: Standing, avoided: Avoided) {
+  if (avoided.commits.size === 0) return { commit: target.wanted, held: [], brought: 1 };
+  const store = await jj.store();
+  for (const commit of avoided.commits)
+    await hub.take(store.dir, commit, `refs/review/${target.suggestionId}/beside`);
+  return partBeside(hub, standing.settled, target.wanted, avoided, {
+    ref: `refs/review/${target.suggestionId}/settled`,
+    parent: target.wantedParent,
+  });
+}
+
 async function attempt(
   jj: Jj,
   hub: Git,
   target: SettleTarget,
   extraRefs: [string, string][],
+  avoided: Avoided,
 ): Promise<SettleOutcome> {
+  await jj.freeIndex();
   const others = await jj.otherWorkspaces();
   for (const other of others) await other.snapshot();
   await jj.snapshot();
   const operation = await jj.operation();
   const commits = await jj.changes(`change_id(${target.changeId})`, operation);
-  const [now] = commits;
   const short = target.changeId.slice(0, 12);
-  if (now === undefined && target.revive !== null)
-    return revive(
-      jj,
-      hub,
-      others,
-      { operation, changeId: target.changeId, change: null },
-      target,
-      target.revive,
-    );
-  if (now === undefined)
-    return { kind: "gone", message: `Change ${short} is no longer in the agent's repository` };
-  if (commits.length > 1) {
-    return {
-      kind: "conflict",
-      message: `Change ${short} is divergent: keep one commit of it with "jj abandon"`,
-      files: [],
-    };
+  if (commits.length === 0 && target.revive !== null) {
+    const seen = { operation, changeId: target.changeId, change: null };
+    return revive(jj, hub, others, seen, target, target.revive);
   }
-  if (now.conflict) {
-    return {
-      kind: "conflict",
-      message: `Change ${short} holds conflicts: resolve them with "jj resolve -r ${short}"`,
-      files: [],
-    };
-  }
-  if (now.immutable) {
-    return {
-      kind: "conflict",
-      message: `Change ${short} is immutable: it is on a shared branch already, and what was decided cannot be brought into it`,
-      files: [],
-    };
-  }
-  if (now.parents.length !== 1) {
-    return {
-      kind: "conflict",
-      message: `Change ${short} is a merge now: rebase it onto one parent, then publish again`,
-      files: [],
-    };
-  }
+  const stopped = obstacle(commits, short);
+  if (stopped !== null) return stopped;
+  const now = commits[0] as Change;
   const store = await jj.store();
   await hub.take(store.dir, now.commit, `refs/review/${target.suggestionId}/agent`);
-  const merged = await mergeTrees(hub, target.settled, now.commit, target.wanted);
+  const standing = await standingOf(jj, target, now.commit);
+  const { commit: wanted, held, brought } = await goal(jj, hub, target, standing, avoided);
+  if (brought === 0) return { kind: "conflict", message: heldMessage(short, held), held };
+  const merged = await mergeTrees(hub, standing.settled, now.commit, wanted);
   if ("files" in merged) {
-    return {
-      kind: "conflict",
-      message: `The agent changed the same lines in change ${short} that were decided: ${merged.files.join(", ")}`,
-      files: merged.files,
-    };
+    throw new Blocked(
+      `The agent changed the same lines in change ${short} that were decided: ${merged.files.join(", ")}`,
+      [now.commit],
+      merged.files,
+    );
   }
   const oldParent = now.parents[0] ?? ZERO;
   // Where the agent itself moved the change, it stays: only one that still stands on its old base moves along with it.
   const parent =
-    target.settledParent !== target.wantedParent && oldParent === target.settledParent
+    standing.settledParent !== target.wantedParent && oldParent === standing.settledParent
       ? target.wantedParent
       : oldParent;
   const [tree, parentTree] = await Promise.all([hub.treeOf(now.commit), treeBelow(jj, hub, parent)]);
-  const abandons = target.abandonEmpty && merged.tree === parentTree;
+  const abandons = target.abandonEmpty && held.length === 0 && merged.tree === parentTree;
   const seen: Seen = { operation, changeId: now.changeId, change: now };
   let commit = now.commit;
   if (parent !== oldParent || merged.tree !== tree) {
-    const raw = toLatin1((await hub.run(["cat-file", "commit", now.commit])).stdout);
-    const rewritten = rewriteCommit(raw, merged.tree, parent, Math.floor(Date.now() / 1000));
-    commit = textOf(
-      await hub.run(["hash-object", "-t", "commit", "-w", "--stdin"], { input: fromLatin1(rewritten) }),
-    );
+    commit = await writeRewritten(hub, now.commit, merged.tree, parent);
     await hub.setRef(`refs/review/${target.suggestionId}/agent`, commit);
   }
-  if (commit === now.commit && !abandons) return { kind: "unchanged" };
-  const made =
-    commit === now.commit
-      ? await jj.operationAside(operation, ["abandon", commit])
-      : await rewriteAside(jj, hub, seen, commit, extraRefs, abandons ? ["abandon", commit] : null);
-  await checkOperation(jj, seen, made, new Set([oldParent, parent]));
-  for (const [ref, id] of extraRefs) await store.setRef(ref, id);
-  await integrate(jj, others, seen, made);
-  if (!abandons) return { kind: "settled", commit };
+  let children: string[] = [];
+  if (commit !== now.commit || abandons) {
+    const made =
+      commit === now.commit
+        ? await jj.operationAside(operation, ["abandon", commit])
+        : await rewriteAside(jj, hub, seen, commit, extraRefs, abandons ? ["abandon", commit] : null);
+    await checkOperation(jj, seen, made, new Set([oldParent, parent]));
+    // Before the operation counts: it is joined with others then, and may not be there by its id.
+    if (abandons) children = await newChildren(jj, parent, operation, made);
+    for (const [ref, id] of extraRefs) await store.setRef(ref, id);
+    await integrate(jj, others, seen, made);
+  }
+  const from = { commit: now.commit, standing };
+  if (held.length > 0)
+    return { kind: "partial", commit, wanted, held, message: heldMessage(short, held), from };
+  return abandons
+    ? { kind: "abandoned", was: { commit, parent, children }, from }
+    : { kind: "settled", commit, from };
+}
+
+/** Change ids of the commits that stand on a parent after an operation and did not before. */
+async function newChildren(jj: Jj, parent: string, before: string, after: string): Promise<string[]> {
   const standing = async (at: string) =>
     (await jj.changes(`children(${parent})`, at)).map((one) => one.changeId);
-  const before = new Set(await standing(operation));
-  const children = (await standing(made)).filter((id) => !before.has(id));
-  return { kind: "abandoned", was: { commit, parent, children } };
+  const known = new Set(await standing(before));
+  return (await standing(after)).filter((id) => !known.has(id));
 }
 
 /**
@@ -340,11 +442,9 @@ async function revive(
 ): Promise<SettleOutcome> {
   const parent = await visible(jj, hub, was.parent);
   if (parent === null) {
-    return {
-      kind: "conflict",
-      message: `Change ${target.changeId.slice(0, 12)} cannot be brought back: what it stood on is gone`,
-      files: [],
-    };
+    return conflict(
+      `Change ${target.changeId.slice(0, 12)} cannot be brought back: what it stood on is gone`,
+    );
   }
   const store = await jj.store();
   if (parent !== ZERO) await hub.take(store.dir, parent, `refs/review/${target.suggestionId}/agent`);
@@ -353,17 +453,11 @@ async function revive(
       ? { tree: await hub.treeOf(target.wanted) }
       : await mergeTrees(hub, target.settled, parent, target.wanted);
   if ("files" in merged) {
-    return {
-      kind: "conflict",
-      message: `The agent changed the same lines below the change that comes back: ${merged.files.join(", ")}`,
-      files: merged.files,
-    };
+    return conflict(
+      `The agent changed the same lines below the change that comes back: ${merged.files.join(", ")}`,
+    );
   }
-  const raw = toLatin1((await hub.run(["cat-file", "commit", was.commit])).stdout);
-  const rewritten = rewriteCommit(raw, merged.tree, parent, Math.floor(Date.now() / 1000));
-  const commit = textOf(
-    await hub.run(["hash-object", "-t", "commit", "-w", "--stdin"], { input: fromLatin1(rewritten) }),
-  );
+  const commit = await writeRewritten(hub, was.commit, merged.tree, parent);
   await hub.setRef(`refs/review/${target.suggestionId}/agent`, commit);
   const stood = await standingOn(jj, parent, was.children, seen.operation);
   const attempts = stood.length === 0 ? [[]] : [stood, []];
@@ -380,7 +474,7 @@ async function revive(
     try {
       await checkOperation(jj, seen, made, new Set([parent]));
     } catch (thrown) {
-      if (moved.length > 0 && thrown instanceof ReviewError && thrown.code === "merge_conflict") continue;
+      if (moved.length > 0 && thrown instanceof Blocked) continue;
       throw thrown;
     }
     await integrate(jj, others, seen, made);
@@ -411,6 +505,14 @@ async function visible(jj: Jj, hub: Git, commit: string): Promise<string | null>
   return now !== undefined && more.length === 0 ? now.commit : null;
 }
 
+/** What was not brought, by place. */
+function heldMessage(short: string, held: HeldHunk[]): string {
+  const places = held.map(({ file, kind, newFrom }) =>
+    kind === "text" ? `${JSON.stringify(file)} near line ${newFrom + 1}` : JSON.stringify(file),
+  );
+  return `The agent changed the same lines that were decided, in change ${short} or on top of it: ${[...new Set(places)].join(", ")}. That was left as it is; everything else is up to date`;
+}
+
 /** Tree of a parent, which the hub may not have when it is a commit of the agent's that was never published. */
 async function treeBelow(jj: Jj, hub: Git, parent: string): Promise<string> {
   const known = await hub.resolve(`${parent}^{tree}`);
@@ -422,28 +524,51 @@ async function treeBelow(jj: Jj, hub: Git, parent: string): Promise<string> {
  * Must run at a quiet moment: nothing of the agent's may write meanwhile.
  *
  * @param extraRefs refs that enter the agent's store with the same import, such as the finalized bookmark
+ * @param hold stops what writes all the same, once it has been seen to; what it returns lets it go on
  */
 export async function settleChange(
   jj: Jj,
   hub: Git,
   target: SettleTarget,
   extraRefs: [string, string][] = [],
+  hold: () => () => void = () => () => {},
 ): Promise<SettleOutcome> {
-  for (let tries = 0; tries < 4; tries++) {
+  let release: (() => void) | null = null;
+  const stop = () => {
+    release ??= hold();
+  };
+  try {
+    return await untilSettled(jj, hub, target, extraRefs, stop);
+  } finally {
+    (release as (() => void) | null)?.();
+  }
+}
+
+async function untilSettled(
+  jj: Jj,
+  hub: Git,
+  target: SettleTarget,
+  extraRefs: [string, string][],
+  stop: () => void,
+): Promise<SettleOutcome> {
+  const avoided: Avoided = { commits: new Set(), files: new Set() };
+  let raced = 0;
+  let blocked = 0;
+  for (;;) {
     try {
-      return await attempt(jj, hub, target, extraRefs);
+      return await attempt(jj, hub, target, extraRefs, avoided);
     } catch (thrown) {
-      if (thrown instanceof Raced) continue;
-      if (thrown instanceof ReviewError && thrown.code === "merge_conflict") {
-        const changes = (thrown.details?.changes as string[] | undefined) ?? [];
-        return { kind: "conflict", message: `${thrown.message}: ${changes.join(", ")}`, files: [] };
+      if (thrown instanceof Raced) {
+        stop();
+        if (++raced < TRIES) continue;
+        return { kind: "raced", message: "The agent's repository kept changing" };
       }
-      throw thrown;
+      if (!(thrown instanceof Blocked)) throw thrown;
+      const isNew = thrown.commits.some((commit) => !avoided.commits.has(commit));
+      for (const commit of thrown.commits) avoided.commits.add(commit);
+      // Gone round by lines already, and git still finds a conflict there: then the whole file stays.
+      if (blocked > 0) for (const file of thrown.files) avoided.files.add(file);
+      if (++blocked === TRIES || (!isNew && thrown.files.length === 0)) return conflict(thrown.message);
     }
   }
-  return {
-    kind: "conflict",
-    message: "The agent's repository kept changing; it is tried again at the next quiet moment",
-    files: [],
-  };
 }

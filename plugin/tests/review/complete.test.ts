@@ -213,7 +213,11 @@ describe("a discard is taken back", () => {
     review = await Review.of({ poem: numbered(30) }, { agent_may_approve: true });
     review.repo.edit("poem", { "line 2": "two" });
     const { suggestion_id } = await review.publish();
-    const { complete_suggestion: tool } = createTools(review.desk, review.repo.dir, async (session) => session);
+    const { complete_suggestion: tool } = createTools(
+      review.desk,
+      review.repo.dir,
+      async (session) => session,
+    );
     const call = (action: string) =>
       tool?.execute({ suggestion_id, action }, {} as Parameters<typeof tool.execute>[1]);
     expect(await call("discard")).toBe("Discarded.");

@@ -106,6 +106,7 @@ export class LowDesk {
       changeId,
       commit: commit.commit,
       parents: [base.commit],
+      parentChanges: [],
       description: "",
       conflict: false,
       divergent: false,

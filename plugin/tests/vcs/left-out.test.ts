@@ -78,7 +78,7 @@ describe("files that jj cannot take", () => {
     await run(review.repo.dir, "mkfifo", "pipe");
     const tool = createTools(review.desk, review.project.dir, async (session) => session).publish_suggestion;
     const answer = await tool?.execute({ description: "With a FIFO" }, { sessionID: "ses_1" } as never);
-    expect(answer).toContain("Warning, not in the suggestion: pipe: a FIFO cannot be part of a suggestion");
+    expect(answer).toContain("Warning: pipe: a FIFO cannot be part of a suggestion");
   });
 
   test("C11: a new file above jj's own limit is taken; a limit that somebody set is kept, and told", async () => {

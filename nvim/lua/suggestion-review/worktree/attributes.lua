@@ -1,5 +1,7 @@
 --- What git does to a file between its repository and the worktree: filters (LFS, encryption), other encodings, line
 --- ends. Asked of git itself, in a repository of the developer's own; the rules for line ends are git's (convert.c).
+local program = require("suggestion-review.lib.program")
+
 local M = {}
 
 local uv = vim.uv
@@ -100,19 +102,13 @@ end
 ---@param callback fun(fields: string[]|nil)
 local function ask(root, arguments, stdin, callback)
   local command = vim.list_extend({ "git", "-C", root }, arguments)
-  local ok = pcall(vim.system, command, {
-    stdin = stdin,
-    env = { GIT_OPTIONAL_LOCKS = "0", GIT_TERMINAL_PROMPT = "0" },
-  }, function(result)
+  program.start(command, { stdin = stdin, env = { GIT_OPTIONAL_LOCKS = "0" } }, function(result)
     vim.schedule(function()
       -- 1: no setting of this name.
       local answered = result.code == 0 or result.code == 1
-      callback(answered and vim.split(result.stdout or "", "\0", { plain = true }) or nil)
+      callback(answered and vim.split(result.stdout, "\0", { plain = true }) or nil)
     end)
   end)
-  if not ok then
-    callback(nil)
-  end
 end
 
 ---@param root string

@@ -12,6 +12,7 @@ import type { CompleteResult } from "../contract.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { answered, recordAnswer } from "../ledger/request-ids.ts";
 import { getOpen, getRevision, getSuggestion, type SuggestionRow } from "../ledger/suggestion-rows.ts";
+import { unreviewedBelow } from "../publish/stack.ts";
 import { closeSuggestion, discard, tellAgent } from "./discard.ts";
 import { writeTree } from "./suggestion-trees.ts";
 
@@ -114,7 +115,7 @@ async function finalize(
     ref === shared ? [shared] : [shared, ref],
     [direct.base],
   );
-  if (tip !== direct.base) await checkBaseIsShared(project, direct.base);
+  if (tip !== direct.base) await checkBaseIsShared(ledger, project, direct.base);
   const expected = (ref === shared ? tip : refTip) ?? ZERO;
   const prepared = await ontoBranch(
     project.hub,
@@ -268,14 +269,20 @@ const bookmarkRef = (prefix: string, suggestion: SuggestionRow, description: str
   `refs/heads/${prefix}${slug(description)}-${suggestion.id.slice(-8)}`;
 
 /** Commits below the suggestion would be pushed along with it: they must be shared already, not merely there. */
-async function checkBaseIsShared(project: Project, base: string): Promise<void> {
+async function checkBaseIsShared(ledger: Ledger, project: Project, base: string): Promise<void> {
   if (base === ZERO) return;
   const branches = ["for-each-ref", "--count=1", "--format=%(refname)"];
   if ((await project.hub.text([...branches, "--contains", base, "refs/heads"])) !== "") return;
   if ((await project.hub.text([...branches, "refs/heads"])) === "") return;
+  const below = await unreviewedBelow(ledger, project, base);
   throw new ReviewError(
     "push_rejected",
-    `The suggestion's parent ${base.slice(0, 12)} is on no shared branch, and finalizing would publish it unreviewed. Publish that change first, or rebase this one onto the shared branch.`,
+    [
+      `The suggestion's parent ${base.slice(0, 12)} is on no shared branch, and finalizing would publish it unreviewed.`,
+      ...(below.length === 0
+        ? ["Ask the agent to rebase this change onto the shared branch, and to publish it again."]
+        : ["The agent is to do this:", ...below]),
+    ].join(" "),
     { details: { base } },
   );
 }

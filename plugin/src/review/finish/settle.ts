@@ -7,11 +7,15 @@ import type { Project } from "../../vcs/project.ts";
 import { type Abandoned, mergeCommits, type SettleOutcome, settleChange } from "../../vcs/settle.ts";
 import { writeChange } from "../../vcs/trees.ts";
 import type { Ledger } from "../ledger/ledger.ts";
+import { recordStanding, standingAt } from "../ledger/settlements.ts";
 import { getRevision, type SuggestionRow } from "../ledger/suggestion-rows.ts";
+import { resumePublishes } from "../publish/publish.ts";
 import { enqueue } from "../tell/outbox.ts";
 import { followShared } from "./follow.ts";
 import { followUps } from "./follow-ups.ts";
-import { writeTree } from "./suggestion-trees.ts";
+import { heldRows, heldText } from "./held.ts";
+import { type Part, writeTree } from "./suggestion-trees.ts";
+import { findTakenBack } from "./taken-back.ts";
 
 export interface SettleContext {
   ledger: Ledger;
@@ -41,6 +45,8 @@ async function settleAll(context: SettleContext): Promise<string[]> {
     project.followHub = false;
     project.behind = true;
   }
+  await resumePublishes(ledger, project);
+  const takenBack = await findTakenBack(ledger, project);
   const rows = ledger.rows<SuggestionRow>(
     "SELECT * FROM suggestion WHERE project = ? AND settle_needed = 1 ORDER BY created_at, id",
     project.dir,
@@ -48,35 +54,32 @@ async function settleAll(context: SettleContext): Promise<string[]> {
   const problems: string[] = [];
   for (const row of rows) {
     const outcome = await settleOne(context, row);
-    if (outcome.kind === "conflict") problems.push(outcome.message);
+    if ("message" in outcome && outcome.kind !== "gone") problems.push(outcome.message);
+    else if (takenBack.has(row.id)) tellTakenBack(context, row);
   }
   if (rows.length > 0) await followUps(context);
   if (project.behind) await followShared(context);
+  project.lookedAt = await project.jj.operation();
   return problems;
 }
 
 async function settleOne(context: SettleContext, row: SuggestionRow): Promise<SettleOutcome> {
   const { ledger, project } = context;
-  emitStatus(context, row.id, "settling", "Bringing the agent's working copy up to date");
+  if (row.settle_problem === null)
+    emitStatus(context, row.id, "settling", "Bringing the agent's working copy up to date");
   let outcome: SettleOutcome;
-  let wanted = row.settled;
+  // A finished suggestion leaves what is undecided; a discarded one leaves nothing undecided.
+  const part = row.state === "discarded" ? "accepted" : "sandbox";
   try {
-    // A finished suggestion leaves what is undecided; a discarded one leaves nothing undecided.
-    const composed = await writeTree(
-      ledger,
-      project,
-      row,
-      row.state === "discarded" ? "accepted" : "sandbox",
-    );
+    const composed = await writeTree(ledger, project, row, part);
     const revision = getRevision(ledger, row.id, row.revision);
     const final =
       row.result === null
         ? null
         : (JSON.parse(row.result) as { commit: string; ref: string; base_commit: string });
-    wanted = composed.commit;
-    let parent = revision.base_commit;
+    let wanted = composed.commit;
+    const parent = final?.commit ?? row.settled_parent;
     if (final !== null) {
-      parent = final.commit;
       wanted =
         final.base_commit === revision.base_commit
           ? composed.commit
@@ -91,38 +94,24 @@ async function settleOne(context: SettleContext, row: SuggestionRow): Promise<Se
         settled: row.settled,
         wanted,
         settledParent: row.settled_parent,
-        wantedParent: final === null ? row.settled_parent : parent,
+        standingOf: (commit) => {
+          const known = standingAt(ledger, row.id, commit);
+          return known && { settled: known.settled, settledParent: known.settled_parent };
+        },
+        wantedParent: parent,
         abandonEmpty: row.state !== "open",
         revive:
           row.state === "open" && row.abandoned !== null ? (JSON.parse(row.abandoned) as Abandoned) : null,
       },
       final === null ? [] : await finalRefs(project, final),
+      () => project.gate.hold?.() ?? (() => {}),
     );
-    if (outcome.kind !== "conflict") {
-      ledger.transaction(() => {
-        // Decisions made meanwhile ask for another settle.
-        ledger.change(
-          `UPDATE suggestion SET settled = ?, settled_parent = ?, agent_commit = ?, abandoned = ?,
-             settle_needed = CASE WHEN updated_at = ? THEN 0 ELSE settle_needed END WHERE id = ?`,
-          wanted,
-          final === null ? row.settled_parent : parent,
-          outcome.kind === "settled" || outcome.kind === "revived" ? outcome.commit : row.agent_commit,
-          outcome.kind === "abandoned"
-            ? JSON.stringify(outcome.was)
-            : outcome.kind === "gone"
-              ? row.abandoned
-              : null,
-          row.updated_at,
-          row.id,
-        );
-        if (outcome.kind === "revived") stackAgain(ledger, row, outcome.children);
-      });
-    }
+    recordOutcome(ledger, row, outcome, { wanted, parent });
   } catch (thrown) {
     if (!(thrown instanceof ReviewError)) throw thrown;
-    outcome = { kind: "conflict", message: thrown.message, files: [] };
+    outcome = { kind: "conflict", message: thrown.message, held: [] };
   }
-  report(context, row, outcome);
+  report(context, row, outcome, part);
   return outcome;
 }
 
@@ -135,6 +124,46 @@ function stackAgain(ledger: Ledger, row: SuggestionRow, changes: string[]): void
     row.project,
     JSON.stringify(changes),
   );
+}
+
+function recordOutcome(
+  ledger: Ledger,
+  row: SuggestionRow,
+  outcome: SettleOutcome,
+  { wanted, parent }: { wanted: string; parent: string },
+): void {
+  if (outcome.kind === "conflict" || outcome.kind === "raced") return;
+  const standing = {
+    settled: outcome.kind === "partial" ? outcome.wanted : wanted,
+    settled_parent: parent,
+  };
+  const commit = "commit" in outcome ? outcome.commit : "";
+  ledger.transaction(() => {
+    if ("from" in outcome) {
+      const { settled, settledParent } = outcome.from.standing;
+      recordStanding(ledger, row.id, outcome.from.commit, { settled, settled_parent: settledParent });
+    }
+    if (commit !== "") recordStanding(ledger, row.id, commit, standing);
+    // Decisions made meanwhile ask for another settle.
+    ledger.change(
+      `UPDATE suggestion SET settled = ?, settled_parent = ?, agent_commit = ?,
+         abandoned = ?, settle_needed = CASE WHEN updated_at = ? THEN ? ELSE settle_needed END WHERE id = ?`,
+      standing.settled,
+      standing.settled_parent,
+      commit,
+      abandonedBy(outcome, row),
+      row.updated_at,
+      outcome.kind === "partial" ? 2 : 0,
+      row.id,
+    );
+    if (outcome.kind === "revived") stackAgain(ledger, row, outcome.children);
+  });
+}
+
+/** What the ledger keeps of a change that is not there, so that it can come back. */
+function abandonedBy(outcome: SettleOutcome, row: SuggestionRow): string | null {
+  if (outcome.kind === "abandoned") return JSON.stringify(outcome.was);
+  return outcome.kind === "gone" ? row.abandoned : null;
 }
 
 /** The wanted tree on the commit that was pushed, which was rebased onto a shared branch that had moved. */
@@ -170,9 +199,15 @@ async function finalRefs(
   return remotes.map((remote) => [`refs/remotes/${remote}/${final.ref}`, final.commit]);
 }
 
-function report(context: SettleContext, row: SuggestionRow, outcome: SettleOutcome): void {
+function report(context: SettleContext, row: SuggestionRow, outcome: SettleOutcome, part: Part): void {
   const { ledger, project } = context;
-  if (outcome.kind !== "conflict") {
+  if (
+    outcome.kind === "settled" ||
+    outcome.kind === "abandoned" ||
+    outcome.kind === "revived" ||
+    outcome.kind === "gone"
+  ) {
+    ledger.change("UPDATE suggestion SET settle_problem = NULL WHERE id = ?", row.id);
     emitStatus(
       context,
       row.id,
@@ -181,33 +216,64 @@ function report(context: SettleContext, row: SuggestionRow, outcome: SettleOutco
     );
     return;
   }
+  if (outcome.kind === "raced") {
+    // Nothing is wrong with it: it stays asked for, and is told once however often it is tried.
+    if (row.settle_problem !== null) return;
+    const running = project.gate.stillRunning?.() ?? [];
+    const who = running.length === 0 ? "" : ` (still running: ${running.slice(0, 3).join(", ")})`;
+    const message = `${outcome.message}${who}; it is tried again until it holds`;
+    ledger.change("UPDATE suggestion SET settle_problem = ? WHERE id = ?", message, row.id);
+    emitStatus(context, row.id, "settling", message);
+    return;
+  }
   ledger.transaction(() => {
-    // Tried again after the next decision or call, not in a loop.
+    // Tried again after the next decision or call, and at the next quiet moment, not in a loop.
     ledger.change(
       "UPDATE suggestion SET settle_needed = 2 WHERE id = ? AND updated_at = ?",
       row.id,
       row.updated_at,
     );
+    // Told once, however often it is tried.
+    if (row.settle_problem === outcome.message) return;
+    ledger.change("UPDATE suggestion SET settle_problem = ? WHERE id = ?", outcome.message, row.id);
     ledger.emit(
       project.dir,
       { type: "suggestion.error", code: "apply_failed", message: outcome.message, suggestion_id: row.id },
       context.now(),
     );
-    enqueue(
-      ledger,
-      {
-        project: project.dir,
-        suggestion: row.id,
-        session: row.session,
-        kind: "note",
-        at: context.now().toISOString(),
-      },
-      {
-        description: row.description,
-        message: `The decisions could not be brought into your working copy: ${outcome.message}. Resolve it in your change, then publish again.`,
-      },
-    );
+    const held = heldRows(ledger, row, part === "accepted" ? "accepted" : "sandbox", outcome.held);
+    tell(context, row, {
+      held: held.map((hunk) => hunk.id),
+      message: heldText(row.change_id, held, outcome.message, outcome.kind === "partial"),
+    });
   });
+}
+
+function tellTakenBack(context: SettleContext, row: SuggestionRow): void {
+  tell(context, row, {
+    message: [
+      "A jj operation of yours (such as jj undo or jj op restore) had brought back what the developer decided on; it was settled once more, and your working copy is as the developer decided.",
+      'To take back an operation of your own, find it with "jj op log" and use "jj op revert <operation>".',
+    ].join("\n"),
+  });
+}
+
+function tell(
+  { ledger, project, now }: SettleContext,
+  row: SuggestionRow,
+  note: { message: string; held?: string[] },
+): void {
+  enqueue(
+    ledger,
+    {
+      project: project.dir,
+      suggestion: row.id,
+      session: row.session,
+      kind: "note",
+      at: now().toISOString(),
+    },
+    { description: row.description, ...note },
+  );
 }
 
 function emitStatus(

@@ -252,8 +252,29 @@ const V3 = `
 ALTER TABLE hunk ADD COLUMN sides TEXT;
 `;
 
-/** What taking back a discard needs: when it was taken back, and what an emptied change left behind when it went. */
+/** What the agent's change stood for at each commit of it, and who is telling the agent what. */
 const V4 = `
+CREATE TABLE settlement (
+  suggestion TEXT NOT NULL REFERENCES suggestion (id),
+  -- A commit that the agent's change was.
+  agent_commit TEXT NOT NULL,
+  -- The commit whose tree it stood for then, and that one's parent.
+  settled TEXT NOT NULL,
+  settled_parent TEXT NOT NULL,
+  PRIMARY KEY (suggestion, agent_commit)
+) STRICT, WITHOUT ROWID;
+INSERT OR IGNORE INTO settlement (suggestion, agent_commit, settled, settled_parent)
+  SELECT id, agent_commit, settled, settled_parent FROM suggestion;
+-- What was last told of a settle that did not hold; told once, however often it is tried again.
+ALTER TABLE suggestion ADD COLUMN settle_problem TEXT;
+-- Who is bringing a note to the agent: process id and start time, and which courier in it. See review/tell/owner.ts.
+ALTER TABLE outbox ADD COLUMN owner TEXT;
+-- The process whose host a session was last seen in.
+ALTER TABLE session ADD COLUMN owner TEXT;
+`;
+
+/** What taking back a discard needs: when it was taken back, and what an emptied change left behind when it went. */
+const V5 = `
 -- 0, or when the last discard was taken back: the number of the next event then.
 ALTER TABLE suggestion ADD COLUMN discard_undone INTEGER NOT NULL DEFAULT 0;
 -- JSON {commit, parent, children}: the change was abandoned with nothing left in it.
@@ -261,4 +282,4 @@ ALTER TABLE suggestion ADD COLUMN abandoned TEXT;
 `;
 
 /** migration i brings a database from version i to i + 1. */
-export const MIGRATIONS: readonly string[] = [V1, V2, V3, V4];
+export const MIGRATIONS: readonly string[] = [V1, V2, V3, V4, V5];

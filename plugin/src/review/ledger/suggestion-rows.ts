@@ -23,6 +23,7 @@ export interface SuggestionRow {
   settled_parent: string;
   agent_commit: string;
   settle_needed: number;
+  settle_problem: string | null;
   leave_needed: number;
   /** 0, or when the last discard was taken back: greater than any event before it. */
   discard_undone: number;

@@ -1,5 +1,6 @@
 /** Publishing: a change of the agent's repository becomes a suggestion, or a new revision of one. */
 import { v7 as uuid } from "uuid";
+import { ReviewError } from "../../protocol/errors.ts";
 import type { Change } from "../../vcs/jj.ts";
 import type { Project } from "../../vcs/project.ts";
 import { leaveChange, pin, pinChange } from "../../vcs/publish.ts";
@@ -8,6 +9,8 @@ import type { Ledger } from "../ledger/ledger.ts";
 import { answered, recordAnswer } from "../ledger/request-ids.ts";
 import type { SuggestionRow } from "../ledger/suggestion-rows.ts";
 import { type PublishOptions, recordRevision } from "./revision.ts";
+
+import { adoptChildren, unreviewedBelow } from "./stack.ts";
 
 /** The open suggestion of a change, if there is one. */
 const openOf = (ledger: Ledger, project: string, changeId: string): SuggestionRow | null =>
@@ -34,6 +37,7 @@ export async function publish(
     // The same request may have come twice at once, and waited here for the first.
     const meanwhile = answered<PublishResult>(ledger, "publish", request);
     if (meanwhile !== null) return meanwhile;
+    await resumePublishes(ledger, project);
     let suggestionId = uuid();
     const pinned = await pin(
       project.jj,
@@ -45,12 +49,34 @@ export async function publish(
         return `refs/review/${suggestionId}/${(open?.revision ?? 0) + 1}`;
       },
     );
+    pinned.warnings.push(...(await unreviewedBelow(ledger, project, pinned.base)));
     const result = await recordRevision(ledger, project, pinned, suggestionId, options, (answer) =>
       recordAnswer(ledger, "publish", request, answer),
     );
-    await leavePublished(ledger, project, pinned.change, result.suggestion_id);
-    return result;
+    const { changeId } = pinned.change;
+    await adoptChildren(ledger, project, { suggestion: result.suggestion_id, changeId }, options.now);
+    const remark = await leaveOrSay(ledger, project, pinned.change, result.suggestion_id);
+    return remark === null ? result : { ...result, warnings: [...result.warnings, remark] };
   });
+}
+
+/**
+ * What was published is published: where the working copy cannot be moved off it, that is said and done later.
+ * @returns what the agent is to know, or null
+ */
+async function leaveOrSay(
+  ledger: Ledger,
+  project: Project,
+  change: { commit: string },
+  suggestionId: string,
+): Promise<string | null> {
+  try {
+    await leavePublished(ledger, project, change, suggestionId);
+    return null;
+  } catch (thrown) {
+    if (!(thrown instanceof ReviewError)) throw thrown;
+    return `The change is published, but your working copy is still on it and is moved to a new change later: ${thrown.message}`;
+  }
 }
 
 async function leavePublished(

@@ -17,6 +17,7 @@ import {
   standingHunks,
 } from "../ledger/hunk-rows.ts";
 import type { Ledger } from "../ledger/ledger.ts";
+import { recordStanding } from "../ledger/settlements.ts";
 import {
   getRevision,
   getSuggestion,
@@ -27,6 +28,7 @@ import {
 } from "../ledger/suggestion-rows.ts";
 import { baseMap } from "./base-map.ts";
 import { type Carried, carryDecisions, carryParts, type MapLine } from "./carry.ts";
+import { suggestionAt } from "./stack.ts";
 
 export interface PublishOptions {
   description: string;
@@ -89,7 +91,8 @@ export async function recordRevision(
     const files = [...new Set(rows.map((row) => row.file))];
     const count = (state: NewHunk["state"]) => rows.filter((row) => row.state === state).length;
     const at = nextStamp(current?.updated_at ?? null, now);
-    const stackedOn = lowerSuggestion(ledger, project.dir, pinned.base, suggestionId);
+    const lower = { commit: pinned.base, changeId: pinned.change.parentChanges[0] };
+    const stackedOn = suggestionAt(ledger, project.dir, lower, suggestionId);
     const head: SuggestionRow = {
       id: suggestionId,
       project: project.dir,
@@ -109,6 +112,7 @@ export async function recordRevision(
       settled_parent: pinned.base,
       agent_commit: pinned.change.commit,
       settle_needed: rows.some((row) => row.state === "rejected" || row.state === "modified") ? 1 : 0,
+      settle_problem: null,
       leave_needed: alsoWrite === null ? 0 : 1,
       discard_undone: 0,
       abandoned: null,
@@ -119,6 +123,7 @@ export async function recordRevision(
       updated_at: at,
     };
     writeSuggestion(ledger, head);
+    recordStanding(ledger, suggestionId, pinned.change.commit, head);
     const revision: RevisionRow = {
       suggestion: suggestionId,
       n,
@@ -321,19 +326,6 @@ function rejectedBefore(ledger: Ledger, project: string, digest: string): Carrie
   const comment =
     row.decision === null ? undefined : (JSON.parse(row.decision) as { comment?: string }).comment;
   return { revision: row.revision, ...(comment === undefined ? {} : { comment }), diff: diffText(row) };
-}
-
-function lowerSuggestion(ledger: Ledger, project: string, base: string, self: string): string | null {
-  return (
-    ledger.row<{ id: string }>(
-      `SELECT suggestion.id AS id FROM suggestion LEFT JOIN revision ON revision.suggestion = suggestion.id
-       WHERE project = ? AND suggestion.state = 'open' AND suggestion.id <> ? AND (agent_commit = ? OR commit_id = ?) LIMIT 1`,
-      project,
-      self,
-      base,
-      base,
-    )?.id ?? null
-  );
 }
 
 function writeSuggestion(ledger: Ledger, row: SuggestionRow): void {

@@ -19,6 +19,11 @@ export interface AgentLink {
    * @param act whether the agent is to act on it now, or only to know
    */
   deliver(session: string, text: string, delivery: string, act: boolean): Promise<void>;
+  /**
+   * Why a session cannot be told anything now without harm, in a sentence for the developer; null when it can. The link
+   * sees to it that the courier is woken when that has changed.
+   */
+  whyNotNow(session: string): Promise<string | null>;
   /** Whether a message with this mark is in the session. */
   delivered(session: string, delivery: string): Promise<boolean>;
   /** The session that is spoken with in place of this one: itself, or for a subagent's the one at the top. */

@@ -7,6 +7,7 @@ import { ReviewError } from "../../protocol/errors.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { AgentLink, Teller } from "./agent-link.ts";
 import { feedbackText, type OutboxRow } from "./outbox.ts";
+import { isLive, thisProcess, timeOf } from "./owner.ts";
 
 /** Several changes at once are looked at together. */
 const BURST_MS = 250;
@@ -23,6 +24,10 @@ export class Courier implements Teller {
   #running: Promise<void> | null = null;
   #again = false;
   #stopped = false;
+  /** This courier among those of all processes, and among those that this process had before. */
+  readonly #owner = `${thisProcess()} ${uuid()}`;
+  /** Sessions that cannot be told now, as was said. */
+  readonly #waiting = new Set<string>();
 
   constructor(
     private readonly ledger: Ledger,
@@ -84,43 +89,26 @@ export class Courier implements Teller {
   }
 
   async #deliverAll(): Promise<void> {
-    const rows = this.ledger.rows<OutboxRow>(
-      "SELECT * FROM outbox WHERE project = ? AND state IN ('new', 'sending') ORDER BY id",
-      this.project,
-    );
-    const fresh = new Map<string, OutboxRow[]>();
-    const started = new Map<string, OutboxRow[]>();
-    for (const row of rows) {
-      // A subagent has ended by the time its work is reviewed: its root is told.
-      const session = row.session === null ? await this.link.latest() : await this.link.rootOf(row.session);
-      if (session === null) continue;
-      const [map, key] = row.delivery === null ? [fresh, session] : [started, row.delivery];
-      map.set(key, [...(map.get(key) ?? []), { ...row, session }]);
-    }
-    for (const [delivery, batch] of started) {
+    for (const [delivery, batch] of this.#takeOver()) {
       const session = batch[0]?.session ?? "";
-      if (!(await this.link.delivered(session, delivery))) await this.#send(session, delivery, batch);
+      if (!(await this.link.delivered(session, delivery))) {
+        if (await this.#mustWait(session)) continue;
+        await this.#send(session, delivery, batch);
+      }
       this.#sent(batch);
     }
-    for (const [session, batch] of fresh) {
+    for (const [session, batch] of await this.#waitingBatches()) {
       const wait = await this.#wait(session, batch);
       if (wait > 0) {
         this.wake(wait);
         continue;
       }
+      if (await this.#mustWait(session)) continue;
       const delivery = uuid();
-      this.ledger.transaction(() => {
-        for (const row of batch) {
-          this.ledger.change(
-            "UPDATE outbox SET state = 'sending', delivery = ?, session = ? WHERE id = ?",
-            delivery,
-            session,
-            row.id,
-          );
-        }
-      });
-      await this.#send(session, delivery, batch);
-      this.#sent(batch);
+      const taken = this.#claim(batch, session, delivery);
+      if (taken.length === 0) continue;
+      await this.#send(session, delivery, taken);
+      this.#sent(taken);
     }
   }
 
@@ -137,41 +125,115 @@ export class Courier implements Teller {
     return (await this.link.isTellable(session)) ? 0 : RETRY_MS;
   }
 
-  #send(session: string, delivery: string, batch: OutboxRow[]): Promise<void> {
+  /** Deliveries that were begun by nobody who is still at it, this courier's own earlier ones among them. */
+  #takeOver(): Map<string, OutboxRow[]> {
+    return this.ledger.transaction(() => {
+      const begun = this.ledger.rows<OutboxRow>(
+        "SELECT * FROM outbox WHERE project = ? AND state = 'sending' ORDER BY id",
+        this.project,
+      );
+      const free = begun.filter((row) => row.owner === this.#owner || !isHeld(row));
+      for (const row of free)
+        this.ledger.change("UPDATE outbox SET owner = ? WHERE id = ?", this.#owner, row.id);
+      return Map.groupBy(free, (row) => row.delivery ?? "");
+    });
+  }
+
+  /** What nobody has taken yet, by the session that is told; sessions of another living process are left to that. */
+  async #waitingBatches(): Promise<Map<string, OutboxRow[]>> {
+    const rows = this.ledger.rows<OutboxRow>(
+      "SELECT * FROM outbox WHERE project = ? AND state = 'new' ORDER BY id",
+      this.project,
+    );
+    const found = new Map<string, OutboxRow[]>();
+    for (const row of rows) {
+      // A subagent has ended by the time its work is reviewed: its root is told.
+      const session = row.session === null ? await this.link.latest() : await this.link.rootOf(row.session);
+      if (session === null) continue;
+      if (this.#isOthers(session)) this.wake(RETRY_MS);
+      else found.set(session, [...(found.get(session) ?? []), row]);
+    }
+    return found;
+  }
+
+  #isOthers(session: string): boolean {
+    const row = this.ledger.row<{ owner: string | null; at: string }>(
+      "SELECT owner, at FROM session WHERE id = ?",
+      session,
+    );
+    return row !== null && row.owner !== thisProcess() && isLive(row.owner, Date.parse(row.at));
+  }
+
+  /** Takes them for a session, in one statement: of two couriers one gets each. */
+  #claim(batch: OutboxRow[], session: string, delivery: string): OutboxRow[] {
+    const rows = this.ledger.rows<OutboxRow>(
+      `UPDATE outbox SET state = 'sending', delivery = ?, session = ?, owner = ?
+       WHERE state = 'new' AND id IN (SELECT value FROM json_each(?)) RETURNING *`,
+      delivery,
+      session,
+      this.#owner,
+      JSON.stringify(batch.map(({ id }) => id)),
+    );
+    return rows.sort((one, other) => one.id - other.id);
+  }
+
+  async #send(session: string, delivery: string, batch: OutboxRow[]): Promise<void> {
     const act = batch.some((row) => row.kind === "revise");
-    return this.link
-      .deliver(session, feedbackText(this.ledger, batch), delivery, act)
-      .catch((error: unknown) => {
-        if (!(error instanceof ReviewError) || error.code !== "not_found") throw error;
+    try {
+      await this.link.deliver(session, feedbackText(this.ledger, batch), delivery, act);
+    } catch (error) {
+      if (error instanceof ReviewError && error.code === "not_found") {
         // The session is gone: the notes wait for the next one of this project.
         this.ledger.transaction(() => {
           this.ledger.change("DELETE FROM session WHERE id = ?", session);
-          for (const row of batch)
-            this.ledger.change(
-              "UPDATE outbox SET state = 'new', delivery = NULL, session = NULL WHERE id = ?",
-              row.id,
-            );
+          this.#release(batch, "state = 'new', delivery = NULL, session = NULL, owner = NULL");
         });
-        throw error;
-      });
+      } else if (this.#stopped) {
+        // Nobody tries again here; whoever comes next looks for the message first.
+        this.#release(batch, "owner = NULL");
+      }
+      throw error;
+    }
+  }
+
+  #release(batch: OutboxRow[], set: string): void {
+    for (const row of batch)
+      this.ledger.change(`UPDATE outbox SET ${set} WHERE id = ? AND owner = ?`, row.id, this.#owner);
   }
 
   #sent(batch: OutboxRow[]): void {
-    this.ledger.transaction(() => {
-      for (const row of batch) this.ledger.change("UPDATE outbox SET state = 'sent' WHERE id = ?", row.id);
-    });
+    this.ledger.transaction(() => this.#release(batch, "state = 'sent', owner = NULL"));
+  }
+
+  /** Whether a session cannot be told now; said once for each such while. */
+  async #mustWait(session: string): Promise<boolean> {
+    const why = await this.link.whyNotNow(session);
+    if (why === null) {
+      this.#waiting.delete(session);
+      return false;
+    }
+    // The host says when that has ended; this is for when it does not.
+    this.wake(RETRY_MS);
+    if (!this.#waiting.has(session)) {
+      this.#waiting.add(session);
+      this.ledger.emit(this.project, { type: "suggestion.status", status: "working", message: why });
+    }
+    return true;
   }
 }
+
+/** Whether another courier may still be bringing it. */
+const isHeld = (row: OutboxRow): boolean =>
+  row.owner !== null && isLive(row.owner, timeOf(row.delivery ?? ""));
 
 /** Without a session: everything that waits, handed over in the answer of the agent's own call. */
 export function takeFeedback(ledger: Ledger, project: string): string[] {
   return ledger.transaction(() => {
-    const rows = ledger.rows<OutboxRow>(
-      "SELECT * FROM outbox WHERE project = ? AND state <> 'sent' ORDER BY id",
-      project,
-    );
+    const rows = ledger
+      .rows<OutboxRow>("SELECT * FROM outbox WHERE project = ? AND state <> 'sent' ORDER BY id", project)
+      .filter((row) => !isHeld(row));
     if (rows.length === 0) return [];
-    ledger.change("UPDATE outbox SET state = 'sent' WHERE project = ? AND state <> 'sent'", project);
+    for (const { id } of rows) ledger.change("UPDATE outbox SET state = 'sent' WHERE id = ?", id);
     return [feedbackText(ledger, rows)];
   });
 }

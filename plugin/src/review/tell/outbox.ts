@@ -23,6 +23,8 @@ export interface NotePayload {
   batch?: number;
   items?: FeedbackItem[];
   remaining?: number;
+  /** Hunks whose decision could not be brought into the agent's change. */
+  held?: string[];
   /** A sentence instead of, or after, the items. */
   message?: string;
 }
@@ -36,6 +38,8 @@ export interface OutboxRow {
   payload: string;
   state: "new" | "sending" | "sent";
   delivery: string | null;
+  /** The courier that has taken it, or null. */
+  owner: string | null;
   at: string;
 }
 
@@ -81,12 +85,14 @@ function quoted(text: string, limit = DIFF_CHARACTERS): string {
     .join("\n");
 }
 
-function itemText(item: FeedbackItem): string {
+function itemText(item: FeedbackItem, isHeld: boolean): string {
   const place = item.kind === "text" ? ` at line ${item.old_start}` : ` (${item.kind})`;
   const verb = {
     accepted: "accepted",
-    modified: "modified: the developer's own version replaces yours",
-    rejected: "rejected: it is taken out of your change",
+    modified: isHeld
+      ? "modified: the developer has a version of their own (see below)"
+      : "modified: the developer's own version replaces yours",
+    rejected: isHeld ? "rejected (see below)" : "rejected: it is taken out of your change",
     undone: "decision taken back: pending again",
     comment: "comment",
   }[item.action];
@@ -98,14 +104,14 @@ function itemText(item: FeedbackItem): string {
 }
 
 /** Every reason, comment and edit is told, whatever the rest of the burst is. */
-function itemsShown(items: FeedbackItem[]): string[] {
+function itemsShown(items: FeedbackItem[], held: ReadonlySet<string>): string[] {
   const shown: string[] = [];
   let words = 0;
   let plain = 0;
   for (const item of items) {
     const isPlain = item.comment === undefined && item.modified_diff === undefined;
     if (isPlain ? plain++ >= ITEMS_SHOWN : words > WORDS_CHARACTERS) continue;
-    const text = itemText(item);
+    const text = itemText(item, held.has(item.hunk_id));
     if (!isPlain) words += text.length;
     shown.push(text);
   }
@@ -169,7 +175,7 @@ export function feedbackText(ledger: Ledger, rows: OutboxRow[]): string {
           .join(", ")}${files.size > 10 ? ", …" : ""}`,
       );
     }
-    const shown = itemsShown(telling);
+    const shown = itemsShown(telling, new Set(payloads.flatMap(({ held = [] }) => held)));
     lines.push(...shown);
     if (telling.length > shown.length)
       lines.push(`- … and ${telling.length - shown.length} more decisions; get_suggestion lists them`);

@@ -1,0 +1,76 @@
+/**
+ * The worktrees that opencode has open. It runs the plugin once for each directory that is asked for, and again after
+ * each reload: all instances of one worktree are one agent, with one gate, whose tools are counted together.
+ */
+import type { Desk } from "../review/desk.ts";
+import { AgentProcesses, releaseForgotten } from "./processes.ts";
+import { ToolGate } from "./quiet.ts";
+import type { SessionLink } from "./session-link.ts";
+import { TurnRelay } from "./turns.ts";
+
+/** One run of the plugin. */
+export interface Instance {
+  link: SessionLink;
+  /** Sessions whose tools it has told of. */
+  sessions: Set<string>;
+}
+
+export class Worktree {
+  readonly processes = new AgentProcesses();
+  readonly gate = new ToolGate(this.processes);
+  readonly turns: TurnRelay;
+  readonly #instances: Instance[] = [];
+
+  constructor(
+    private readonly desk: Desk,
+    readonly dir: string,
+  ) {
+    releaseForgotten();
+    this.turns = new TurnRelay(desk.ledger, dir, this.gate, this.processes, () => desk.agentRests(dir));
+  }
+
+  /** The one that the agent is spoken to through; what any instance hears is for it to know. */
+  get link(): SessionLink {
+    return this.#link;
+  }
+  #link!: SessionLink;
+
+  /** The agent is spoken to through the latest instance. */
+  async join(link: SessionLink): Promise<Instance> {
+    const instance = { link, sessions: new Set<string>() };
+    this.#instances.push(instance);
+    this.#link = link;
+    await this.desk.addProject(this.dir, { gate: this.gate, link });
+    return instance;
+  }
+
+  /** Whether events of the review are logged through this one: each is to be logged once. */
+  speaks(instance: Instance): boolean {
+    return this.#instances.at(-1) === instance;
+  }
+
+  /** What ran in an instance ends with it, told or not. */
+  async leave(instance: Instance): Promise<void> {
+    for (const session of instance.sessions) this.gate.clear(session);
+    const spoke = this.speaks(instance);
+    const at = this.#instances.indexOf(instance);
+    if (at >= 0) this.#instances.splice(at, 1);
+    const next = this.#instances.at(-1);
+    // Without another one the link stays: the host opens the directory again when it is asked for something.
+    if (spoke && next !== undefined)
+      await this.desk.addProject(this.dir, { gate: this.gate, link: next.link });
+  }
+}
+
+export class Worktrees {
+  readonly #open = new Map<string, Worktree>();
+
+  /** @param dir the worktree's root, with every symbolic link resolved */
+  of(desk: Desk, dir: string): Worktree {
+    const known = this.#open.get(dir);
+    if (known !== undefined) return known;
+    const made = new Worktree(desk, dir);
+    this.#open.set(dir, made);
+    return made;
+  }
+}
