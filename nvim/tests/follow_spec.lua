@@ -158,7 +158,7 @@ describe("the developer's files", function()
           if take_old + take_new > 0 then
             local selection = require("suggestion-review.ui.floating").selection
             require("suggestion-review.ui.floating").selection = function()
-              return session.index, { old = { 0, take_old }, new = { 0, take_new } }
+              return { { index = session.index, lines = { old = { 0, take_old }, new = { 0, take_new } } } }
             end
             review.accept({ selection = true })
             require("suggestion-review.ui.floating").selection = selection
@@ -177,7 +177,8 @@ describe("the developer's files", function()
             false,
             { "modified " .. step }
           )
-          vim.cmd("silent write")
+          -- As it is typed: nothing else sends.
+          vim.api.nvim_feedkeys(vim.keycode(":silent write<CR>"), "tx", false)
           t.wait(function()
             return not vim.api.nvim_buf_is_valid(buf)
           end)

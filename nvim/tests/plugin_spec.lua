@@ -250,6 +250,87 @@ describe("settings", function()
     t.eq(config.keymaps.reject, "r")
   end)
 
+  it("C18: refuse by name whatever is of the right type and still nothing", function()
+    local refused = {
+      { "server.host", "''", "a host name or an IP address" },
+      { "server.host", "'my host'", "a host name or an IP address" },
+      { "server.name", "' '", "a word that is not empty" },
+      { "server.token_file", "''", "a path that is not empty" },
+      { "server.root", "''", "a path that is not empty" },
+      { "server.port", "0", "a port from 1 to 65535" },
+      { "server.port", "4097.5", "a port from 1 to 65535" },
+      { "servers", "{ api = { port = 1 } }", "a list" },
+      { "servers", "{ 'api' }", "table" },
+      { "auto_connect", "1", "boolean" },
+      { "write_on_accept", "'no'", "boolean" },
+      { "adopt_on_finalize", "'always'", "one of" },
+      { "request_timeout", "0", "milliseconds" },
+      { "request_timeout", "1.5", "milliseconds" },
+      { "request_timeout", "math.huge", "milliseconds" },
+      { "ui.style", "'window'", "one of" },
+      { "ui.position", "'middle'", "one of" },
+      { "ui.width", "0", "a number above 0" },
+      { "ui.width", "0/0", "a number above 0" },
+      { "ui.height", "math.huge", "a number above 0" },
+      { "ui.height", "'80%'", "a number above 0" },
+      { "ui.layout", "'split'", "one of" },
+      { "ui.border", "'weird'", 'one of "none"' },
+      { "ui.border", "''", 'one of "none"' },
+      { "ui.border", "{}", 'one of "none"' },
+      { "ui.border", "{ 'a', 'b', 'c' }", 'one of "none"' },
+      { "ui.border", "{ 'long' }", 'one of "none"' },
+      { "ui.border", "{ { 'x', 7 } }", 'one of "none"' },
+      { "ui.word_diff", "0", "boolean" },
+      { "ui.treesitter", "'on'", "boolean" },
+      { "ui.file_panel", "2", "boolean" },
+      { "keymaps.accept", "''", "a key sequence" },
+      { "keymaps.accept", "true", "a key sequence" },
+      { "global_keymaps.accept", "''", "a key sequence" },
+      { "notifications.on_ready", "'yes'", "boolean" },
+      { "log_level", "'trace'", "one of" },
+    }
+    for _, case in ipairs(refused) do
+      local name, value, expected = unpack(case)
+      local outer, inner = name:match("^(%w+_?%w*_?%w*)%.(.*)$")
+      local given = inner and ("{ %s = { %s = %s } }"):format(outer, inner, value)
+        or ("{ %s = %s }"):format(name, value)
+      one:lua(("require('suggestion-review').setup(%s)"):format(given))
+      local said = table.concat(one:get("require('suggestion-review.config').problems()"), "\n")
+      t.ok(said:find(name, 1, true), ("%s = %s: %s"):format(name, value, said))
+      t.ok(said:find(expected, 1, true), ("%s = %s: %s"):format(name, value, said))
+      local config = one:get("require('suggestion-review.config').get()")
+      local defaults = one:get("require('suggestion-review.config').defaults()")
+      if name ~= "servers" then
+        t.eq(config, defaults, ("%s = %s"):format(name, value))
+      end
+    end
+    one:lua("require('suggestion-review').setup({})")
+  end)
+
+  it("C18: take every border that a window takes", function()
+    for _, border in ipairs({
+      "'none'",
+      "'single'",
+      "'double'",
+      "'rounded'",
+      "'solid'",
+      "'shadow'",
+      "'bold'",
+      "{ '+' }",
+      "{ '+', '-' }",
+      "{ { '+', 'Title' }, '-', '+', '|' }",
+      "{ '', '', '', '|', '', '', '', '|' }",
+    }) do
+      one:lua(("require('suggestion-review').setup({ ui = { border = %s } })"):format(border))
+      t.eq(one:get("require('suggestion-review.config').problems()"), {}, border)
+      one:lua([[vim.api.nvim_win_close(vim.api.nvim_open_win(vim.api.nvim_create_buf(false, true), false, {
+        relative = "editor", row = 1, col = 1, width = 5, height = 2,
+        border = require("suggestion-review.config").get().ui.border,
+      }), true)]])
+    end
+    one:lua("require('suggestion-review').setup({})")
+  end)
+
   it("take several servers", function()
     one:lua([[require('suggestion-review').setup({
       server = { host = "127.0.0.1" },

@@ -405,7 +405,10 @@ describe("the floating review", function()
     t.eq(whole.state, "open")
     s:type("Escape")
     s:wait("Discard “Validate", true)
+    -- Keys of the review, and the one that the word begins with, confirm nothing.
     s:text("d")
+    s:text("D")
+    s:text("!")
     t.wait(function()
       return select(2, states()).state == "discarded"
     end)

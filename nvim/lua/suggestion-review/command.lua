@@ -66,12 +66,16 @@ function M.revise(comment)
   if not suggestion then
     return
   end
+  local drafts = require("suggestion-review.review.drafts")
+  local draft = "revise:" .. suggestion.id
+  drafts.keep(draft, comment or "")
   require("suggestion-review.decisions.requests").revise(
     suggestion.id,
     { comment = comment },
     function(err, data)
+      drafts.settle(draft, err)
       if err then
-        return notify().error(err.message)
+        return
       end
       notify().info(data.message ~= "" and data.message or "The agent was asked to revise the suggestion")
     end
@@ -98,7 +102,11 @@ local subcommands = {
     run = function(args)
       require("suggestion-review").open(args[1])
     end,
-    complete = ids,
+    complete = function(lead)
+      return vim.tbl_filter(function(id)
+        return require("suggestion-review.model.store").get(id).state ~= "finalized"
+      end, ids(lead, true))
+    end,
   },
   close = plain("close", "close the review"),
   next = plain("next", "next hunk"),
@@ -118,7 +126,7 @@ local subcommands = {
   reject_all = plain("reject_all", "reject all remaining hunks"),
   accept_file = plain("accept_file", "accept the remaining hunks of this file"),
   reject_file = plain("reject_file", "reject the remaining hunks of this file"),
-  undo = plain("undo", "take back the last decision"),
+  undo = plain("undo", "take back the last decision, or the discard"),
   redo = plain("redo", "bring it back"),
   comment = plain("comment", "comment on the hunk"),
   complete = plain("complete", "finalize the suggestion"),

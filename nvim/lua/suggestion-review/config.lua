@@ -81,41 +81,92 @@ local port = {
 }
 local fraction = {
   check = function(value)
-    return type(value) == "number" and value > 0
+    return type(value) == "number" and value > 0 and (value <= 1 or value % 1 == 0) and value <= 10000
   end,
-  expected = "a number above 0 (up to 1: a share of the editor, above: cells)",
+  expected = "a number above 0 (up to 1: a share of the editor, above: whole cells)",
 }
-local count = {
+local milliseconds = {
   check = function(value)
-    return type(value) == "number" and value % 1 == 0 and value >= 0
+    return type(value) == "number" and value % 1 == 0 and value >= 1 and value <= 2 ^ 31 - 1
   end,
-  expected = "a whole number, 0 or more",
+  expected = "a whole number of milliseconds, 1 or more",
 }
 local key = {
   check = function(value)
-    return value == false or (type(value) == "string" and value ~= "")
+    return value == false or (type(value) == "string" and value ~= "" and not value:find("[%z\n]"))
   end,
   expected = "a key sequence, or false for none",
 }
+local a_word = {
+  check = function(value)
+    return type(value) == "string" and value:find("%S") ~= nil and not value:find("%c")
+  end,
+  expected = "a word that is not empty",
+}
+local a_host = {
+  check = function(value)
+    return type(value) == "string" and value:find("^[%w%.%-_:%%%[%]]+$") ~= nil
+  end,
+  expected = "a host name or an IP address",
+}
+local a_path = {
+  check = function(value)
+    return type(value) == "string" and value:find("%S") ~= nil and not value:find("[%z\n]")
+  end,
+  expected = "a path that is not empty",
+}
 
-local server = { name = "string", host = "string", port = port, token_file = "string", root = "string" }
+local BORDERS = { "none", "single", "double", "rounded", "solid", "shadow", "bold" }
+
+--- Whether this is a border of |nvim_open_win()|: a name, or 1, 2, 4 or 8 texts of at most one cell, each with or
+--- without a highlight group.
+---@param value any
+---@return boolean
+local function is_border(value)
+  if type(value) == "string" then
+    return vim.list_contains(BORDERS, value)
+  elseif type(value) ~= "table" or not vim.islist(value) or not vim.list_contains({ 1, 2, 4, 8 }, #value) then
+    return false
+  end
+  for _, edge in ipairs(value) do
+    local text, group = edge, nil
+    if type(edge) == "table" then
+      text, group = edge[1], edge[2]
+    end
+    if type(text) ~= "string" or vim.fn.strdisplaywidth(text) > 1 or text:find("%c") then
+      return false
+    elseif group ~= nil and type(group) ~= "string" then
+      return false
+    end
+  end
+  return true
+end
+
+local border = {
+  check = is_border,
+  expected = ("one of %s, or a list of 1, 2, 4 or 8 characters"):format(
+    table.concat(vim.tbl_map(vim.inspect, BORDERS), ", ")
+  ),
+}
+
+local server = { name = a_word, host = a_host, port = port, token_file = a_path, root = a_path }
 
 --- Shape of the settings: a type name, a check, a nested shape, or `each` for lists and free keys.
 local schema = {
   server = server,
-  servers = { each = server },
+  servers = { each = server, list = true },
   auto_connect = "boolean",
   write_on_accept = "boolean",
   adopt_on_finalize = one_of("ask", "never"),
   adopt_own_commits = one_of("replay", "merge"),
-  request_timeout = count,
+  request_timeout = milliseconds,
   ui = {
     style = one_of("floating", "telescope", "picker", "inline"),
     position = one_of("right", "left", "top", "bottom", "center"),
     width = fraction,
     height = fraction,
     layout = one_of("unified", "side-by-side"),
-    border = { "string", "table" },
+    border = border,
     word_diff = "boolean",
     treesitter = "boolean",
     file_panel = "boolean",
@@ -208,6 +259,8 @@ local function merge(into, given, shape, path)
         end
       elseif type(value) ~= "table" then
         problems[#problems + 1] = ("%s: expected table, got %s"):format(full, type(value))
+      elseif rule.list and not vim.islist(value) then
+        problems[#problems + 1] = ("%s: expected a list, got a table with names"):format(full)
       else
         if type(into[name]) ~= "table" then
           into[name] = {}

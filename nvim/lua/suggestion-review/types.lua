@@ -195,12 +195,14 @@
 ---@field comment? string
 ---@field modified_diff? string required for "modify"
 ---@field lines? SuggestionReview.LineRange only this part of the hunk
+---@field turn? SuggestionReview.Turn its place among what is sent, where that was taken before
 
 ---@class SuggestionReview.BatchItem
 ---@field hunk SuggestionReview.Hunk
 ---@field action SuggestionReview.Action
 ---@field comment? string
 ---@field modified_diff? string
+---@field lines? SuggestionReview.LineRange only this part of the hunk
 
 ---@class SuggestionReview.Scope
 ---@field action "accept"|"reject"
@@ -211,6 +213,7 @@
 ---@class SuggestionReview.BatchOpts either decisions or scope
 ---@field decisions? SuggestionReview.BatchItem[]
 ---@field scope? SuggestionReview.Scope
+---@field turn? SuggestionReview.Turn its place among what is sent, where that was taken before
 
 ---@class SuggestionReview.ServerConfig
 ---@field name? string shown to the user; default "host:port"

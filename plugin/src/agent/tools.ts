@@ -6,17 +6,15 @@ import { type ToolDefinition, tool } from "@opencode-ai/plugin";
 import { z } from "zod";
 import { toReviewError } from "../protocol/errors.ts";
 import { type Hunk, SuggestionId, type SuggestionSummary } from "../protocol/model.ts";
-import {
-  CompleteRequest,
-  FeedbackRequest,
-  ListQuery,
-  PublishRequest,
-  StatusRequest,
-} from "../protocol/requests.ts";
+import { FeedbackRequest, ListQuery, PublishRequest, StatusRequest } from "../protocol/requests.ts";
 import type { Desk } from "../review/desk.ts";
 
 const text = tool.schema.string;
 const GetRequest = z.strictObject({ suggestion_id: SuggestionId });
+const EndRequest = z.strictObject({
+  suggestion_id: SuggestionId,
+  action: z.enum(["finalize", "discard", "undo"]),
+});
 
 /** Validates, runs, and turns every refusal into the one sentence that the model sees. */
 async function answer<Schema extends z.ZodType>(
@@ -129,10 +127,17 @@ export function createTools(
     }),
     complete_suggestion: tool({
       description:
-        "Finalize (push what was accepted) or discard a suggestion. Only where the developer's settings let the agent decide.",
-      args: { suggestion_id: text(), action: tool.schema.enum(["finalize", "discard"]) },
+        "Finalize (push what was accepted) or discard a suggestion, or undo: take back the discard, or else the last decision. Only where the developer's settings let the agent decide.",
+      args: { suggestion_id: text(), action: tool.schema.enum(["finalize", "discard", "undo"]) },
       execute: (args) =>
-        answer(CompleteRequest, args, async (request) => {
+        answer(EndRequest, args, async ({ suggestion_id, action }) => {
+          if (action === "undo") {
+            const { state, changed } = desk.undo({ suggestion_id }, "agent");
+            return state === "open"
+              ? "The discard is taken back: the suggestion is under review again."
+              : `Taken back: ${changed} decision${changed === 1 ? "" : "s"}.`;
+          }
+          const request = { suggestion_id, action };
           const result = await desk.complete(request, "agent");
           return result.action === "finalized"
             ? `Finalized: commit ${result.commit} is on ${result.ref}.`

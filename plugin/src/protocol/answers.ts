@@ -29,6 +29,10 @@ export const DecisionAnswer = z.object({
   reviewed_count: z.int(),
   hunk_count: z.int(),
   seq: z.int().describe("Sequence number of the last event this request caused"),
+  state: z
+    .enum(["open", "discarded"])
+    .optional()
+    .describe("Only where undo took back a discard, or redo discarded again: what the suggestion is now"),
 });
 
 export const PublishAnswer = z.object({

@@ -94,6 +94,10 @@ const completed = z.object({
   by: Actor,
 });
 
+const reopened = z
+  .object({ type: z.literal("suggestion.reopened"), suggestion_id: SuggestionId, by: Actor })
+  .describe("A discard was taken back: the suggestion is under review again, as it was");
+
 const baseMoved = z.object({
   type: z.literal("suggestion.base_moved"),
   suggestion_id: SuggestionId,
@@ -127,6 +131,7 @@ export const EventBody = z.discriminatedUnion("type", [
   hunkJoined,
   commented,
   completed,
+  reopened,
   baseMoved,
   verified,
   agentTurn,

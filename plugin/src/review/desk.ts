@@ -42,7 +42,8 @@ import type {
 } from "./contract.ts";
 import * as decisions from "./decide/decide.ts";
 import { AutoSync } from "./finish/auto-sync.ts";
-import { type CompleteContext, complete, discard, resumeFinalizing } from "./finish/finalize.ts";
+import { discard, redoDiscard, undoDiscard } from "./finish/discard.ts";
+import { type CompleteContext, complete, resumeFinalizing } from "./finish/finalize.ts";
 import { verify } from "./finish/preflight.ts";
 import { FeedbackLog } from "./ledger/feedback-log.ts";
 import type { HunkRow } from "./ledger/hunk-rows.ts";
@@ -258,11 +259,17 @@ export class Desk implements ReviewDesk {
   }
 
   undo(request: UndoRequest, actor: Actor): DecisionResult {
-    return this.#decided(actor, (context) => decisions.undo(context, request, actor));
+    return this.#decided(
+      actor,
+      (context) => undoDiscard(context, request, actor) ?? decisions.undo(context, request, actor),
+    );
   }
 
   redo(request: UndoRequest, actor: Actor): DecisionResult {
-    return this.#decided(actor, (context) => decisions.redo(context, request, actor));
+    return this.#decided(
+      actor,
+      (context) => redoDiscard(context, request, actor) ?? decisions.redo(context, request, actor),
+    );
   }
 
   comment(request: CommentRequest, actor: Actor): DecisionResult {
@@ -278,9 +285,24 @@ export class Desk implements ReviewDesk {
     });
     const suggestion = getSuggestion(this.ledger, result.suggestion_id);
     this.#hosts.kick(suggestion.project);
+    if (result.state !== undefined) {
+      // The shared branch may have moved while the suggestion was closed.
+      if (result.state === "open" && this.#hosts.find(suggestion.project) !== undefined)
+        void this.#markMovedBases(suggestion.id);
+      return result;
+    }
     if (result.remaining_hunks === 0 && suggestion.accepted + suggestion.modified > 0)
       this.#autoSync.reviewed(suggestion.id, actor);
     return result;
+  }
+
+  async #markMovedBases(id: string): Promise<void> {
+    try {
+      const project = this.#hosts.projectOf(id);
+      await markMovedBases({ ledger: this.ledger, project, now: this.#now });
+    } catch (error) {
+      this.#failed("Looking at the shared branch", error);
+    }
   }
 
   #checkMayDecide(actor: Actor): void {

@@ -56,7 +56,7 @@ async function attempt(jj: Jj, tip: string, underReview: Set<string>): Promise<F
   if (made === operation) return { kind: "unchanged" };
   const fresh = await newConflicts(jj, tip, operation, made);
   if (fresh.length > 0) return { kind: "conflict", changeIds: fresh.map((change) => change.changeId) };
-  await integrate(jj, others, { operation, change: working }, made);
+  await integrate(jj, others, { operation, changeId: working.changeId, change: working }, made);
   return { kind: "moved", changes: own.filter((change) => !isBlank(change)).length };
 }
 

@@ -35,12 +35,26 @@ export interface SettleTarget extends Standing {
   wantedParent: string;
   /** Abandon the change when nothing is left in it. */
   abandonEmpty: boolean;
+  /** What an earlier settle abandoned, when that is to be made undone: the change is made anew where it is gone. */
+  revive: Abandoned | null;
+}
+
+/** A change that went because nothing was left in it. */
+export interface Abandoned {
+  /** Its last commit, kept in the hub. */
+  commit: string;
+  /** What took its place below its children. */
+  parent: string;
+  /** Change ids of the commits that stood on it, an empty working copy made in its place included. */
+  children: string[];
 }
 
 export type SettleOutcome =
   /** @property from what the change was before, and stood for */
   | { kind: "settled"; commit: string; from: { commit: string; standing: Standing } }
-  | { kind: "abandoned"; from: { commit: string; standing: Standing } }
+  | { kind: "abandoned"; from: { commit: string; standing: Standing }; was: Abandoned }
+  /** It had been abandoned and is there again. */
+  | { kind: "revived"; commit: string; children: string[] }
   /** Some was brought: `wanted` is what the change stands for now. */
   | {
       kind: "partial";
@@ -148,7 +162,9 @@ const TRIES = 4;
 /** What the agent's repository was when a settle looked at it. */
 export interface Seen {
   operation: string;
-  change: Change;
+  changeId: string;
+  /** null: the change is not there. */
+  change: Change | null;
 }
 
 /** Importing without this lets jj hide commits that only the removed ref had made reachable to git. */
@@ -158,6 +174,7 @@ const KEEP_ALL = ["--config", "git.abandon-unreachable-commits=false"];
  * Makes the operation that moves a change to a commit of the hub, aside from the log. A ref that jj has seen at the old
  * commit and now finds at the new one is a rewrite to jj: descendants follow in the same operation.
  *
+ * @param after a command that follows in another operation aside
  * @returns id of the operation, of which nothing can be seen in the repository yet
  */
 async function rewriteAside(
@@ -166,23 +183,26 @@ async function rewriteAside(
   seen: Seen,
   to: string,
   extraRefs: [string, string][],
-  abandons: boolean,
+  after: string[] | null,
 ): Promise<string> {
   const { change } = seen;
-  const ref = `refs/heads/suggestion-manager/${change.changeId}`;
+  const ref = `refs/heads/suggestion-manager/${seen.changeId}`;
   const shadow = await Shadow.open(jj);
   try {
     // Objects go to the repository's own store; only refs are the shadow's.
     await shadow.git.take(hub.dir, to, "refs/incoming");
-    await shadow.git.setRef(ref, change.commit);
-    const known = await shadow.jj.operationAside(seen.operation, ["git", "import", ...KEEP_ALL]);
+    let known = seen.operation;
+    if (change !== null) {
+      await shadow.git.setRef(ref, change.commit);
+      known = await shadow.jj.operationAside(seen.operation, ["git", "import", ...KEEP_ALL]);
+    }
     await shadow.git.setRef(ref, to);
     for (const [extra, commit] of extraRefs) await shadow.git.setRef(extra, commit);
     const moved = await shadow.jj.operationAside(known, ["git", "import"]);
     if (moved === known) throw new ReviewError("jj_error", "jj did not take the rewritten change in");
     await shadow.git.deleteRef(ref);
     const done = await shadow.jj.operationAside(moved, ["git", "import", ...KEEP_ALL]);
-    return abandons ? await shadow.jj.operationAside(done, ["abandon", to]) : done;
+    return after === null ? done : await shadow.jj.operationAside(done, after);
   } finally {
     shadow.close();
   }
@@ -201,7 +221,9 @@ async function checkOperation(jj: Jj, seen: Seen, made: string, parents: Set<str
   const after = await troubled(parents, made);
   if (after.length === 0) return;
   const before = new Set(
-    (await troubled([seen.change.commit, ...parents], seen.operation)).map((change) => change.changeId),
+    (await troubled([...(seen.change === null ? [] : [seen.change.commit]), ...parents], seen.operation)).map(
+      (change) => change.changeId,
+    ),
   );
   const fresh = after.filter((change) => !before.has(change.changeId));
   if (fresh.length === 0) return;
@@ -344,6 +366,10 @@ async function attempt(
   const operation = await jj.operation();
   const commits = await jj.changes(`change_id(${target.changeId})`, operation);
   const short = target.changeId.slice(0, 12);
+  if (commits.length === 0 && target.revive !== null) {
+    const seen = { operation, changeId: target.changeId, change: null };
+    return revive(jj, hub, others, seen, target, target.revive);
+  }
   const stopped = obstacle(commits, short);
   if (stopped !== null) return stopped;
   const now = commits[0] as Change;
@@ -368,7 +394,7 @@ async function attempt(
       : oldParent;
   const [tree, parentTree] = await Promise.all([hub.treeOf(now.commit), treeBelow(jj, hub, parent)]);
   const abandons = target.abandonEmpty && held.length === 0 && merged.tree === parentTree;
-  const seen: Seen = { operation, change: now };
+  const seen: Seen = { operation, changeId: now.changeId, change: now };
   let commit = now.commit;
   if (parent !== oldParent || merged.tree !== tree) {
     commit = await writeRewritten(hub, now.commit, merged.tree, parent);
@@ -378,15 +404,27 @@ async function attempt(
     const made =
       commit === now.commit
         ? await jj.operationAside(operation, ["abandon", commit])
-        : await rewriteAside(jj, hub, seen, commit, extraRefs, abandons);
+        : await rewriteAside(jj, hub, seen, commit, extraRefs, abandons ? ["abandon", commit] : null);
     await checkOperation(jj, seen, made, new Set([oldParent, parent]));
     for (const [ref, id] of extraRefs) await store.setRef(ref, id);
     await integrate(jj, others, seen, made);
+    if (abandons) {
+      const children = await newChildren(jj, parent, operation, made);
+      return { kind: "abandoned", from: { commit: now.commit, standing }, was: { commit, parent, children } };
+    }
   }
   const from = { commit: now.commit, standing };
   if (held.length > 0)
     return { kind: "partial", commit, wanted, held, message: heldMessage(short, held), from };
-  return abandons ? { kind: "abandoned", from } : { kind: "settled", commit, from };
+  return { kind: "settled", commit, from };
+}
+
+/** Change ids of what stands on a commit after an operation and did not before. */
+async function newChildren(jj: Jj, parent: string, before: string, after: string): Promise<string[]> {
+  const standing = async (at: string) =>
+    (await jj.changes(`children(${parent})`, at)).map((one) => one.changeId);
+  const known = new Set(await standing(before));
+  return (await standing(after)).filter((id) => !known.has(id));
 }
 
 /** What was not brought, by place. */
@@ -395,6 +433,83 @@ function heldMessage(short: string, held: HeldHunk[]): string {
     kind === "text" ? `${JSON.stringify(file)} near line ${newFrom + 1}` : JSON.stringify(file),
   );
   return `The agent changed the same lines that were decided, in change ${short} or on top of it: ${[...new Set(places)].join(", ")}. That was left as it is; everything else is up to date`;
+}
+
+/**
+ * Makes an abandoned change anew, with the wanted tree and the id it had, and moves what stood on it back there. Where the
+ * agent did something meanwhile that the moving would bring into conflict, that stays where it is.
+ */
+async function revive(
+  jj: Jj,
+  hub: Git,
+  others: Jj[],
+  seen: Seen,
+  target: SettleTarget,
+  was: Abandoned,
+): Promise<SettleOutcome> {
+  const parent = await visible(jj, hub, was.parent);
+  if (parent === null) {
+    return conflict(
+      `Change ${target.changeId.slice(0, 12)} cannot be brought back: what it stood on is gone`,
+    );
+  }
+  const store = await jj.store();
+  if (parent !== ZERO) await hub.take(store.dir, parent, `refs/review/${target.suggestionId}/agent`);
+  const merged =
+    parent === target.settledParent
+      ? { tree: await hub.treeOf(target.wanted) }
+      : await mergeTrees(hub, target.settled, parent, target.wanted);
+  if ("files" in merged) {
+    return conflict(
+      `The agent changed the same lines below the change that comes back: ${merged.files.join(", ")}`,
+    );
+  }
+  const commit = await writeRewritten(hub, was.commit, merged.tree, parent);
+  await hub.setRef(`refs/review/${target.suggestionId}/agent`, commit);
+  const stood = await standingOn(jj, parent, was.children, seen.operation);
+  const attempts = stood.length === 0 ? [[]] : [stood, []];
+  for (const moved of attempts) {
+    const sources = moved.flatMap((child) => ["--source", child.commit]);
+    const made = await rewriteAside(
+      jj,
+      hub,
+      seen,
+      commit,
+      [],
+      moved.length === 0 ? null : ["rebase", ...sources, "--destination", commit],
+    );
+    try {
+      await checkOperation(jj, seen, made, new Set([parent]));
+    } catch (thrown) {
+      if (moved.length > 0 && thrown instanceof Blocked) continue;
+      throw thrown;
+    }
+    await integrate(jj, others, seen, made);
+    return { kind: "revived", commit, children: moved.map((child) => child.changeId) };
+  }
+  throw new ReviewError("internal", "A change that comes back was neither moved under nor left alone");
+}
+
+/** The children that are still where the abandoned change left them. */
+async function standingOn(jj: Jj, parent: string, children: string[], operation: string): Promise<Change[]> {
+  const found: Change[] = [];
+  for (const id of children) {
+    const [child, ...more] = await jj.changes(`change_id(${id}) & mutable()`, operation);
+    if (child !== undefined && more.length === 0 && child.parents.length === 1 && child.parents[0] === parent)
+      found.push(child);
+  }
+  return found;
+}
+
+/** A commit as it is in the agent's repository now: itself, or what its change has become. */
+async function visible(jj: Jj, hub: Git, commit: string): Promise<string | null> {
+  if (commit === ZERO) return ZERO;
+  const [there] = await jj.changes(`present(${commit}) & ::visible_heads()`);
+  if (there !== undefined) return commit;
+  const raw = toLatin1((await hub.run(["cat-file", "commit", commit], { expect: [0, 128] })).stdout);
+  const id = /^change-id ([k-z]+)$/m.exec(raw)?.[1];
+  const [now, ...more] = id === undefined ? [] : await jj.changes(`change_id(${id})`);
+  return now !== undefined && more.length === 0 ? now.commit : null;
 }
 
 /** Tree of a parent, which the hub may not have when it is a commit of the agent's that was never published. */

@@ -1,5 +1,7 @@
 /** Ending a review: one commit of what was accepted, or none; suggestions on each other; the shared branch moving. */
 import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
+import { createTools } from "../../src/agent/tools.ts";
 import { code, Review, refusal } from "../support/desk.ts";
 import { HEALTHY, numbered } from "../support/repo.ts";
 
@@ -143,6 +145,107 @@ describe("discard", () => {
     await review.settle();
     expect(review.repo.read("poem")).toBe(numbered(30).replace("line 2\n", "two\n"));
     expect(await code(review.finalize(id))).toBe("suggestion_closed");
+  });
+});
+
+describe("a discard is taken back", () => {
+  const undo = (id: string) => review.desk.undo({ suggestion_id: id }, "developer");
+  const redo = (id: string) => review.desk.redo({ suggestion_id: id }, "developer");
+
+  test("A10: undo brings the review back as it was, before the settle and after it", async () => {
+    for (const settled of [false, true]) {
+      review = await poem();
+      review.repo.edit("poem", { "line 2": "two", "line 20": "twenty", "line 28": "end" });
+      const { suggestion_id: id } = await review.publish();
+      review.accept(id, "+two");
+      review.reject(id, "+twenty");
+      await review.settle();
+      const before = { poem: review.repo.read("poem"), states: review.states(id) };
+      await review.discard(id);
+      if (settled) {
+        await review.settle();
+        expect(review.repo.read("poem")).not.toBe(before.poem);
+      }
+      expect(undo(id)).toMatchObject({ changed: 0, state: "open", remaining_hunks: 1 });
+      expect((await review.settle()).settled).toBe(true);
+      expect({ poem: review.repo.read("poem"), states: review.states(id) }).toEqual(before);
+      expect(await review.repo.health()).toEqual(HEALTHY);
+      // Further back are the decisions, and forward the discard again.
+      expect(undo(id)).toMatchObject({ changed: 1 });
+      expect(review.states(id)).toEqual({ two: "accepted", twenty: "pending", end: "pending" });
+      expect(redo(id)).toMatchObject({ changed: 1 });
+      expect(redo(id)).toMatchObject({ changed: 0, state: "discarded" });
+      expect(review.desk.get(id).state).toBe("discarded");
+      expect(undo(id).state).toBe("open");
+      review.acceptAll(id);
+      // A new decision has another future.
+      expect(await code(Promise.resolve().then(() => redo(id)))).toBe("nothing_to_do");
+      expect((await review.finalize(id)).action).toBe("finalized");
+      review.close();
+    }
+    review = await poem();
+  });
+
+  test("A10: a request id answers the same, the journal and the agent hear of it, and it survives a restart", async () => {
+    review = await poem();
+    review.repo.edit("poem", { "line 2": "two" });
+    const { suggestion_id: id } = await review.publish();
+    await review.discard(id);
+    await review.settle();
+    await review.restart();
+    const request = { suggestion_id: id, request_id: "0198c0de-0000-7000-8000-00000000000a" };
+    const answer = review.desk.undo(request, "developer");
+    expect(review.desk.undo(request, "developer")).toEqual(answer);
+    const events = review.desk.events({ since: 0, limit: 1000 }).events;
+    expect(events.filter((event) => event.type === "suggestion.reopened")).toMatchObject([
+      { suggestion_id: id, by: "developer", seq: answer.seq },
+    ]);
+    const { feedback, settled } = await review.settle();
+    expect(settled).toBe(true);
+    expect(feedback.join()).toContain("took the discard of this suggestion back");
+    expect(review.repo.read("poem")).toContain("two\n");
+    review.desk.close();
+    expect(await Bun.file(join(review.repo.root, "feedback.jsonl")).text()).toContain("suggestion.reopened");
+    await review.start();
+  });
+
+  test("A10: by the agent's own tool, where the settings let it decide", async () => {
+    review = await Review.of({ poem: numbered(30) }, { agent_may_approve: true });
+    review.repo.edit("poem", { "line 2": "two" });
+    const { suggestion_id } = await review.publish();
+    const { complete_suggestion: tool } = createTools(
+      review.desk,
+      review.repo.dir,
+      async (session) => session,
+    );
+    const call = (action: string) =>
+      tool?.execute({ suggestion_id, action }, {} as Parameters<typeof tool.execute>[1]);
+    expect(await call("discard")).toBe("Discarded.");
+    expect(await call("undo")).toContain("under review again");
+    expect(review.desk.get(suggestion_id).state).toBe("open");
+    review.accept(suggestion_id, "+two");
+    expect(await call("undo")).toBe("Taken back: 1 decision.");
+  });
+
+  test("A10: not by the agent, not on a hunk, and not after the change was published again", async () => {
+    review = await poem();
+    review.repo.edit("poem", { "line 2": "two", "line 20": "twenty" });
+    const { suggestion_id: id } = await review.publish();
+    const { jj_change_id: change } = review.desk.get(id);
+    const hunk_id = review.hunk(id, "+two").id;
+    review.accept(id, "+two");
+    await review.discard(id);
+    const tried = (work: () => unknown) => refusal(Promise.resolve().then(work));
+    const byAgent = await tried(() => review.desk.undo({ suggestion_id: id }, "agent"));
+    expect(byAgent.code).toBe("forbidden");
+    const onHunk = await tried(() => review.desk.undo({ suggestion_id: id, hunk_id }, "developer"));
+    expect(onHunk.code).toBe("suggestion_closed");
+    expect(onHunk.message).toContain("undo brings it back");
+    await review.settle();
+    const again = await review.publish(change, "Once more");
+    const late = await tried(() => undo(id));
+    expect([late.code, late.details?.published_as]).toEqual(["suggestion_closed", again.suggestion_id]);
+    expect(review.desk.get(id).state).toBe("discarded");
   });
 });
 

@@ -27,6 +27,7 @@ type Step =
   | { do: "part"; pick: number; cut: [number, number, number, number]; accept: boolean }
   | { do: "undo"; pick: number | null }
   | { do: "redo"; pick: number | null }
+  | { do: "discard"; again: boolean }
   | { do: "rest"; accept: boolean; include: "remaining" | "all"; file: number | null }
   | { do: "several"; picks: number[]; accept: boolean };
 
@@ -45,6 +46,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("undo" as const), pick: fc.option(pick) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("redo" as const), pick: fc.option(pick) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("discard" as const), again: fc.boolean() }) },
   {
     weight: 1,
     arbitrary: fc.record({
@@ -85,7 +87,18 @@ function take(desk: LowDesk, published: Published, one: Step): void {
         lines: { old: [oldFirst, oldCount], new: [newFirst, newCount] },
       });
     } else if (one.do === "undo" || one.do === "redo") {
-      desk[one.do]({ ...on, ...(one.pick === null ? {} : { hunk_id: at(one.pick).id }) });
+      const { state } = desk[one.do]({ ...on, ...(one.pick === null ? {} : { hunk_id: at(one.pick).id }) });
+      // What was taken back last was a discard: it is not what this step is about.
+      if (state === "discarded") desk.undo(on);
+    } else if (one.do === "discard") {
+      // Taken back at once, and perhaps done again and taken back: hunks, decisions and their history are as they were.
+      desk.discard(published.id);
+      expect(desk.undo(on).state).toBe("open");
+      if (one.again) {
+        expect(desk.redo(on).state).toBe("discarded");
+        expect(desk.undo(on).state).toBe("open");
+      }
+      expect(JSON.stringify(desk.hunks(published.id))).toBe(before);
     } else if (one.do === "rest") {
       const file = one.file === null ? {} : { file: at(one.file).file };
       desk.decideMany({ ...on, scope: { action: action(one.accept), include: one.include, ...file } });
@@ -244,6 +257,31 @@ async function runShard(pairs: number): Promise<void> {
   );
   desk.close();
 }
+
+test("A10: a discard that is taken back leaves the trees, and the history, as they were", async () => {
+  const desk = await LowDesk.open();
+  await fc.assert(
+    fc.asyncProperty(pairOfTrees, fc.array(step, { maxLength: 8 }), async (pair, script) => {
+      const published = await desk.publish(pair.before, pair.after).catch(() => null);
+      if (published === null) return;
+      for (const one of script) take(desk, published, one);
+      const trees = async () =>
+        Promise.all([desk.treeOf(published.id, "accepted"), desk.treeOf(published.id, "sandbox")]);
+      const before = await trees();
+      const undoable = () =>
+        desk.ledger
+          .rows("SELECT id, hunk, undone FROM decision ORDER BY id")
+          .map((row) => JSON.stringify(row));
+      const history = undoable();
+      desk.discard(published.id);
+      desk.undo({ suggestion_id: published.id });
+      expect(await trees()).toEqual(before);
+      expect(undoable()).toEqual(history);
+    }),
+    { numRuns: 60 },
+  );
+  desk.close();
+}, 120_000);
 
 describe("the trees of generated suggestions", () => {
   test(

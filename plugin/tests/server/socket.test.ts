@@ -96,6 +96,21 @@ describe("the seed's commands", () => {
     const answer = await client.command({ type: "complete", suggestionId: id, action: "discard" });
     expect(answer).toMatchObject({ success: true, data: { action: "discarded" } });
   });
+
+  test("A10: undo takes a discard back, over the socket and over HTTP", async () => {
+    const heard = () => client.events.map((text) => JSON.parse(text).type);
+    const undone = await client.command({ type: "undo", request: { suggestion_id: id } });
+    expect(undone).toMatchObject({ success: true, data: { state: "open", changed: 0 } });
+    await until(() => heard().includes("suggestion.reopened"), "the event");
+    expect(
+      (await client.command({ type: "list" })).data.suggestions.map((one: { id: string }) => one.id),
+    ).toEqual([id]);
+    const done = await at.ask("/redo", { body: { suggestion_id: id } });
+    expect(done).toMatchObject({ status: 200, body: { state: "discarded" } });
+    const again = await at.ask("/undo", { body: { suggestion_id: id } });
+    expect(again).toMatchObject({ status: 200, body: { state: "open" } });
+    await client.command({ type: "complete", suggestionId: id, action: "discard" });
+  });
 });
 
 describe("newer commands", () => {

@@ -394,4 +394,67 @@ describe("after the end of a review", () => {
     rmSync(join(place.dir, "next.txt"));
     expect(place.health()).toEqual(HEALTHY);
   });
+
+  for (const [name, init] of [
+    ["in a colocated repository", ["--colocate"]],
+    ["in a repository of its own", ["--no-colocate"]],
+  ] as const) {
+    test(`A10: a discard that is taken back after it emptied the change brings the change back, ${name}`, async () => {
+      const { id, change } = await published([...init]);
+      place.write("next.txt", "next\n");
+      const before = place.jj("diff", "--git", "-r", change);
+      const child = place.log("@", "change_id");
+      place.reject(id, "TWENTY-FIVE");
+      await place.settle();
+      place.desk.undo({ suggestion_id: id }, "developer");
+      await place.desk.complete({ suggestion_id: id, action: "discard" }, "developer");
+      await place.settle();
+      expect(place.log("all()", 'change_id ++ "\\n"').split("\n")).not.toContain(change);
+      place.desk.undo({ suggestion_id: id }, "developer");
+      expect(await place.settle()).toMatchObject({ settled: true });
+      expect(place.jj("diff", "--git", "-r", change)).toBe(before);
+      expect(place.log(change, "description")).toBe("Better poem\n");
+      // The working copy stands on it again, with its own edits.
+      expect(place.log("@", "change_id")).toBe(child);
+      expect(place.log("@-", "change_id")).toBe(change);
+      expect(place.file("poem.txt")).toContain("TWENTY-FIVE\n");
+      expect(place.file("next.txt")).toBe("next\n");
+      expect(place.health()).toEqual(HEALTHY);
+      // It goes on as if nothing had been.
+      place.reject(id, "FORTY-FIVE");
+      expect(await place.settle()).toMatchObject({ settled: true });
+      expect(place.file("poem.txt")).toContain("line 45\n");
+      expect(place.file("poem.txt")).toContain("TWENTY-FIVE\n");
+      expect(place.health()).toEqual(HEALTHY);
+    });
+  }
+
+  test("A10: a discard taken back leaves alone what the agent began elsewhere since, and what would conflict", async () => {
+    const { id, change } = await published();
+    await place.desk.complete({ suggestion_id: id, action: "discard" }, "developer");
+    await place.settle();
+    place.edit("poem.txt", { "line 25": "meanwhile" });
+    place.jj("describe", "-m", "meanwhile");
+    const meanwhile = place.log("@", "change_id");
+    place.desk.undo({ suggestion_id: id }, "developer");
+    expect(await place.settle()).toMatchObject({ settled: true });
+    expect(place.file("poem.txt", change)).toContain("TWENTY-FIVE\n");
+    expect(place.log("@", "change_id")).toBe(meanwhile);
+    expect(place.log("@-", "change_id")).not.toBe(change);
+    expect(place.file("poem.txt")).toContain("meanwhile\n");
+    expect(place.health()).toEqual(HEALTHY);
+  });
+
+  test("A10: a discard taken back when the change was the working copy itself", async () => {
+    const { id, change } = await published();
+    place.jj("edit", change);
+    await place.desk.complete({ suggestion_id: id, action: "discard" }, "developer");
+    await place.settle();
+    expect(place.file("poem.txt")).toContain("line 25\n");
+    place.desk.undo({ suggestion_id: id }, "developer");
+    expect(await place.settle()).toMatchObject({ settled: true });
+    expect(place.file("poem.txt")).toContain("TWENTY-FIVE\n");
+    expect(place.log("@-", "change_id")).toBe(change);
+    expect(place.health()).toEqual(HEALTHY);
+  });
 });

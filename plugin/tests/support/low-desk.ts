@@ -5,8 +5,9 @@
 import { join } from "node:path";
 import { compose } from "../../src/diff/compose.ts";
 import type { BatchRequest, FeedbackRequest, UndoRequest } from "../../src/protocol/requests.ts";
-import type { DecisionResult, PublishResult } from "../../src/review/contract.ts";
+import type { CompleteResult, DecisionResult, PublishResult } from "../../src/review/contract.ts";
 import * as decisions from "../../src/review/decide/decide.ts";
+import { discard, redoDiscard, undoDiscard } from "../../src/review/finish/discard.ts";
 import { type Part, piecesOf, writeTree } from "../../src/review/finish/suggestion-trees.ts";
 import { type HunkRow, standingHunks } from "../../src/review/ledger/hunk-rows.ts";
 import { Ledger } from "../../src/review/ledger/ledger.ts";
@@ -149,11 +150,16 @@ export class LowDesk {
   decideMany(request: BatchRequest): DecisionResult {
     return decisions.decideMany(this.#context(), request, "developer");
   }
+  discard(id: string): CompleteResult {
+    return discard(this.#context(), { suggestion_id: id, action: "discard" }, "developer");
+  }
   undo(request: UndoRequest): DecisionResult {
-    return decisions.undo(this.#context(), request, "developer");
+    const context = this.#context();
+    return undoDiscard(context, request, "developer") ?? decisions.undo(context, request, "developer");
   }
   redo(request: UndoRequest): DecisionResult {
-    return decisions.redo(this.#context(), request, "developer");
+    const context = this.#context();
+    return redoDiscard(context, request, "developer") ?? decisions.redo(context, request, "developer");
   }
   comment(hunk: HunkRow, text: string): DecisionResult {
     return decisions.comment(

@@ -101,10 +101,15 @@ local function with_project(target, callback)
   end)
 end
 
+--- What was asked last and did not arrive: the next prompt begins with it.
+---@type string|nil
+local unsent
+
 ---@param text string
 ---@param attachments table[]
 ---@param opts SuggestionReview.AskOpts
 local function send(text, attachments, opts)
+  unsent = text
   local client = require("suggestion-review.connection.client")
   local notify = require("suggestion-review.say.notify")
   local target = client.get(opts.server)
@@ -120,8 +125,9 @@ local function send(text, attachments, opts)
       },
     }, function(err, data)
       if err then
-        return notify.error("Not asked: " .. err.message)
+        return notify.error(("Not asked: %s; :Suggest ask offers the text again"):format(err.message))
       end
+      unsent = nil
       asked[data.session_id] = true
       last = { session = data.session_id, server = server, project = project }
       local with = ""
@@ -144,13 +150,14 @@ function M.ask(text, opts)
   local attachments = M.attachments(vim.api.nvim_get_current_buf(), opts)
   local state = require("suggestion-review.connection.client").state(opts.server)
   if state.state ~= "connected" then
+    unsent = text and text:find("%S") and text or unsent
     return require("suggestion-review.say.notify").error("Not asked: " .. state.message)
   end
   if text and text:find("%S") then
     return send(text, attachments, opts)
   end
   local about = attachments[1] and (" about " .. attachments[1].file) or ""
-  vim.ui.input({ prompt = ("Ask the agent%s: "):format(about) }, function(input)
+  vim.ui.input({ prompt = ("Ask the agent%s: "):format(about), default = unsent }, function(input)
     if input and input:find("%S") then
       send(input, attachments, opts)
     end

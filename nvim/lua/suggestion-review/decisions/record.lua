@@ -179,11 +179,14 @@ end
 ---@param entry table
 ---@param callback? fun(err?: string)
 local function append(id, entry, callback)
-  vim.fn.mkdir(M.directory(), "p", "0o700")
-  table.insert(
-    queue,
-    { path = path_of(id), text = vim.json.encode(entry) .. "\n", callback = callback or function() end }
-  )
+  callback = callback or function() end
+  local made, problem = pcall(vim.fn.mkdir, M.directory(), "p", "0o700")
+  if not made then
+    return vim.schedule(function()
+      callback((tostring(problem):gsub("^.-(E%d+:)", "%1", 1)))
+    end)
+  end
+  table.insert(queue, { path = path_of(id), text = vim.json.encode(entry) .. "\n", callback = callback })
   if not writing then
     write_next()
   end

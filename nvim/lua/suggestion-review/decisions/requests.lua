@@ -1,6 +1,8 @@
 --- What the developer says: decisions, undo, comments, completion. Each request names the digest of what was on the
 --- screen and a request id, so that it can neither hit other text nor count twice, and is on disk before it is sent.
 
+local turns = require("suggestion-review.decisions.turns")
+
 local M = {}
 
 ---@alias SuggestionReview.Callback fun(err?: SuggestionReview.Error, data?: table)
@@ -39,14 +41,15 @@ end
 
 ---@param id string
 ---@param callback SuggestionReview.Callback?
+---@param even_discarded? boolean what is asked for may concern a discarded suggestion
 ---@return SuggestionReview.Suggestion?
-local function open_suggestion(id, callback)
+local function open_suggestion(id, callback, even_discarded)
   local suggestion = require("suggestion-review.model.store").get(id)
   if not suggestion then
     refuse(callback, "not_found", "This suggestion is not known here; :Suggest list shows those that are")
     return nil
   end
-  if suggestion.state ~= "open" then
+  if suggestion.state ~= "open" and not (even_discarded and suggestion.state == "discarded") then
     refuse(callback, "suggestion_closed", ("This suggestion is already %s"):format(suggestion.state))
     return nil
   end
@@ -119,14 +122,17 @@ function M.decide(suggestion_id, hunk, action, opts, callback)
     return OUTCOME[value] ~= nil
   end, "accept, reject or modify")
   opts = opts or {}
+  local turn = opts.turn or turns.take(suggestion_id)
   local suggestion = open_suggestion(suggestion_id, callback)
   if not suggestion then
-    return
+    return turn:give_up()
   end
   if action == "modify" and not opts.modified_diff then
+    turn:give_up()
     return refuse(callback, "invalid_request", "A modification needs the edited diff")
   end
   if not require("suggestion-review.text.digest").fits(hunk) then
+    turn:give_up()
     return refuse(callback, "local", MISFIT:format(hunk.file))
   end
   local request_id = new_id()
@@ -137,19 +143,22 @@ function M.decide(suggestion_id, hunk, action, opts, callback)
   require("suggestion-review.decisions.record").intend(suggestion, request_id, { item }, function(err)
     if err then
       in_flight[request_id] = nil
+      turn:give_up()
       return refuse(callback, "local", "The decision could not be kept on disk, so it was not sent: " .. err)
     end
-    send(suggestion, request_id, {
-      type = "feedback",
-      suggestionId = suggestion_id,
-      hunkId = hunk_id,
-      action = action,
-      digest = digest,
-      comment = opts.comment,
-      modifiedDiff = opts.modified_diff,
-      lines = opts.lines,
-      requestId = request_id,
-    }, callback)
+    turn:use(function()
+      send(suggestion, request_id, {
+        type = "feedback",
+        suggestionId = suggestion_id,
+        hunkId = hunk_id,
+        action = action,
+        digest = digest,
+        comment = opts.comment,
+        modifiedDiff = opts.modified_diff,
+        lines = opts.lines,
+        requestId = request_id,
+      }, callback)
+    end)
   end)
 end
 
@@ -171,17 +180,19 @@ end
 function M.batch(suggestion_id, opts, callback)
   vim.validate("suggestion_id", suggestion_id, "string")
   vim.validate("opts", opts, "table")
+  local turn = opts.turn or turns.take(suggestion_id)
   local suggestion = open_suggestion(suggestion_id, callback)
   if not suggestion then
-    return
+    return turn:give_up()
   end
   local store = require("suggestion-review.model.store")
   if not suggestion.hunks then
     store.fetch(suggestion_id, function(err)
       if err then
+        turn:give_up()
         return callback and callback(err)
       end
-      M.batch(suggestion_id, opts, callback)
+      M.batch(suggestion_id, vim.tbl_extend("force", opts, { turn = turn }), callback)
     end)
     return
   end
@@ -207,6 +218,7 @@ function M.batch(suggestion_id, opts, callback)
         hunk = decision.hunk,
         state = OUTCOME[decision.action],
         modified_diff = decision.modified_diff,
+        lines = decision.lines,
       }
       request.decisions[i] = {
         hunk_id = decision.hunk.id,
@@ -214,10 +226,12 @@ function M.batch(suggestion_id, opts, callback)
         digest = decision.hunk.digest,
         comment = decision.comment,
         modified_diff = decision.modified_diff,
+        lines = decision.lines,
       }
     end
   end
   if #items == 0 then
+    turn:give_up()
     return refuse(callback, "nothing_to_do", "There is no hunk left to decide")
   end
   local request_id = new_id()
@@ -225,6 +239,7 @@ function M.batch(suggestion_id, opts, callback)
   in_flight[request_id] = true
   local function fail(code, message)
     in_flight[request_id] = nil
+    turn:give_up()
     refuse(callback, code, message)
   end
   -- Thousands of digests take a while: the editor gets its turns in between.
@@ -247,8 +262,21 @@ function M.batch(suggestion_id, opts, callback)
       if err then
         return fail("local", "The decisions could not be kept on disk, so they were not sent: " .. err)
       end
-      send(suggestion, request_id, { type = "batch", request = request }, callback, #items)
+      turn:use(function()
+        send(suggestion, request_id, { type = "batch", request = request }, callback, #items)
+      end)
     end)
+  end)
+end
+
+--- Sends a command after everything that was asked for before it.
+---@param suggestion SuggestionReview.Suggestion
+---@param command table
+---@param callback SuggestionReview.Callback
+---@param opts? { timeout?: integer }
+local function in_turn(suggestion, command, callback, opts)
+  turns.take(suggestion.id):use(function()
+    require("suggestion-review.connection.client").request(command, callback, suggestion.server, opts)
   end)
 end
 
@@ -257,12 +285,12 @@ end
 ---@param opts? { hunk_id?: string }
 ---@param callback? SuggestionReview.Callback
 local function step(direction, suggestion_id, opts, callback)
-  local suggestion = open_suggestion(suggestion_id, callback)
+  local suggestion = open_suggestion(suggestion_id, callback, true)
   if not suggestion then
     return
   end
   local store = require("suggestion-review.model.store")
-  require("suggestion-review.connection.client").request({
+  in_turn(suggestion, {
     type = direction,
     request = { suggestion_id = suggestion_id, hunk_id = opts and opts.hunk_id, request_id = new_id() },
   }, function(err, data)
@@ -284,7 +312,7 @@ local function step(direction, suggestion_id, opts, callback)
       end)
     end
     follow(data.hunks or {})
-  end, suggestion.server)
+  end)
 end
 
 --- Takes back the last decision (or batch) of the suggestion, or of one hunk.
@@ -314,7 +342,7 @@ function M.comment(suggestion_id, hunk, text, callback)
   if not suggestion then
     return
   end
-  require("suggestion-review.connection.client").request({
+  in_turn(suggestion, {
     type = "comment",
     request = { suggestion_id = suggestion_id, hunk_id = hunk.id, comment = text, request_id = new_id() },
   }, function(err, data)
@@ -324,7 +352,7 @@ function M.comment(suggestion_id, hunk, text, callback)
     if callback then
       callback(err, data)
     end
-  end, suggestion.server)
+  end)
 end
 
 --- Finalizes or discards the suggestion.
@@ -343,7 +371,7 @@ function M.complete(suggestion_id, action, opts, callback)
   if action == "finalize" then
     require("suggestion-review.adopt").expect(suggestion_id)
   end
-  require("suggestion-review.connection.client").request({
+  in_turn(suggestion, {
     type = "complete",
     suggestionId = suggestion_id,
     action = action,
@@ -353,7 +381,7 @@ function M.complete(suggestion_id, action, opts, callback)
     if callback then
       callback(err, data)
     end
-  end, suggestion.server, { timeout = 300000 })
+  end, { timeout = 300000 })
 end
 
 --- Sends the rejections to the agent and lets it work on them.
@@ -365,14 +393,14 @@ function M.revise(suggestion_id, opts, callback)
   if not suggestion then
     return
   end
-  require("suggestion-review.connection.client").request({
+  in_turn(suggestion, {
     type = "revise",
     request = { suggestion_id = suggestion_id, comment = opts and opts.comment, request_id = new_id() },
   }, function(err, data)
     if callback then
       callback(err, data)
     end
-  end, suggestion.server)
+  end)
 end
 
 --- Makes the suggestion anew on the shared branch as it is now.

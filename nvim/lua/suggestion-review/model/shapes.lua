@@ -137,6 +137,7 @@ M.events = {
     ref = optional(text),
     base_commit = optional(text),
   }),
+  ["suggestion.reopened"] = event({ suggestion_id = text, by = optional(text) }),
   ["suggestion.base_moved"] = event({ suggestion_id = text, branch = text, commit = optional(text) }),
   ["suggestion.verified"] = event({
     suggestion_id = text,
@@ -147,7 +148,11 @@ M.events = {
   ["agent.turn"] = event({ session_id = text, state = text, message = text }),
 }
 
-local decision = object({ hunks = optional(list(hunk)), changed = optional(count) })
+local decision = object({
+  hunks = optional(list(hunk)),
+  changed = optional(count),
+  state = optional(one_of("open", "discarded")),
+})
 
 --- Answers, by the type of the command.
 ---@type table<string, SuggestionReview.Rule>

@@ -415,6 +415,8 @@ local function take_in(event)
     if event.commit then
       suggestion.result = { commit = event.commit, ref = event.ref, base_commit = event.base_commit }
     end
+  elseif event.type == "suggestion.reopened" then
+    suggestion.state = "open"
   elseif event.type == "suggestion.base_moved" then
     suggestion.base_moved = true
   elseif event.type == "suggestion.verified" then

@@ -13,10 +13,11 @@ local M = {}
 ---@field is_open fun(): boolean
 ---@field is_seen fun(many: boolean): boolean the current hunk is before the developer's eyes; of many, the review is
 ---@field focus fun()
----@field selection? fun(first: integer, last: integer): integer|nil, SuggestionReview.LineRange|nil
+---@field selection? fun(first: integer, last: integer): SuggestionReview.Selected[]
 ---@field line_at_cursor? fun(): integer
 ---@field gap_at_cursor? fun(): integer|nil
 ---@field shows_in_part? fun(hunk: SuggestionReview.Hunk): string|nil why a hunk is not to be seen whole
+---@field hunk_at_cursor? fun(): integer|nil the hunk that a key typed here and now is about
 ---@field toggle_layout? fun()
 ---@field toggle_panel? fun()
 
@@ -82,6 +83,32 @@ local function fitting_style(name, place)
   return "floating"
 end
 
+--- Draws the session as it is now. What goes wrong in drawing is told and logged, and keeps nothing from being sent
+--- or brought into files.
+---@param opts? table
+function M.draw(opts)
+  if not session then
+    return
+  end
+  local ok, message = xpcall(M.style().refresh, debug.traceback, opts)
+  if not ok then
+    require("suggestion-review.say.log").error("drawing the review: %s", message)
+    notify.failure(message)
+  end
+end
+
+--- The cursor may have moved without the review having been told: keys in one go, a macro, ".".
+function M.look_at_cursor()
+  if not session then
+    return
+  end
+  local hunk_at_cursor = M.style().hunk_at_cursor
+  local index = hunk_at_cursor and hunk_at_cursor()
+  if index and session.hunks[index] then
+    session.index = index
+  end
+end
+
 --- Makes this the session under way and draws it.
 ---@param opened SuggestionReview.Session
 function M.open(opened)
@@ -109,7 +136,19 @@ function M.go(index, opts)
     return
   end
   session.index = math.max(1, math.min(index, #session.hunks))
-  M.style().refresh(vim.tbl_extend("force", { text = false }, opts or {}))
+  M.draw(vim.tbl_extend("force", { text = false }, opts or {}))
+end
+
+--- Milliseconds that keys typed in the same go are kept waiting for an answer.
+local PATIENCE = 1000
+
+--- Keeps what was typed in the same go waiting until an answer has changed what hunks there are, or which one is the
+--- current one: those keys are about what follows from it.
+---@param is_done fun(): boolean
+function M.before_next_key(is_done)
+  if vim.fn.getchar(1) ~= 0 then
+    vim.wait(PATIENCE, is_done, 2)
+  end
 end
 
 local refresh_pending = false
@@ -123,9 +162,9 @@ function M.refresh_soon()
   vim.schedule(function()
     refresh_pending = false
     if session and M.is_open() then
-      session:count()
-      M.style().refresh({ keep_cursor = true, text = session.stale_text == true })
+      local text = session:follow_store() or session.stale_text == true
       session.stale_text = nil
+      M.draw({ keep_cursor = true, text = text })
     end
   end)
 end

@@ -1,6 +1,7 @@
 --- The end of a review: finalize or discard it, or send the agent to work on the rejections.
 local consent = require("suggestion-review.review.consent")
 local current = require("suggestion-review.review.current")
+local drafts = require("suggestion-review.review.drafts")
 local feedback = require("suggestion-review.decisions.requests")
 local notify = require("suggestion-review.say.notify")
 local text_of = require("suggestion-review.text.display")
@@ -16,12 +17,20 @@ end
 
 ---@param session SuggestionReview.Session
 ---@param description string|nil
-local function finalize(session, description)
+---@param done? fun(reason?: string) told instead of the developer
+local function finalize(session, description, done)
   notify.info("Finalizing …")
   feedback.complete(session.id, "finalize", { description = description }, function(err)
     if err then
       local files = err.details and err.details.files
-      return notify.error(err.message .. (files and (" (%s)"):format(table.concat(files, ", ")) or ""))
+      local reason = err.message .. (files and (" (%s)"):format(table.concat(files, ", ")) or "")
+      if done then
+        return done(reason)
+      end
+      return notify.error(reason)
+    end
+    if done then
+      done()
     end
     close(session)
   end)
@@ -82,13 +91,35 @@ function M._ask(session, description, accepted, left)
   if answer == 1 then
     finalize(session, nil)
   elseif answer == 2 then
-    require("suggestion-review.ui.modify").open_message(description, function(edited)
-      finalize(session, edited)
+    local key = "message:" .. session.id
+    require("suggestion-review.ui.modify").open_message(key, description, function(edited, done)
+      finalize(session, edited, done)
     end)
   end
 end
 
---- Gives up what is undecided. Asks once; what is accepted stays.
+--- Keys that confirm a discard, the first that is no key of the review: whoever types on after <Esc> confirms nothing.
+local CONFIRMS = { "!", "=", "+", "~", "%" }
+
+---@return string
+local function confirming_key()
+  local keys = require("suggestion-review.ui.keys")
+  local taken = {}
+  for _, name in ipairs(keys.names()) do
+    local lhs = keys.key(name)
+    if lhs then
+      taken[lhs:sub(1, 1)] = true
+    end
+  end
+  for _, key in ipairs(CONFIRMS) do
+    if not taken[key] then
+      return key
+    end
+  end
+  return CONFIRMS[1]
+end
+
+--- Gives up what is undecided. Asks once, under a key of its own; what is accepted stays, and undo takes it back.
 function M.discard()
   local session = current.need()
   if not session then
@@ -99,14 +130,19 @@ function M.discard()
     text_of.first_line(session:suggestion().description),
     left == 1 and "1 undecided hunk is" or ("%d undecided hunks are"):format(left)
   )
-  if vim.fn.confirm(message, "&Discard\n&Keep reviewing", 2, "Warning") ~= 1 then
+  local choices = ("&Keep reviewing\n&%sDiscard"):format(confirming_key())
+  if vim.fn.confirm(message, choices, 1, "Warning") ~= 2 then
     return
   end
   feedback.complete(session.id, "discard", nil, function(err)
     if err then
       return notify.warn(err.message)
     end
-    close(session)
+    require("suggestion-review.review.history").note_discard(session.id)
+    if current.get() == session then
+      current.close()
+      notify.info(require("suggestion-review.review.follow").ENDED.discarded)
+    end
   end)
 end
 
@@ -116,15 +152,13 @@ function M.revise()
   if not session then
     return
   end
-  vim.ui.input({ prompt = "What should the agent do about the rejections? (optional): " }, function(text)
-    if not text then
-      return
-    end
+  local draft = "revise:" .. session.id
+  drafts.ask(draft, "What should the agent do about the rejections? (optional): ", function(text)
     feedback.revise(session.id, { comment = text ~= "" and text or nil }, function(err, data)
-      if err then
-        return notify.warn(err.message)
+      drafts.settle(draft, err)
+      if not err then
+        notify.info(data and data.message or "The agent was asked for a revision")
       end
-      notify.info(data and data.message or "The agent was asked for a revision")
     end)
   end)
 end

@@ -26,7 +26,7 @@ local function on_hunks(session)
   local suggestion = store.get(session.id)
   if not suggestion or not suggestion.hunks then
     return store.fetch(session.id)
-  elseif suggestion.hunks == session.hunks then
+  elseif suggestion.revision == session.revision and session:is_of(suggestion.hunks) then
     return
   end
   local newer = suggestion.revision > session.revision
@@ -51,7 +51,7 @@ local function on_hunks(session)
     )
   end
   if current.is_open() then
-    current.style().refresh()
+    current.draw()
   end
   require("suggestion-review.review.standing").begin(session)
 end
@@ -59,17 +59,17 @@ end
 --- A hunk was split, or its parts joined.
 ---@param session SuggestionReview.Session
 local function on_parts(session)
-  local suggestion = store.get(session.id)
-  if not suggestion or not suggestion.hunks then
-    return
+  -- At once: the next key counts hunks as they are on the screen.
+  if session:follow_store() and current.is_open() then
+    current.draw({ keep_cursor = true })
   end
-  session:take_parts(suggestion)
-  vim.schedule(function()
-    if current.is_open() then
-      current.style().refresh({ keep_cursor = true })
-    end
-  end)
 end
+
+--- What is said when a review closes because its suggestion has ended.
+M.ENDED = {
+  discarded = "The suggestion was discarded; what you accepted stays in your files. :Suggest undo brings it back",
+  finalized = "The suggestion is finalized",
+}
 
 ---@param session SuggestionReview.Session
 ---@param action string
@@ -78,10 +78,7 @@ local function on_completed(session, action)
     local now = current.get()
     if now and now.id == session.id then
       current.close()
-      notify.info(
-        action == "discarded" and "The suggestion was discarded; what you accepted stays in your files"
-          or "The suggestion is finalized"
-      )
+      notify.info(M.ENDED[action] or M.ENDED.finalized)
     end
   end)
 end
@@ -120,6 +117,8 @@ function M.on_event(event)
       or event.type == "suggestion.hunk_reset"
     current.refresh_soon()
   elseif event.type == "suggestion.base_moved" then
+    current.refresh_soon()
+  elseif event.type == "suggestion.reopened" then
     current.refresh_soon()
   elseif event.type == "suggestion.completed" then
     on_completed(session, event.action)

@@ -182,6 +182,7 @@ local function step(delta)
   if not session then
     return M.open()
   end
+  current.look_at_cursor()
   local total = #session.hunks
   current.go((session.index - 1 + delta * vim.v.count1) % total + 1, { moved = true })
 end
@@ -200,7 +201,13 @@ function M.next_pending()
   if not session then
     return
   end
-  local index = session:pending_from(session.index % #session.hunks + 1)
+  current.look_at_cursor()
+  local index
+  local from = session.index
+  for _ = 1, vim.v.count1 do
+    index = session:pending_from(from % #session.hunks + 1)
+    from = index or from
+  end
   if index then
     current.go(index)
   else
@@ -214,6 +221,7 @@ local function step_file(delta)
   if not session then
     return
   end
+  current.look_at_cursor()
   local total = #session.files
   local file = session.files[(session:file_of(session.index) - 1 + delta * vim.v.count1) % total + 1]
   local index = file.first

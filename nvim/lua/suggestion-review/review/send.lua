@@ -7,7 +7,8 @@ local feedback = require("suggestion-review.decisions.requests")
 local notify = require("suggestion-review.say.notify")
 local outcome = require("suggestion-review.review.outcome")
 local sessions = require("suggestion-review.review.session")
-local store = require("suggestion-review.model.store")
+local text_of = require("suggestion-review.text.display")
+local turns = require("suggestion-review.decisions.turns")
 
 local M = {}
 
@@ -16,6 +17,8 @@ local STATE_AFTER = { accept = "accepted", reject = "rejected", modify = "modifi
 ---@class SuggestionReview.SendOpts : SuggestionReview.DecideOpts
 ---@field resolution? fun() brings the outcome into the file instead of the usual way
 ---@field skip_apply? boolean the file is left as it is
+---@field answered? fun(err?: SuggestionReview.Error) told instead of the developer
+---@field stay? boolean a window of its own is open: the review goes on when the answer is there
 
 --- Says what finishing the last hunk leads to.
 ---@param session SuggestionReview.Session
@@ -49,6 +52,66 @@ local function part_of(hunk, hunks, lines, state)
   end
 end
 
+M.part_of = part_of
+
+--- Goes on to the next undecided hunk where the current one is decided; the place is kept otherwise.
+---@param session SuggestionReview.Session
+function M.move_on(session)
+  if current.get() ~= session then
+    return
+  end
+  local following = session:is_decided(session:current_hunk()) and session:pending_from(session.index)
+  if following then
+    current.go(following)
+  else
+    current.draw({ keep_cursor = true, text = false })
+  end
+end
+
+--- The server refused a decision, or could not be reached: it is shown as it was, at its place.
+---@param session SuggestionReview.Session
+---@param hunk SuggestionReview.Hunk
+local function back_to(session, hunk)
+  session:count()
+  if current.get() == session then
+    session:point_at(hunk.id)
+    current.draw({ keep_cursor = true })
+  end
+end
+
+--- Brings what the server has taken into the file.
+---@param session SuggestionReview.Session
+---@param hunk SuggestionReview.Hunk
+---@param state SuggestionReview.HunkState
+---@param opts SuggestionReview.SendOpts
+---@param data table the answer
+---@param finish fun()
+local function bring(session, hunk, state, opts, data, finish)
+  if opts.resolution then
+    opts.resolution()
+    return finish()
+  elseif opts.skip_apply then
+    session.outcomes[hunk.id] = sessions.KEPT_OUT.refused
+    return finish()
+  end
+  local want = { hunk = hunk, state = state, modified_diff = opts.modified_diff }
+  if opts.lines then
+    local part = part_of(hunk, data.hunks, opts.lines, state)
+    if not part then
+      notify.warn("The server did not answer with the lines you selected, so nothing was applied")
+      return finish()
+    end
+    want = { hunk = part, state = state }
+    session:follow_store()
+    if current.get() == session then
+      session:point_at(part.id)
+      session:count()
+      current.go(session:pending_from(session.index) or session.index, { text = true })
+    end
+  end
+  outcome.bring(session, { want }, finish)
+end
+
 --- Sends one decision of the developer's.
 ---@param session SuggestionReview.Session
 ---@param hunk SuggestionReview.Hunk
@@ -57,78 +120,108 @@ end
 function M.send(session, hunk, action, opts)
   local state = STATE_AFTER[action]
   local was_pending = hunk.state == "pending"
-  local function on_screen()
-    return current.get() == session
-  end
   if not opts.lines then
     session.sent[hunk.id] = state
   end
   session:count()
-  if on_screen() then
-    local following = session:pending_from(session.index)
-    if following and not opts.lines then
-      current.go(following)
-    else
-      current.style().refresh({ keep_cursor = true, text = false })
-    end
-  end
-  feedback.decide(session.id, hunk, action, {
-    comment = opts.comment,
-    modified_diff = opts.modified_diff,
-    lines = opts.lines,
-  }, function(err, data)
+  local is_answered = false
+  local function answer(err, data)
+    is_answered = true
     session.sent[hunk.id] = nil
-    if err then
+    if opts.answered then
+      opts.answered(err)
+    elseif err then
       notify.warn(err.message)
-      if on_screen() then
-        session:point_at(hunk.id)
-        session:count()
-        current.style().refresh({ keep_cursor = true })
-      end
-      return
     end
-    local function finish()
-      if was_pending and on_screen() and not session:pending_from(1) and next(session.sent) == nil then
+    if err then
+      return back_to(session, hunk)
+    end
+    bring(session, hunk, state, opts, data --[[@as table]], function()
+      if
+        was_pending
+        and current.get() == session
+        and not session:pending_from(1)
+        and next(session.sent) == nil
+      then
         M.tell_all_decided(session)
       end
       current.refresh_soon()
+    end)
+    if opts.stay then
+      -- Later than the window closes in which the text was written.
+      vim.schedule(function()
+        M.move_on(session)
+      end)
     end
-    if opts.resolution then
-      opts.resolution()
-      return finish()
-    elseif opts.skip_apply then
-      session.outcomes[hunk.id] = sessions.KEPT_OUT.refused
-      return finish()
-    end
-    local want = { hunk = hunk, state = state, modified_diff = opts.modified_diff }
-    if opts.lines then
-      local part = part_of(hunk, data.hunks, opts.lines, state)
-      if not part then
-        notify.warn("The server did not answer with the lines you selected, so nothing was applied")
-        return finish()
-      end
-      want = { hunk = part, state = state }
-      local suggestion = store.get(session.id)
-      if suggestion and suggestion.hunks then
-        session:take_parts(suggestion)
-      end
-      if on_screen() then
-        session:point_at(part.id)
-        session:count()
-        current.go(session:pending_from(session.index) or session.index, { text = true })
-      end
-    end
-    outcome.bring(session, { want }, finish)
-  end)
+  end
+  -- Sent before anything is drawn: what goes wrong on the screen keeps no decision back.
+  local turn = opts.turn or turns.take(session.id)
+  local ok, message = xpcall(feedback.decide, debug.traceback, session.id, hunk, action, {
+    comment = opts.comment,
+    modified_diff = opts.modified_diff,
+    lines = opts.lines,
+    turn = turn,
+  }, answer)
+  if not ok then
+    turn:give_up()
+    require("suggestion-review.say.log").error("sending a decision: %s", message)
+    return answer({ code = "local", message = "Not sent: " .. text_of.first_line(message) })
+  end
+  if opts.stay then
+    current.draw({ keep_cursor = true, text = false })
+  else
+    M.move_on(session)
+  end
+  if opts.lines then
+    current.before_next_key(function()
+      return is_answered
+    end)
+  end
 end
 
 --- Shows where the developer's own edits touch a hunk; what is chosen there is sent.
 ---@param session SuggestionReview.Session
 ---@param item SuggestionReview.PlanItem
-function M.settle_conflict(session, item)
+---@param done? fun(reason?: string) called with what became of it, where a text waits for that
+function M.settle_conflict(session, item, done)
+  local where = text_of.plain(item.hunk.file)
+  if current.get() ~= session then
+    local reason = ("%s: your own edits are in the way; decide it in the review"):format(where)
+    if done then
+      return done(reason)
+    end
+    return notify.warn(reason)
+  end
   require("suggestion-review.ui.conflict").open(session, item, {
     send = function(action, opts)
-      M.send(session, item.hunk, action, opts)
+      M.send(
+        session,
+        item.hunk,
+        action,
+        vim.tbl_extend("force", opts, {
+          stay = done ~= nil or opts.answered ~= nil,
+          answered = (done or opts.answered) and function(err)
+            if opts.answered then
+              opts.answered(err)
+            end
+            if done then
+              done(err and err.message or nil)
+            elseif err and not opts.answered then
+              notify.warn(err.message)
+            end
+          end or nil,
+        })
+      )
+    end,
+    settled = function()
+      if done then
+        done()
+      end
+    end,
+    left = function(reason)
+      if done then
+        done(("%s: %s"):format(where, reason))
+      end
     end,
   })
 end

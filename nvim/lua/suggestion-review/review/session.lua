@@ -19,7 +19,7 @@ local M = {}
 ---@class SuggestionReview.Session
 ---@field id string
 ---@field place SuggestionReview.Place
----@field hunks SuggestionReview.Hunk[]
+---@field hunks SuggestionReview.Hunk[] a list of its own: what is drawn changes only together with it
 ---@field files SuggestionReview.SessionFile[]
 ---@field index integer current hunk
 ---@field decided integer
@@ -36,6 +36,7 @@ local M = {}
 ---@field agreed table<string, true> digests of hunks whose marks the developer has agreed to
 ---@field last_comment string|nil reason of the last rejection, for "."
 ---@field private opened_with SuggestionReview.Suggestion
+---@field private source SuggestionReview.Hunk[] the store's list that `hunks` was taken from
 local Session = {}
 Session.__index = Session
 
@@ -55,7 +56,7 @@ function M.new(suggestion, place, opts)
   local session = setmetatable({
     id = suggestion.id,
     place = place,
-    hunks = suggestion.hunks,
+    hunks = {},
     files = {},
     index = 1,
     decided = 0,
@@ -147,8 +148,87 @@ function Session:base_lines(file)
   return base and base.lines
 end
 
+--- Takes over what answers and events have set on the hunks, which may be other tables by now.
+---@private
+function Session:renew_hunks()
+  local suggestion = require("suggestion-review.model.store").get(self.id)
+  local now = suggestion and suggestion.revision == self.revision and suggestion.hunks
+  if not now then
+    return
+  end
+  for index, hunk in ipairs(self.hunks) do
+    local other = now[index]
+    if other and other.id == hunk.id then
+      self.hunks[index] = other
+    else
+      self.hunks[index] = require("suggestion-review.model.store").hunk(self.id, hunk.id) or hunk
+    end
+  end
+end
+
+--- Whether two ids are of the same hunk, or of a part of it and the whole.
+---@param a string
+---@param b string
+---@return boolean
+function M.is_akin(a, b)
+  return a == b or vim.startswith(a, b .. ".") or vim.startswith(b, a .. ".")
+end
+
+--- Whether the list of hunks is still the store's.
+---@private
+---@param hunks SuggestionReview.Hunk[]
+---@return boolean
+function Session:has_same(hunks)
+  if #hunks ~= #self.hunks then
+    return false
+  end
+  for index, hunk in ipairs(hunks) do
+    if hunk.id ~= self.hunks[index].id then
+      return false
+    end
+  end
+  return true
+end
+
+--- Follows hunks that were split or joined, or a new revision, staying at the hunk one was at. To be drawn at once
+--- when it says so: rows on the screen and keys count hunks by their number.
+---@return boolean changed
+function Session:follow_store()
+  local suggestion = require("suggestion-review.model.store").get(self.id)
+  local hunks = suggestion and suggestion.hunks
+  if not suggestion or not hunks then
+    return false
+  elseif suggestion.revision ~= self.revision then
+    self:take_hunks(suggestion)
+    return true
+  elseif self:has_same(hunks) then
+    self:count()
+    return false
+  end
+  local at = self.hunks[self.index]
+  self.hunks, self.source = vim.list_slice(hunks), hunks
+  -- What is applied of a hunk that was split is filed under its parts, and the other way round.
+  require("suggestion-review.apply.revision").rekey(self.place, self.hunks)
+  for index, hunk in ipairs(self.hunks) do
+    if at and M.is_akin(hunk.id, at.id) then
+      self.index = index
+      break
+    end
+  end
+  self:count()
+  return true
+end
+
+--- Whether these are the hunks that the session has.
+---@param hunks SuggestionReview.Hunk[]
+---@return boolean
+function Session:is_of(hunks)
+  return self.source == hunks and self:has_same(hunks)
+end
+
 --- Rebuilds what follows from the hunks: files, counts.
 function Session:count()
+  self:renew_hunks()
   local files, by_file = {}, {}
   self.decided = 0
   for index, hunk in ipairs(self.hunks) do
@@ -191,7 +271,7 @@ end
 --- Takes the hunks of a suggestion that was opened or has a new revision.
 ---@param suggestion SuggestionReview.Suggestion
 function Session:take_hunks(suggestion)
-  self.hunks = suggestion.hunks
+  self.hunks, self.source = vim.list_slice(suggestion.hunks), suggestion.hunks
   self.revision = suggestion.revision
   -- Where they go follows the revision: its base, and how it is numbered in the record.
   self.place.suggestion = suggestion
@@ -207,14 +287,6 @@ function Session:take_hunks(suggestion)
       end
     end
   end
-  self:count()
-end
-
---- Takes the hunks of the same revision, one of which was split, or whose parts were joined.
----@param suggestion SuggestionReview.Suggestion
-function Session:take_parts(suggestion)
-  self.hunks = suggestion.hunks
-  require("suggestion-review.apply.revision").rekey(self.place, self.hunks)
   self:count()
 end
 

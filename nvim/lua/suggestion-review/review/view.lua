@@ -61,7 +61,7 @@ local function change_gaps(session, change, otherwise)
         return otherwise and otherwise(reason)
       end
       change(file)
-      current.style().refresh({ keep_cursor = true })
+      current.draw({ keep_cursor = true })
     end
   )
 end

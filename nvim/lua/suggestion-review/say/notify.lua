@@ -99,6 +99,7 @@ local PATTERNS = {
   ["suggestion.hunk_reset"] = "SuggestionHunkReset",
   ["suggestion.comment"] = "SuggestionComment",
   ["suggestion.completed"] = "SuggestionCompleted",
+  ["suggestion.reopened"] = "SuggestionReopened",
   ["suggestion.base_moved"] = "SuggestionBaseMoved",
   ["suggestion.verified"] = "SuggestionVerified",
   ["agent.turn"] = "SuggestionAgentTurn",

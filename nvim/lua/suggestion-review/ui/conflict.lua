@@ -51,6 +51,8 @@ end
 
 ---@class SuggestionReview.ConflictDoor
 ---@field send fun(action: SuggestionReview.Action, opts: table)
+---@field settled fun() the file is as it is to be, with nothing to send
+---@field left fun(reason: string) nothing was decided
 
 --- Shows a conflict and carries out what is chosen.
 ---@param session SuggestionReview.Session
@@ -59,9 +61,9 @@ end
 function M.open(session, item, door)
   local placed = item.placed
   if not placed or not placed.ours then
-    return require("suggestion-review.say.notify").warn(
-      ("%s: %s"):format(text_of.plain(item.hunk.file), item.reason or "conflict")
-    )
+    local reason = item.reason or "conflict"
+    require("suggestion-review.say.notify").warn(("%s: %s"):format(text_of.plain(item.hunk.file), reason))
+    return door.left(reason)
   end
   require("suggestion-review.ui.highlights").ensure()
   local ours, theirs = placed.ours, placed.theirs
@@ -99,7 +101,12 @@ function M.open(session, item, door)
   }
   local wins = {}
   local group = vim.api.nvim_create_augroup("suggestion-review.conflict", {})
+  local is_closed = false
   local function close()
+    if is_closed then
+      return
+    end
+    is_closed = true
     pcall(vim.api.nvim_del_augroup_by_id, group)
     for _, win in ipairs(wins) do
       if vim.api.nvim_win_is_valid(win) then
@@ -111,9 +118,20 @@ function M.open(session, item, door)
     end
   end
 
+  local chosen = false
+  local function leave()
+    close()
+    if not chosen then
+      chosen = true
+      door.left("it touches your own edits, and was left undecided")
+    end
+  end
+
   ---@param lines string[]|nil nil: the file goes
   ---@param choice "ours"|"theirs"|"own"
-  local function settle(lines, choice)
+  ---@param done? fun(reason?: string) told what became of a text that was edited
+  local function settle(lines, choice, done)
+    chosen = true
     close()
     local notify = require("suggestion-review.say.notify")
     local function finish(replacement)
@@ -126,21 +144,37 @@ function M.open(session, item, door)
       if review.session() == session and review.is_open() then
         review.go(session.index)
       end
+      return ok, reason
+    end
+    local function finish_here()
+      local ok, reason = finish(nil)
+      if done then
+        done(not ok and (reason or "it is not in your file") or nil)
+      end
+      door.settled()
+    end
+    local answered = done and function(err)
+      done(err and err.message or nil)
     end
     if rejected then
-      return finish(nil)
+      return finish_here()
     elseif choice == "theirs" or (lines and vim.deep_equal(lines, theirs)) then
       if session:state_of(item.hunk) == item.want.state then
-        return finish(nil)
+        return finish_here()
       end
       return door.send(item.want.state == "modified" and "modify" or "accept", {
         modified_diff = item.want.modified_diff,
         resolution = finish,
+        answered = answered,
       })
     end
     local modified, reason, replacement = resolution.as_modification(item, lines or {})
     if not modified then
-      return notify.warn(("%s: %s"):format(text_of.plain(item.hunk.file), reason))
+      if done then
+        return done(reason)
+      end
+      notify.warn(("%s: %s"):format(text_of.plain(item.hunk.file), reason))
+      return door.left(reason or "conflict")
     end
     door.send("modify", {
       modified_diff = modified,
@@ -148,6 +182,7 @@ function M.open(session, item, door)
       resolution = function()
         finish(replacement)
       end,
+      answered = answered,
     })
   end
 
@@ -166,26 +201,32 @@ function M.open(session, item, door)
     markers[#markers + 1] = "======="
     vim.list_extend(markers, bare(theirs))
     markers[#markers + 1] = ">>>>>>> suggested"
+    chosen = true
     close()
     local _, filetype = require("suggestion-review.ui.syntax").language(item.hunk.file)
-    require("suggestion-review.ui.modify").editor({
+    local editor = require("suggestion-review.ui.editor")
+    -- Until the resolved text is sent nothing is decided; then whoever waits is told once more.
+    door.left("it touches your own edits, and is resolved in a window of its own")
+    local buf
+    buf = editor.open({
+      key = "conflict:" .. item.hunk.id,
       name = "conflict/" .. vim.fs.basename(item.hunk.file),
       title = "Resolve " .. text_of.plain(item.hunk.file),
       lines = markers,
       filetype = filetype,
-    }, function(edited)
+      again = "; e where the hunk conflicts shows it again",
+    }, function(edited, done)
       local out = {}
       for i, line in ipairs(edited) do
         if line:match("^<<<<<<< ") or line:match("^>>>>>>> ") or line == "=======" then
-          return false, "there are still conflict markers in it"
+          return done("there are still conflict markers in it")
         end
         out[i] = line .. "\n"
       end
-      if #out == 1 and out[1] == "\n" then
+      if editor.is_emptied(buf) then
         out = {}
       end
-      settle(out, "own")
-      return true
+      settle(out, "own", done)
     end)
   end
 
@@ -206,7 +247,7 @@ function M.open(session, item, door)
     },
     { "b", "both", not removes and not rejected and both or nil },
     { "e", "edit", not removes and edit or nil },
-    { "q", "leave undecided", close },
+    { "q", "leave undecided", leave },
   }
   local footers = { {}, {} }
   for i, hint in ipairs(hints) do
@@ -251,12 +292,12 @@ function M.open(session, item, door)
         vim.keymap.set("n", hint[1], hint[3], { buffer = buf, nowait = true, desc = "Conflict: " .. hint[2] })
       end
     end
-    vim.keymap.set("n", "<Esc>", close, { buffer = buf, nowait = true })
+    vim.keymap.set("n", "<Esc>", leave, { buffer = buf, nowait = true })
     vim.api.nvim_create_autocmd("WinClosed", {
       group = group,
       buffer = buf,
       callback = function()
-        vim.schedule(close)
+        vim.schedule(leave)
       end,
     })
   end

@@ -134,8 +134,8 @@ local function map_keys(one)
   end
   for _, mode in ipairs({ "o", "x" }) do
     map(mode, "ih", function()
-      require("suggestion-review.ui.textobject").select()
-    end, "the hunk")
+      return require("suggestion-review.ui.textobject").keys()
+    end, "the hunk", true)
   end
 end
 
@@ -161,7 +161,7 @@ end
 ---@param one SuggestionReview.InlineHunk
 ---@return table[] chunks
 local function headline(session, index, one)
-  local hunk = session.hunks[index]
+  local hunk = one.hunk
   local state = text_of.STATE[session:state_of(hunk)]
   local chunks = {
     { ("%s %d/%d %s"):format(state.icon, index, #session.hunks, state.word), state.group },
@@ -281,7 +281,7 @@ end
 local function draw_hunk(one, placed)
   local session = current.session
   local buf, index = one.buf, placed.index
-  local hunk = session.hunks[index]
+  local hunk = placed.hunk
   local state = session:state_of(hunk)
   local config = require("suggestion-review.config").get().ui
   local count = vim.api.nvim_buf_line_count(buf)
@@ -435,13 +435,24 @@ local function place_hunks(one)
   local session = inline.session
   local tick = vim.api.nvim_buf_get_changedtick(one.buf)
   local items = {}
+  for _, file in ipairs(session.files) do
+    if file.file == one.file.file then
+      one.file = file
+    end
+  end
+  if not session.hunks[one.file.last] then
+    return -- a revision without this file
+  end
+  local hunks = vim.list_slice(session.hunks, one.file.first, one.file.last)
   local function finish()
     if current ~= inline or not vim.api.nvim_buf_is_valid(one.buf) then
       return
     end
     local index_of = {}
-    for index = one.file.first, one.file.last do
-      index_of[session.hunks[index].id] = index
+    for index, hunk in ipairs(session.hunks) do
+      if hunk.file == one.file.file then
+        index_of[hunk.id] = index
+      end
     end
     one.placed, one.by_index, one.drawn, one.marks = {}, {}, {}, {}
     one.version = session.version
@@ -469,7 +480,6 @@ local function place_hunks(one)
     vim.api.nvim_buf_clear_namespace(one.buf, namespace, 0, -1)
     draw(one)
   end
-  local hunks = vim.list_slice(session.hunks, one.file.first, one.file.last)
   if session.place.in_place then
     return apply.locate(session.place, hunks, function(found)
       items = found
@@ -530,6 +540,30 @@ local function buffer_of(file)
   end
 end
 
+--- Shows a file in the window the developer works in: the one before ours, else any that shows a file. What is in it
+--- steps aside with its unsaved edits, whatever 'hidden' says.
+---@param path string
+---@param one SuggestionReview.InlineBuffer|nil the buffer that shows the file already
+local function show_file(path, one)
+  if vim.bo.buftype ~= "" then
+    vim.cmd("keepalt wincmd p")
+  end
+  if vim.bo.buftype ~= "" then
+    for _, win in ipairs(vim.api.nvim_tabpage_list_wins(0)) do
+      local is_float = vim.api.nvim_win_get_config(win).relative ~= ""
+      if not is_float and vim.bo[vim.api.nvim_win_get_buf(win)].buftype == "" then
+        vim.api.nvim_set_current_win(win)
+        break
+      end
+    end
+  end
+  if not one then
+    vim.cmd("silent keepalt hide edit " .. vim.fn.fnameescape(vim.fn.fnamemodify(path, ":.")))
+  elseif vim.api.nvim_get_current_buf() ~= one.buf then
+    vim.cmd(("silent keepalt hide buffer %d"):format(one.buf))
+  end
+end
+
 --- Shows the file of a hunk in the window the developer works in, and goes to it.
 ---@param index integer
 local function go(index)
@@ -543,10 +577,7 @@ local function go(index)
         "The inline review needs a checkout; use the floating one elsewhere"
       )
     end
-    if vim.bo.buftype ~= "" then
-      vim.cmd("keepalt wincmd p")
-    end
-    vim.cmd("silent keepalt edit " .. vim.fn.fnameescape(vim.fn.fnamemodify(path, ":.")))
+    show_file(path, one)
     one = adopt_buffer(vim.api.nvim_get_current_buf())
   end
   local placed = one and one.by_index[index]
@@ -673,43 +704,91 @@ function M.refresh(opts)
   end
 end
 
---- Lines of the current hunk that are selected: of the side that is in the buffer.
+--- The selected lines of one hunk, on the side that is in the buffer.
+---@param placed SuggestionReview.InlineHunk
 ---@param first integer
 ---@param last integer
----@return integer|nil hunk
----@return SuggestionReview.LineRange|nil lines
-function M.selection(first, last)
-  local one = current and current.buffers[vim.api.nvim_get_current_buf()]
-  for _, placed in ipairs(one and one.placed or {}) do
-    if placed.status == "clean" and placed.from < last and placed.to > first - 1 then
-      local from = math.max(placed.from, first - 1)
-      local to = math.min(placed.to, last)
-      local block = rows_of.block_of(placed.hunk)
-      local here, away = "old", "new"
-      if current.session.place.in_place then
-        here, away = away, here
-      end
-      local selected = { from - placed.from, to - from }
-      -- Virtual lines cannot be selected: what stands against the selected lines goes with them.
-      local away_from, away_to = nil, nil
-      for _, pair in ipairs(require("suggestion-review.text.diff").pairs_of(block.old, block.new)) do
-        if pair[here] > selected[1] and pair[here] <= selected[1] + selected[2] then
-          away_from = away_from or pair[away] - 1
-          away_to = pair[away]
-        end
-      end
-      return placed.index,
-        { [here] = selected, [away] = { away_from or -1, (away_to or 0) - (away_from or 0) } }
+---@return SuggestionReview.Selected
+local function selected_of(placed, first, last)
+  local from = math.max(placed.from, first - 1)
+  local to = math.min(placed.to, last)
+  local block = rows_of.block_of(placed.hunk)
+  local here, away = "old", "new"
+  if current.session.place.in_place then
+    here, away = away, here
+  end
+  local selected = { from - placed.from, to - from }
+  -- Virtual lines cannot be selected: all of them go with the whole hunk, else what stands against the selected lines.
+  if selected[2] == #block[here] then
+    return { index = placed.index, lines = { [here] = selected, [away] = { 0, #block[away] } } }
+  end
+  local away_from, away_to = nil, nil
+  for _, pair in ipairs(require("suggestion-review.text.diff").pairs_of(block.old, block.new)) do
+    if pair[here] > selected[1] and pair[here] <= selected[1] + selected[2] then
+      away_from = away_from or pair[away] - 1
+      away_to = pair[away]
     end
   end
+  return {
+    index = placed.index,
+    lines = { [here] = selected, [away] = { away_from or -1, (away_to or 0) - (away_from or 0) } },
+  }
+end
+
+--- What of each hunk is selected.
+---@param first integer
+---@param last integer
+---@return SuggestionReview.Selected[]
+function M.selection(first, last)
+  local one = current and current.buffers[vim.api.nvim_get_current_buf()]
+  local found = {}
+  for _, placed in ipairs(one and one.placed or {}) do
+    if placed.status == "clean" and placed.from < last and placed.to > first - 1 then
+      found[#found + 1] = selected_of(placed, first, last)
+    elseif
+      placed.status == "clean"
+      and placed.from == placed.to
+      and placed.from > first - 1
+      and placed.from < last
+    then
+      -- Only virtual lines, between two that are selected.
+      local block = rows_of.block_of(placed.hunk)
+      found[#found + 1] = {
+        index = placed.index,
+        lines = { old = { 0, #block.old }, new = { 0, #block.new } },
+      }
+    end
+  end
+  return found
+end
+
+--- The hunk whose lines the cursor is on.
+---@return SuggestionReview.InlineHunk|nil
+local function placed_at_cursor()
+  local one = current and current.buffers[vim.api.nvim_get_current_buf()]
+  local row = vim.api.nvim_win_get_cursor(0)[1] - 1
+  for _, placed in ipairs(one and one.placed or {}) do
+    if
+      row >= placed.from - (placed.from == placed.to and 1 or 0)
+      and row < math.max(placed.to, placed.from + 1)
+    then
+      return placed
+    end
+  end
+end
+
+--- The hunk that a key typed here is about, told by the cursor.
+---@return integer|nil
+function M.hunk_at_cursor()
+  local placed = placed_at_cursor()
+  return placed and placed.index
 end
 
 --- The lines of the hunk under the cursor in this buffer, 1-based.
 ---@return integer|nil first
 ---@return integer|nil last
 function M.hunk_lines()
-  local one = current and current.buffers[vim.api.nvim_get_current_buf()]
-  local placed = one and one.by_index[current.session.index]
+  local placed = placed_at_cursor()
   if placed and placed.to > placed.from then
     return placed.from + 1, placed.to
   end
@@ -719,7 +798,6 @@ function M.line_at_cursor()
   return vim.api.nvim_win_get_cursor(0)[1]
 end
 
----@return boolean
 --- Why a hunk is not to be seen whole in the file.
 ---@param hunk SuggestionReview.Hunk
 ---@return string|nil
@@ -730,6 +808,7 @@ function M.shows_in_part(hunk)
   end
 end
 
+---@return boolean
 function M.is_open()
   return current ~= nil
 end
@@ -747,8 +826,9 @@ function M.is_seen(many)
     if one and many then
       return true
     elseif placed then
-      local info = vim.fn.getwininfo(win)[1]
-      if placed.from < info.botline and math.max(placed.to, placed.from + 1) >= info.topline then
+      -- Not by getwininfo(): of keys typed in one go, it does not know yet where they have brought the window.
+      local first, last = vim.fn.line("w0", win), vim.fn.line("w$", win)
+      if placed.from < last and math.max(placed.to, placed.from + 1) >= first then
         return true
       end
     end

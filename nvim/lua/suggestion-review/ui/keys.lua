@@ -9,7 +9,8 @@ local M = {}
 ---@field text string
 ---@field group string
 ---@field visual? boolean also on a selection
----@field repeats? boolean "." repeats it
+---@field repeats? boolean "." repeats it; a count decides as many hunks
+---@field counts? boolean a count does it as often
 
 ---@type SuggestionReview.Key[]
 M.list = {
@@ -66,8 +67,15 @@ M.list = {
     text = "reject all that remain",
     group = "Decide",
   },
-  { name = "undo", default = "u", action = "undo", text = "undo the last decision", group = "Decide" },
-  { name = "redo", default = "<C-r>", action = "redo", text = "redo it", group = "Decide" },
+  {
+    name = "undo",
+    default = "u",
+    action = "undo",
+    text = "undo the last decision",
+    group = "Decide",
+    counts = true,
+  },
+  { name = "redo", default = "<C-r>", action = "redo", text = "redo it", group = "Decide", counts = true },
   {
     name = "comment",
     default = "c",
@@ -222,12 +230,13 @@ end
 ---@param first fun()
 ---@param again fun()
 local function repeatable(first, again)
-  repeated = first
-  vim.o.operatorfunc = "v:lua.require'suggestion-review.ui.keys'.again"
-  vim.api.nvim_feedkeys("g@_", "n", false)
-  vim.schedule(function()
+  repeated = function()
     repeated = again
-  end)
+    first()
+  end
+  vim.o.operatorfunc = "v:lua.require'suggestion-review.ui.keys'.again"
+  -- Before what else was typed in the same go, or is still to come of a macro: the key is about where one is now.
+  vim.api.nvim_feedkeys("g@_", "ni", false)
 end
 
 --- Calls an action of the review the way its key does.
@@ -235,16 +244,18 @@ end
 ---@param visual boolean
 function M.run(key, visual)
   local review = require("suggestion-review.review")
+  local count = vim.v.count > 0 and vim.v.count or nil
   if visual then
     return review[key.action]({ selection = true })
   elseif key.repeats then
     return repeatable(function()
-      review[key.action]()
+      review[key.action]({ count = count })
     end, function()
-      review[key.action]({ again = true })
+      -- "." repeats the count as well, unless it is given another.
+      review[key.action]({ again = true, count = vim.v.count > 0 and vim.v.count or count })
     end)
   end
-  review[key.action]()
+  review[key.action](key.counts and { count = count } or nil)
 end
 
 --- Does what a key of the review does, "." included; for <Plug> maps.
@@ -258,25 +269,51 @@ function M.press(name, visual)
   end
 end
 
+--- Maps a key in a buffer of ours. Keys typed in one go may match a longer map of the user's ("sa" where `s` is ours):
+--- 'nowait' does not help there, so the longer ones become ours and the rest of them.
+---@param buf integer
+---@param mode "n"|"x"
+---@param lhs string
+---@param own table<string, true> all keys of ours in this mode, as they are typed
+---@param run fun()
+---@param desc string
+local function map_key(buf, mode, lhs, own, run, desc)
+  local opts = { buffer = buf, nowait = true, silent = true, desc = desc }
+  vim.keymap.set(mode, lhs, run, opts)
+  local typed = vim.keycode(lhs)
+  for _, longer in ipairs(vim.api.nvim_get_keymap(mode)) do
+    local raw = longer.lhsraw
+    if #raw > #typed and vim.startswith(raw, typed) and not own[raw] then
+      vim.keymap.set(mode, longer.lhs, function()
+        vim.api.nvim_feedkeys(raw:sub(#typed + 1), "mi", false)
+        run()
+      end, opts)
+    end
+  end
+end
+
 --- Maps the keys in a buffer of ours.
 ---@param buf integer
 ---@param skip? table<string, true> names that are not mapped there
 function M.map(buf, skip)
+  local own = { n = {}, x = {} }
+  for _, key in ipairs(M.list) do
+    local lhs = M.key(key.name)
+    if lhs then
+      own.n[vim.keycode(lhs)] = true
+      own.x[vim.keycode(lhs)] = key.visual
+    end
+  end
   for _, key in ipairs(M.list) do
     local lhs = M.key(key.name)
     if lhs and not (skip and skip[key.name]) then
-      vim.keymap.set("n", lhs, function()
+      map_key(buf, "n", lhs, own.n, function()
         M.run(key, false)
-      end, { buffer = buf, nowait = true, silent = true, desc = "Review: " .. key.text })
+      end, "Review: " .. key.text)
       if key.visual then
-        vim.keymap.set("x", lhs, function()
+        map_key(buf, "x", lhs, own.x, function()
           M.run(key, true)
-        end, {
-          buffer = buf,
-          nowait = true,
-          silent = true,
-          desc = "Review: " .. key.text .. " (selected lines)",
-        })
+        end, "Review: " .. key.text .. " (selected lines)")
       end
     end
   end

@@ -1,82 +1,41 @@
---- A buffer in which the developer edits a hunk, with the real file's filetype: `:w` sends the text, `:q` changes
---- nothing. Also the buffer for a commit message.
+--- A hunk in a window of its own, with the real file's filetype, for the developer to make another of it: `:w` sends
+--- the text, `:q!` changes nothing. Also the window for a commit message.
+local diff = require("suggestion-review.text.diff")
+local editor = require("suggestion-review.ui.editor")
 local syntax = require("suggestion-review.ui.syntax")
+local text_of = require("suggestion-review.text.display")
 
 local M = {}
 
 local namespace = vim.api.nvim_create_namespace("suggestion-review.modify")
 
----@param opts { name: string, title: string, lines: string[], filetype: string|nil, height?: integer }
----@param write fun(lines: string[]): boolean, string|nil
----@return integer buf
----@return integer win
-function M.editor(opts, write)
-  local buf = vim.api.nvim_create_buf(false, false)
-  vim.bo[buf].buftype = "acwrite"
-  vim.bo[buf].bufhidden = "wipe"
-  vim.bo[buf].swapfile = false
-  vim.bo[buf].modeline = false
-  vim.api.nvim_buf_set_name(buf, ("suggestion-review://%s/%d"):format(opts.name, buf))
-  local undolevels = vim.bo[buf].undolevels
-  vim.bo[buf].undolevels = -1
-  vim.api.nvim_buf_set_lines(buf, 0, -1, false, opts.lines)
-  vim.bo[buf].undolevels = undolevels
-  vim.bo[buf].modified = false
-  local width = math.min(vim.o.columns - 4, 100)
-  local height = math.max(6, math.min(vim.o.lines - 6, opts.height or #opts.lines + 4))
-  local win = vim.api.nvim_open_win(buf, true, {
-    relative = "editor",
-    row = math.max(0, math.floor((vim.o.lines - height) / 2) - 1),
-    col = math.floor((vim.o.columns - width) / 2),
-    width = width,
-    height = height,
-    border = "rounded",
-    title = { { (" %s "):format(opts.title), "SuggestionReviewTitle" } },
-    footer = {
-      { " :w", "SuggestionReviewKey" },
-      { " send ", "SuggestionReviewHint" },
-      { " :q!", "SuggestionReviewKey" },
-      { " change nothing ", "SuggestionReviewHint" },
-    },
-    zindex = 50,
-  })
-  vim.wo[win].winhighlight = "Normal:SuggestionReviewNormal,FloatBorder:SuggestionReviewBorder"
-  vim.wo[win].number, vim.wo[win].relativenumber = false, false
-  -- A new window begins with the options of the one it was opened from, which is the review's.
-  local wo = vim.wo[win]
-  wo.statuscolumn, wo.list, wo.cursorline = "", false, false
-  wo.wrap, wo.scrollbind, wo.cursorbind, wo.foldenable = vim.go.wrap, false, false, false
-  wo.spell = false
-  wo.fillchars = "eob: "
-  vim.api.nvim_create_autocmd("BufWriteCmd", {
-    buffer = buf,
-    callback = function()
-      local ok, reason = write(vim.api.nvim_buf_get_lines(buf, 0, -1, false))
-      if not ok then
-        require("suggestion-review.say.notify").warn(reason or "not sent")
-        return
-      end
-      vim.bo[buf].modified = false
-      vim.schedule(function()
-        if vim.api.nvim_win_is_valid(win) then
-          vim.api.nvim_win_close(win, true)
-        end
-      end)
-    end,
-  })
-  -- Last, so that filetype plugins find the buffer as it stays.
-  if opts.filetype then
-    vim.bo[buf].filetype = opts.filetype
+--- The edited lines with their terminators.
+---@param buf integer
+---@param lines string[]
+---@param shown integer how many lines it began with
+---@param eol boolean whether the last of those had a terminator
+---@return string[]
+local function terminated(buf, lines, shown, eol)
+  -- No line at all and one empty line look the same; where there was one line, an empty one is meant.
+  if shown ~= 1 and editor.is_emptied(buf) then
+    return {}
   end
-  return buf, win
+  local out = {}
+  for i, line in ipairs(lines) do
+    out[i] = line .. "\n"
+  end
+  if not eol and out[#out] ~= "\n" then
+    out[#out] = out[#out]:sub(1, -2)
+  end
+  return out
 end
 
 --- Opens a hunk for editing: its context, the proposed lines, its context.
 ---@param hunk SuggestionReview.Hunk
 ---@param text SuggestionReview.HunkText
----@param write fun(edited: string[]): boolean, string|nil edited lines with terminators
-function M.open(hunk, text, write)
-  local diff = require("suggestion-review.text.diff")
+---@param key string what an unsent text is kept under
+---@param write fun(edited: string[], done: fun(reason?: string), forced: boolean) edited lines with terminators
+function M.open(hunk, text, key, write)
   local decision = hunk.decision
   local before, new, after = text.before, text.new, text.after
   -- A hunk modified before opens as it was left.
@@ -111,23 +70,24 @@ function M.open(hunk, text, write)
   vim.list_extend(all, after)
   local eol = #all == 0 or all[#all]:sub(-1) == "\n"
   local _, filetype = syntax.language(hunk.file)
-  local buf, win = M.editor({
+  local again = require("suggestion-review.ui.keys").key("modify")
+  local buf, win
+  buf, win = editor.open({
+    key = key,
     name = "modify/" .. vim.fs.basename(hunk.file),
-    title = "Edit " .. require("suggestion-review.text.display").plain(hunk.file),
+    title = "Edit " .. text_of.plain(hunk.file),
     lines = lines,
     filetype = filetype,
-  }, function(edited)
-    local out = {}
-    for i, line in ipairs(edited) do
-      out[i] = line .. "\n"
-    end
-    if #out == 1 and out[1] == "\n" then
-      out = {} -- an emptied buffer: the lines are removed
-    elseif not eol and #out > 0 then
-      out[#out] = out[#out]:sub(1, -2)
-    end
-    return write(out)
+    again = ("; %s on its hunk shows it again"):format(again or ":Suggest modify"),
+    on_open = function(_, shown)
+      vim.wo[shown].signcolumn = "yes:1"
+    end,
+  }, function(edited, done, forced)
+    write(terminated(buf, edited, #lines, eol), done, forced)
   end)
+  if not buf then
+    return
+  end
   for i = 1, #lines do
     local is_context = i <= #before or i > #before + #new
     vim.api.nvim_buf_set_extmark(buf, namespace, i - 1, 0, {
@@ -136,27 +96,28 @@ function M.open(hunk, text, write)
       line_hl_group = not is_context and "SuggestionReviewAdd" or nil,
     })
   end
-  vim.wo[win].signcolumn = "yes:1"
   pcall(vim.api.nvim_win_set_cursor, win, { math.max(1, math.min(#before + 1, #lines)), 0 })
 end
 
---- A buffer for the commit message.
+--- A window for the commit message.
+---@param key string what an unsent text is kept under
 ---@param message string
----@param write fun(message: string)
-function M.open_message(message, write)
-  M.editor({
+---@param write fun(message: string, done: fun(reason?: string))
+function M.open_message(key, message, write)
+  editor.open({
+    key = key,
     name = "message",
     title = "Commit message",
     lines = vim.split(message, "\n", { plain = true }),
     filetype = "gitcommit",
     height = 12,
-  }, function(lines)
+    again = "; editing the message again shows it",
+  }, function(lines, done)
     local text = vim.trim(table.concat(lines, "\n"))
     if text == "" then
-      return false, "a commit needs a message"
+      return done("a commit needs a message")
     end
-    write(text)
-    return true
+    write(text, done)
   end)
 end
 

@@ -13,6 +13,7 @@ local M = {}
 ---@field side "both"|"old"|"new"
 ---@field file string
 ---@field session table
+---@field hunks SuggestionReview.Hunk[] the list that the rows count in
 ---@field number_width integer
 ---@field word_diff boolean
 ---@field treesitter boolean
@@ -212,11 +213,11 @@ end
 ---@return table chunks
 function M.header(view, row)
   local session = view.session
-  local hunk = session.hunks[row.hunk]
+  local hunk = view.hunks[row.hunk]
   local state = text_of.STATE[session:state_of(hunk)] or text_of.STATE.pending
   local current = session.index == row.hunk
   local chunks = {
-    { ("%s %d/%d "):format(state.icon, row.hunk, #session.hunks), state.group },
+    { ("%s %d/%d "):format(state.icon, row.hunk, #view.hunks), state.group },
     { state.word, state.group },
   }
   if hunk.kind ~= "text" then
@@ -307,7 +308,7 @@ function M.column(buf, line)
   if not row or not row.hunk or row.hunk ~= session.index then
     return " " .. text
   end
-  local group = text_of.STATE[session:state_of(session.hunks[row.hunk])].group
+  local group = text_of.STATE[session:state_of(view.hunks[row.hunk])].group
   if row.kind == "header" then
     -- The whole rule is in the colour of the state.
     text = text:gsub("^%%#%w+#", "")

@@ -311,12 +311,15 @@ export class BatchWriter {
     const { suggestion } = this;
     ledger.change(
       `UPDATE suggestion SET accepted = accepted + ?, modified = modified + ?, rejected = rejected + ?,
-       hunk_count = hunk_count + ?, settle_needed = iif(?, 1, settle_needed), updated_at = ? WHERE id = ?`,
+       hunk_count = hunk_count + ?, settle_needed = iif(?, 1, settle_needed),
+       discard_undone = iif(?, 0, discard_undone), updated_at = ? WHERE id = ?`,
       this.#counts.accepted,
       this.#counts.modified,
       this.#counts.rejected,
       this.#hunksAdded,
       this.#decided ? 1 : 0,
+      // Whoever decides anew has another future than the discard that was taken back.
+      this.#batch === null ? 0 : 1,
       nextStamp(suggestion.updated_at, this.#now),
       suggestion.id,
     );

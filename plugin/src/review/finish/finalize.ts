@@ -1,6 +1,6 @@
 /**
- * Ending a review. Finalize makes one commit of what was accepted and pushes it; discard drops what is left. Both
- * are resumable: what is about to be pushed is in the ledger before it is pushed.
+ * Ending a review: discard (discard.ts), or finalize, which makes one commit of what was accepted and pushes it. What
+ * is about to be pushed is in the ledger before it is pushed, so that a crash in between is finished at the next start.
  */
 import { ReviewError } from "../../protocol/errors.ts";
 import type { Actor } from "../../protocol/model.ts";
@@ -11,16 +11,9 @@ import { ontoBranch, push, pushUnlessMoved, remoteTips, slug } from "../../vcs/s
 import type { CompleteResult } from "../contract.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { answered, recordAnswer } from "../ledger/request-ids.ts";
-import {
-  getDecidable,
-  getOpen,
-  getRevision,
-  getSuggestion,
-  nextStamp,
-  type SuggestionRow,
-} from "../ledger/suggestion-rows.ts";
+import { getOpen, getRevision, getSuggestion, type SuggestionRow } from "../ledger/suggestion-rows.ts";
 import { unreviewedBelow } from "../publish/stack.ts";
-import { enqueue } from "../tell/outbox.ts";
+import { closeSuggestion, discard, tellAgent } from "./discard.ts";
 import { writeTree } from "./suggestion-trees.ts";
 
 export interface SyncSettings {
@@ -57,40 +50,9 @@ export async function complete(
 ): Promise<CompleteResult> {
   const before = answered<CompleteResult>(context.ledger, "complete", request);
   if (before !== null) return before;
-  return context.project.exclusively(() =>
+  return context.project.exclusively(async () =>
     request.action === "discard" ? discard(context, request, by) : finalize(context, request, by),
   );
-}
-
-/** What needs nothing but the ledger. */
-type LedgerContext = Pick<CompleteContext, "ledger" | "now">;
-
-/** Closes a suggestion without a commit; its project need not be there. */
-export async function discard(
-  context: LedgerContext,
-  request: CompleteRequest,
-  by: Actor,
-): Promise<CompleteResult> {
-  const { ledger } = context;
-  return ledger.transaction(() => {
-    const again = answered<CompleteResult>(ledger, "complete", request);
-    if (again !== null) return again;
-    const suggestion = getDecidable(ledger, request.suggestion_id);
-    close(context, suggestion, "discarded");
-    ledger.emit(
-      suggestion.project,
-      { type: "suggestion.completed", suggestion_id: suggestion.id, action: "discarded", by },
-      context.now(),
-    );
-    tell(
-      context,
-      suggestion,
-      "The developer discarded this suggestion. Hunks accepted before stay accepted; everything else is taken out of your change.",
-    );
-    const answer: CompleteResult = { success: true, suggestion_id: suggestion.id, action: "discarded" };
-    recordAnswer(ledger, "complete", request, answer);
-    return answer;
-  });
 }
 
 async function finalize(
@@ -263,7 +225,7 @@ function recordFinalized(
         JSON.stringify(result),
         suggestionId,
       );
-      close(context, suggestion, "finalized");
+      closeSuggestion(context, suggestion, "finalized");
       ledger.emit(
         project.dir,
         {
@@ -275,7 +237,7 @@ function recordFinalized(
         },
         context.now(),
       );
-      tell(
+      tellAgent(
         context,
         suggestion,
         `The developer finalized this suggestion: commit ${finalizing.commit.slice(0, 12)} is on ${shortRef}. Your change keeps only what was not decided.`,
@@ -301,26 +263,6 @@ async function changedFiles(project: Project, finalizing: Finalizing): Promise<s
     .decode(stdout)
     .split("\0")
     .filter((file) => file !== "");
-}
-
-function close(context: LedgerContext, suggestion: SuggestionRow, state: "finalized" | "discarded"): void {
-  context.ledger.change(
-    "UPDATE suggestion SET state = ?, settle_needed = 1, updated_at = ? WHERE id = ?",
-    state,
-    nextStamp(suggestion.updated_at, context.now()),
-    suggestion.id,
-  );
-}
-
-function tell(context: LedgerContext, suggestion: SuggestionRow, message: string): void {
-  const head = {
-    project: suggestion.project,
-    suggestion: suggestion.id,
-    session: suggestion.session,
-    kind: "note" as const,
-    at: context.now().toISOString(),
-  };
-  enqueue(context.ledger, head, { description: suggestion.description, message });
 }
 
 const bookmarkRef = (prefix: string, suggestion: SuggestionRow, description: string): string =>

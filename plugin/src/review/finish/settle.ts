@@ -4,7 +4,7 @@
  */
 import { ReviewError } from "../../protocol/errors.ts";
 import type { Project } from "../../vcs/project.ts";
-import { mergeCommits, type SettleOutcome, settleChange } from "../../vcs/settle.ts";
+import { type Abandoned, mergeCommits, type SettleOutcome, settleChange } from "../../vcs/settle.ts";
 import { writeChange } from "../../vcs/trees.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { recordStanding, standingAt } from "../ledger/settlements.ts";
@@ -100,6 +100,8 @@ async function settleOne(context: SettleContext, row: SuggestionRow): Promise<Se
         },
         wantedParent: parent,
         abandonEmpty: row.state !== "open",
+        revive:
+          row.state === "open" && row.abandoned !== null ? (JSON.parse(row.abandoned) as Abandoned) : null,
       },
       final === null ? [] : await finalRefs(project, final),
       () => project.gate.hold?.() ?? (() => {}),
@@ -133,16 +135,33 @@ function recordOutcome(
     if (commit !== "") recordStanding(ledger, row.id, commit, standing);
     // Decisions made meanwhile ask for another settle.
     ledger.change(
-      `UPDATE suggestion SET settled = ?, settled_parent = ?, agent_commit = ?,
+      `UPDATE suggestion SET settled = ?, settled_parent = ?, agent_commit = ?, abandoned = ?,
          settle_needed = CASE WHEN updated_at = ? THEN ? ELSE settle_needed END WHERE id = ?`,
       standing.settled,
       standing.settled_parent,
       commit,
+      outcome.kind === "abandoned"
+        ? JSON.stringify(outcome.was)
+        : outcome.kind === "gone"
+          ? row.abandoned
+          : null,
       row.updated_at,
       outcome.kind === "partial" ? 2 : 0,
       row.id,
     );
+    if (outcome.kind === "revived") stackAgain(ledger, row, outcome.children);
   });
+}
+
+/** Suggestions of changes that stand on this one again. */
+function stackAgain(ledger: Ledger, row: SuggestionRow, changes: string[]): void {
+  ledger.change(
+    `UPDATE suggestion SET stacked_on = ? WHERE project = ? AND state = 'open' AND stacked_on IS NULL
+       AND change_id IN (SELECT value FROM json_each(?))`,
+    row.id,
+    row.project,
+    JSON.stringify(changes),
+  );
 }
 
 /** The wanted tree on the commit that was pushed, which was rebased onto a shared branch that had moved. */
@@ -180,7 +199,12 @@ async function finalRefs(
 
 function report(context: SettleContext, row: SuggestionRow, outcome: SettleOutcome, part: Part): void {
   const { ledger, project } = context;
-  if (outcome.kind === "settled" || outcome.kind === "abandoned" || outcome.kind === "gone") {
+  if (
+    outcome.kind === "settled" ||
+    outcome.kind === "revived" ||
+    outcome.kind === "abandoned" ||
+    outcome.kind === "gone"
+  ) {
     ledger.change("UPDATE suggestion SET settle_problem = NULL WHERE id = ?", row.id);
     emitStatus(
       context,

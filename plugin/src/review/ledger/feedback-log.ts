@@ -23,6 +23,7 @@ const LOGGED = [
   "suggestion.hunk_reset",
   "suggestion.comment",
   "suggestion.completed",
+  "suggestion.reopened",
 ];
 const TAIL_BYTES = 1024 * 1024;
 

@@ -273,5 +273,13 @@ ALTER TABLE outbox ADD COLUMN owner TEXT;
 ALTER TABLE session ADD COLUMN owner TEXT;
 `;
 
+/** What taking back a discard needs: when it was taken back, and what an emptied change left behind when it went. */
+const V5 = `
+-- 0, or when the last discard was taken back: the number of the next event then.
+ALTER TABLE suggestion ADD COLUMN discard_undone INTEGER NOT NULL DEFAULT 0;
+-- JSON {commit, parent, children}: the change was abandoned with nothing left in it.
+ALTER TABLE suggestion ADD COLUMN abandoned TEXT;
+`;
+
 /** migration i brings a database from version i to i + 1. */
-export const MIGRATIONS: readonly string[] = [V1, V2, V3, V4];
+export const MIGRATIONS: readonly string[] = [V1, V2, V3, V4, V5];

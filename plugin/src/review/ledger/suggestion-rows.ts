@@ -25,6 +25,10 @@ export interface SuggestionRow {
   settle_needed: number;
   settle_problem: string | null;
   leave_needed: number;
+  /** 0, or when the last discard was taken back: greater than any event before it. */
+  discard_undone: number;
+  /** JSON of what the change was when a settle abandoned it, else null. */
+  abandoned: string | null;
   finalizing: string | null;
   result: string | null;
   verify: string | null;
@@ -77,7 +81,7 @@ export function getOpen(ledger: Ledger, id: string): SuggestionRow {
   if (row.state !== "open") {
     throw new ReviewError(
       "suggestion_closed",
-      `Suggestion ${shorten(id)} is ${row.state}; its decisions stand`,
+      `Suggestion ${shorten(id)} is ${row.state}; its decisions stand${row.state === "discarded" ? ", and undo brings it back" : ""}`,
       {
         details: { state: row.state },
       },

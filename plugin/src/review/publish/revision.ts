@@ -114,6 +114,8 @@ export async function recordRevision(
       settle_needed: rows.some((row) => row.state === "rejected" || row.state === "modified") ? 1 : 0,
       settle_problem: null,
       leave_needed: alsoWrite === null ? 0 : 1,
+      discard_undone: 0,
+      abandoned: null,
       finalizing: null,
       result: null,
       verify: null,

@@ -363,8 +363,14 @@ local function open_windows(float)
     end
     keys.map(buf)
     vim.keymap.set({ "o", "x" }, "ih", function()
-      require("suggestion-review.ui.textobject").select()
-    end, { buffer = buf, silent = true, desc = "Review: the hunk" })
+      return require("suggestion-review.ui.textobject").keys()
+    end, {
+      buffer = buf,
+      silent = true,
+      expr = true,
+      replace_keycodes = true,
+      desc = "Review: the hunk",
+    })
     vim.api.nvim_create_autocmd("CursorMoved", {
       group = float.group,
       buffer = buf,
@@ -421,6 +427,7 @@ local function show_file(float, index)
       side = side,
       file = file.file,
       session = session,
+      hunks = session.hunks,
       number_width = 3,
       word_diff = config.word_diff,
       treesitter = config.treesitter,
@@ -628,41 +635,47 @@ function M.refresh(opts)
   end
 end
 
---- Lines of the current hunk that are selected: positions among its removed and added lines.
+--- What of each hunk is selected: positions among its removed and added lines; all of it where it has no lines and its
+--- headline is selected.
 ---@param first integer
 ---@param last integer
----@return integer|nil hunk
----@return SuggestionReview.LineRange|nil lines
+---@return SuggestionReview.Selected[]
 function M.selection(first, last)
   local float = current
-  if not float then
-    return
+  local buf = vim.api.nvim_get_current_buf()
+  local view = render.view(buf)
+  if not float or not view or not vim.list_contains(float.bufs, buf) then
+    return {}
   end
-  local hunk
-  local old_first, old_count, new_first, new_count = nil, 0, nil, 0
-  local view = render.view(vim.api.nvim_get_current_buf())
-  for i = first, last do
-    local row = (view and view.rows or float.rows)[i]
-    local other = float.rows[i]
-    for _, one in ipairs({ row or other, other ~= row and row and other or nil }) do
-      if one and (one.kind == "old" or one.kind == "new") then
-        hunk = hunk or one.hunk
-        if one.hunk == hunk then
-          if one.kind == "old" then
-            old_first = old_first or one.nth - 1
-            old_count = one.nth - old_first
-          else
-            new_first = new_first or one.nth - 1
-            new_count = one.nth - new_first
-          end
-        end
-      end
+  ---@type SuggestionReview.Selected[]
+  local found = {}
+  local by_hunk = {}
+  local function of(index)
+    if not by_hunk[index] then
+      by_hunk[index] = { index = index, lines = { old = { -1, 0 }, new = { -1, 0 } } }
+      found[#found + 1] = by_hunk[index]
+    end
+    return by_hunk[index].lines
+  end
+  local function take(row)
+    if row.kind == "old" or row.kind == "new" then
+      local side = of(row.hunk)[row.kind]
+      side[1] = side[1] < 0 and row.nth - 1 or side[1]
+      side[2] = row.nth - side[1]
+    elseif row.kind == "header" and #row.block.old + #row.block.new == 0 then
+      of(row.hunk)
     end
   end
-  if not hunk then
-    return
+  for i = first, last do
+    local row, beside = view.rows[i], float.rows[i]
+    if row then
+      take(row)
+    end
+    if beside and beside ~= row then
+      take(beside)
+    end
   end
-  return hunk, { old = { old_first or -1, old_count }, new = { new_first or -1, new_count } }
+  return found
 end
 
 function M.toggle_panel()
@@ -694,10 +707,15 @@ function M.toggle_layout()
     return
   end
   float.rearranging = true
-  close_windows(float)
-  open_windows(float)
-  arrange(float)
+  local ok, message = xpcall(function()
+    close_windows(float)
+    open_windows(float)
+    arrange(float)
+  end, debug.traceback)
   float.rearranging = false
+  if not ok then
+    error(message, 0)
+  end
   vim.api.nvim_set_current_win(float.wins[#float.wins])
   M.refresh()
 end
@@ -737,6 +755,16 @@ function M.gap_at_cursor()
       return float.rows[i].from
     end
   end
+end
+
+--- The hunk that a key typed in one of the windows is about, told by the cursor.
+---@return integer|nil
+function M.hunk_at_cursor()
+  local float = current
+  if not float or not float.file or not vim.list_contains(float.wins, vim.api.nvim_get_current_win()) then
+    return
+  end
+  return hunk_at(float, (row_at_cursor(float)))
 end
 
 --- Where in the real file the cursor is.
