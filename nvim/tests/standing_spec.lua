@@ -481,6 +481,9 @@ describe("a modified hunk", function()
     vim.api.nvim_buf_set_lines(buf, 0, -1, false, { "only this" })
     answers = { 2 }
     write()
+    t.wait(function()
+      return #asked > 0
+    end)
     t.eq(#asked, 1)
     t.match(asked[1], "also removes %d lines outside the hunk")
     t.ok(vim.api.nvim_buf_is_valid(buf))
