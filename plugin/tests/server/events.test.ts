@@ -1,6 +1,7 @@
 /** The journal over both channels: what a client puts together is the ledger, byte for byte, whatever happens. */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { connect as tcp } from "node:net";
+import { PROTOCOL_VERSION } from "../../src/protocol/version.ts";
 import { type Client, connect } from "./client.ts";
 import { frame, handshake, OP, rawSocket } from "./frames.ts";
 import { write } from "./git.ts";
@@ -16,7 +17,7 @@ describe("subscribe", () => {
     for (let i = 0; i < 1000; i++) at.emit(`event ${i}`);
     const client = await connect(at);
     const answer = await client.command({ type: "subscribe", since: 400 });
-    expect(answer.data).toEqual({ since: 400, last_seq: 1000 });
+    expect(answer.data).toEqual({ since: 400, last_seq: 1000, protocol: PROTOCOL_VERSION });
     at.emit("live");
     await until(() => client.events.length === 601, "601 events");
     expect(client.events).toEqual(at.journal(400));
