@@ -387,7 +387,7 @@ describe("a hunk taken back whose text was edited", function()
     local floating = require("suggestion-review.ui.floating")
     local selection = floating.selection
     floating.selection = function()
-      return 1, { old = { 0, 1 }, new = { 0, 1 } }
+      return { { index = 1, lines = { old = { 0, 1 }, new = { 0, 1 } } } }
     end
     review.reject({ selection = true, comment = "" })
     floating.selection = selection
@@ -406,6 +406,11 @@ describe("a hunk taken back whose text was edited", function()
   end)
 end)
 
+--- Writes as it is typed: nothing else sends.
+local function write()
+  vim.api.nvim_feedkeys(vim.keycode(":silent write<CR>"), "tx", false)
+end
+
 describe("a modified hunk", function()
   it(
     "C5: shows the developer's version in the review and the picker, and compares it with the agent's",
@@ -416,7 +421,7 @@ describe("a modified hunk", function()
       review.modify()
       local buf = vim.api.nvim_get_current_buf()
       vim.api.nvim_buf_set_lines(buf, 1, 3, false, { "my two", "my three" })
-      vim.cmd("silent write")
+      write()
       settled()
       wait_file((OLD:gsub("two\nthree", "my two\nmy three")))
       t.wait(function()
@@ -466,7 +471,7 @@ describe("a modified hunk", function()
     review.go(1)
     review.modify()
     vim.api.nvim_buf_set_lines(0, 0, -1, false, {})
-    vim.cmd("silent write")
+    write()
     settled()
     wait_file((OLD:gsub("two\n", "")))
     t.eq(asked, {})
@@ -475,7 +480,7 @@ describe("a modified hunk", function()
     local buf = vim.api.nvim_get_current_buf()
     vim.api.nvim_buf_set_lines(buf, 0, -1, false, { "only this" })
     answers = { 2 }
-    vim.cmd("silent write")
+    write()
     t.eq(#asked, 1)
     t.match(asked[1], "also removes %d lines outside the hunk")
     t.ok(vim.api.nvim_buf_is_valid(buf))

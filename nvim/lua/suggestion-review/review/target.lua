@@ -98,7 +98,8 @@ end
 function M.list(opts)
   -- First where the cursor is: a hunk that is out of sight may be the one before it moved.
   current.look_at_cursor()
-  local session = current.need_seen()
+  -- What is selected is seen, and need not be of the current hunk.
+  local session = current.need_seen(opts ~= nil and opts.selection)
   if not session then
     return {}
   elseif opts and opts.selection then
