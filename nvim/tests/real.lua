@@ -1,6 +1,7 @@
 --- The real server on a real jj repository, for specs: an agent's repository, a developer's clone, publishing and
 --- everything else through the server's own doors.
 
+local doors = require("doors")
 local t = require("support")
 
 local M = {}
@@ -158,7 +159,9 @@ function Real:http(method, path, body)
   end
   local out = t.run(command, opts)
   local text, status = out:match("^(.*)\n(%d+)$")
-  return vim.json.decode(text, { luanil = { object = true, array = true } }), tonumber(status) --[[@as integer]]
+  local answer = vim.json.decode(text, { luanil = { object = true, array = true } })
+  doors.http(method, path, tonumber(status) --[[@as integer]], answer)
+  return answer, tonumber(status) --[[@as integer]]
 end
 
 --- Writes files in the agent's repository (false deletes) and publishes them.
