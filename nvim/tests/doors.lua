@@ -230,6 +230,17 @@ function M.http(method, path, status, answer)
   end
 end
 
+--- Notes the flags of a command of ours that did what it was started for.
+---@param program string
+---@param command string[]
+function M.flags(program, command)
+  for _, word in ipairs(command) do
+    if file and word:sub(1, 2) == "--" then
+      append({ door = ("flag %s %s"):format(program, word) })
+    end
+  end
+end
+
 --- Lua for the init.lua of a Neovim that a test starts: it notes its doors as well.
 ---@return string
 function M.init()

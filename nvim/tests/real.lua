@@ -111,6 +111,7 @@ function Real:serve()
   self.url, self.token_file, self.hub, self.project =
     ready.url, ready.token_file, ready.remote, ready.agent_repo
   self.token = vim.trim(t.read(self.token_file))
+  doors.flags("serve", command)
 end
 
 ---@param signal? string
