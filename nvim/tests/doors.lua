@@ -52,7 +52,8 @@ local function source_of(level)
 end
 
 local function from_client(source)
-  return source:find("/lua/suggestion-review/", 1, true) or source:find("/plugin/suggestion-review.lua", 1, true)
+  return source:find("/lua/suggestion-review/", 1, true)
+    or source:find("/plugin/suggestion-review.lua", 1, true)
 end
 
 ---@type table<string, fun(module: table)>
@@ -181,7 +182,9 @@ local function watch_maps()
       return set(mode, lhs, function()
         through("plug " .. door, rhs)
         if leads[name] and leads[name] == typed then
-          append({ door = "default key " .. name, use = open })
+          if open then
+            append({ door = "default key " .. name, use = open })
+          end
         end
       end, opts)
     elseif name then
