@@ -1,5 +1,6 @@
 --- A second Neovim, driven over RPC, with a configuration of its own: what a user's start is.
 
+local doors = require("doors")
 local t = require("support")
 
 local M = {}
@@ -25,7 +26,7 @@ function M.start(opts)
   opts = opts or {}
   local self = setmetatable({ home = opts.home or t.tempdir() }, Child)
   local init = self.home .. "/init.lua"
-  t.write(init, ([[
+  t.write(init, doors.init() .. ([[
 vim.opt.runtimepath:prepend(%q)
 vim.opt.runtimepath:append(%q)
 vim.opt.swapfile = false
