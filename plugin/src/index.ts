@@ -7,25 +7,30 @@ import { TurnRelay } from "./agent/turns.ts";
 import { loadConfig } from "./config.ts";
 import { type Host, startHost } from "./process.ts";
 import { toReviewError } from "./protocol/errors.ts";
+import { settingsFromFiles } from "./settings-file.ts";
 import { openJj } from "./vcs/jj.ts";
 
 /** Survives reloads of this module, which opencode does after each change of its configuration. */
 const KEY = Symbol.for("opencode-suggestion-manager.host");
 const globals = globalThis as typeof globalThis & { [KEY]?: Promise<Host> };
 
-function sharedHost(options: unknown): Promise<Host> {
-  globals[KEY] ??= startHost(loadConfig(options)).then(
-    (host) => {
-      for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
-        process.once(signal, () => void host.stop().finally(() => process.exit(0)));
-      }
-      return host;
-    },
-    (error: unknown) => {
-      delete globals[KEY];
-      throw error;
-    },
-  );
+function sharedHost(options: unknown, { directory, worktree }: PluginInput): Promise<Host> {
+  const load = async () =>
+    loadConfig(options, process.env, () => settingsFromFiles(directory, worktree, process.env));
+  globals[KEY] ??= load()
+    .then((config) => startHost(config))
+    .then(
+      (host) => {
+        for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
+          process.once(signal, () => void host.stop().finally(() => process.exit(0)));
+        }
+        return host;
+      },
+      (error: unknown) => {
+        delete globals[KEY];
+        throw error;
+      },
+    );
   return globals[KEY];
 }
 
@@ -45,7 +50,7 @@ async function server(input: PluginInput, options?: Record<string, unknown>): Pr
   try {
     // A project that jj does not know has nothing to publish from; the host's own project stays untouched.
     const jj = await openJj(input.worktree === "/" ? input.directory : input.worktree);
-    const { desk } = await sharedHost(options);
+    const { desk } = await sharedHost(options, input);
     const gate = new ToolGate();
     const link = new SessionLink(input.client, input.directory, jj.dir, desk.ledger);
     const project = await desk.addProject(jj.dir, { gate, link });
