@@ -50,11 +50,13 @@ async function server(input: PluginInput, options?: Record<string, unknown>): Pr
   try {
     // A project that jj does not know has nothing to publish from; the host's own project stays untouched.
     const jj = await openJj(input.worktree === "/" ? input.directory : input.worktree);
-    const { desk } = await sharedHost(options, input);
+    const host = await sharedHost(options, input);
+    const { desk } = host;
     const gate = new ToolGate();
     const link = new SessionLink(input.client, input.directory, jj.dir, desk.ledger);
     const project = await desk.addProject(jj.dir, { gate, link });
     const turns = new TurnRelay(desk.ledger, project.dir, gate);
+    if (host.server !== null) turns.recover();
     const unsubscribe = desk.subscribe((event, json) => {
       if (event.project !== project.dir) return;
       const message =

@@ -22,6 +22,12 @@ export interface Change {
   author: string;
 }
 
+/**
+ * For every command. Nothing is signed here, whatever the settings say: a key that waits for a passphrase would stop
+ * a publish without a word. jj's name for that is "drop".
+ */
+const FIXED = ["--no-pager", "--color=never", "--config", 'signing.behavior="drop"'];
+
 const FLAGS = ["conflict", "divergent", "immutable", "empty"] as const;
 const TEMPLATE = `json(self) ++ "\\t" ++ ${FLAGS.map((flag) => `if(${flag}, "1", "0")`).join(" ++ ")} ++ "\\n"`;
 
@@ -50,7 +56,7 @@ export class Jj {
   ) {}
 
   run(args: string[], options: RunOptions = {}): Promise<RunResult> {
-    return run("jj", ["--no-pager", "--color=never", "--repository", this.dir, ...this.global, ...args], {
+    return run("jj", [...FIXED, "--repository", this.dir, ...this.global, ...args], {
       cwd: this.dir,
       code: "jj_error",
       ...options,
