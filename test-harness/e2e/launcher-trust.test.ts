@@ -18,6 +18,11 @@ const SECRETS = {
   GIT_ASKPASS: `/bin/${SENTINEL}`,
 };
 
+interface Caught {
+  command: string;
+  environment: string[];
+}
+
 /** Logs who runs it, then tries everything with a terminal: open it, draw on it, type into it. */
 const evil = (log: string) => `#!/bin/sh
 {
@@ -42,6 +47,7 @@ describe.skipIf(!isRoot)("what the agent has planted", () => {
   let project: string;
   let first: Started;
   let log: string;
+  let caught: Caught[] = [];
   const logged = () => (existsSync(log) ? readFileSync(log, "utf8") : "");
 
   /** Every place where a setting or a hook of the agent's could make git or jj run a program. */
@@ -144,7 +150,7 @@ describe.skipIf(!isRoot)("what the agent has planted", () => {
     must(["rm", log]);
   }, 60_000);
 
-  test("B10: gets no terminal at a start after a commit of the developer's; B11: and no environment", async () => {
+  test("B10: gets no terminal at a start after a commit of the developer's", async () => {
     scene.write("project/a.txt", "two\n");
     launcher.commit(project, "more");
     const uid = must(["id", "-u", launcher.user]).trim();
@@ -162,10 +168,13 @@ describe.skipIf(!isRoot)("what the agent has planted", () => {
     await watch.stop();
     expect(screen).toContain("review server");
     harmless(screen);
-    const caught = watch.out
+    caught = watch.out
       .split("\n")
       .filter((line) => line.includes('"environment"'))
-      .map((line) => JSON.parse(line) as { command: string; environment: string[] });
+      .map((line) => JSON.parse(line) as Caught);
+  }, 120_000);
+
+  test("B11: no process of the agent's user has the developer's environment", () => {
     scene.say(`looked at ${caught.length} processes of the agent's`);
     // opencode itself and what lives for milliseconds.
     expect(caught.some(({ command }) => command.includes("opencode serve"))).toBe(true);
