@@ -42,7 +42,7 @@ import {
   scriptedProvider,
 } from "./providers.ts";
 import { type Ready, readyText } from "./ready.ts";
-import { fail, holdLines, StartError, say, step } from "./report.ts";
+import { fail, holdLines, patiently, StartError, say, step } from "./report.ts";
 import { inspectRepository, type Repository } from "./repository.ts";
 import { ReviewServer, type SuggestionRow } from "./review-server.ts";
 import { sendHistory } from "./send-history.ts";
@@ -176,15 +176,13 @@ interface Up {
 async function bringUp(session: Session, repository: Repository): Promise<Up> {
   const { options, developer, agent, place, agentSide, port, host, demo, provider } = session;
   for (const remark of repository.remarks) say(remark);
-  await step(
-    `prepared the agent's side in ${agentSide.dir}`,
-    async () => {
-      await prepareAgentPlace(agentSide, agent, place);
-      await sendHistory(repository, developer, agent, agentSide);
-      await cloneForAgent(agentSide, agent, repository.branch);
-    },
-    "the history goes to the agent's clone",
-  );
+  await step(`prepared the agent's side in ${agentSide.dir}`, async () => {
+    await patiently("copying the agent's tools", () => prepareAgentPlace(agentSide, agent, place));
+    await patiently("sending the history", () => sendHistory(repository, developer, agent, agentSide));
+    await patiently("cloning the history for the agent", () =>
+      cloneForAgent(agentSide, agent, repository.branch),
+    );
+  });
   const token = await ensureToken(place, developer, agentSide, agent);
   const remembered = readState(place)?.remote;
   const remote = await setRemote(repository, developer, place, remoteUrl(agentSide, port, host), remembered);
@@ -222,7 +220,9 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
   }
   const log = join(place.log, "opencode.log");
   const startAgain = () => startOpencode({ supervisor, place: agentSide, agent, env, log, port, host });
-  const opencode = await step("started opencode with the plugin", startAgain);
+  const opencode = await step("started opencode with the plugin", () =>
+    patiently("starting opencode", startAgain),
+  );
   const server = new ReviewServer(serverUrl(host, port), token);
   return { opencode, startAgain, server, remoteName: remote.name, existing: await server.suggestions() };
 }

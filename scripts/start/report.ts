@@ -42,22 +42,25 @@ export function holdLines(): () => void {
 /** How long something may take before it is said that it still goes on, and how often then. */
 const PATIENCE_MS = 5_000;
 
-/** Runs a step and says how long it took when that was noticeable; a long one is told of meanwhile. */
-export async function step<Result>(
-  what: string,
-  work: () => Promise<Result>,
-  doing?: string,
-): Promise<Result> {
+/** Runs a step and says how long it took when that was noticeable. */
+export async function step<Result>(what: string, work: () => Promise<Result>): Promise<Result> {
   const started = performance.now();
-  const passed = () => (performance.now() - started) / 1000;
+  const result = await work();
+  const seconds = (performance.now() - started) / 1000;
+  say(seconds >= 0.3 ? `${what} (${seconds.toFixed(1)} s)` : what);
+  return result;
+}
+
+/** Runs what may take long, and says every few seconds that it goes on, unless its progress is shown already. */
+export async function patiently<Result>(doing: string, work: () => Promise<Result>): Promise<Result> {
+  const started = performance.now();
   const still = setInterval(() => {
-    if (performance.now() - lastProgress >= PATIENCE_MS)
-      say(`  still at work${doing === undefined ? "" : `: ${doing}`} (${passed().toFixed(0)} s)`);
+    const now = performance.now();
+    if (now - lastProgress >= PATIENCE_MS)
+      say(`  ${doing} (${((now - started) / 1000).toFixed(0)} s so far)`);
   }, PATIENCE_MS);
   try {
-    const result = await work();
-    say(passed() >= 0.3 ? `${what} (${passed().toFixed(1)} s)` : what);
-    return result;
+    return await work();
   } finally {
     clearInterval(still);
   }

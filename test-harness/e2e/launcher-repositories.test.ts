@@ -7,15 +7,8 @@ import { descendants, must, processList, run } from "../support/processes.ts";
 import { ROOT, until } from "../support/scene.ts";
 
 const MINUTES = 180_000;
-const launchers: Launcher[] = [];
-const launcherFor = (name: string, settings: Record<string, unknown> = {}): Launcher => {
-  const launcher = new Launcher(name, settings);
-  launchers.push(launcher);
-  return launcher;
-};
-afterAll(async () => {
-  for (const { scene } of launchers) await scene.close();
-}, 120_000);
+const launcher = new Launcher("repos");
+afterAll(() => launcher.scene.close(), 120_000);
 
 const hubOf = ({ agent_repo: repo }: { agent_repo: string }) => {
   const hubs = join(dirname(repo), "state/git");
@@ -30,7 +23,7 @@ const optionsOf = ({ agent_repo: repo }: { agent_repo: string }) => {
 };
 
 /** A program that never ends, as a signing program with a locked key does, and the file that tells it was run. */
-function locked(launcher: Launcher): { program: string; wasRun: () => boolean } {
+function locked(): { program: string; wasRun: () => boolean } {
   const mark = launcher.scene.path("signing-ran");
   const program = launcher.scene.write("sign.sh", `#!/bin/sh\n: > '${mark}'\nexec sleep 1000\n`);
   chmodSync(program, 0o755);
@@ -44,11 +37,10 @@ describe.skipIf(!isRoot)("npm start", () => {
   test(
     "D5: takes a jj repository that is not colocated, and a bookmark that was never exported",
     async () => {
-      const launcher = launcherFor("d5");
-      const dir = launcher.scene.folder("project");
+      const dir = launcher.scene.folder("apart");
       const jj = (...args: string[]) => must(["jj", ...args], { cwd: dir, env: launcher.scene.env });
       jj("git", "init", "--no-colocate", ".");
-      launcher.scene.write("project/a.txt", "one\n");
+      launcher.scene.write("apart/a.txt", "one\n");
       jj("commit", "-m", "base");
       jj("bookmark", "create", "main", "-r", "@-");
       const started = await launcher.start([dir]);
@@ -65,48 +57,9 @@ describe.skipIf(!isRoot)("npm start", () => {
   );
 
   test(
-    "D9: two worktrees of one repository have a remote each, which the tear-down takes out",
-    async () => {
-      const launcher = launcherFor("d9w");
-      const main = launcher.repository();
-      const second = launcher.scene.path("second");
-      launcher.git(main, "worktree", "add", "--quiet", "-b", "topic", second);
-      const remotes = () =>
-        Object.fromEntries(
-          launcher
-            .git(main, "remote", "-v")
-            .split("\n")
-            .filter((line) => line.endsWith("(fetch)"))
-            .map((line) => line.split(/\s+/, 2) as [string, string]),
-        );
-      let one = await launcher.start([main]);
-      expect(remotes()).toEqual({ agent: one.ready.remote });
-      await launcher.stop(one);
-      const two = await launcher.start([second]);
-      expect(remotes()).toEqual({ agent: one.ready.remote, "agent-second": two.ready.remote });
-      // Git finds the token by itself, and each the one of its own project.
-      launcher.git(second, "fetch", "--quiet", "agent-second");
-      one = await launcher.start([main]);
-      expect(remotes()).toEqual({ agent: one.ready.remote, "agent-second": two.ready.remote });
-      launcher.git(main, "fetch", "--quiet", "agent");
-      launcher.git(main, "fetch", "--quiet", "agent-second");
-      await launcher.stop(one);
-      await launcher.stop(two);
-      run(["npm", "--silent", "run", "teardown", "--", "--yes", "--delete-unpublished"], {
-        cwd: ROOT,
-        env: launcher.env,
-      });
-      expect(remotes()).toEqual({});
-      expect(launcher.git(main, "config", "--list")).not.toContain("credential.");
-    },
-    MINUTES,
-  );
-
-  test(
     "D9: a rotation of the token stands",
     async () => {
-      const launcher = launcherFor("d9t");
-      const dir = launcher.repository();
+      const dir = launcher.repository("rotated");
       const first = await launcher.start([dir]);
       const { token: old } = first.curl;
       const state = join(dirname(first.ready.agent_repo), "state");
@@ -143,8 +96,8 @@ describe.skipIf(!isRoot)("npm start", () => {
     async () => {
       const provider = { options: { baseURL: "http://127.0.0.1:9/v1", apiKey: "{file:keys/own}" } };
       const own = { npm: "@ai-sdk/openai-compatible", ...provider, models: { "m-1": {} } };
-      const launcher = launcherFor("d9f", { provider: { own } });
-      const dir = launcher.repository();
+      const dir = launcher.repository("secret");
+      launcher.configure({ provider: { own } });
       const missing = launcher.refused([dir]);
       expect(missing.code).toBe(1);
       expect(missing.err).toMatch(/names \{file:keys\/own\}, and .*keys\/own cannot be read/);
@@ -152,12 +105,12 @@ describe.skipIf(!isRoot)("npm start", () => {
       const started = await launcher.start([dir]);
       expect(optionsOf(started.ready).provider.own.options.apiKey).toBe('a "quoted" key');
       await launcher.stop(started);
+      launcher.configure({});
     },
     MINUTES,
   );
 
   describe("D9: what cannot be handed over is said in a sentence", () => {
-    const launcher = launcherFor("d9s");
     const source = launcher.repository("source");
     launcher.scene.write("source/a.txt", "two\n");
     launcher.commit(source, "second");
@@ -222,8 +175,7 @@ describe.skipIf(!isRoot)("npm start", () => {
   test(
     "D9: a long history shows its progress",
     async () => {
-      const launcher = launcherFor("d9h");
-      const dir = launcher.repository();
+      const dir = launcher.repository("long");
       const commits = 40_000;
       let stream = "";
       for (let n = 1; n <= commits; n++) {
@@ -244,9 +196,8 @@ describe.skipIf(!isRoot)("npm start", () => {
   test(
     "D16: a signing key that waits for a passphrase is never asked for",
     async () => {
-      const launcher = launcherFor("d16");
-      const { program, wasRun } = locked(launcher);
-      const dir = launcher.scene.folder("project");
+      const { program, wasRun } = locked();
+      const dir = launcher.scene.folder("signed");
       const env = {
         ...launcher.scene.env,
         JJ_CONFIG: launcher.scene.write(
@@ -257,11 +208,11 @@ describe.skipIf(!isRoot)("npm start", () => {
       const jj = (...args: string[]) =>
         must(["jj", "--config", "signing.behavior=drop", ...args], { cwd: dir, env });
       jj("git", "init", ".");
-      launcher.scene.write("project/a.txt", "one\n");
+      launcher.scene.write("signed/a.txt", "one\n");
       jj("commit", "-m", "base");
       jj("bookmark", "create", "main", "-r", "@-");
       // What is not in a snapshot yet would be signed by the look at it.
-      launcher.scene.write("project/b.txt", "mine\n");
+      launcher.scene.write("signed/b.txt", "mine\n");
       const started = await launcher.start([dir, "--allow-dirty"], { JJ_CONFIG: env.JJ_CONFIG });
       expect(wasRun()).toBe(false);
       await launcher.stop(started);
@@ -272,8 +223,7 @@ describe.skipIf(!isRoot)("npm start", () => {
   test(
     "C1: sets every option of the server",
     async () => {
-      const launcher = launcherFor("c1");
-      const dir = launcher.repository();
+      const dir = launcher.repository("options");
       const state = join(launcher.base, "elsewhere");
       const flags = [
         ...["--state", state, "--auto-sync", "--verify-command", "true", "--verify-timeout-seconds", "5"],
@@ -306,8 +256,7 @@ describe.skipIf(!isRoot)("npm start", () => {
   test(
     "D10: opencode is started again when it was killed, and this is told",
     async () => {
-      const launcher = launcherFor("d10");
-      const { running, ready, curl } = await launcher.start([launcher.repository()]);
+      const { running, ready, curl } = await launcher.start([launcher.repository("killed")]);
       const host = () => {
         const below = descendants(running.pid);
         return processList().find(
@@ -327,6 +276,59 @@ describe.skipIf(!isRoot)("npm start", () => {
       running.signal("SIGINT");
       await running.ended;
       expect(processList().filter(({ command }) => command.includes(dirname(ready.agent_repo)))).toEqual([]);
+    },
+    MINUTES,
+  );
+
+  test(
+    "C13: the Neovim that it opens finds the help",
+    async () => {
+      const started = await launcher.start([launcher.repository("helped")]);
+      await launcher.stop(started);
+      const init = join(dirname(started.ready.token_file), "init.lua");
+      const shown = 'vim.cmd.help("suggestion-review"); io.write(vim.fn.expand("%:t"))';
+      const later = `lua vim.schedule(function() ${shown} vim.cmd.quitall() end)`;
+      const argv = ["nvim", "--clean", "--headless", "-c", `luafile ${init}`, "-c", later];
+      const done = run(argv, { env: launcher.scene.env });
+      expect(done.out + done.err).toContain("suggestion-review.txt");
+      expect(done.out + done.err).not.toContain("E149");
+    },
+    MINUTES,
+  );
+
+  test(
+    "D9: two worktrees of one repository have a remote each, which the tear-down takes out",
+    async () => {
+      const main = launcher.repository("worktrees");
+      const second = launcher.scene.path("second");
+      launcher.git(main, "worktree", "add", "--quiet", "-b", "topic", second);
+      const remotes = () =>
+        Object.fromEntries(
+          launcher
+            .git(main, "remote", "-v")
+            .split("\n")
+            .filter((line) => line.endsWith("(fetch)"))
+            .map((line) => line.split(/\s+/, 2) as [string, string]),
+        );
+      let one = await launcher.start([main]);
+      expect(remotes()).toEqual({ agent: one.ready.remote });
+      await launcher.stop(one);
+      const two = await launcher.start([second]);
+      expect(remotes()).toEqual({ agent: one.ready.remote, "agent-second": two.ready.remote });
+      // Git finds the token by itself, and each the one of its own project.
+      launcher.git(second, "fetch", "--quiet", "agent-second");
+      one = await launcher.start([main]);
+      expect(remotes()).toEqual({ agent: one.ready.remote, "agent-second": two.ready.remote });
+      launcher.git(main, "fetch", "--quiet", "agent");
+      launcher.git(main, "fetch", "--quiet", "agent-second");
+      await launcher.stop(one);
+      await launcher.stop(two);
+      run(["npm", "--silent", "run", "teardown", "--", "--yes", "--delete-unpublished"], {
+        cwd: ROOT,
+        env: launcher.env,
+      });
+      expect(remotes()).toEqual({});
+      expect(launcher.git(main, "config", "--list")).not.toContain("credential.");
     },
     MINUTES,
   );

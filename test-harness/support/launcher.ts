@@ -22,8 +22,7 @@ export class Launcher {
   readonly env: Record<string, string>;
   #runs = 0;
 
-  /** @param settings of the developer's opencode; a provider that nobody asks is there already */
-  constructor(name: string, settings: Record<string, unknown> = {}) {
+  constructor(name: string) {
     this.scene = new Scene(name);
     this.local = this.scene.folder("local");
     this.user = `ai-t${process.pid}-${name}`.slice(0, 30);
@@ -41,18 +40,23 @@ export class Launcher {
       npm_config_offline: "true",
       OPENCODE_DISABLE_MODELS_FETCH: "1",
     };
-    const provider = { options: { baseURL: "http://127.0.0.1:9/v1", apiKey: "none" }, models: { "m-1": {} } };
-    const own = { npm: "@ai-sdk/openai-compatible", ...provider };
-    this.scene.write(
-      "config/opencode/opencode.json",
-      JSON.stringify({ model: "own/m-1", provider: { own }, ...settings }),
-    );
+    this.configure({});
     this.scene.atEnd(() => {
       run(["npm", "--silent", "run", "teardown", "--", "--yes", "--delete-unpublished"], {
         cwd: ROOT,
         env: this.env,
       });
     });
+  }
+
+  /** Writes the developer's settings of opencode, beside a provider that nobody asks. */
+  configure(settings: Record<string, unknown>): void {
+    const provider = { options: { baseURL: "http://127.0.0.1:9/v1", apiKey: "none" }, models: { "m-1": {} } };
+    const own = { npm: "@ai-sdk/openai-compatible", ...provider };
+    this.scene.write(
+      "config/opencode/opencode.json",
+      JSON.stringify({ model: "own/m-1", provider: { own }, ...settings }),
+    );
   }
 
   /** A git repository of the developer's with one commit. */

@@ -23,10 +23,10 @@ export interface Change {
 }
 
 /**
- * For every command. Nothing is signed here, whatever the settings say: a key that waits for a passphrase would stop
- * a publish without a word. jj's name for that is "drop".
+ * Nothing is signed here, whatever the settings say: a key that waits for a passphrase would stop a publish without a
+ * word. jj's name for that is "drop". Last of the global options, since the last one counts.
  */
-const FIXED = ["--no-pager", "--color=never", "--config", 'signing.behavior="drop"'];
+const UNSIGNED = ["--config", 'signing.behavior="drop"'];
 
 const FLAGS = ["conflict", "divergent", "immutable", "empty"] as const;
 const TEMPLATE = `json(self) ++ "\\t" ++ ${FLAGS.map((flag) => `if(${flag}, "1", "0")`).join(" ++ ")} ++ "\\n"`;
@@ -56,7 +56,8 @@ export class Jj {
   ) {}
 
   run(args: string[], options: RunOptions = {}): Promise<RunResult> {
-    return run("jj", [...FIXED, "--repository", this.dir, ...this.global, ...args], {
+    const global = ["--no-pager", "--color=never", "--repository", this.dir, ...this.global, ...UNSIGNED];
+    return run("jj", [...global, ...args], {
       cwd: this.dir,
       code: "jj_error",
       ...options,
