@@ -158,6 +158,17 @@ async function stopRuns(): Promise<void> {
   }
 }
 
+async function endAll(uid: number): Promise<void> {
+  for (const pid of processesOf(uid)) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // Gone already.
+    }
+  }
+  await until(() => processesOf(uid).length === 0, 2000);
+}
+
 function removeIfEmpty(dir: string): void {
   if (existsSync(dir) && readdirSync(dir).length === 0) rmdirSync(dir);
 }
@@ -212,6 +223,8 @@ async function teardown(): Promise<number> {
   if (!values.yes && !(await confirmed('Type "yes" to remove it: '))) return 1;
 
   await stopRuns();
+  // Before anything is removed: nobody is left who could put a link in a folder's place meanwhile.
+  if (userGoes && user !== null) await endAll(user.uid);
   for (const { place, own, agentSide } of works) {
     if (own && existsSync(place.checkout)) {
       const repository = await inspectRepository(place.checkout, developer).catch(() => null);
@@ -234,14 +247,6 @@ async function teardown(): Promise<number> {
   for (const dir of ours) rmSync(dir, { recursive: true, force: true });
   for (const dir of [join(LOCAL, "demo"), join(LOCAL, "projects"), LOCAL]) removeIfEmpty(dir);
   if (userGoes && user !== null) {
-    for (const pid of processesOf(user.uid)) {
-      try {
-        process.kill(pid, "SIGKILL");
-      } catch {
-        // Gone already.
-      }
-    }
-    await until(() => processesOf(user.uid).length === 0, 2000);
     rmSync(AGENT_BASE, { recursive: true, force: true });
     const problem = removeUser(AGENT_USER);
     if (problem !== null) throw new StartError(`The user ${AGENT_USER} could not be removed: ${problem}`);
