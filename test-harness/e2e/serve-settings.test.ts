@@ -80,7 +80,10 @@ test("D5: serve finds the shared branch of a repository that is not colocated", 
   jj("commit", "-m", "base");
   jj("bookmark", "create", "main", "-r", "@-");
   scene.write("agent/a.txt", "two\n");
-  const { curl } = await serve(scene, dir);
+  const { curl, ready } = await serve(scene, dir);
+  const hub = join(scene.path("state/git"), new URL(ready.remote).pathname.split("/").at(-1) ?? "");
+  const shared = must(["git", `--git-dir=${hub}`, "rev-parse", "refs/heads/main"], { env: scene.env });
+  expect(shared.trim()).toBe(jj("log", "--no-graph", "-r", "main", "-T", "commit_id").trim());
   const published = curl.post("/suggestions", { description: "Two" });
   expect(published.status).toBe(201);
   const [hunk] = curl.hunks(published.body.suggestion_id);
