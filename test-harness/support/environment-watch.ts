@@ -8,13 +8,10 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 
 const uid = Number(process.argv[2]);
 const seen = new Set<string>();
-let oldest = 0;
 process.stdout.write('{"watching": true}\n');
 for (;;) {
-  const pids = readdirSync("/proc")
-    .map(Number)
-    .filter((pid) => pid >= oldest);
-  for (const pid of pids) {
+  // All of them: process ids start again from low numbers.
+  for (const pid of readdirSync("/proc").map(Number).filter(Number.isInteger)) {
     try {
       if (statSync(`/proc/${pid}`).uid !== uid) continue;
       const environment = readFileSync(`/proc/${pid}/environ`, "latin1").split("\0").filter(Boolean);
@@ -27,5 +24,4 @@ for (;;) {
       // Gone already.
     }
   }
-  oldest = Math.max(0, (pids.at(-1) ?? 0) - 200);
 }
