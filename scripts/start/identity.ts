@@ -21,24 +21,11 @@ export interface Identity {
 
 const isLinux = process.platform === "linux";
 
-/** Where git would be told to work elsewhere than where it is asked to. */
-const ASTRAY = [
-  "GIT_DIR",
-  "GIT_WORK_TREE",
-  "GIT_INDEX_FILE",
-  "GIT_COMMON_DIR",
-  "GIT_OBJECT_DIRECTORY",
-  "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-  "GIT_NAMESPACE",
-  "GIT_PREFIX",
-];
-
 /** The developer's own environment. Under sudo, folders and names of root are replaced or left out. */
 function developerEnvironment(user: { name: string; home: string; uid: number }): Record<string, string> {
   const isOther = user.uid !== process.getuid?.();
   const kept = Object.entries(process.env).filter(
-    ([name, value]) =>
-      value !== undefined && !ASTRAY.includes(name) && !(isOther && /^(XDG_|SUDO_|MAIL$)/.test(name)),
+    ([name, value]) => value !== undefined && !(isOther && /^(XDG_|SUDO_|MAIL$)/.test(name)),
   ) as [string, string][];
   const names = isOther ? { USER: user.name, LOGNAME: user.name } : {};
   return { ...Object.fromEntries(kept), HOME: user.home, ...names };
