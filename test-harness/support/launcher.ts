@@ -86,7 +86,7 @@ export class Launcher {
       cwd: ROOT,
       env: { ...this.env, ...env },
     });
-    const ready = await running.readyLine<Started["ready"]>(75_000);
+    const ready = await running.readyLine<Started["ready"]>(150_000);
     return { running, ready, curl: new Curl(this.scene, ready.url, ready.token_file) };
   }
 
