@@ -499,11 +499,6 @@ describe("adopting", function()
   state("a link in the place of a folder", sh("mv dir other; ln -s other dir"), "symbolic link")
   state("a removal that is staged", sh("git rm -q --cached a.txt"), "staged for removal")
   state(
-    "a commit of one's own",
-    sh("echo mine > mine; git add mine; git commit -qm mine"),
-    "commits here that the work is not based on"
-  )
-  state(
     "a merge under way",
     sh([[
     git checkout -q -b side; echo s > b.txt; git commit -qam side
@@ -601,7 +596,7 @@ describe("adopting", function()
     vim.cmd("bwipeout!")
   end)
 
-  it("refuses a checkout of something else before anything is fetched", function()
+  it("refuses a checkout of something else and leaves nothing in it", function()
     ready()
     local other = t.tempdir()
     t.run(
@@ -739,14 +734,16 @@ describe("a jj checkout", function()
     t.eq(t.read(checkout .. "/a.txt"), lines(40, { [3] = "mine 3" }))
   end)
 
-  it("with commits of its own is refused with what to run", function()
+  it("with commits of its own has them on top afterwards", function()
     ready()
     local checkout = jj_clone(true)
     t.write(checkout .. "/mine", "x")
     jj(checkout, "commit", "-m", "mine")
     local plan = prepare(id, checkout)
-    t.match(plan.refusal.reason, "parent of @")
-    t.match(table.concat(plan.refusal.commands, "\n"), "jj rebase %-b @")
+    t.match(table.concat(plan_text.of(plan), "\n"), "put on top of it")
+    t.eq(execute(plan), nil)
+    t.eq(jj(checkout, "log", "--no-graph", "-r", "@-", "-T", "description"), "mine\n")
+    t.match(jj(checkout, "log", "--no-graph", "-r", "@--", "-T", "commit_id"), commit)
   end)
 end)
 
@@ -806,13 +803,58 @@ describe("verification after a rebase", function()
     }, { cwd = other, env = environment })
     finalize(id)
     t.ok(store.get(id).result.base_commit ~= base, "it was not rebased")
-    local plan = prepare(id, clone())
+    -- That commit came to the hub behind this clone's back: only a branch of one's own vouches for it.
+    local behind = clone()
+    t.eq(prepare(id, behind).verdict.ok, false)
+    t.run({ "git", "branch", "mine", store.get(id).result.base_commit }, { cwd = behind })
+    local plan = prepare(id, behind)
     t.ok(plan.verdict.ok, table.concat(plan_text.of(plan), "\n"))
-    t.match(plan.refusal.reason, "HEAD is behind")
+    t.match(table.concat(plan_text.of(plan), "\n"), "someone else")
+    t.eq(execute(plan), nil)
+    t.eq(snapshot(behind).head, store.get(id).result.commit)
     -- A checkout that has the newer commit takes it.
     local plan2 = prepare(id, other)
     t.eq(plan2.refusal, nil)
     t.eq(execute(plan2), nil)
     t.eq(snapshot(other).head, store.get(id).result.commit)
+  end)
+end)
+
+describe("files that are shown", function()
+  it("A9: nothing is adopted over unsaved edits of another Vim", function()
+    local id = publish({ ["b.txt"] = CHANGED["b.txt"] })
+    batch(id, "accept")
+    finalize(id)
+    local checkout = vim.uv.fs_realpath(clone())
+    local other = require("child").start({
+      cwd = checkout,
+      init = "vim.opt.swapfile = true\nvim.o.directory = '.'\n",
+    })
+    other:cmd("silent edit b.txt")
+    other:cmd("call setline(1, 'theirs')")
+    local plan = prepare(id, checkout)
+    t.ok(plan.refusal)
+    t.match(table.concat(plan_text.of(plan), "\n"), "another Vim %(process %d+%) has unsaved edits")
+    other:cmd("silent write!")
+    other:cmd("silent edit!")
+    other:stop()
+    t.run({ "git", "checkout", "--quiet", "b.txt" }, { cwd = checkout })
+    t.eq(prepare(id, checkout).refusal, nil)
+  end)
+
+  it("A13: buffers follow without a question under 'noautoread'", function()
+    local id = publish({ ["b.txt"] = CHANGED["b.txt"] })
+    batch(id, "accept")
+    finalize(id)
+    local checkout = vim.uv.fs_realpath(clone())
+    vim.o.autoread = false
+    vim.cmd("silent edit " .. checkout .. "/b.txt")
+    local buf = vim.api.nvim_get_current_buf()
+    local err = execute(prepare(id, checkout))
+    t.eq(err, nil)
+    t.eq(table.concat(vim.api.nvim_buf_get_lines(buf, 0, -1, false), "\n") .. "\n", CHANGED["b.txt"])
+    t.eq({ vim.bo[buf].modified, vim.o.autoread }, { false, false })
+    vim.o.autoread = true
+    vim.cmd("silent! bwipeout!")
   end)
 end)

@@ -248,32 +248,10 @@ describe("accepting into a buffer", function()
     vim.o.autoread = true
   end)
 
-  it("takes a formatter's work for one more edit of the developer's", function()
-    checkout({ ["a.txt"] = OLD })
-    local buf = edit("a.txt")
-    vim.api.nvim_create_autocmd("BufWritePre", {
-      buffer = buf,
-      callback = function()
-        local lines = vim.api.nvim_buf_get_lines(buf, 0, -1, false)
-        if lines[1] ~= "// formatted" then
-          table.insert(lines, 1, "// formatted")
-        end
-        vim.api.nvim_buf_set_lines(buf, 0, -1, false, lines)
-      end,
-    })
-    local suggestion = build.build({ ["a.txt"] = OLD }, { ["a.txt"] = NEW })
-    local place = place_of(suggestion)
-    bring(place, { suggestion.hunks[1] }, "accepted")
-    bring(place, { suggestion.hunks[2] }, "accepted")
-    t.eq(read("a.txt"), "// formatted\n" .. NEW)
-    bring(place, { suggestion.hunks[1] }, "rejected")
-    t.eq(read("a.txt"), "// formatted\n" .. OLD:gsub("nine", "NINE"))
-  end)
-
   it("says so when saving fails, and keeps the text", function()
     checkout({ ["a.txt"] = OLD })
     local buf = edit("a.txt")
-    vim.api.nvim_create_autocmd("BufWritePre", {
+    vim.api.nvim_create_autocmd("BufWriteCmd", {
       buffer = buf,
       callback = function()
         error("no disk")
@@ -283,6 +261,7 @@ describe("accepting into a buffer", function()
     local _, problems = bring(place_of(suggestion), suggestion.hunks, "accepted")
     t.match(problems[1].reason, "applied, but not saved")
     t.eq(vim.api.nvim_buf_get_lines(buf, 1, 2, false), { "TWO" })
+    t.eq(read("a.txt"), OLD)
   end)
 
   it("finds an edit the developer undid by hand gone already", function()
@@ -629,7 +608,7 @@ describe("a conflict with the developer's own edits", function()
     t.ok(resolution.resolve(place, item, item.placed.ours, replacement))
     t.eq(vim.api.nvim_buf_get_lines(buf, 1, 3, false), { "mine", "more of mine" })
     bring(place, { suggestion.hunks[1] }, "rejected")
-    t.eq(vim.api.nvim_buf_get_lines(buf, 0, 3, false), { "one", "two", "three" })
+    t.eq(vim.api.nvim_buf_get_lines(buf, 0, 4, false), { "one", "mine", "more of mine", "three" })
   end)
 
   it("refuses to settle a file that changed since it was looked at", function()
@@ -708,7 +687,11 @@ describe("a rebased suggestion", function()
     )
     local place = place_of(second)
     revision.rekey(place, second.hunks)
-    t.eq(#place.applied:of_file(second.id, "a.txt"), 1)
+    -- Filed as text of an earlier revision, on the base that it was for.
+    local filed = vim.tbl_filter(function(one)
+      return one.key:find("^stale ") ~= nil
+    end, place.applied:of_file(second.id, "a.txt"))
+    t.eq({ #filed, filed[1].base, filed[1].lines }, { 1, first.base_commit, { "TWO\n" } })
     t.eq(read("a.txt"), NEW)
   end)
 end)

@@ -1,4 +1,5 @@
 local diff = require("suggestion-review.text.diff")
+local exchange = require("suggestion-review.text.exchange")
 local mapping = require("suggestion-review.text.merge")
 local build = require("suggestion")
 
@@ -20,7 +21,7 @@ describe("mapping", function()
   end)
 
   it("places a change in an untouched text without comparing anything", function()
-    local changes = mapping.changes(BASE, {}, {}, { replacement("1", 2, 1, "C\n") })
+    local changes = exchange.changes(BASE, {}, {}, { replacement("1", 2, 1, "C\n") })
     local placed = mapping.place(changes, nil, nil)
     t.eq(placed[1].status, "clean")
     t.eq({ placed[1].from, placed[1].to }, { 2, 3 })
@@ -28,14 +29,14 @@ describe("mapping", function()
 
   it("counts what is applied above a change", function()
     local above = replacement("1", 1, 1, "B1\nB2\nB3\n")
-    local changes, wanted = mapping.changes(BASE, { above }, {}, { replacement("2", 4, 1, "E\n") })
+    local changes, wanted = exchange.changes(BASE, { above }, {}, { replacement("2", 4, 1, "E\n") })
     t.eq(changes[1].from, 6)
     t.eq(#wanted, 2)
   end)
 
   it("takes a change out by itself", function()
     local one, two = replacement("1", 1, 1, "B1\nB2\n"), replacement("2", 4, 2, "")
-    local changes, wanted = mapping.changes(BASE, { one, two }, { ["2"] = true }, {})
+    local changes, wanted = exchange.changes(BASE, { one, two }, { ["2"] = true }, {})
     t.eq(changes[1].old, {})
     t.eq(changes[1].lines, { "e\n", "f\n" })
     t.eq({ changes[1].from, changes[1].to }, { 5, 5 })
@@ -43,7 +44,7 @@ describe("mapping", function()
   end)
 
   it("shifts a change by the developer's edits above it", function()
-    local changes = mapping.changes(BASE, {}, {}, { replacement("1", 5, 1, "F\n") })
+    local changes = exchange.changes(BASE, {}, {}, { replacement("1", 5, 1, "F\n") })
     local actual = lines("new\nnewer\na\nc\nd\ne\nf\ng\nh\n")
     local placed = mapping.place(changes, BASE, actual)
     t.eq(placed[1].status, "clean")
@@ -51,12 +52,12 @@ describe("mapping", function()
   end)
 
   it("sees that the developer made the same edit already", function()
-    local changes = mapping.changes(BASE, {}, {}, { replacement("1", 2, 1, "C\n") })
+    local changes = exchange.changes(BASE, {}, {}, { replacement("1", 2, 1, "C\n") })
     t.eq(mapping.place(changes, BASE, lines("a\nb\nC\nd\ne\nf\ng\nh\n"))[1].status, "already")
   end)
 
   it("reports a conflict where the developer's edit touches the change, and gives both texts", function()
-    local changes = mapping.changes(BASE, {}, {}, { replacement("1", 2, 1, "C\n") })
+    local changes = exchange.changes(BASE, {}, {}, { replacement("1", 2, 1, "C\n") })
     local placed = mapping.place(changes, BASE, lines("a\nb\nmine\nd\ne\nf\ng\nh\n"))[1]
     t.eq(placed.status, "conflict")
     t.eq(placed.ours, { "mine\n" })
@@ -65,14 +66,14 @@ describe("mapping", function()
   end)
 
   it("takes an edit right beside the change for touching, as git does", function()
-    local changes = mapping.changes(BASE, {}, {}, { replacement("1", 2, 1, "C\n") })
+    local changes = exchange.changes(BASE, {}, {}, { replacement("1", 2, 1, "C\n") })
     t.eq(mapping.place(changes, BASE, lines("a\nb\nc\nmine\ne\nf\ng\nh\n"))[1].status, "conflict")
     t.eq(mapping.place(changes, BASE, lines("a\nb\nc\nd\nmine\nf\ng\nh\n"))[1].status, "clean")
   end)
 
   it("minds a missing newline at the end", function()
     local base = lines("a\nb")
-    local changes = mapping.changes(base, {}, {}, { replacement("1", 1, 1, "b\n") })
+    local changes = exchange.changes(base, {}, {}, { replacement("1", 1, 1, "b\n") })
     t.eq(mapping.place(changes, base, lines("a\nb\n"))[1].status, "already")
     local placed = mapping.place(changes, base, lines("x\ny\na\nb"))
     t.eq(table.concat(mapping.result(lines("x\ny\na\nb"), placed)), "x\ny\na\nb\n")
@@ -80,7 +81,7 @@ describe("mapping", function()
 
   it("lets a newer version of a hunk take the place of the one applied before", function()
     local old = replacement("stale 1", 2, 1, "C1\n")
-    local changes, wanted, displaced = mapping.changes(
+    local changes, wanted, displaced = exchange.changes(
       BASE,
       { old },
       {},
@@ -95,9 +96,9 @@ describe("mapping", function()
   it("keeps insertions at one place in the suggestion's order", function()
     local first, second = replacement("1", 3, 0, "x\n", 4), replacement("2", 3, 0, "y\n", 5)
     t.eq(table.concat(mapping.compose(BASE, { second, first })), "a\nb\nc\nx\ny\nd\ne\nf\ng\nh\n")
-    local changes = mapping.changes(BASE, { first }, {}, { second })
+    local changes = exchange.changes(BASE, { first }, {}, { second })
     t.eq({ changes[1].from, changes[1].to }, { 4, 4 })
-    changes = mapping.changes(BASE, { second }, {}, { first })
+    changes = exchange.changes(BASE, { second }, {}, { first })
     t.eq({ changes[1].from, changes[1].to }, { 3, 3 })
   end)
 end)
@@ -182,7 +183,7 @@ describe("mapping against git merge-file", function()
             inside = inside or one.key == hunk.key
           end
           local changes, wanted =
-            mapping.changes(base, applied, inside and { [hunk.key] = true } or {}, inside and {} or { hunk })
+            exchange.changes(base, applied, inside and { [hunk.key] = true } or {}, inside and {} or { hunk })
           local expected = mapping.compose(base, applied)
           local placed = mapping.place(changes, expected, actual)
           local merged, clean = oracle(
@@ -251,7 +252,7 @@ describe("mapping against git merge-file", function()
           return one.key == hunk.key
         end)
         local changes, wanted =
-          mapping.changes(base, applied, inside and { [hunk.key] = true } or {}, inside and {} or { hunk })
+          exchange.changes(base, applied, inside and { [hunk.key] = true } or {}, inside and {} or { hunk })
         actual = mapping.result(actual, mapping.place(changes, nil, nil))
         applied = wanted
         t.eq(table.concat(actual), table.concat(mapping.compose(base, applied)))

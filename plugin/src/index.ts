@@ -64,12 +64,21 @@ async function server(input: PluginInput, options?: Record<string, unknown>): Pr
       tell("info", message, { event: true, eventType: event.type });
     });
     return {
-      tool: createTools(desk, project.dir),
-      "tool.execute.before": ({ tool, callID, sessionID }) => gate.enter(tool, callID, sessionID),
-      "tool.execute.after": async ({ callID }) => gate.leave(callID),
+      tool: createTools(desk, project.dir, (session) => link.rootOf(session)),
+      "tool.execute.before": async ({ tool, callID, sessionID }) => {
+        await gate.enter(tool, callID, sessionID);
+        await link.toolStarted(callID, sessionID);
+      },
+      "tool.execute.after": async ({ callID }) => {
+        gate.leave(callID);
+        link.toolEnded(callID);
+      },
       "chat.message": async ({ sessionID, agent, model }, { message }) =>
         link.remember(sessionID, agent ?? message.agent, model ?? message.model),
-      event: async ({ event }) => turns.take(event),
+      event: async ({ event }) => {
+        turns.take(event);
+        link.take(event);
+      },
       dispose: async () => unsubscribe(),
     };
   } catch (thrown) {

@@ -82,13 +82,16 @@ export async function setRemote(
   const name = own ?? freeName(there, basename(place.checkout));
   const old = there.get(name);
   const section = `credential.${url}`;
-  if (old === url && (await git("config", "--get-all", `${section}.helper`)).stdout.includes(place.token))
+  if (old === url && (await git("config", "--get-all", `${section}.helper`)).stdout.includes(place.token)) {
+    await distrust(git, name);
     return { name, added: false };
-  if (old === undefined) await git("remote", "add", name, url);
+  }
+  if (old === undefined) await git("remote", "add", "--no-tags", name, url);
   else {
     await forgetHelper(git, old, place.token);
     await git("remote", "set-url", name, url);
   }
+  await distrust(git, name);
   // For this URL alone: two projects may be served on one port, one after the other.
   const file = place.token.replace(/'/g, `'\\''`);
   await git("config", "--replace-all", `${section}.helper`, "");
@@ -109,6 +112,22 @@ async function forgetHelper(git: AskGit, url: string, token: string): Promise<vo
   if (helpers.stdout.includes(token)) await git("config", "--remove-section", section);
 }
 
+/** Says in the repository that a setting of git's is ours to take back. */
+const CHECKED = "isolated-ai-coder.checksWhatIsFetched";
+
+/**
+ * What comes from the hub is the agent's word: tags would name commits of its as the developer's branches are named
+ * (gitrevisions(7): a tag wins), and objects are to be checked before they come in. The check is a setting of the whole
+ * repository; where the developer has set it, it stays.
+ */
+async function distrust(git: AskGit, name: string): Promise<void> {
+  await git("config", `remote.${name}.tagOpt`, "--no-tags");
+  const checks = await git("config", "--get-regexp", "^(fetch|transfer)\\.fsckobjects$");
+  if (checks.stdout.trim() !== "") return;
+  await git("config", "fetch.fsckObjects", "true");
+  await git("config", CHECKED, "true");
+}
+
 /** Takes back what {@link setRemote} did for one hub. */
 export async function removeRemote(
   gitDir: string,
@@ -124,6 +143,12 @@ export async function removeRemote(
     await forgetHelper(git, url, place.token);
     await git("remote", "remove", name);
     removed = true;
+  }
+  // Another project of this repository may still need it.
+  const others = [...(await remotes(git)).values()].some((url) => hubOf(url) !== null);
+  if (!others && (await git("config", "--get", CHECKED)).stdout.trim() === "true") {
+    await git("config", "--unset", "fetch.fsckObjects");
+    await git("config", "--remove-section", CHECKED.split(".")[0] ?? CHECKED);
   }
   return removed;
 }

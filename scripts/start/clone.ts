@@ -20,11 +20,9 @@ export async function cloneForAgent(place: AgentPlace, agent: Identity, branch: 
     cwd: place.home,
     timeoutMs: TRANSFER_MS,
   });
-  await runAs(agent, [...jj, "bookmark", "track", `${branch}@origin`], {
-    env,
-    cwd: place.repo,
-    mayFail: true,
-  });
+  // A pattern: a name such as "-x" or "a@b" would be an option or another bookmark.
+  const track = ["bookmark", "track", "--remote=exact:origin", `exact:${JSON.stringify(branch)}`];
+  await runAs(agent, [...jj, ...track], { env, cwd: place.repo, mayFail: true });
 }
 
 const gitSettings = (agent: Identity) =>

@@ -105,7 +105,7 @@ export function writeJjSettings(place: AgentPlace, agent: Identity): string {
 
 /** jj's settings of the agent: who it is, and that nothing is ever signed. */
 export const jjSettings = (agent: Identity) =>
-  `[user]\nname = "AI coder"\nemail = "${agent.name}@localhost"\n\n[ui]\npaginate = "never"\ncolor = "never"\n\n[signing]\nbehavior = "drop"\n`;
+  `[user]\nname = "AI coder"\nemail = "${agent.name}@localhost"\n\n[ui]\npaginate = "never"\ncolor = "never"\n\n[signing]\nbehavior = "drop"\n\n[snapshot]\nmax-new-file-size = "64MiB"\n`;
 
 /** The launcher's own git directory on the hub's objects and refs (as git-new-workdir links them). @returns its path */
 function openView(place: AgentPlace): string {

@@ -62,6 +62,7 @@ async function inspectGit(dir: string, who: Identity): Promise<Repository> {
       `${root} has no commit yet: make a first one, so that the agent has something to start from`,
     );
   }
+  // Not --short: where a tag has the branch's name, that gives "heads/main", which is another branch's name.
   const branch = await git("symbolic-ref", "--quiet", "HEAD");
   if (branch.exitCode !== 0) {
     throw new StartError(

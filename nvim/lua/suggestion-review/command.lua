@@ -14,11 +14,7 @@ end
 ---@param suggestion SuggestionReview.Suggestion
 ---@return string
 local function label(suggestion)
-  local title = vim.split(suggestion.description, "\n", { plain = true })[1]
-  local where = suggestion.state == "open"
-      and ("%d/%d decided"):format(suggestion.reviewed_count, suggestion.hunk_count)
-    or suggestion.state
-  return ("%s  (%s, %s)"):format(title, where, suggestion.id)
+  return require("suggestion-review.say.label").line(suggestion, suggestion.id)
 end
 
 ---@param lead string
@@ -57,10 +53,10 @@ local function current()
   if #open == 1 then
     return open[1]
   end
-  notify().warn(
-    #open == 0 and "There is no open suggestion"
-      or "Several suggestions are open: open one with :Suggest review"
-  )
+  if #open == 0 then
+    return require("suggestion-review.say.label").say_nothing()
+  end
+  notify().warn("Several suggestions are open: open one with :Suggest review")
 end
 M.current = current
 
@@ -186,10 +182,10 @@ local subcommands = {
     run = function()
       local open = require("suggestion-review.model.store").list()
       if #open == 0 then
-        local state = require("suggestion-review.connection.client").state()
-        return notify().info(state.state == "connected" and "There is no open suggestion" or state.message)
+        return require("suggestion-review.say.label").say_nothing()
       end
-      vim.ui.select(open, { prompt = "Suggestions", format_item = label }, function(choice)
+      local prompt = require("suggestion-review.say.label").above("Suggestions")
+      vim.ui.select(open, { prompt = prompt, format_item = label }, function(choice)
         if choice then
           require("suggestion-review").open(choice.id)
         end
@@ -245,7 +241,7 @@ local subcommands = {
   status = {
     text = "connection, suggestions, what the agent does",
     run = function()
-      notify().info(table.concat(require("suggestion-review.say.statusline").report(), "\n"))
+      notify().answer(table.concat(require("suggestion-review.say.statusline").report(), "\n"))
     end,
   },
 }

@@ -16,6 +16,7 @@ local defaults = {
   auto_connect = true,
   write_on_accept = true,
   adopt_on_finalize = "ask", -- "ask" | "never"
+  adopt_own_commits = "replay", -- "replay" | "merge"
   request_timeout = 30000,
   ui = {
     style = "floating",
@@ -106,6 +107,7 @@ local schema = {
   auto_connect = "boolean",
   write_on_accept = "boolean",
   adopt_on_finalize = one_of("ask", "never"),
+  adopt_own_commits = one_of("replay", "merge"),
   request_timeout = count,
   ui = {
     style = one_of("floating", "telescope", "picker", "inline"),
@@ -244,9 +246,7 @@ local function build()
   end
   if #problems > 0 then
     local text = "suggestion-review: " .. table.concat(problems, "\n  ")
-    vim.schedule(function()
-      vim.notify(text, vim.log.levels.ERROR, { title = "suggestion-review" })
-    end)
+    require("suggestion-review.say.echo").show(text, vim.log.levels.ERROR)
   end
   return config
 end

@@ -1,25 +1,10 @@
 --- `:checkhealth suggestion-review`: looks at everything a review rests on, and says what to do about what is wrong.
 
+local task = require("suggestion-review.lib.task")
+
 local M = {}
 
 local h = vim.health
-
---- Waits for a callback, since a health check has to end with its findings.
----@param start fun(callback: fun(...))
----@return ...
-local function wait(start, timeout)
-  local results
-  start(function(...)
-    results = { n = select("#", ...), ... }
-  end)
-  vim.wait(timeout or 6000, function()
-    return results ~= nil
-  end, 5)
-  if not results then
-    return "it did not answer in time"
-  end
-  return unpack(results, 1, results.n)
-end
 
 ---@param command string[]
 ---@param cwd? string
@@ -115,11 +100,56 @@ end
 
 M.version = "0.1.0"
 
+--- Says which version the server is, and whether it fits this plugin's.
+---@param health table
+local function check_version(health)
+  local version = type(health.version) == "string" and health.version or nil
+  local up = type(health.uptime_seconds) == "number" and health.uptime_seconds or 0
+  h.ok(("suggestion-manager %s, up for %d min"):format(version or "?", up / 60))
+  if not compatible(version, M.version) then
+    h.warn(
+      ("The server is version %s, this plugin %s"):format(version, M.version),
+      "Update the older of the two"
+    )
+  end
+end
+
+--- Has the server prove itself and, where it did, asks for its settings.
+---@param server SuggestionReview.Server
+---@param token? string without one it can still be said what listens there; nothing proves itself then
+---@return SuggestionReview.Proven? proven
+---@return SuggestionReview.HandshakeProblem? failed
+---@return table? settings
+---@return SuggestionReview.HandshakeProblem? refused
+local function visit(server, token)
+  local handshake = require("suggestion-review.connection.handshake")
+  local opts = { timeout = 3000 }
+  local found
+  task.run(function()
+    local proven, failed = handshake.prove(server, token or "none", opts)
+    if not proven then
+      return { failed = failed }
+    end
+    local settings, refused = handshake.get(proven, "/settings", opts)
+    handshake.close(proven)
+    return { proven = proven, settings = settings, refused = refused }
+  end, function(err, result)
+    found = result or { failed = { kind = "unreachable", message = tostring(err) } }
+  end)
+  -- A health check has to end with its findings.
+  vim.wait(9000, function()
+    return found ~= nil
+  end, 5)
+  found = found or { failed = { kind = "unreachable", message = "it did not answer in time" } }
+  return found.proven, found.failed, found.settings, found.refused
+end
+
 ---@param server SuggestionReview.Server
 local function check_server(server)
   h.start("Server " .. server.name)
   local client = require("suggestion-review.connection.client")
-  local http, tcp = require("suggestion-review.connection.http"), require("suggestion-review.connection.tcp")
+  local handshake = require("suggestion-review.connection.handshake")
+  local tcp = require("suggestion-review.connection.tcp")
   local loopback = server.host == "localhost" or server.host:find("^127%.") or server.host:find("^%[?::1%]?$")
   if not loopback then
     h.warn(
@@ -128,7 +158,7 @@ local function check_server(server)
     )
   end
 
-  local token, problem, warning = client.read_token(server.token_file)
+  local token, problem, warning = handshake.read_token(server.token_file)
   if token then
     h.ok("Token file " .. server.token_file)
     if warning then
@@ -144,44 +174,25 @@ local function check_server(server)
     })
   end
 
-  local nonce = require("suggestion-review.lib.sha256").to_hex(assert(vim.uv.random(16)))
-  local err, response = wait(function(callback)
-    http.get(
-      { host = server.host, port = server.port, path = "/health?nonce=" .. nonce, timeout = 3000 },
-      callback
-    )
-  end)
-  if err then
-    h.error(("No server at %s: %s"):format(tcp.authority(server.host, server.port), tcp.explain(err)), {
+  local where = tcp.authority(server.host, server.port)
+  local proven, failed, settings, refused = visit(server, token)
+  if not proven and failed.kind == "unreachable" then
+    h.error(("No server at %s: %s"):format(where, failed.message), {
       "Start it: npm start, npm run serve, or opencode with the plugin",
       "Check server.host and server.port against SUGGESTION_MANAGER_HOST and SUGGESTION_MANAGER_PORT",
     })
     return
-  end
-  local ok, health = pcall(vim.json.decode, response.body, { luanil = { object = true, array = true } })
-  if not ok or type(health) ~= "table" or health.service ~= "suggestion-manager" then
+  elseif not proven and failed.kind == "stranger" then
     h.error(
-      ("Something else listens at %s (HTTP status %d)"):format(
-        tcp.authority(server.host, server.port),
-        response.status
-      ),
+      ("Something else listens at %s (HTTP status %d)"):format(where, failed.status),
       "Set another port on both sides"
     )
     return
   end
-  h.ok(
-    ("suggestion-manager %s, up for %d min"):format(health.version or "?", (health.uptime_seconds or 0) / 60)
-  )
-  if not compatible(health.version, M.version) then
-    h.warn(
-      ("The server is version %s, this plugin %s"):format(health.version, M.version),
-      "Update the older of the two"
-    )
-  end
+  check_version((proven or failed).health or {})
   if not token then
     return
-  end
-  if not client.is_proven(token, nonce, response.peer, health.proofs) then
+  elseif not proven then
     h.error("The server does not know this token, so it was not sent", {
       "Is it the server you mean? Another user's server may have the port",
       "Was the token replaced? Take the new one into " .. server.token_file,
@@ -189,22 +200,12 @@ local function check_server(server)
     return
   end
   h.ok("The server has proven that it knows the token")
-  local settings_err, settings = wait(function(callback)
-    http.get({
-      host = server.host,
-      port = server.port,
-      path = "/settings",
-      timeout = 3000,
-      headers = { Authorization = "Bearer " .. token },
-    }, callback)
-  end)
-  if settings_err or settings.status ~= 200 then
-    h.error(("The server refused the token (%s)"):format(settings_err or ("status " .. settings.status)))
+  if not settings then
+    h.error(("The server refused the token (%s)"):format(refused.message))
     return
   end
   h.ok("The server accepts the token")
-  local decoded, known = pcall(vim.json.decode, settings.body, { luanil = { object = true, array = true } })
-  if decoded and type(known) == "table" and known.agent_may_approve then
+  if settings.agent_may_approve then
     h.info("agent_may_approve is on: the agent can decide, but nothing it decides reaches your files")
   end
 
@@ -216,7 +217,7 @@ local function check_server(server)
   else
     h.warn(state.message)
   end
-  return decoded and known or nil
+  return settings
 end
 
 --- Whether the checkout and what the server serves can belong together.

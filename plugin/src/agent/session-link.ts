@@ -1,11 +1,14 @@
 /** The agent's sessions in opencode: telling, asking and stopping it through the host's own client. */
-import type { PluginInput } from "@opencode-ai/plugin";
+import type { Hooks, PluginInput } from "@opencode-ai/plugin";
 import { ReviewError } from "../protocol/errors.ts";
 import type { AbortRequest, AskRequest } from "../protocol/requests.ts";
 import type { Ledger } from "../review/ledger/ledger.ts";
-import type { AgentLink } from "../review/tell/agent-link.ts";
+import type { AgentLink, Teller } from "../review/tell/agent-link.ts";
+import { Moments } from "./moments.ts";
+import { SessionTree, type Speaker } from "./session-tree.ts";
 
 type Client = PluginInput["client"];
+type HostEvent = Parameters<NonNullable<Hooks["event"]>>[0]["event"];
 
 interface SessionRow {
   id: string;
@@ -13,23 +16,66 @@ interface SessionRow {
   model: string | null;
 }
 
+/** A tool does not wait longer than this for what is told before it. */
+const TELL_MS = 2_000;
 /** Key under which a delivery's id is kept in the message part. */
 const MARK = "suggestion_manager_delivery";
 
 export class SessionLink implements AgentLink {
+  readonly #tree: SessionTree;
+  readonly #moments = new Moments();
+  #teller: Teller | null = null;
+
   constructor(
     private readonly client: Client,
     private readonly directory: string,
     private readonly project: string,
     private readonly ledger: Ledger,
-  ) {}
+  ) {
+    this.#tree = new SessionTree(client, directory);
+  }
 
-  /** Remembers who answers in a session, so that what is put into it does not change agent or model. */
-  remember(
+  /** What the host tells. */
+  take(event: HostEvent): void {
+    this.#tree.take(event);
+    this.#moments.take(event);
+  }
+
+  /**
+   * A tool call begins. What waits for its session is told first: it is then in the model's next request, which
+   * follows the tool anyway.
+   */
+  async toolStarted(callID: string, session: string): Promise<void> {
+    this.#moments.started(callID, session);
+    await Promise.race([this.#teller?.flush(), Bun.sleep(TELL_MS)]);
+  }
+
+  toolEnded(callID: string): void {
+    this.#moments.ended(callID);
+  }
+
+  serve(teller: Teller): void {
+    this.#teller = teller;
+    this.#moments.watch(() => teller.wake(0));
+  }
+
+  /**
+   * Remembers who answers in a session, so that what is put into it does not change agent or model. A subagent's
+   * session is not spoken with.
+   */
+  async remember(
     session: string,
     agent: string | undefined,
     model: { providerID: string; modelID: string } | undefined,
-  ): void {
+  ): Promise<void> {
+    if ((await this.#tree.rootOf(session)) !== session) return;
+    this.#write(session, {
+      ...(agent === undefined ? {} : { agent }),
+      ...(model === undefined ? {} : { model }),
+    });
+  }
+
+  #write(session: string, { agent, model }: Speaker): void {
     this.ledger.change(
       `INSERT INTO session (id, project, agent, model, at) VALUES (?, ?, ?, ?, ?)
        ON CONFLICT (id) DO UPDATE SET agent = coalesce(excluded.agent, agent), model = coalesce(excluded.model, model), at = excluded.at`,
@@ -41,13 +87,29 @@ export class SessionLink implements AgentLink {
     );
   }
 
-  knows(session: string): boolean {
-    return this.#session(session) !== null;
+  rootOf(session: string): Promise<string> {
+    return this.#tree.rootOf(session);
+  }
+
+  async latest(): Promise<string | null> {
+    const rows = this.ledger.rows<{ id: string }>(
+      "SELECT id FROM session WHERE project = ? ORDER BY at DESC",
+      this.project,
+    );
+    for (const { id } of rows) {
+      const root = await this.#tree.rootOf(id);
+      if (await this.#tree.exists(root)) return root;
+    }
+    return null;
+  }
+
+  async isTellable(session: string): Promise<boolean> {
+    return this.#moments.inTool(session) || !(await this.#tree.busy()).has(session);
   }
 
   async deliver(session: string, text: string, delivery: string, act: boolean): Promise<void> {
     const body = {
-      ...this.#speaker(session),
+      ...(await this.#speaker(session)),
       parts: [{ type: "text" as const, text, metadata: { [MARK]: delivery } }],
     };
     const path = { id: session };
@@ -73,27 +135,41 @@ export class SessionLink implements AgentLink {
   }
 
   async ask(request: AskRequest): Promise<{ session_id: string }> {
-    const session = request.session_id ?? this.#latest() ?? (await this.#create());
+    const session = (await this.#meant(request.session_id)) ?? (await this.#create());
     const attachments = (request.attachments ?? []).map(attachmentText);
     const text = [request.text, ...attachments].join("\n\n");
     const { error } = await this.client.session.promptAsync({
       path: { id: session },
       query: { directory: this.directory },
-      body: { ...this.#speaker(session), parts: [{ type: "text", text }] },
+      body: { ...(await this.#speaker(session)), parts: [{ type: "text", text }] },
     });
     if (error !== undefined) throw failure("session_id: the agent's session did not take the prompt", error);
     return { session_id: session };
   }
 
   async abort(request: AbortRequest): Promise<{ aborted: boolean }> {
-    const session = request.session_id ?? this.#latest();
+    const session = await this.#meant(request.session_id);
     if (session === null) return { aborted: false };
+    const children = await this.#tree.descendants(session);
+    // The one at the top first: a child that ends would hand it its result, and it would go on.
+    const aborted = await this.#abort(session);
+    const busy = await this.#tree.busy();
+    const stopped = await Promise.all(children.filter((id) => busy.has(id)).map((id) => this.#abort(id)));
+    return { aborted: aborted || stopped.includes(true) };
+  }
+
+  async #abort(session: string): Promise<boolean> {
     const { data, error } = await this.client.session.abort({
       path: { id: session },
       query: { directory: this.directory },
     });
     if (error !== undefined) throw failure("session_id: the session could not be stopped", error);
-    return { aborted: data === true };
+    return data === true;
+  }
+
+  /** The session that a request is about. */
+  #meant(named: string | undefined): Promise<string | null> {
+    return named === undefined ? this.latest() : this.#tree.rootOf(named);
   }
 
   async #create(): Promise<string> {
@@ -105,27 +181,24 @@ export class SessionLink implements AgentLink {
     return data.id;
   }
 
-  #speaker(session: string): { agent?: string; model?: { providerID: string; modelID: string } } {
+  /** Who answers there; of a session that was never seen from here, the host is asked first. */
+  async #speaker(session: string): Promise<Speaker> {
     const row = this.#session(session);
+    if (row?.agent != null && row.model != null) {
+      return {
+        agent: row.agent,
+        model: JSON.parse(row.model) as { providerID: string; modelID: string },
+      };
+    }
+    const speaker = await this.#tree.speakerOf(session);
     return {
+      ...speaker,
       ...(row?.agent == null ? {} : { agent: row.agent }),
-      ...(row?.model == null
-        ? {}
-        : { model: JSON.parse(row.model) as { providerID: string; modelID: string } }),
     };
   }
 
   #session(id: string): SessionRow | null {
     return this.ledger.row<SessionRow>("SELECT id, agent, model FROM session WHERE id = ?", id);
-  }
-
-  #latest(): string | null {
-    return (
-      this.ledger.row<{ id: string }>(
-        "SELECT id FROM session WHERE project = ? ORDER BY at DESC LIMIT 1",
-        this.project,
-      )?.id ?? null
-    );
   }
 }
 

@@ -41,8 +41,15 @@ async function answer<Schema extends z.ZodType>(
   }
 }
 
-/** @param project directory of the agent's repository, as the desk knows it */
-export function createTools(desk: Desk, project: string): Record<string, ToolDefinition> {
+/**
+ * @param project directory of the agent's repository, as the desk knows it
+ * @param rootOf the session that a published suggestion belongs to: of a subagent, the one that started it
+ */
+export function createTools(
+  desk: Desk,
+  project: string,
+  rootOf: (session: string) => Promise<string>,
+): Record<string, ToolDefinition> {
   return {
     publish_suggestion: tool({
       description:
@@ -55,12 +62,12 @@ export function createTools(desk: Desk, project: string): Record<string, ToolDef
       },
       execute: (args, context) =>
         answer(PublishRequest, args, async (request) => {
-          const result = await desk.publishFrom({ ...request, project }, context.sessionID);
+          const result = await desk.publishFrom({ ...request, project }, await rootOf(context.sessionID));
           return [
             `Published suggestion ${result.suggestion_id}, revision ${result.revision}: ${result.hunk_count} hunks in ${result.files.length} files, ${result.pending_count} to be reviewed.`,
             ...result.files.slice(0, 50).map((file) => `- ${file}`),
             ...(result.files.length > 50 ? [`- … and ${result.files.length - 50} more`] : []),
-            ...result.warnings.map((warning) => `Warning of jj: ${warning}`),
+            ...result.warnings.map((warning) => `Warning, not in the suggestion: ${warning}`),
             "The developer's decisions will appear in this conversation. Your working copy is now a new change on top; to revise, edit the published change (jj edit) and publish it again.",
           ].join("\n");
         }),

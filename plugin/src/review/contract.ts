@@ -43,7 +43,7 @@ export type CompleteResult = z.output<typeof CompleteAnswer>;
 export type SettleResult = z.output<typeof SettleAnswer>;
 export type HunkPage = z.output<typeof HunkPageAnswer>;
 export type ContentChunk = z.output<typeof ContentAnswer>;
-export type EventPage = z.output<typeof EventPageAnswer>;
+export type EventPage = Omit<z.output<typeof EventPageAnswer>, "events"> & { events: ReviewEvent[] };
 
 export interface ProjectInfo {
   project: string;

@@ -129,6 +129,13 @@ export class Desk implements ReviewDesk {
     this.#hosts.add(project, options.link);
     for (const sentence of await this.#recover(project)) this.onRemark("info", sentence);
     this.#problems.note(about, []);
+    // The shared branch may have gone on while nobody was here to be told of a push.
+    try {
+      await markMovedBases({ ledger: this.ledger, project, now: this.#now });
+      project.followHub = await project.isBehind();
+    } catch (error) {
+      this.#failed("Looking at the shared branch", error);
+    }
     this.#hosts.kick(project.dir);
     return project;
   }

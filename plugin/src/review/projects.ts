@@ -33,12 +33,9 @@ export class Hosts {
     const { dir } = project;
     const fail = (error: unknown) => this.#failed("The agent could not be told", error);
     this.#hosts.get(dir)?.courier?.stop();
-    this.#hosts.set(dir, {
-      project,
-      link,
-      courier: link === null ? null : new Courier(this.#ledger, dir, link, fail),
-      settling: null,
-    });
+    const courier = link === null ? null : new Courier(this.#ledger, dir, link, fail);
+    if (courier !== null) link?.serve(courier);
+    this.#hosts.set(dir, { project, link, courier, settling: null });
   }
 
   stop(): void {
@@ -130,6 +127,8 @@ export class Hosts {
       return await host.settling;
     } finally {
       host.settling = null;
+      // What came of it may be for the agent to know.
+      host.courier?.wake();
     }
   }
 }

@@ -22,6 +22,10 @@ export interface Change {
   author: string;
 }
 
+/** Largest new file that is taken where no other limit is set; jj's own is 1 MiB. */
+const MAX_NEW_FILE = "64MiB";
+const CONFIG_KEPT_MS = 30_000;
+
 /**
  * Nothing is signed here, whatever the settings say: a key that waits for a passphrase would stop a publish without a
  * word. jj's name for that is "drop". Last of the global options, since the last one counts.
@@ -49,6 +53,8 @@ function identity(person: JsonCommit["author"]): string {
 
 export class Jj {
   #store: Git | undefined;
+  /** Whether somebody set a limit for new files, as it was looked up last. */
+  #sizeLimit: { isSet: boolean; until: number } | undefined;
   /** @param global options that every command is given */
   constructor(
     readonly dir: string,
@@ -141,13 +147,24 @@ export class Jj {
    * @returns remarks of jj, such as files it refused to take
    */
   async snapshot(): Promise<string[]> {
-    const first = await this.run(["util", "snapshot"], { expect: [0, 1, 2, 255] });
+    const snapshot = [...(await this.#sizeOption()), "util", "snapshot"];
+    const first = await this.run(snapshot, { expect: [0, 1, 2, 255] });
     if (first.exitCode === 0) return warnings(first.stderr);
     if (!/stale/.test(first.stderr)) {
       throw new ReviewError("jj_error", `jj could not snapshot ${this.dir}: ${first.stderr.trim()}`);
     }
     await this.run(["workspace", "update-stale"]);
-    return warnings((await this.run(["util", "snapshot"])).stderr);
+    return warnings((await this.run(snapshot)).stderr);
+  }
+
+  /** Lets jj take larger new files than it does by itself, where nobody has set a limit. */
+  async #sizeOption(): Promise<string[]> {
+    const now = Date.now();
+    if (this.#sizeLimit === undefined || this.#sizeLimit.until < now) {
+      const set = await this.aside(["config", "list", "snapshot.max-new-file-size"], { expect: [0, 1, 2] });
+      this.#sizeLimit = { isSet: textOf(set) !== "", until: now + CONFIG_KEPT_MS };
+    }
+    return this.#sizeLimit.isSet ? [] : [`--config=snapshot.max-new-file-size="${MAX_NEW_FILE}"`];
   }
 
   /** Changes of a revset, without looking at the working copy; [] when nothing matches or a name is unknown. */
@@ -180,7 +197,9 @@ export class Jj {
 
   /** Whether jj refuses to work on the files on disk because another process moved the working-copy commit. */
   async isStale(): Promise<boolean> {
-    const result = await this.run(["util", "snapshot"], { expect: [0, 1, 2, 255] });
+    const result = await this.run([...(await this.#sizeOption()), "util", "snapshot"], {
+      expect: [0, 1, 2, 255],
+    });
     return result.exitCode !== 0 && /stale/.test(result.stderr);
   }
 

@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { rm, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { standsOn } from "./follow.ts";
 import { type Git, openBare, ZERO } from "./git.ts";
 import { type Jj, openJj } from "./jj.ts";
 import { clearRefLocks } from "./leftover-locks.ts";
@@ -43,6 +44,10 @@ export class Project {
   #tail: Promise<unknown> = Promise.resolve();
   /** The hub moved: the agent's repository is to see it at the next quiet moment. */
   followHub = false;
+  /** The agent's working copy may not stand on the shared branch yet. */
+  behind = false;
+  /** What was last told about following: the tip and what came of it. */
+  toldOfTip: string | null = null;
 
   private constructor(
     readonly dir: string,
@@ -82,6 +87,12 @@ export class Project {
     return commit === null ? null : { ref, commit };
   }
 
+  /** Whether the shared branch is where the agent's working copy stands; jj is asked and nothing changed. */
+  async isBehind(): Promise<boolean> {
+    const tip = await this.sharedTip();
+    return tip !== null && !(await standsOn(this.jj, tip.commit));
+  }
+
   /** Brings the hub's branches into the agent's repository, as those of the remote that the hub is to it. */
   async fetchHub(): Promise<void> {
     const [remote = "hub"] = await this.jj.remotesOf(this.hub.dir);
@@ -95,7 +106,10 @@ export class Project {
       this.hub.dir,
       `+refs/heads/*:refs/remotes/${remote}/*`,
     ]);
-    await this.jj.aside(["git", "import", "--quiet"]);
+    // Not aside: where the shared branch was rewritten, jj moves the working copy, and edits that it has not seen yet
+    // would be overwritten.
+    await this.jj.snapshot();
+    await this.jj.run(["git", "import", "--quiet"]);
     await this.jj.updateStale();
   }
 

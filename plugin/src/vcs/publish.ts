@@ -3,6 +3,8 @@ import { ReviewError } from "../protocol/errors.ts";
 import { type FoundChanges, findChanges } from "./find-changes.ts";
 import { type Git, ZERO } from "./git.ts";
 import type { Change, Jj } from "./jj.ts";
+import { leftOut, lookThrough } from "./left-out.ts";
+import { together } from "./run.ts";
 
 export interface PinnedRevision extends FoundChanges {
   change: Change;
@@ -87,7 +89,8 @@ export async function pin(
   request: { changeId?: string | undefined; description: string },
   ref: (change: Change) => string,
 ): Promise<PinnedRevision> {
-  const warnings = await jj.snapshot();
+  const looking = lookThrough(jj);
+  const [warnings] = await together([jj.snapshot(), looking]);
   let change = await chooseChange(jj, request.changeId);
   checkReviewable(change);
   if (change.description === "") {
@@ -98,7 +101,11 @@ export async function pin(
       throw new ReviewError("jj_error", `Change ${change.changeId} vanished while it was being published`);
     change = described;
   }
-  return { ...(await pinChange(jj, hub, change, ref(change))), warnings };
+  const [pinned, remarks] = await together([
+    pinChange(jj, hub, change, ref(change)),
+    leftOut(jj, looking, change.commit),
+  ]);
+  return { ...pinned, warnings: [...warnings, ...remarks] };
 }
 
 /** Pins a change as it is now, without asking the working copy. */

@@ -37,7 +37,8 @@ export type SettleOutcome =
   | { kind: "gone"; message: string }
   | { kind: "conflict"; message: string; files: string[] };
 
-class Raced extends Error {}
+/** Something happened in the repository between looking and acting. */
+export class Raced extends Error {}
 
 /** Rewrites tree, parent and committer time of a raw commit; keeps every other header, the change id among them. */
 export function rewriteCommit(raw: string, tree: string, parent: string, now: number): string {
@@ -109,7 +110,7 @@ export async function mergeCommits(
 }
 
 /** What the agent's repository was when a settle looked at it. */
-interface Seen {
+export interface Seen {
   operation: string;
   change: Change;
 }
@@ -176,7 +177,7 @@ async function checkOperation(jj: Jj, seen: Seen, made: string, parents: Set<str
  * this runs under jj's locks: whatever makes operations in a colocated repository needs one of them itself.
  * @throws Raced
  */
-async function integrate(jj: Jj, others: Jj[], seen: Seen, made: string): Promise<void> {
+export async function integrate(jj: Jj, others: Jj[], seen: Seen, made: string): Promise<void> {
   // Edits without a command are an operation too; the closer to the end they are looked for, the fewer can be missed.
   await jj.snapshot();
   if (!(await jj.isCurrent(seen.operation))) throw new Raced();

@@ -3,7 +3,7 @@
  * process: half of the cases accepted, half rejected; the pushed commit and the agent's files hold exactly that.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, lstatSync, readFileSync, readlinkSync } from "node:fs";
+import { appendFileSync, existsSync, lstatSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { Git } from "../../src/vcs/git.ts";
 import { HEALTHY, type Repo, repo } from "../support/repo.ts";
@@ -210,6 +210,7 @@ let hunks: any[];
 
 beforeAll(async () => {
   agent = await repo();
+  appendFileSync(agent.env.JJ_CONFIG as string, '[snapshot]\nmax-new-file-size = "1MiB"\n');
   agent.file("keep", "kept\n");
   for (const [index, one] of CASES.entries()) put(agent, index, one.before);
   await agent.commit("base");

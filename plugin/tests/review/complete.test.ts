@@ -182,6 +182,28 @@ describe("a suggestion on another", () => {
     expect(await review.repo.health()).toEqual(HEALTHY);
   });
 
+  test("E9: that cannot follow is told to both, to each in words for what they can do, and once", async () => {
+    const { lower, upper } = await stack();
+    const change = review.desk.get(upper).jj_change_id;
+    await review.repo.jj("restore", "--changes-in", change);
+    const heard: string[] = [];
+    review.reject(lower, "+five");
+    heard.push(...(await review.settle()).feedback);
+    review.accept(lower, "+two");
+    heard.push(...(await review.settle()).feedback);
+    heard.push(...(await review.settle()).feedback);
+    const errors = review.desk
+      .events({ since: 0, limit: 1000 })
+      .events.filter(({ type }) => type === "suggestion.error")
+      .map((event) => (event as { message: string }).message);
+    expect(errors).toEqual([
+      '"More words" stands on a suggestion that has changed, and has to be published anew by the agent; it was told why',
+    ]);
+    const told = heard.join("\n");
+    expect(told.split("could not be published anew there").length).toBe(2);
+    expect(told).toContain("is empty: there is nothing to review");
+  });
+
   test("follows the lower one when a hunk of that is rejected", async () => {
     const { lower, upper } = await stack();
     review.accept(upper, "+end");

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { networkInterfaces } from "node:os";
 import type { Hunk } from "../../src/protocol/model.ts";
+import { PROTOCOL_VERSION } from "../../src/protocol/version.ts";
 import { write } from "./git.ts";
 import { AgentRepository, Place, proofFor } from "./place.ts";
 
@@ -23,7 +24,13 @@ describe("the seed's endpoints", () => {
   test("GET /health is open and answers healthy, service and wsClients", async () => {
     const { status, body } = await at.ask("/health", { token: null });
     expect(status).toBe(200);
-    const known = { healthy: true, service: "suggestion-manager", wsClients: 0, version: "0.0.0-test" };
+    const known = {
+      healthy: true,
+      service: "suggestion-manager",
+      wsClients: 0,
+      version: "0.0.0-test",
+      protocol: PROTOCOL_VERSION,
+    };
     expect(body).toMatchObject(known);
     expect(Object.keys(body).sort()).toEqual([...Object.keys(known), "uptime_seconds"].sort());
   });

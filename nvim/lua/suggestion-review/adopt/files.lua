@@ -1,6 +1,7 @@
 --- Looks at the files of a checkout that a commit changes: what HEAD, the index, the worktree and buffers have of them.
 --- Changes nothing but the object store.
 local git = require("suggestion-review.worktree.git")
+local swap_file = require("suggestion-review.worktree.swap_file")
 local task = require("suggestion-review.lib.task")
 local worktree = require("suggestion-review.worktree.paths")
 
@@ -149,6 +150,7 @@ function M.look(changes, root)
     if absolute then
       local buf = worktree.buffer_of(absolute)
       state.unsaved = buf ~= nil and vim.bo[buf].modified
+      state.elsewhere = swap_file.unsaved_elsewhere(root .. "/" .. change.path)
     end
   end
   local oids = hash_files(

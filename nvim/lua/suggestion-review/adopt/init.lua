@@ -4,7 +4,13 @@
 --- How that is done in git and in jj is in `adopt/`.
 
 local git = require("suggestion-review.worktree.git")
+local hub = require("suggestion-review.adopt.hub")
+local lineage = require("suggestion-review.adopt.lineage")
+local own_refs = require("suggestion-review.adopt.own_refs")
+local peers = require("suggestion-review.worktree.peers")
 local refusal = require("suggestion-review.adopt.refusal")
+local reload = require("suggestion-review.worktree.reload")
+local repository = require("suggestion-review.adopt.repository")
 local task = require("suggestion-review.lib.task")
 
 local M = {}
@@ -15,6 +21,8 @@ local refuse = refusal.raise
 ---@field path string
 ---@field action "keep"|"write"|"delete"|"chmod"|"index"|"refuse"
 ---@field reason string
+---@field by_hand? "stash" what solves a refusal by hand
+---@field untracked boolean git does not know it, in HEAD or the index
 ---@field new? SuggestionReview.TreeEntry
 ---@field seen? SuggestionReview.TreeEntry what the worktree had when the plan was made
 
@@ -22,19 +30,27 @@ local refuse = refusal.raise
 ---@field suggestion SuggestionReview.Suggestion
 ---@field root string
 ---@field kind "git"|"jj"
----@field commit string
+---@field opts SuggestionReview.GitOpts
+---@field commit string the finalized one
 ---@field parent string
 ---@field head? string
+---@field target? string where HEAD goes: the commit, or what own commits and it come to (git)
 ---@field branch? string nil when HEAD is detached
 ---@field title string
 ---@field author string
+---@field committer? string
+---@field body? string of its message, below the title
 ---@field verdict SuggestionReview.Verdict
+---@field way? "replay"|"merge" asked for; then what is planned for own commits
+---@field why_way? string why it is not the one asked for
+---@field own string[] own commits that the commit does not have, one line each
+---@field brought string[] own commits that come along from elsewhere, one line each
 ---@field files SuggestionReview.AdoptFile[]
----@field steps string[] what will be run
+---@field steps string[] commands that do the same
 ---@field second_look string[] what must not be overlooked in the commit
 ---@field refusal? { reason: string, commands: string[] }
 ---@field done? boolean the checkout has the commit already
----@field remote? { name: string, url: string, add: boolean } jj
+---@field remains? SuggestionReview.Remains[] what of the suggestion is in the files and not in the commit
 
 --- What plans and carries out in this kind of checkout.
 ---@param plan SuggestionReview.AdoptPlan
@@ -52,20 +68,38 @@ local function root_of(suggestion)
     refuse("This directory is in no git or jj repository")
   end
   if place.in_place then
-    refuse("The agent works in this very checkout, so there is nothing to bring over", { "jj git fetch" })
+    refuse("The agent works in this very checkout, so there is nothing to bring over")
   end
   return place.root --[[@as string]]
 end
 
---- Inside a task: fetches, verifies and plans. Changes nothing but the object store and a ref of ours.
+--- Inside a task: names what is the agent's in files that hold more than the commit.
+---@param plan SuggestionReview.AdoptPlan
+local function name_remains(plan)
+  local place = require("suggestion-review.apply").place(plan.suggestion, plan.root)
+  if place.root ~= plan.root then
+    return
+  end
+  plan.remains = task.await(function(callback)
+    require("suggestion-review.apply.remains").look(place, plan.suggestion.hunks or {}, callback)
+  end)
+  for _, one in ipairs(plan.remains) do
+    for _, file in ipairs(plan.files) do
+      if file.path == one.file and file.action == "keep" and file.reason:find("further edits", 1, true) then
+        file.reason = ("has the commit's changes, and %s; it stays uncommitted"):format(one.what)
+      end
+    end
+  end
+end
+
+--- Inside a task: whether this is the checkout that the work is for, before anything is asked of the server.
 ---@param suggestion SuggestionReview.Suggestion
----@param root? string
----@return SuggestionReview.AdoptPlan
-function M.prepare(suggestion, root)
+---@param root string
+---@return boolean is_jj
+local function check_place(suggestion, root)
   if suggestion.state ~= "finalized" or not suggestion.result then
     refuse("This suggestion is not finalized")
   end
-  root = root or root_of(suggestion)
   if vim.fn.executable("git") == 0 then
     refuse("git is not on the PATH")
   end
@@ -73,73 +107,139 @@ function M.prepare(suggestion, root)
   if is_jj and vim.fn.executable("jj") == 0 then
     refuse("This is a jj repository, but jj is not on the PATH")
   end
-  local opts = { cwd = root }
-  if is_jj then
-    opts.env =
-      { GIT_DIR = git.command({ "jj", "git", "root", "--ignore-working-copy" }, opts).stdout:gsub("\n$", "") }
-  end
-  local base = suggestion.base_commit
-  if not base:find("^0+$") then
-    local known = git.run(
-      { "cat-file", "-e", base .. "^{commit}" },
-      vim.tbl_extend("force", opts, {
-        ok = { [0] = true, [1] = true, [128] = true },
-      })
-    )
-    if known.code ~= 0 then
-      refuse(
-        ("%s does not have %s, the base of this work. Is it the right checkout? Otherwise fetch first."):format(
-          root,
-          base:sub(1, 12)
-        ),
-        { is_jj and "jj git fetch" or "git fetch" }
-      )
-    end
-  end
-  require("suggestion-review.adopt.hub").fetch(suggestion, opts)
+  return is_jj
+end
 
+--- Inside a task: the suggestion as the server tells it now, with the hunks of its final revision, once every decision
+--- made here is on disk.
+---@param id string
+---@return SuggestionReview.Suggestion
+local function load(id)
   local store = require("suggestion-review.model.store")
   local err = task.await(function(callback)
-    store.fetch(suggestion.id, callback)
+    store.fetch(id, callback)
   end)
   if err then
     refuse("The decisions could not be loaded: " .. err.message)
   end
-  suggestion = store.get(suggestion.id) --[[@as SuggestionReview.Suggestion]]
-  local decisions = require("suggestion-review.decisions.record")
   task.await(function(callback)
-    decisions.after_writes(callback)
+    require("suggestion-review.decisions.record").after_writes(callback)
   end)
-  local commit = suggestion.result.commit
-  local verdict = require("suggestion-review.adopt.verify").verify(
-    suggestion,
-    decisions.by_hunk(suggestion.id),
-    commit,
-    opts
+  return store.get(id) --[[@as SuggestionReview.Suggestion]]
+end
+
+--- Inside a task: refuses a checkout of something else, which has nothing in common with the work.
+---@param suggestion SuggestionReview.Suggestion
+---@param root string
+---@param own SuggestionReview.OwnRefs
+---@param opts SuggestionReview.GitOpts
+local function check_related(suggestion, root, own, opts)
+  local base = suggestion.base_commit
+  local any = repository.answers(opts, 1, 128)
+  local on_nothing = base:find("^0+$") ~= nil
+  local known = not on_nothing and git.run({ "cat-file", "-e", base .. "^{commit}" }, any).code == 0
+  if on_nothing or (known and own_refs.has(own, base, opts)) then
+    return
+  end
+  if lineage.is_related(suggestion.result.commit, own, opts) then
+    return
+  end
+  local where = #own.remotes > 0
+      and (" Otherwise fetch from %s first."):format(table.concat(own.remotes, " or "))
+    or ""
+  refuse(
+    ("%s does not have %s, the base of this work, nor anything in common with it. Is it the right checkout?%s"):format(
+      root,
+      base:sub(1, 12),
+      where
+    )
   )
-  local log = git.run({ "log", "-1", "--no-show-signature", "--format=%P%x00%an <%ae>%x00%s", commit }, opts)
-  local parent, author, title = log.stdout:match("^(%x*)[^%z]*%z([^%z]*)%z(.-)\n?$")
+end
+
+--- Inside a task: fetches the commit and verifies it. What was fetched stays only when it is what was decided.
+---@param suggestion SuggestionReview.Suggestion
+---@param root string
+---@param is_jj boolean
+---@param opts SuggestionReview.GitOpts
+---@return SuggestionReview.Suggestion
+---@return SuggestionReview.Verdict
+local function verify(suggestion, root, is_jj, opts)
+  local own = own_refs.look(suggestion, is_jj, opts)
+  local fetched = hub.fetch(suggestion, opts)
+  local commit = suggestion.result.commit
+  local ok, result = pcall(function()
+    check_related(suggestion, root, own, opts)
+    local loaded = load(suggestion.id)
+    if not loaded.result or loaded.result.commit ~= commit then
+      refuse("The server named another commit meanwhile; try again")
+    end
+    local by_hunk = require("suggestion-review.decisions.record").by_hunk(loaded.id)
+    local verdict = require("suggestion-review.adopt.verify").verify(loaded, by_hunk, commit, opts, own)
+    if verdict.ok and not fetched.on_branch then
+      verdict.ok = false
+      verdict.message = ("The branch %s does not have the commit that the server names"):format(
+        loaded.result.ref
+      )
+    end
+    if verdict.ok then
+      -- A later suggestion may stand on it before it is adopted.
+      git.run({ "update-ref", own_refs.VERIFIED .. loaded.id, commit }, opts)
+    end
+    return { loaded, verdict }
+  end)
+  git.run({ "update-ref", "-d", fetched.ref }, opts)
+  if not ok then
+    error(result, 0)
+  end
+  return result[1], result[2]
+end
+
+--- Inside a task: fetches, verifies and plans. Changes nothing but the object store and refs of ours.
+---@param suggestion SuggestionReview.Suggestion
+---@param root? string
+---@param way? "replay"|"merge" how own commits and the suggestion's come together; default: `adopt_own_commits`
+---@return SuggestionReview.AdoptPlan
+function M.prepare(suggestion, root, way)
+  root = root or root_of(suggestion)
+  local is_jj = check_place(suggestion, root)
+  local opts = repository.opts(root, is_jj)
+  local verdict
+  suggestion, verdict = verify(suggestion, root, is_jj, opts)
+  local commit = suggestion.result.commit
+  local format = "--format=%P%x00%an <%ae>%x00%cn <%ce>%x00%s%x00%b"
+  local log = git.run({ "log", "-1", "--no-show-signature", "--no-color", format, commit }, opts)
+  local said = vim.split(log.stdout, "\0", { plain = true })
+  local first = said[1]:match("^%x+")
   local plan = {
     suggestion = suggestion,
     root = root,
     kind = is_jj and "jj" or "git",
+    opts = opts,
     commit = commit,
-    parent = parent or "",
-    title = title or "",
-    author = author or "",
+    parent = said[1] or "",
+    author = said[2] or "",
+    committer = said[3] or "",
+    title = said[4] or "",
+    body = vim.trim(said[5] or ""),
     verdict = verdict,
+    way = way,
     files = {},
     steps = {},
-    second_look = require("suggestion-review.adopt.second_look").of(root, parent or "", commit, opts),
+    own = {},
+    brought = {},
+    second_look = require("suggestion-review.adopt.second_look").of(root, first or "", commit, opts),
   }
   if not verdict.ok then
-    plan.refusal = {
-      reason = verdict.message .. ". Nothing was moved.",
-      commands = { ("git diff %s %s"):format(verdict.tree or plan.parent, commit:sub(1, 12)) },
-    }
+    plan.refusal = { reason = verdict.message .. ". Nothing was moved.", commands = verdict.commands or {} }
+    if is_jj and not vim.uv.fs_stat(root .. "/.git") then
+      plan.refusal.commands = vim.tbl_map(function(command)
+        return (command:gsub("^git ", 'git --git-dir="$(jj git root)" '))
+      end, plan.refusal.commands)
+    end
     return plan
   end
   way_of(plan).plan(plan)
+  name_remains(plan)
   return plan
 end
 
@@ -151,7 +251,17 @@ function M.execute(plan)
     refuse("There is nothing to carry out")
   end
   local remarks = way_of(plan).run(plan)
-  vim.cmd.checktime()
+  -- Now a branch of the developer's own reaches it.
+  git.run(
+    { "update-ref", "-d", own_refs.VERIFIED .. plan.suggestion.id },
+    repository.answers(plan.opts, 1, 128)
+  )
+  reload.below(plan.root)
+  for _, file in ipairs(plan.files) do
+    if file.action ~= "keep" then
+      peers.tell(plan.root .. "/" .. file.path)
+    end
+  end
   vim.api.nvim_exec_autocmds("User", {
     pattern = "SuggestionAdopted",
     modeline = false,
@@ -212,7 +322,10 @@ function M.run(plan, callback)
       return callback and callback(text)
     end
     local where = plan.kind == "jj" and "@ is" or (plan.branch or "HEAD") .. " is"
-    notify.info(("%s now on %s %s"):format(where, plan.commit:sub(1, 12), plan.title))
+    local with = plan.way == "replay" and ", with your commits on top"
+      or plan.way == "merge" and ", merged with your commits"
+      or ""
+    notify.info(("%s now on %s %s%s"):format(where, plan.commit:sub(1, 12), plan.title, with))
     for _, remark in ipairs(remarks) do
       notify.warn(remark)
     end

@@ -25,6 +25,15 @@ function M.of(plan)
   end
   add("Commit   %s  %s", plan.commit:sub(1, 12), plan.title)
   add("Author   %s", plan.author)
+  if plan.committer and plan.committer ~= plan.author then
+    add("Committer %s", plan.committer)
+  end
+  if plan.body and plan.body ~= "" then
+    -- It becomes a part of the developer's history, and nothing verifies it but the eye.
+    for line in vim.gsplit(plan.body, "\n", { plain = true }) do
+      add("         | %s", line)
+    end
+  end
   add(
     "Checkout %s (%s%s)",
     plan.root,
@@ -38,14 +47,40 @@ function M.of(plan)
   for _, hunk in ipairs(plan.verdict.foreign) do
     add("         %s: accepted, says the server, but not in a Neovim of yours (%s)", hunk.file, hunk.id)
   end
+  for _, line in ipairs(plan.verdict.log or {}) do
+    add("         not yours: %s", line)
+  end
   if plan.done then
     add("")
     add("The checkout has this commit already.")
+  end
+  if #plan.brought > 0 then
+    add("")
+    add("It stands on commits of yours that this branch does not have; they come along:")
+    for _, line in ipairs(plan.brought) do
+      add("  %s", line)
+    end
+  end
+  if #plan.own > 0 then
+    add("")
+    local how = plan.way == "merge" and "merged with it"
+      or "put on top of it, with new ids and without signatures"
+    add("Your own commits are %s%s:", how, plan.why_way and (" (%s)"):format(plan.why_way) or "")
+    for _, line in ipairs(plan.own) do
+      add("  %s", line)
+    end
   end
   if #plan.files > 0 then
     add("")
     for _, file in ipairs(plan.files) do
       add("%s  %s  (%s)", ACTION[file.action], file.path, file.reason)
+    end
+  end
+  if plan.remains and #plan.remains > 0 then
+    add("")
+    add("In your files all the same:")
+    for _, one in ipairs(plan.remains) do
+      add("  %s: %s", require("suggestion-review.text.display").plain(one.file), one.what)
     end
   end
   if #plan.second_look > 0 then
@@ -67,7 +102,10 @@ function M.of(plan)
     end
     if plan.verdict.diff ~= "" then
       add("")
-      add("From what you decided to what the commit holds:")
+      add(
+        plan.verdict.log and "What the commits that are not yours change:"
+          or "From what you decided to what the commit holds:"
+      )
       add(plan.verdict.diff)
     end
   elseif not plan.done then

@@ -12,6 +12,7 @@ local M = {}
 ---@field contains? boolean the worktree's text has all that the commit changes, and more
 ---@field skipped? boolean not checked out (sparse)
 ---@field unsaved? boolean a buffer has edits that are not written
+---@field elsewhere? string another Vim has such edits
 
 ---@param a? SuggestionReview.TreeEntry
 ---@param b? SuggestionReview.TreeEntry
@@ -33,13 +34,21 @@ end
 ---@param state SuggestionReview.PathState
 ---@return SuggestionReview.AdoptFile
 function M.decide_file(state)
-  local function file(action, reason)
-    return { path = state.path, action = action, reason = reason, new = state.new, seen = state.worktree }
+  local function file(action, reason, by_hand)
+    return {
+      path = state.path,
+      action = action,
+      reason = reason,
+      by_hand = by_hand,
+      new = state.new,
+      seen = state.worktree,
+      untracked = not state.index and not state.old,
+    }
   end
   if state.index and not same(state.index, state.old) and not same(state.index, state.new) then
-    return file("refuse", "has other content staged")
+    return file("refuse", "has other content staged", "stash")
   elseif not state.index and state.old and state.new then
-    return file("refuse", "is staged for removal")
+    return file("refuse", "is staged for removal", "stash")
   end
   if (state.new and state.new.mode == "160000") or (state.old and state.old.mode == "160000") then
     return file("index", "submodule: its folder is left as it is, see git submodule update")
@@ -56,6 +65,8 @@ function M.decide_file(state)
   if same(state.worktree, state.old) then
     if state.unsaved then
       return file("refuse", "has unsaved edits in a buffer: write or reload it first")
+    elseif state.elsewhere then
+      return file("refuse", state.elsewhere)
     end
     if not state.new then
       return file("delete", "as in HEAD; the commit deletes it")
@@ -71,62 +82,36 @@ function M.decide_file(state)
     return file("keep", "has the commit's changes and further edits, which stay uncommitted")
   end
   if not state.worktree then
-    return file("refuse", "is gone from the worktree")
+    return file("refuse", "is gone from the worktree", "stash")
   end
   if not state.new then
-    return file("refuse", "was changed here; the commit deletes it")
+    return file("refuse", "was changed here; the commit deletes it", "stash")
   end
   if not state.old then
-    return file("refuse", "exists here with other content; the commit adds it")
+    return file("refuse", "exists here with other content; the commit adds it", "stash")
   end
-  return file("refuse", "was changed here in a way that does not have the commit's changes")
+  return file("refuse", "was changed here in a way that does not have the commit's changes", "stash")
 end
 
 ---@class SuggestionReview.HeadState
 ---@field head? string
----@field parent string
 ---@field commit string
----@field has_commit boolean HEAD has the commit already
----@field behind boolean HEAD is an ancestor of the commit's parent
 ---@field busy? string what is going on in the repository
 
---- Whether HEAD can move to the commit at all.
+--- Whether HEAD can move at all.
 ---@param state SuggestionReview.HeadState
 ---@return { reason: string, commands: string[] }? refusal
 function M.decide_head(state)
-  local short = state.commit:sub(1, 12)
-  if state.has_commit then
-    return nil
-  end
   if state.busy then
     return { reason = state.busy .. " is going on in this repository; finish it first", commands = {} }
   end
   if not state.head then
-    return { reason = "This repository has no commit yet", commands = { "git reset --soft " .. short } }
-  end
-  if state.head == state.parent then
-    return nil
-  end
-  if state.behind then
     return {
-      reason = ("HEAD is behind: the work was put on %s, which is newer"):format(state.parent:sub(1, 12)),
-      commands = {
-        "git stash",
-        "git merge --ff-only " .. short,
-        "git stash pop   # resolves what is the same on both sides",
-      },
+      reason = "This repository has no commit yet",
+      commands = { "git reset --soft " .. state.commit:sub(1, 12) },
     }
   end
-  return {
-    reason = ("HEAD is not the commit's parent (%s): there are commits here that the work is not based on"):format(
-      state.parent:sub(1, 12)
-    ),
-    commands = {
-      "git stash",
-      "git merge " .. short,
-      "git stash pop   # resolves what is the same on both sides",
-    },
-  }
+  return nil
 end
 
 return M

@@ -1,6 +1,7 @@
---- What this developer's Neovim has put into the worktree: for each suggestion and file, which hunks' text is in.
---- Kept in an append-only file below stdpath("state"), so that a hunk can be taken out again after a restart, and so
---- that two Neovims on one worktree agree.
+--- What this developer's Neovim has put into the worktree: for each suggestion and file, which hunks' text is in, whose
+--- it is, and what of the developer's own stood there before. Kept in an append-only file below stdpath("state"), so
+--- that a hunk can be taken out again after a restart, and so that two Neovims on one worktree agree. A checkout at
+--- another path has a record of its own.
 local M = {}
 
 local uv = vim.uv
@@ -11,6 +12,7 @@ local uv = vim.uv
 ---@field size integer how much of the log has been read
 ---@field fd integer|nil
 ---@field ino integer|nil which file was read
+---@field kept string[] log lines with text of the developer's that made room on their word
 ---@field suggestions table<string, table<string, table<string, SuggestionReview.Replacement>>>
 ---@field version table<string, integer> counts changes per suggestion and file
 ---@field lists table<string, { version: integer, list: SuggestionReview.Replacement[] }>
@@ -42,6 +44,7 @@ function M.open(worktree)
       path = ("%s/%s.jsonl"):format(directory(), vim.fn.sha256(worktree):sub(1, 24)),
       size = 0,
       suggestions = {},
+      kept = {},
       version = {},
       lists = {},
     }, Applied)
@@ -55,8 +58,28 @@ function M.open(worktree)
   return self
 end
 
+---@param lines string[] as they are in the log
+---@return string[]
+local function decoded(lines)
+  return setmetatable(vim.tbl_map(vim.base64.decode, lines), nil)
+end
+
+---@param lines string[]
+---@return string[]
+local function encoded(lines)
+  if #lines == 0 then
+    return vim.empty_dict() --[[@as any]]
+  end
+  return vim.tbl_map(vim.base64.encode, lines)
+end
+
 ---@param entry table
-function Applied:_take(entry)
+---@param line string the entry as it is in the log
+function Applied:_take(entry, line)
+  if entry.kept then
+    self.kept[#self.kept + 1] = line
+    return
+  end
   local files = self.suggestions[entry.suggestion]
   if not files then
     files = {}
@@ -66,8 +89,11 @@ function Applied:_take(entry)
   files[file] = files[file] or {}
   if entry.put then
     local put = entry.put
-    put.lines = vim.tbl_map(vim.base64.decode, put.lines)
-    setmetatable(put.lines, nil)
+    put.lines = decoded(put.lines)
+    if put.before then
+      put.before.lines = decoded(put.before.lines)
+    end
+    put.old_file = put.old_file and vim.base64.decode(put.old_file)
     files[file][put.key] = put
   elseif entry.out then
     files[file][entry.out] = nil
@@ -81,16 +107,38 @@ end
 ---@param replacement SuggestionReview.Replacement
 local function put_entry(suggestion_id, file, replacement)
   local copy = vim.deepcopy(replacement)
-  copy.lines = vim.tbl_map(vim.base64.encode, copy.lines)
-  if #copy.lines == 0 then
-    copy.lines = vim.empty_dict() --[[@as any]]
+  copy.lines = encoded(copy.lines)
+  if copy.before then
+    copy.before.lines = encoded(copy.before.lines)
   end
+  copy.old_file = copy.old_file and vim.base64.encode(copy.old_file)
   return { suggestion = suggestion_id, file = vim.base64.encode(file), put = copy }
+end
+
+---@param suggestion_id string
+---@param file string raw bytes
+---@param key string
+---@param lines string[]
+local function kept_entry(suggestion_id, file, key, lines)
+  return {
+    suggestion = suggestion_id,
+    file = vim.base64.encode(file),
+    kept = { key = key, at = os.date("!%Y-%m-%dT%H:%M:%SZ"), lines = encoded(lines) },
+  }
+end
+
+---@param a SuggestionReview.Before
+---@param b SuggestionReview.Before
+local function same_lines(a, b)
+  return vim.deep_equal(a.lines, b.lines)
 end
 
 --- Writes the log anew without what no longer counts; other Neovims notice by the file's number.
 function Applied:compact()
   local lines = {}
+  for _, kept in ipairs(self.kept) do
+    lines[#lines + 1] = kept .. "\n"
+  end
   for suggestion_id, files in pairs(self.suggestions) do
     for file, replacements in pairs(files) do
       for _, replacement in pairs(replacements) do
@@ -126,7 +174,7 @@ function Applied:_start_over()
   for key, version in pairs(self.version) do
     self.version[key] = version + 1
   end
-  self.size, self.suggestions, self.lists = 0, {}, {}
+  self.size, self.suggestions, self.kept, self.lists = 0, {}, {}, {}
 end
 
 --- Reads what was appended since, by this Neovim or another.
@@ -154,7 +202,7 @@ function Applied:refresh()
       and type(entry.suggestion) == "string"
       and type(entry.file) == "string"
     then
-      pcall(self._take, self, entry)
+      pcall(self._take, self, entry, line)
     end
   end
 end
@@ -189,8 +237,8 @@ function Applied:_append(entries)
   end
   local stat = uv.fs_fstat(self.fd)
   if stat and stat.nlink > 0 and stat.size == self.size + #text then
-    for _, entry in ipairs(entries) do
-      self:_take(entry)
+    for i, entry in ipairs(entries) do
+      self:_take(entry, lines[i]:sub(1, -2))
     end
     self.size, self.ino = stat.size, stat.ino
   else
@@ -236,13 +284,58 @@ function Applied:version_of(suggestion_id, file)
   return self.version[file_key(suggestion_id, file)] or 0
 end
 
---- Notes that `put` went in and `out` (keys) came out.
+--- The files that something is recorded of.
+---@param suggestion_id string
+---@return string[] raw bytes, in order
+function Applied:files(suggestion_id)
+  local list = {}
+  for file, replacements in pairs(self.suggestions[suggestion_id] or {}) do
+    if next(replacements) then
+      list[#list + 1] = file
+    end
+  end
+  table.sort(list)
+  return list
+end
+
+--- Keeps lines of the developer's that are about to make room on their own word, so that they are never lost.
+---@param suggestion_id string
+---@param file string raw bytes
+---@param key string the hunk that they stood in the way of
+---@param lines string[] as they are in the file or buffer
+function Applied:keep(suggestion_id, file, key, lines)
+  self:_append({ kept_entry(suggestion_id, file, key, lines) })
+end
+
+--- Notes that `put` goes in and `out` (keys) comes out. Done before the text is written: if that is cut off, the hunk
+--- is found missing from the file, and nobody's text is taken for another's.
 ---@param suggestion_id string
 ---@param file string raw bytes
 ---@param put SuggestionReview.Replacement[]
 ---@param out string[]
+---@return fun() take_back files what was there before, for when the text could not be written
 function Applied:record(suggestion_id, file, put, out)
   local entries = {}
+  local was, came = {}, {}
+  for _, key in ipairs(out) do
+    local earlier = self:get(suggestion_id, file, key)
+    was[#was + 1] = earlier
+    if earlier and earlier.before then
+      entries[#entries + 1] = kept_entry(suggestion_id, file, key, earlier.before.lines)
+    end
+  end
+  for _, replacement in ipairs(put) do
+    local earlier = self:get(suggestion_id, file, replacement.key)
+    was[#was + 1] = earlier
+    local before = earlier and earlier.before
+    if earlier and before and not (replacement.before and same_lines(before, replacement.before)) then
+      -- The developer's lines of then are not what is given back any more: they are kept all the same.
+      entries[#entries + 1] = kept_entry(suggestion_id, file, earlier.key, before.lines)
+    end
+    if not earlier then
+      came[#came + 1] = replacement.key
+    end
+  end
   local encoded_file = vim.base64.encode(file)
   for _, key in ipairs(out) do
     entries[#entries + 1] = { suggestion = suggestion_id, file = encoded_file, out = key }
@@ -251,6 +344,9 @@ function Applied:record(suggestion_id, file, put, out)
     entries[#entries + 1] = put_entry(suggestion_id, file, replacement)
   end
   self:_append(entries)
+  return function()
+    self:record(suggestion_id, file, was, came)
+  end
 end
 
 --- Forgets what is only in memory; for tests.

@@ -1,6 +1,7 @@
 --- What changes in a file's text when replacements of base lines come and go, in the form in which a buffer or the file
 --- carries that text. Pure: looks at no file.
 local diff = require("suggestion-review.text.diff")
+local exchange = require("suggestion-review.text.exchange")
 local form = require("suggestion-review.worktree.encoding")
 local mapping = require("suggestion-review.text.merge")
 
@@ -16,10 +17,13 @@ local M = {}
 ---@field now SuggestionReview.Replacement[] applied so far
 ---@field remove table<string, true> keys
 ---@field add SuggestionReview.Replacement[]
+---@field gone? string[] keys that are not in the text any more and make room in the record
 
 ---@class (exact) SuggestionReview.WantedChanges
 ---@field changes SuggestionReview.TextChange[]
 ---@field expected SuggestionReview.Expected
+---@field list? SuggestionReview.Replacement[] what is applied so far, as the carrier holds it, in order
+---@field base_lines? string[] as the carrier would show them
 ---@field displaced string[] keys of what has to make room
 ---@field refused table<string, string> why the carrier cannot hold it, by key
 ---@field together boolean all of it goes in, or none
@@ -68,6 +72,27 @@ local function decode_base(base, shape)
   return lines, used
 end
 
+--- A base of one line without an end says nothing of ends: its hunks do.
+---@param base SuggestionReview.Base
+---@param work SuggestionReview.LineWork
+---@param shape SuggestionReview.Form
+---@return SuggestionReview.Form shape that hunks are read with
+local function ends_of_hunks(base, work, shape)
+  if shape.eol ~= "dos" or base.bytes:find("\n", 1, true) then
+    return shape
+  end
+  for _, list in ipairs({ work.now, work.add }) do
+    for _, replacement in ipairs(list) do
+      for _, line in ipairs(replacement.lines) do
+        if line:sub(-1) == "\n" and line:sub(-2) ~= "\r\n" then
+          return { eol = "unix", encoding = shape.encoding, bom = shape.bom }
+        end
+      end
+    end
+  end
+  return shape
+end
+
 ---@param replacement SuggestionReview.Replacement
 ---@param shape SuggestionReview.Form
 ---@return SuggestionReview.Replacement|nil
@@ -76,11 +101,18 @@ local function decode_replacement(replacement, shape)
   local lines, reason = decode_lines(replacement.lines, shape, replacement.at == 0)
   if not lines then
     return nil, reason
-  elseif lines == replacement.lines then
+  elseif lines == replacement.lines and not replacement.before then
     return replacement
   end
   local copy = vim.tbl_extend("force", replacement, {})
   copy.lines = lines
+  if replacement.before then
+    local before, why = decode_lines(replacement.before.lines, shape, replacement.before.at == 0)
+    if not before then
+      return nil, why
+    end
+    copy.before = { at = replacement.before.at, count = replacement.before.count, lines = before }
+  end
   return copy
 end
 
@@ -96,6 +128,7 @@ local function line_changes(plan, work)
     return nil, shape --[[@as string]]
   end
   ---@cast shape SuggestionReview.Form
+  shape = ends_of_hunks(base, work, shape)
   plan.shape = shape
   local expected, adding, refused = {}, {}, {}
   for _, replacement in ipairs(work.now) do
@@ -113,9 +146,11 @@ local function line_changes(plan, work)
       refused[replacement.key] = reason
     end
   end
-  local changes, _, displaced = mapping.changes(base_lines, expected, work.remove, adding)
+  local changes, _, displaced = exchange.changes(base_lines, expected, work.remove, adding)
   return {
     changes = changes,
+    list = mapping.sorted(expected),
+    base_lines = base_lines,
     displaced = displaced,
     refused = refused,
     together = false,
@@ -145,7 +180,10 @@ local function whole_changes(plan, work)
   local base, shape =
     plan.base, --[[@as SuggestionReview.Base]]
     plan.carrier.form
-  local _, after, displaced = mapping.changes({}, work.now, work.remove, work.add)
+  local moves, after, displaced = exchange.changes({}, work.now, work.remove, work.add)
+  local asks = vim.iter(moves):any(function(change)
+    return change.asks or change.before
+  end)
   local function decoded(list)
     local text, reason = form.decode(table.concat(mapping.compose(base.lines, list)), shape, true)
     return text and diff.split_lines(text), reason
@@ -170,6 +208,7 @@ local function whole_changes(plan, work)
       lines = vim.list_slice(wanted, range[3] + 1, range[4]),
       base_from = 0,
       base_to = #base.lines,
+      asks = asks or nil,
     }
   end
   return {

@@ -1,6 +1,8 @@
 --- Plans what makes a file or takes it away: hunks that create and delete, and undoing them.
+local attributes_of = require("suggestion-review.worktree.attributes")
 local carrier = require("suggestion-review.worktree.document")
 local diff = require("suggestion-review.text.diff")
+local exchange = require("suggestion-review.text.exchange")
 local file_plan = require("suggestion-review.apply.file_plan")
 local fileop = require("suggestion-review.worktree.whole_file")
 local form = require("suggestion-review.worktree.encoding")
@@ -30,6 +32,7 @@ end
 ---@field before boolean as expected, before the plan
 ---@field after boolean
 ---@field list? SuggestionReview.Replacement[] what is applied after the plan, where that is not plain
+---@field stood? string[] the developer's own file, that comes back
 
 --- Whether the file exists before and after a plan.
 ---@param plan SuggestionReview.FilePlan with its base
@@ -40,8 +43,20 @@ function M.of(plan, work)
   if base.exists and plan.items[1].hunk.kind ~= "delete" then
     return { before = true, after = true }
   end
-  local _, after = mapping.changes({}, work.now, work.remove, work.add)
-  return { before = exists_with(base, work.now), after = exists_with(base, after), list = after }
+  local changes, after = exchange.changes({}, work.now, work.remove, work.add)
+  local stood
+  for _, change in ipairs(changes) do
+    -- A whole file of the developer's made room: it is what comes back.
+    if change.before and #work.add == 0 then
+      stood = change.before.lines
+    end
+  end
+  return {
+    before = exists_with(base, work.now),
+    after = stood ~= nil or exists_with(base, after),
+    list = after,
+    stood = stood,
+  }
 end
 
 ---@param plan SuggestionReview.FilePlan
@@ -57,27 +72,36 @@ end
 ---@param work SuggestionReview.LineWork
 ---@param existence SuggestionReview.Existence
 ---@param path string absolute
----@param note fun() files what is applied then
+---@param note fun(stood?: string[]): fun() files what is applied then; returns what takes that back
 function M.plan(place, plan, work, existence, path, note)
   local base, items =
     plan.base, --[[@as SuggestionReview.Base]]
     plan.items
   local expected = table.concat(mapping.compose(base.lines, work.now))
-  local wanted_lines = mapping.compose(base.lines, existence.list)
+  local wanted_lines = existence.stood or mapping.compose(base.lines, existence.list)
   local wanted = table.concat(wanted_lines)
   local load = vim.uv.fs_lstat(path) ~= nil and worktree.buffer_of(path) ~= nil
   local carried, why = carrier.open(path, load)
   if not carried then
     return file_plan.mark(items, "refused", why)
   end
-  local function bytes_now()
-    local text = carrier.text(carried)
-    return carried.buf and form.encode(text, carried.form, true) or text
+  -- With the line ends that git gives a file that it checks out.
+  local function out(bytes)
+    return plan.attributes and attributes_of.checked_out(bytes, plan.attributes) or bytes
   end
-  local function already()
+  ---@param bytes string as the repository has them
+  local function is_here(bytes)
+    local here = carried.bytes
+    if carried.buf then
+      here = form.encode(carrier.text(carried), carried.form, true)
+    end
+    return here == bytes or here == out(bytes)
+  end
+  ---@param stood? string[] the developer's file
+  local function already(stood)
     file_plan.mark(items, "already")
     plan.run = function()
-      note()
+      note(stood)
       return true
     end
   end
@@ -89,9 +113,10 @@ function M.plan(place, plan, work, existence, path, note)
       if moved then
         return false, moved
       end
+      local take_back = note()
       local ok, reason = change()
-      if ok then
-        note()
+      if not ok then
+        take_back()
       end
       return ok, reason
     end
@@ -120,16 +145,16 @@ function M.plan(place, plan, work, existence, path, note)
   if existence.after then
     if not carried.exists then
       clean(function()
-        return fileop.create(path, wanted, mode_of(plan))
+        return fileop.create(path, out(wanted), mode_of(plan))
       end)
-    elseif bytes_now() == wanted then
-      already()
+    elseif is_here(wanted) then
+      already(#work.add > 0 and wanted_lines or nil)
     else
       conflict("a file of that name is here already")
     end
   elseif not carried.exists then
     already()
-  elseif bytes_now() == expected and not (carried.buf and vim.bo[carried.buf].modified) then
+  elseif is_here(expected) and not (carried.buf and vim.bo[carried.buf].modified) then
     clean(function()
       return fileop.remove(place.root, path)
     end)

@@ -14,6 +14,7 @@ local M = {}
 ---@field reason? string
 ---@field code? "unknown_base"
 ---@field placed? SuggestionReview.Placed
+---@field also? string[] keys of an earlier revision's text that go with it
 ---@field plan? SuggestionReview.FilePlan
 
 ---@class SuggestionReview.FilePlan
@@ -23,7 +24,10 @@ local M = {}
 ---@field carrier? SuggestionReview.Carrier
 ---@field tick? integer of the carrier when the plan was made
 ---@field base? SuggestionReview.Base
+---@field attributes? SuggestionReview.Attributes what git does to the file between repository and worktree
 ---@field shape? SuggestionReview.Form
+---@field displaced? string[] keys that make room for what comes in
+---@field presence? table<string, SuggestionReview.Presence> what of the record is not simply in the file, by key
 ---@field others? SuggestionReview.Replacement[] what else is applied in the file
 
 --- Gives hunks the same outcome.

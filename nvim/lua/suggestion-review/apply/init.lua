@@ -2,14 +2,16 @@
 --- carries out the plan. Applies only what was decided in this developer's Neovim, only text that fits its digest,
 --- only inside the worktree, and nothing where the developer's own edits are in the way. What a plan says of lines, of
 --- whole files, of conflicts and of new revisions is in `apply/`.
+local agents_writes = require("suggestion-review.worktree.agents_writes")
 local applied = require("suggestion-review.apply.applied")
+local attributes = require("suggestion-review.worktree.attributes")
 local base_of = require("suggestion-review.model.base_text")
-local carrier = require("suggestion-review.worktree.document")
 local digest = require("suggestion-review.text.digest")
 local file_plan = require("suggestion-review.apply.file_plan")
 local replacements = require("suggestion-review.apply.replacement")
 local text = require("suggestion-review.apply.text")
 local whole = require("suggestion-review.apply.whole")
+local windows = require("suggestion-review.worktree.windows")
 local worktree = require("suggestion-review.worktree.paths")
 
 local M = {}
@@ -36,6 +38,9 @@ function M.place(suggestion, directory)
   root = root or worktree.root_of(directory or vim.fn.getcwd())
   local project = vim.uv.fs_realpath(suggestion.project or "")
   local in_place = root ~= nil and project == root
+  if in_place then
+    agents_writes.watch(root --[[@as string]])
+  end
   -- A repository that somebody else can write could make git run programs of theirs.
   local owner = root and vim.uv.fs_stat(root)
   return {
@@ -45,6 +50,121 @@ function M.place(suggestion, directory)
     in_place = in_place,
     applied = root and applied.open(root) or nil,
   }
+end
+
+--- Paths that hunks are about, old names too.
+---@param files string[]
+---@param items SuggestionReview.PlanItem[]
+---@return string[]
+local function paths_of(files, items)
+  local paths = vim.list_slice(files)
+  for _, item in ipairs(items) do
+    if item.hunk.old_file and item.hunk.old_file ~= item.hunk.file then
+      paths[#paths + 1] = item.hunk.old_file
+    end
+  end
+  return paths
+end
+
+--- Leaves to adopting what git filters: the text of the hunk is not the text of the file. Names and modes are the same
+--- on both sides.
+---@param place SuggestionReview.Place
+---@param file string
+---@param items SuggestionReview.PlanItem[]
+---@param of fun(path: string): SuggestionReview.Attributes
+---@return SuggestionReview.PlanItem[] the others
+local function defer_filtered(place, file, items, of)
+  return vim.tbl_filter(function(item)
+    local hunk = item.hunk
+    local filtered = of(file).filtered or hunk.old_file and of(hunk.old_file).filtered
+    if
+      not filtered
+      or hunk.kind == "rename"
+      or hunk.kind == "mode"
+      or place.applied:get(place.suggestion.id, file, hunk.id)
+    then
+      return true
+    end
+    item.status, item.reason = "deferred", filtered .. "; it is brought over when the suggestion is adopted"
+    return false
+  end, items)
+end
+
+--- Plans file after file; inside each what is about the whole file, then its lines.
+---@param place SuggestionReview.Place
+---@param files table<string, SuggestionReview.PlanItem[]>
+---@param order string[]
+---@param of fun(path: string): SuggestionReview.Attributes
+---@param callback fun(plans: SuggestionReview.FilePlan[])
+local function plan_files(place, files, order, of, callback)
+  place.applied:refresh()
+  local plans = {}
+  local next_file
+
+  ---@param file string
+  ---@param text_items SuggestionReview.PlanItem[]
+  ---@param renaming boolean|nil
+  local function plan_text(file, text_items, renaming)
+    if #text_items == 0 then
+      return next_file()
+    end
+    local hunk = text_items[1].hunk
+    base_of.get(place.suggestion, hunk, place.git_root, function(base, reason)
+      if not base then
+        file_plan.mark(text_items, "refused", reason)
+        return next_file()
+      end
+      local plan = { file = file, items = text_items, attributes = of(file) }
+      local relative = whole.path_now(place, file, hunk.kind ~= "create" and hunk.old_file or nil, nil)
+      if renaming ~= nil then
+        -- The file is not renamed yet: planned where it is, carried out where it will be.
+        plan.run = function()
+          local later = { file = file, items = text_items, attributes = of(file) }
+          for _, item in ipairs(text_items) do
+            item.status, item.reason, item.placed = nil, nil, nil
+          end
+          text.plan(place, later, base, whole.path_now(place, file, hunk.old_file, renaming))
+          return later.run and later.run() or true
+        end
+        local probe = { file = file, items = text_items, attributes = of(file) }
+        text.plan(place, probe, base, relative)
+      else
+        text.plan(place, plan, base, relative)
+      end
+      plans[#plans + 1] = plan
+      next_file()
+    end)
+  end
+
+  local at = 0
+  function next_file()
+    at = at + 1
+    local file = order[at]
+    if not file then
+      return callback(plans)
+    end
+    local whole_items, text_items = {}, {}
+    for _, item in ipairs(defer_filtered(place, file, files[file], of)) do
+      table.insert(whole.is_whole(item.hunk) and whole_items or text_items, item)
+    end
+    local index, renaming = 0, nil
+    local function next_whole()
+      index = index + 1
+      local item = whole_items[index]
+      if not item then
+        return plan_text(file, text_items, renaming)
+      end
+      whole.plan(place, item, of(file), function(run)
+        plans[#plans + 1] = { file = file, items = { item }, run = run }
+        if item.hunk.kind == "rename" and item.status == "clean" then
+          renaming = item.want.state == "accepted"
+        end
+        next_whole()
+      end)
+    end
+    next_whole()
+  end
+  next_file()
 end
 
 --- Works out what bringing `wants` into the worktree would do, changing nothing.
@@ -71,74 +191,11 @@ function M.plan(place, wants, callback)
     )
     return callback({}, items)
   end
-  place.applied:refresh()
-  local plans = {}
-  local next_file
-
-  ---@param file string
-  ---@param text_items SuggestionReview.PlanItem[]
-  ---@param renaming boolean|nil
-  local function plan_text(file, text_items, renaming)
-    if #text_items == 0 then
-      return next_file()
-    end
-    local hunk = text_items[1].hunk
-    base_of.get(place.suggestion, hunk, place.git_root, function(base, reason)
-      if not base then
-        file_plan.mark(text_items, "refused", reason)
-        return next_file()
-      end
-      local plan = { file = file, items = text_items }
-      local relative = whole.path_now(place, file, hunk.kind ~= "create" and hunk.old_file or nil, nil)
-      if renaming ~= nil then
-        -- The file is not renamed yet: planned where it is, carried out where it will be.
-        plan.run = function()
-          local later = { file = file, items = text_items }
-          for _, item in ipairs(text_items) do
-            item.status, item.reason, item.placed = nil, nil, nil
-          end
-          text.plan(place, later, base, whole.path_now(place, file, hunk.old_file, renaming))
-          return later.run and later.run() or true
-        end
-        local probe = { file = file, items = text_items }
-        text.plan(place, probe, base, relative)
-      else
-        text.plan(place, plan, base, relative)
-      end
-      plans[#plans + 1] = plan
-      next_file()
+  attributes.of(place.git_root, paths_of(order, items), function(of)
+    plan_files(place, files, order, of, function(plans)
+      callback(plans, items)
     end)
-  end
-
-  local at = 0
-  function next_file()
-    at = at + 1
-    local file = order[at]
-    if not file then
-      return callback(plans, items)
-    end
-    local whole_items, text_items = {}, {}
-    for _, item in ipairs(files[file]) do
-      table.insert(whole.is_whole(item.hunk) and whole_items or text_items, item)
-    end
-    local index, renaming = 0, nil
-    local function next_whole()
-      index = index + 1
-      local item = whole_items[index]
-      if not item then
-        return plan_text(file, text_items, renaming)
-      end
-      whole.plan(place, item, function(run)
-        plans[#plans + 1] = { file = file, items = { item }, run = run }
-        if item.hunk.kind == "rename" and item.status == "clean" then
-          renaming = item.want.state == "accepted"
-        end
-        next_whole()
-      end)
-    end
-    next_whole()
-  end
-  next_file()
+  end)
 end
 
 --- Where hunks are in a worktree that holds the agent's own work (one for both): "clean" where what is proposed
@@ -155,7 +212,7 @@ function M.locate(place, hunks, callback)
       -- The server's word, but nothing is written by it here.
       want.state, want.modified_diff = "modified", hunk.decision.modified_diff
     end
-    local replacement = not whole.is_whole(hunk) and replacements.of(want, place.suggestion.base_commit)
+    local replacement = not whole.is_whole(hunk) and replacements.of(want, place.suggestion)
     if replacement then
       local file = digest.path(hunk)
       by_file[file] = by_file[file] or {}
@@ -221,16 +278,21 @@ function M.is_applied(place, hunk)
   return place.applied ~= nil and place.applied:get(place.suggestion.id, digest.path(hunk), hunk.id) ~= nil
 end
 
---- Reloads what the agent changed under our buffers (one worktree for both).
+--- Takes in what the agent changed under our buffers (one worktree for both). A file that a rejection took away goes
+--- from the screen too, as it does where we remove it.
 ---@param place SuggestionReview.Place
 function M.reload(place)
   if not place.in_place then
     return
   end
   for _, file in ipairs(place.suggestion.files or {}) do
-    local buf = worktree.buffer_of(place.root .. "/" .. file)
+    local path = place.root .. "/" .. file
+    local buf = worktree.buffer_of(path)
     if buf and vim.api.nvim_buf_is_loaded(buf) then
-      carrier.refresh(buf)
+      agents_writes.take_in(buf)
+      if not vim.uv.fs_lstat(path) and not vim.bo[buf].modified and windows.leave(buf) then
+        windows.forget(buf)
+      end
     end
   end
 end

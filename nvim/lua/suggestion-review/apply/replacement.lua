@@ -65,11 +65,11 @@ end
 
 --- The replacement a decision stands for.
 ---@param want SuggestionReview.Want
----@param base_commit string
+---@param suggestion { base_commit: string, revision?: integer }
 ---@return SuggestionReview.Replacement|nil
 ---@return string|nil reason
 ---@return SuggestionReview.HunkText|nil
-function M.of(want, base_commit)
+function M.of(want, suggestion)
   local hunk = want.hunk
   local text, reason = verified_text(hunk)
   if not text then
@@ -84,7 +84,10 @@ function M.of(want, base_commit)
     digest = hunk.digest,
     kind = hunk.kind,
     decided = want.state,
-    base = base_commit,
+    whose = "hunk",
+    base = suggestion.base_commit,
+    revision = suggestion.revision,
+    old_file = hunk.old_file ~= digest.path(hunk) and hunk.old_file or nil,
   }
   if want.state == "modified" then
     local own, parse_reason = M.of_modification(hunk, want.modified_diff or "")
@@ -92,6 +95,7 @@ function M.of(want, base_commit)
       return nil, "the modification is not a diff: " .. parse_reason
     end
     replacement.at, replacement.count, replacement.lines = own.at, own.count, own.lines
+    replacement.whose = "modified"
   end
   return replacement, nil, text
 end

@@ -1,24 +1,30 @@
---- What is applied in the worktree, when a new revision gives hunks other ids and places.
+--- What is applied in the worktree, when a new revision gives hunks other ids and places, and when a hunk is split.
 local diff = require("suggestion-review.text.diff")
 local digest = require("suggestion-review.text.digest")
+local exchange = require("suggestion-review.text.exchange")
 local replacements = require("suggestion-review.apply.replacement")
 
 local M = {}
 
---- What is applied, as it is filed from now on. Nothing where its place in the new base cannot be told: then the text
---- is the developer's own.
+--- What is applied, as it is filed from now on. The developer's own version of a hunk that is no more is the
+--- developer's text and nothing else: it is not filed, so that nothing takes its place unasked.
 ---@param replacement SuggestionReview.Replacement
 ---@param hunk SuggestionReview.Hunk|nil the same content in the new revision
----@param base string the new revision's base commit
+---@param suggestion SuggestionReview.Suggestion the new revision
 ---@return SuggestionReview.Replacement|nil
-local function carried_over(replacement, hunk, base)
+local function carried_over(replacement, hunk, suggestion)
   local copy = vim.deepcopy(replacement)
+  local base = suggestion.base_commit
   local place_known = replacement.base == nil or replacement.base == base
   if not hunk then
     copy.key = ("stale %s %d"):format(replacement.digest or "", replacement.at)
-    return place_known and copy or nil
+    return not exchange.is_own(replacement) and copy or nil
   end
-  copy.key, copy.base, copy.order = hunk.id, base, hunk.new_start
+  copy.key, copy.base, copy.order, copy.revision = hunk.id, base, hunk.new_start, suggestion.revision
+  if not place_known then
+    -- Where the developer's lines are in the new base cannot be told.
+    copy.before = nil
+  end
   if replacement.decided ~= "modified" then
     copy.at = diff.zero_based(hunk.old_start, hunk.old_count)
     return copy
@@ -33,9 +39,80 @@ local function carried_over(replacement, hunk, base)
   return place_known and copy or nil
 end
 
---- After a new revision: what is applied under ids that now name something else is filed under its new id, by digest.
+--- What is applied of a hunk, as what is applied of its parts; nil where that is not the parts' text.
+---@param replacement SuggestionReview.Replacement
+---@param parts SuggestionReview.Hunk[]
+---@param suggestion SuggestionReview.Suggestion
+---@return SuggestionReview.Replacement[]|nil
+local function split_up(replacement, parts, suggestion)
+  if #parts == 0 or replacement.before or replacement.decided ~= "accepted" then
+    return nil
+  end
+  local put, lines, count = {}, {}, 0
+  for i, part in ipairs(parts) do
+    local one = replacements.of({ hunk = part, state = "accepted" }, suggestion)
+    if not one then
+      return nil
+    end
+    put[i] = one
+    vim.list_extend(lines, one.lines)
+    count = count + one.count
+  end
+  return count == replacement.count and vim.deep_equal(lines, replacement.lines) and put or nil
+end
+
+--- How what is applied in one file is filed from now on.
 ---@param place SuggestionReview.Place
----@param hunks SuggestionReview.Hunk[]
+---@param file string
+---@param list SuggestionReview.Hunk[] of the file
+---@return SuggestionReview.Replacement[] put
+---@return string[] out
+local function refile(place, file, list)
+  local suggestion = place.suggestion
+  local base, revision = suggestion.base_commit, suggestion.revision
+  local put, out, taken, moved = {}, {}, {}, {}
+  local by_id = {}
+  for _, hunk in ipairs(list) do
+    by_id[hunk.id] = hunk
+  end
+  for _, replacement in ipairs(place.applied:of_file(suggestion.id, file)) do
+    local same_base = replacement.base == nil or replacement.base == base
+    local hunk = by_id[replacement.key]
+    if hunk and hunk.digest == replacement.digest and same_base then
+      taken[hunk.id] = true
+    elseif not hunk and replacement.revision == revision and not exchange.is_stale(replacement) then
+      -- The same revision, cut otherwise: a hunk that was split, or parts that were joined.
+      local parts = vim.tbl_filter(function(part)
+        return vim.startswith(part.id, replacement.key .. ".")
+      end, list)
+      local filed = split_up(replacement, parts, suggestion)
+      if filed then
+        out[#out + 1] = replacement.key
+        vim.list_extend(put, filed)
+      end
+    elseif not exchange.is_stale(replacement) then
+      moved[#moved + 1] = replacement
+    end
+  end
+  for _, replacement in ipairs(moved) do
+    out[#out + 1] = replacement.key
+    local match
+    for _, hunk in ipairs(list) do
+      if not taken[hunk.id] and hunk.digest == replacement.digest then
+        match = hunk
+        taken[hunk.id] = true
+        break
+      end
+    end
+    put[#put + 1] = carried_over(replacement, match, suggestion)
+  end
+  return put, out
+end
+
+--- After a new revision, a split or a join: what is applied under ids that now name something else is filed under its
+--- new id, by digest; what no hunk proposes any more is filed as text of an earlier revision.
+---@param place SuggestionReview.Place
+---@param hunks SuggestionReview.Hunk[] all of the suggestion's
 function M.rekey(place, hunks)
   if not place.applied then
     return
@@ -46,35 +123,9 @@ function M.rekey(place, hunks)
     by_file[file] = by_file[file] or {}
     table.insert(by_file[file], hunk)
   end
-  local id, base = place.suggestion.id, place.suggestion.base_commit
-  for file, list in pairs(by_file) do
-    local put, out, taken = {}, {}, {}
-    local by_id = {}
-    for _, hunk in ipairs(list) do
-      by_id[hunk.id] = hunk
-    end
-    local moved = {}
-    for _, replacement in ipairs(place.applied:of_file(id, file)) do
-      local same_base = replacement.base == nil or replacement.base == base
-      local hunk = by_id[replacement.key]
-      if hunk and hunk.digest == replacement.digest and same_base then
-        taken[hunk.id] = true
-      elseif not (same_base and replacement.key:match("^stale ")) then
-        moved[#moved + 1] = replacement
-      end
-    end
-    for _, replacement in ipairs(moved) do
-      out[#out + 1] = replacement.key
-      local match
-      for _, hunk in ipairs(list) do
-        if not taken[hunk.id] and hunk.digest == replacement.digest then
-          match = hunk
-          taken[hunk.id] = true
-          break
-        end
-      end
-      put[#put + 1] = carried_over(replacement, match, base)
-    end
+  local id = place.suggestion.id
+  for _, file in ipairs(place.applied:files(id)) do
+    local put, out = refile(place, file, by_file[file] or {})
     place.applied:record(id, file, put, out)
   end
 end

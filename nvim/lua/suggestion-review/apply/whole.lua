@@ -1,4 +1,5 @@
 --- Plans hunks that are no lines of a file but the file: its name, its mode, or all of its content at once.
+local attributes_of = require("suggestion-review.worktree.attributes")
 local digest = require("suggestion-review.text.digest")
 local marks = require("suggestion-review.apply.marks")
 local fileop = require("suggestion-review.worktree.whole_file")
@@ -18,6 +19,13 @@ local LATER = {
 ---@return boolean
 function M.is_whole(hunk)
   return WHOLE[hunk.kind] or LATER[hunk.kind] ~= nil or hunk.encoding == "binary"
+end
+
+--- Whether a hunk comes into the files only when the suggestion is adopted.
+---@param hunk SuggestionReview.Hunk
+---@return boolean
+function M.comes_later(hunk)
+  return LATER[hunk.kind] ~= nil
 end
 
 --- The path a file has in the worktree now: its old one until its renaming was applied.
@@ -45,32 +53,54 @@ function M.path_now(place, file, old, renaming)
   return renaming and file or old
 end
 
+--- One side of a hunk as it is in the worktree: with git's line ends, unless the file has the repository's.
+---@param side SuggestionReview.Whole
+---@param path string absolute
+---@param attributes SuggestionReview.Attributes|nil
+---@return SuggestionReview.Whole
+local function in_worktree(side, path, attributes)
+  if not attributes or not side.mode or side.mode == "120000" then
+    return side
+  end
+  local now = fileop.current(path)
+  if now and now.bytes == side.bytes then
+    return side
+  end
+  return { mode = side.mode, bytes = attributes_of.checked_out(side.bytes, attributes) }
+end
+
 --- Works out what one hunk comes to; `run` carries it out, without one nothing is to be done.
 ---@param place SuggestionReview.Place
 ---@param item SuggestionReview.PlanItem
+---@param attributes SuggestionReview.Attributes|nil of the file
 ---@param callback fun(run: (fun(): boolean, string|nil)|nil)
-function M.plan(place, item, callback)
+function M.plan(place, item, attributes, callback)
   local hunk = item.hunk
   local file = digest.path(hunk)
   local into = item.want.state == "accepted" or item.want.state == "modified"
-  local function note()
-    if into then
-      place.applied:record(place.suggestion.id, file, {
-        {
-          key = hunk.id,
-          at = 0,
-          count = 0,
-          lines = {},
-          order = 0,
-          digest = hunk.digest,
-          kind = hunk.kind,
-          decided = "accepted",
-        },
-      }, {})
-    else
-      place.applied:record(place.suggestion.id, file, {}, { hunk.id })
+  local was = place.applied:get(place.suggestion.id, file, hunk.id)
+  ---@param stood boolean|nil the developer had made the same change
+  local function note(stood)
+    if not into then
+      return place.applied:record(place.suggestion.id, file, {}, { hunk.id })
     end
-    return true
+    return place.applied:record(place.suggestion.id, file, {
+      {
+        key = hunk.id,
+        at = 0,
+        count = 0,
+        lines = {},
+        order = 0,
+        digest = hunk.digest,
+        kind = hunk.kind,
+        decided = "accepted",
+        whose = "hunk",
+        base = place.suggestion.base_commit,
+        revision = place.suggestion.revision,
+        old_file = hunk.old_file ~= file and hunk.old_file or nil,
+        stood = stood,
+      },
+    }, {})
   end
   ---@type { relative: string, absolute: string }[] files that the change touches
   local touched = {}
@@ -86,7 +116,11 @@ function M.plan(place, item, callback)
   local function finish(status, reason, run)
     item.status, item.reason = status, reason
     if status == "already" then
-      callback(note)
+      callback(function()
+        local stood = was == nil or was.stood
+        note(stood or nil)
+        return true
+      end)
     elseif status == "clean" then
       callback(function()
         for _, one in ipairs(touched) do
@@ -96,9 +130,11 @@ function M.plan(place, item, callback)
             return false, moved
           end
         end
-        local ok, why = run()
-        if ok then
-          note()
+        local take_back = note()
+        local called, ok, why = pcall(run)
+        if not called or not ok then
+          take_back()
+          return false, tostring(called and why or ok)
         end
         return ok, why
       end)
@@ -109,8 +145,8 @@ function M.plan(place, item, callback)
   if LATER[hunk.kind] then
     return finish("deferred", LATER[hunk.kind])
   end
-  local was = place.applied:get(place.suggestion.id, file, hunk.id)
-  if not into and not was then
+  if not into and (not was or was.stood) then
+    -- What the developer had made by hand stays.
     return finish("already")
   end
   if hunk.kind == "rename" then
@@ -150,7 +186,8 @@ function M.plan(place, item, callback)
     if not sides then
       return finish("refused", sides_reason)
     end
-    local from, to = sides.from, sides.to
+    local from = in_worktree(sides.from, path, attributes)
+    local to = in_worktree(sides.to, path, attributes)
     if not into then
       from, to = to, from
     end

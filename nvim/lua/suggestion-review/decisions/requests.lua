@@ -6,6 +6,8 @@ local M = {}
 ---@alias SuggestionReview.Callback fun(err?: SuggestionReview.Error, data?: table)
 
 local MISFIT = "The server's digest of %s does not fit the text it sent; nothing was decided"
+--- Codes after which nobody knows whether a request was carried out.
+local UNANSWERED = { disconnected = true, timeout = true, malformed = true }
 local OUTCOME = { accept = "accepted", reject = "rejected", modify = "modified" }
 
 ---@type table<string, true>
@@ -77,7 +79,7 @@ local function send(suggestion, request_id, command, callback, expected)
     in_flight[request_id] = nil
     if err then
       -- Without an answer it is open whether the decision arrived: left to the next load of the suggestion.
-      if err.code ~= "disconnected" and err.code ~= "timeout" then
+      if not UNANSWERED[err.code] then
         decisions.void(suggestion.id, request_id, err.message)
       end
       if err.code == "stale_hunk" then

@@ -100,6 +100,24 @@ local function from_git(root, commit, path, callback)
   end)
 end
 
+--- Gets a base of a commit that may be an earlier revision's: from the developer's own repository or not at all.
+---@param root string|nil
+---@param commit string
+---@param path string
+---@param callback fun(base: SuggestionReview.Base|nil)
+function M.from_repository(root, commit, path, callback)
+  local known = M.known(commit, path)
+  if known then
+    return callback(known)
+  end
+  from_git(root, commit, path, function(base)
+    if base then
+      keep(commit, path, base)
+    end
+    callback(base)
+  end)
+end
+
 --- Gets the base of the file that `hunk` changes.
 ---@param suggestion SuggestionReview.Suggestion
 ---@param hunk SuggestionReview.Hunk

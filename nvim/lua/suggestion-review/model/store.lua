@@ -1,6 +1,10 @@
 --- What is known of the suggestions of all servers: kept from lists, answers and events, asked for nowhere else.
 --- Decides nothing and draws nothing; whoever shows suggestions subscribes here.
 
+local client = require("suggestion-review.connection.client")
+local listeners = require("suggestion-review.model.listeners")
+local shapes = require("suggestion-review.model.shapes")
+
 local M = {}
 
 ---@class SuggestionReview.Fetch a load of all hunks under way
@@ -14,9 +18,6 @@ local suggestions = {}
 local positions = {}
 ---@type table<string, SuggestionReview.Fetch>
 local fetches = {}
----@type table<integer, fun(event: SuggestionReview.Event)>
-local listeners = {}
-local next_listener = 1
 ---@type table<string, SuggestionReview.Event> last suggestion.status by server
 local last_status = {}
 ---@type table<string, table<string, SuggestionReview.Event>> last agent.turn by server and project
@@ -26,35 +27,9 @@ local stale = {}
 
 local DECIDED = { accepted = true, modified = true, rejected = true }
 
---- Tells every listener; one that fails is logged and does not keep the others from hearing.
----@param event SuggestionReview.Event
-local function announce(event)
-  local numbers = vim.tbl_keys(listeners)
-  table.sort(numbers)
-  for _, number in ipairs(numbers) do
-    local listener = listeners[number]
-    if listener then
-      local ok, message = xpcall(listener, debug.traceback, event)
-      if not ok then
-        require("suggestion-review.say.log").error("listener of %s: %s", event.type, message)
-      end
-    end
-  end
-end
+local announce = listeners.announce
 M.announce = announce
-
---- Calls `listener` after the store has taken in each event. See |suggestion-review-events|.
----@param listener fun(event: SuggestionReview.Event)
----@return fun() unsubscribe
-function M.subscribe(listener)
-  vim.validate("listener", listener, "function")
-  local number = next_listener
-  next_listener = number + 1
-  listeners[number] = listener
-  return function()
-    listeners[number] = nil
-  end
-end
+M.subscribe = listeners.subscribe
 
 ---@param suggestion SuggestionReview.Suggestion
 local function restate(suggestion)
@@ -205,6 +180,20 @@ function M.turns(server)
   return turns[server] or {}
 end
 
+--- What the server sends no value for holds no longer: a null is not in what was decoded.
+---@param known SuggestionReview.Suggestion
+---@param given SuggestionReview.Suggestion
+local function clear_nulls(known, given)
+  local whole = given.file_summaries ~= nil
+  for group, names in pairs(shapes.NULLABLE) do
+    for _, name in ipairs(names) do
+      if group == "summary" or whole then
+        known[name] = given[name]
+      end
+    end
+  end
+end
+
 --- Takes in a summary or a whole suggestion; hunks already known survive a summary of the same revision.
 ---@param server string
 ---@param given SuggestionReview.Suggestion
@@ -220,10 +209,10 @@ local function put(server, given)
   end
   local same = known and known.revision == suggestion.revision and known.server == server
   if known and same then
+    clear_nulls(known, given)
     for name, value in pairs(suggestion) do
       known[name] = value
     end
-    known.result, known.stacked_on = suggestion.result, suggestion.stacked_on
     suggestion = known
   else
     suggestions[given.id] = suggestion
@@ -293,7 +282,7 @@ local function refresh_later(server)
   stale[server] = true
   vim.defer_fn(function()
     if stale[server] then
-      require("suggestion-review.connection.client").refresh(server)
+      client.refresh(server)
     end
   end, 200)
 end
@@ -479,7 +468,6 @@ end
 ---@param id string
 ---@param callback? fun(err?: SuggestionReview.Error, suggestion?: SuggestionReview.Suggestion)
 function M.fetch(id, callback)
-  local client = require("suggestion-review.connection.client")
   callback = callback or function() end
   if fetches[id] then
     table.insert(fetches[id].callbacks, callback)
@@ -537,7 +525,8 @@ function M.fetch(id, callback)
             return load()
           end
           vim.list_extend(hunks, data.hunks)
-          if data.next then
+          -- A page that leads nowhere further is the last.
+          if data.next and data.next > offset then
             return page(data.next)
           end
           complete(whole, server, hunks)
@@ -555,7 +544,6 @@ end
 ---@param side SuggestionReview.Side
 ---@param callback fun(err?: SuggestionReview.Error, content?: { exists: boolean, mode?: string, bytes: string })
 function M.content(id, file, side, callback)
-  local client = require("suggestion-review.connection.client")
   local parts = {}
   local function chunk(offset)
     local command = { type = "content", suggestionId = id, file = file, side = side, offset = offset }
@@ -568,7 +556,7 @@ function M.content(id, file, side, callback)
         return callback({ code = "local", message = "The server sent content that is not base64" })
       end
       parts[#parts + 1] = bytes
-      if data.next then
+      if data.next and data.next > offset then
         return chunk(data.next)
       end
       callback(nil, { exists = data.exists, mode = data.mode, bytes = table.concat(parts) })
@@ -576,6 +564,19 @@ function M.content(id, file, side, callback)
   end
   chunk(0)
 end
+
+client.serve({
+  announce = announce,
+  apply = M.apply,
+  reset = M.reset,
+  forget = M.forget,
+  event_problem = shapes.event_problem,
+  answer_problem = shapes.answer_problem,
+  server_of = function(id)
+    local suggestion = suggestions[id]
+    return suggestion and suggestion.server or nil
+  end,
+})
 
 --- For tests: an empty store.
 function M._clear()

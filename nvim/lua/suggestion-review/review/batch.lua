@@ -161,14 +161,14 @@ end
 
 --- Accepts everything that is undecided, as one decision (one `u` takes it back).
 function M.accept_all()
-  local session = current.need()
+  local session = current.need_seen(true)
   if session then
     decide(session, { action = "accept" })
   end
 end
 
 function M.accept_file()
-  local session = current.need()
+  local session = current.need_seen(true)
   if session then
     decide(session, { action = "accept", file = session:current_hunk().file })
   end
@@ -192,14 +192,14 @@ end
 
 --- Rejects everything that is undecided, as one decision.
 function M.reject_all()
-  local session = current.need()
+  local session = current.need_seen(true)
   if session then
     reject(session)
   end
 end
 
 function M.reject_file()
-  local session = current.need()
+  local session = current.need_seen(true)
   if session then
     reject(session, session:current_hunk().file)
   end

@@ -35,6 +35,35 @@ function M.anyway(reason, verb)
   ) == 1
 end
 
+--- Asks whether a modification is to remove lines that the hunk leaves alone.
+---@param count integer
+---@return boolean
+function M.removes_context(count)
+  return vim.fn.confirm(
+    ("Your version also removes %d line%s outside the hunk.\nSend it so?"):format(
+      count,
+      count == 1 and "" or "s"
+    ),
+    "&Yes\n&No",
+    2,
+    "Question"
+  ) == 1
+end
+
+--- Asks before finalizing what the files do not hold as it was decided.
+---@param lines string[] what is not so
+---@param shows boolean there is a hunk to go to
+---@return "go"|"show"|nil
+function M.not_as_decided(lines, shows)
+  local answer = vim.fn.confirm(
+    table.concat(lines, "\n") .. "\nFinalize all the same?",
+    shows and "&Yes\n&No\n&Show it" or "&Yes\n&No",
+    2,
+    "Warning"
+  )
+  return ({ "go", nil, "show" })[answer]
+end
+
 --- Hunks named in one question at most; the rest is counted.
 local NAMED = 12
 

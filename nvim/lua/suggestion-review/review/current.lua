@@ -11,6 +11,7 @@ local M = {}
 ---@field refresh fun(opts?: table)
 ---@field close fun()
 ---@field is_open fun(): boolean
+---@field is_seen fun(many: boolean): boolean the current hunk is before the developer's eyes; of many, the review is
 ---@field focus fun()
 ---@field selection? fun(first: integer, last: integer): integer|nil, SuggestionReview.LineRange|nil
 ---@field line_at_cursor? fun(): integer
@@ -53,6 +54,20 @@ function M.need()
     return session
   end
   notify.info("No review is open; :Suggest review opens one")
+end
+
+--- The session under way, where what is to be decided is before the developer's eyes; else the review comes to the
+--- front, and nothing is decided by a key that was typed elsewhere.
+---@param many? boolean more than the current hunk
+---@return SuggestionReview.Session|nil
+function M.need_seen(many)
+  if not M.need() then
+    return
+  elseif M.style().is_seen(many == true) then
+    return session
+  end
+  M.style().focus()
+  notify.info("Here is the review; nothing was decided yet")
 end
 
 --- The inline review shows where hunks would go in the developer's own files; without those there is the floating one.

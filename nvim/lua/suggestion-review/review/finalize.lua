@@ -1,4 +1,5 @@
 --- The end of a review: finalize or discard it, or send the agent to work on the rejections.
+local consent = require("suggestion-review.review.consent")
 local current = require("suggestion-review.review.current")
 local feedback = require("suggestion-review.decisions.requests")
 local notify = require("suggestion-review.say.notify")
@@ -44,11 +45,39 @@ function M.complete()
   if accepted == 0 then
     return notify.warn("Nothing is accepted, so there is nothing to finalize; discard drops the suggestion")
   end
+  require("suggestion-review.review.standing").before_finalize(session, function(lines, first)
+    if current.get() ~= session then
+      return
+    elseif #lines == 0 then
+      return M._ask(session, description, accepted, left)
+    end
+    vim.schedule(function()
+      local answer = consent.not_as_decided(lines, first ~= nil)
+      if answer == "go" then
+        M._ask(session, description, accepted, left)
+      elseif answer == "show" and first then
+        session:point_at(first.id)
+        current.go(session.index)
+      end
+    end)
+  end)
+end
+
+--- The question that finalizes.
+---@param session SuggestionReview.Session
+---@param description string
+---@param accepted integer
+---@param left integer
+function M._ask(session, description, accepted, left)
   local message = ("Finalize “%s”?\n%s accepted%s."):format(
     text_of.first_line(description),
     text_of.count(accepted, "hunk"),
     left > 0 and (", %d undecided stay with the agent"):format(left) or ""
   )
+  local warnings = session:warnings()
+  if #warnings > 0 then
+    message = ("%s\nNot in this suggestion:\n%s"):format(message, text_of.lines_of(warnings, 8))
+  end
   local answer = vim.fn.confirm(message, "&Finalize\n&Edit message\n&Cancel", 1, "Question")
   if answer == 1 then
     finalize(session, nil)

@@ -53,6 +53,7 @@ local function on_hunks(session)
   if current.is_open() then
     current.style().refresh()
   end
+  require("suggestion-review.review.standing").begin(session)
 end
 
 --- A hunk was split, or its parts joined.
@@ -62,8 +63,7 @@ local function on_parts(session)
   if not suggestion or not suggestion.hunks then
     return
   end
-  session.hunks = suggestion.hunks
-  session:count()
+  session:take_parts(suggestion)
   vim.schedule(function()
     if current.is_open() then
       current.style().refresh({ keep_cursor = true })
@@ -97,6 +97,9 @@ function M.on_event(event)
   end
   if event.type == "store.reset" then
     return on_reset(session)
+  elseif event.type == "client.state" then
+    -- The title says how it stands with the server, and a hunk that it is not answered yet.
+    return event.server == session:suggestion().server and current.refresh_soon()
   elseif session.id ~= (event.suggestion_id or event.suggestion and event.suggestion.id) then
     return
   end
@@ -109,7 +112,14 @@ function M.on_event(event)
     or event.type == "suggestion.hunk_reset"
     or event.type == "suggestion.comment"
   then
-    session.stale_text = session.stale_text or event.type == "suggestion.comment" or event.comment ~= nil
+    -- A modified hunk shows the developer's version, so its lines change with its state.
+    session.stale_text = session.stale_text
+      or event.type == "suggestion.comment"
+      or event.comment ~= nil
+      or event.modified_diff ~= nil
+      or event.type == "suggestion.hunk_reset"
+    current.refresh_soon()
+  elseif event.type == "suggestion.base_moved" then
     current.refresh_soon()
   elseif event.type == "suggestion.completed" then
     on_completed(session, event.action)

@@ -9,7 +9,7 @@ local M = {}
 
 ---@param direction "undo"|"redo"
 local function travel(direction)
-  local session = current.need()
+  local session = current.need_seen(true)
   if not session then
     return
   end
@@ -22,9 +22,10 @@ local function travel(direction)
     end
     local suggestion = store.get(session.id)
     if suggestion and suggestion.hunks then
-      session.hunks = suggestion.hunks
+      session:take_parts(suggestion)
+    else
+      session:count()
     end
-    session:count()
     local hunks = data.hunks or {}
     local changed = {}
     if data.changed and data.changed > #hunks then

@@ -1,7 +1,9 @@
 --- The review: opens a suggestion and moves between its hunks. Every key of the review is a function here; what keys do
 --- beyond moving is in `review/`, loaded when it is first asked for. The styles in `ui/` draw, `feedback` tells the
 --- server, `apply` brings the outcome into the developer's files.
+local attributes = require("suggestion-review.worktree.attributes")
 local current = require("suggestion-review.review.current")
+local digest = require("suggestion-review.text.digest")
 local notify = require("suggestion-review.say.notify")
 local text_of = require("suggestion-review.text.display")
 
@@ -49,10 +51,16 @@ end
 
 -- Opening ---------------------------------------------------------------------------------------------------
 
---- Asks for the bases of the files, so that a key press does not wait for them.
+--- Asks for the bases of the files and for what git does to them, so that a key press does not wait for it.
 ---@param session SuggestionReview.Session
 local function prefetch(session)
   local base = require("suggestion-review.model.base_text")
+  local paths = {}
+  for _, hunk in ipairs(session.hunks) do
+    paths[digest.path(hunk)] = true
+    paths[hunk.old_file or digest.path(hunk)] = true
+  end
+  attributes.of(session.place.git_root, vim.tbl_keys(paths), function() end)
   local seen = {}
   for _, file in ipairs({ session:current_file(), unpack(session.files, 1, 20) }) do
     local hunk = session.hunks[file.first]
@@ -106,6 +114,16 @@ local function start(suggestion, opts)
     require("suggestion-review.model.store").subscribe(require("suggestion-review.review.follow").on_event)
   prefetch(session)
   current.open(session)
+  require("suggestion-review.review.standing").begin(session)
+  local warnings = session:warnings()
+  if #warnings > 0 and session.style ~= "floating" then
+    notify.warn(
+      ("Not in this suggestion: %s%s"):format(
+        text_of.first_line(warnings[1]),
+        #warnings > 1 and (" (and %d more)"):format(#warnings - 1) or ""
+      )
+    )
+  end
 end
 
 --- Asks which of several suggestions to review.
@@ -113,15 +131,10 @@ end
 ---@param opts { style?: string, hunk?: string }
 local function choose(open, opts)
   vim.ui.select(open, {
-    prompt = "Review which suggestion?",
+    prompt = require("suggestion-review.say.label").above("Review which suggestion?"),
     kind = "suggestion-review",
     format_item = function(suggestion)
-      return ("%s  (%d/%d decided, %s)"):format(
-        text_of.first_line(suggestion.description),
-        suggestion.reviewed_count,
-        suggestion.hunk_count,
-        text_of.count(#suggestion.files, "file")
-      )
+      return require("suggestion-review.say.label").line(suggestion)
     end,
   }, function(suggestion)
     if suggestion then
@@ -143,7 +156,7 @@ function M.open(id, opts)
     end
     local open = store.list()
     if #open == 0 then
-      return notify.info("No suggestion waits for review")
+      return require("suggestion-review.say.label").say_nothing()
     elseif #open > 1 then
       return choose(open, opts)
     end

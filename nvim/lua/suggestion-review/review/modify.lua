@@ -28,9 +28,14 @@ function M.modify()
     vim.list_extend(proposed, text.before)
     vim.list_extend(proposed, text.new)
     vim.list_extend(proposed, text.after)
+    edited = diff.within_context(text, edited)
     if vim.deep_equal(edited, proposed) then
       sending.send(session, hunk, "accept", {})
       return true
+    end
+    local removed = diff.context_removed(text, edited)
+    if removed > 0 and not consent.removes_context(removed) then
+      return false, "not sent"
     end
     local modified = diff.format_modification(hunk, text, edited)
     if not modified then

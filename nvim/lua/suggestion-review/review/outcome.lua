@@ -3,6 +3,7 @@ local apply = require("suggestion-review.apply")
 local current = require("suggestion-review.review.current")
 local digest = require("suggestion-review.text.digest")
 local notify = require("suggestion-review.say.notify")
+local standing = require("suggestion-review.review.standing")
 local sessions = require("suggestion-review.review.session")
 local text_of = require("suggestion-review.text.display")
 
@@ -46,11 +47,18 @@ function M.bring(session, wants, done)
         notify.info(("%s: %s"):format(text_of.plain(item.hunk.file), item.reason))
       end
       if out and item.status == "conflict" then
-        session.outcomes[item.hunk.id] = "still in your file: you edited it"
+        session.outcomes[item.hunk.id] = standing.STILL_IN_EDITED
       elseif out and item.status == "refused" and not apply.is_applied(session.place, item.hunk) then
         session.outcomes[item.hunk.id] = nil
+      elseif out and item.status == "refused" then
+        session.outcomes[item.hunk.id] = "could not be taken out: " .. tostring(item.reason)
       end
     end
+    local files = {}
+    for _, want in ipairs(wants) do
+      files[digest.path(want.hunk)] = true
+    end
+    standing.look(session, vim.tbl_keys(files))
     if done then
       done()
     end

@@ -7,6 +7,7 @@ local feedback = require("suggestion-review.decisions.requests")
 local notify = require("suggestion-review.say.notify")
 local outcome = require("suggestion-review.review.outcome")
 local sessions = require("suggestion-review.review.session")
+local store = require("suggestion-review.model.store")
 
 local M = {}
 
@@ -107,6 +108,10 @@ function M.send(session, hunk, action, opts)
         return finish()
       end
       want = { hunk = part, state = state }
+      local suggestion = store.get(session.id)
+      if suggestion and suggestion.hunks then
+        session:take_parts(suggestion)
+      end
       if on_screen() then
         session:point_at(part.id)
         session:count()

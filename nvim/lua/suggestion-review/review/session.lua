@@ -83,10 +83,27 @@ function Session:suggestion()
   return require("suggestion-review.model.store").get(self.id) or self.opened_with
 end
 
+--- What the agent has and the suggestion does not, as the server told it; each may have several lines.
+---@return string[]
+function Session:warnings()
+  return self:suggestion().warnings or {}
+end
+
 ---@param hunk SuggestionReview.Hunk
 ---@return SuggestionReview.HunkState
 function Session:state_of(hunk)
   return self.sent[hunk.id] or hunk.state
+end
+
+--- What keeps the answer to a decision on this hunk, where it takes longer than one expects.
+---@param hunk SuggestionReview.Hunk
+---@return string?
+function Session:unanswered(hunk)
+  if not self.sent[hunk.id] then
+    return
+  end
+  local _, fine = require("suggestion-review.connection.client").brief(self:suggestion().server)
+  return not fine and "no answer yet" or nil
 end
 
 ---@param hunk SuggestionReview.Hunk
@@ -176,9 +193,12 @@ end
 function Session:take_hunks(suggestion)
   self.hunks = suggestion.hunks
   self.revision = suggestion.revision
+  -- Where they go follows the revision: its base, and how it is numbered in the record.
+  self.place.suggestion = suggestion
   require("suggestion-review.apply.revision").rekey(self.place, self.hunks)
   self.outcomes = {}
   if not self.place.in_place then
+    -- What is known without looking at the files; `review/standing.lua` looks.
     for _, hunk in ipairs(self.hunks) do
       if
         (hunk.state == "accepted" or hunk.state == "modified") and not apply.is_applied(self.place, hunk)
@@ -187,6 +207,14 @@ function Session:take_hunks(suggestion)
       end
     end
   end
+  self:count()
+end
+
+--- Takes the hunks of the same revision, one of which was split, or whose parts were joined.
+---@param suggestion SuggestionReview.Suggestion
+function Session:take_parts(suggestion)
+  self.hunks = suggestion.hunks
+  require("suggestion-review.apply.revision").rekey(self.place, self.hunks)
   self:count()
 end
 

@@ -55,12 +55,13 @@ local function selected(session)
   return hunk, lines
 end
 
---- The current hunk, or with `selection` the selected part of one; nothing without a review.
+--- The current hunk, or with `selection` the selected part of one; nothing without a review, or where that hunk is
+--- out of sight: then the review comes to the front.
 ---@param opts? { selection?: boolean }
 ---@return SuggestionReview.Hunk|nil
 ---@return SuggestionReview.LineRange|nil
 function M.of(opts)
-  local session = current.need()
+  local session = current.need_seen()
   if not session then
     return
   elseif opts and opts.selection then

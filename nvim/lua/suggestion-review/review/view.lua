@@ -6,14 +6,16 @@ local target = require("suggestion-review.review.target")
 
 local M = {}
 
---- Shows what the hunk has become since it was rejected.
+--- Shows what the hunk has become since it was rejected; of a modified hunk, what the agent proposed and what the
+--- developer made of it.
 function M.compare()
   local hunk = target.of()
   if not hunk then
     return
   end
-  if not hunk.earlier then
-    return notify.info("You have not rejected this hunk in an earlier revision")
+  local own = hunk.state == "modified" and hunk.decision and hunk.decision.modified_diff
+  if not own and not hunk.earlier then
+    return notify.info("You have not rejected this hunk in an earlier revision, nor modified it")
   elseif not require("suggestion-review.ui.interdiff").open(hunk, current.get().revision) then
     notify.warn("This change has no text to compare")
   end

@@ -2,7 +2,7 @@
 
 local M = {}
 
-local LEVELS = { error = 1, warn = 2, info = 3, debug = 4 }
+local LEVELS = { said = 0, error = 1, warn = 2, info = 3, debug = 4 }
 local MAX_BYTES = 1024 * 1024
 
 ---@type integer?
@@ -30,7 +30,7 @@ local function open()
   return file
 end
 
----@param level "error"|"warn"|"info"|"debug"
+---@param level "said"|"error"|"warn"|"info"|"debug"
 ---@param format string
 local function write(level, format, ...)
   local ok, text = pcall(string.format, format, ...)
@@ -57,6 +57,10 @@ local function write(level, format, ...)
   end
 end
 
+--- What was told to the user and did not fit the screen, at every level of the log.
+function M.said(format, ...)
+  write("said", format, ...)
+end
 function M.error(format, ...)
   write("error", format, ...)
 end

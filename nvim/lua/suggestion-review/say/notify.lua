@@ -1,8 +1,8 @@
 --- Tells the user and other plugins what happened: `vim.notify` as the settings allow, `User` autocommands always.
 
-local M = {}
+local echo = require("suggestion-review.say.echo")
 
-local TITLE = { title = "suggestion-review" }
+local M = {}
 
 --- Text from elsewhere as one line that cannot play tricks on a terminal.
 ---@param text string
@@ -13,26 +13,24 @@ local function plain(text)
 end
 
 ---@param message string
----@param level integer
-local function say(message, level)
-  vim.schedule(function()
-    vim.notify(message, level, TITLE)
-  end)
-end
-
----@param message string
 function M.info(message)
-  say(message, vim.log.levels.INFO)
+  echo.show(message, vim.log.levels.INFO)
 end
 
 ---@param message string
 function M.warn(message)
-  say(message, vim.log.levels.WARN)
+  echo.show(message, vim.log.levels.WARN)
 end
 
 ---@param message string
 function M.error(message)
-  say(message, vim.log.levels.ERROR)
+  echo.show(message, vim.log.levels.ERROR)
+end
+
+--- What the user has just asked to see: whole, however long it is.
+---@param message string
+function M.answer(message)
+  echo.answer(message)
 end
 
 --- An error inside this plugin: short for the user, whole in the log.
@@ -159,7 +157,7 @@ tell["suggestion.error"] = function(event, settings)
   if not settings.on_error then
     return
   end
-  M.error(("%s (%s)"):format(plain(event.message), event.code))
+  M.error(plain(event.message))
 end
 
 tell["suggestion.status"] = function(event, settings)
@@ -235,20 +233,6 @@ local function greet(server)
   )
 end
 
---- Where the agent works in a checkout that is open here (one user), its files have just changed.
----@param event SuggestionReview.Event
-local function reload(event)
-  if event.type ~= "suggestion.status" or event.status ~= "settled" or event.replayed then
-    return
-  end
-  local folder = event.project .. "/"
-  for _, buf in ipairs(vim.api.nvim_list_bufs()) do
-    if vim.api.nvim_buf_is_loaded(buf) and vim.startswith(vim.api.nvim_buf_get_name(buf), folder) then
-      return vim.cmd("silent! checktime")
-    end
-  end
-end
-
 local attached = false
 
 --- Starts listening to the store; once is enough.
@@ -257,7 +241,8 @@ function M.attach()
     return
   end
   attached = true
-  require("suggestion-review.model.store").subscribe(function(event)
+  local listeners = require("suggestion-review.model.listeners")
+  listeners.subscribe(function(event)
     if event.type == "store.reset" then
       return greet(event.server)
     end
@@ -268,9 +253,8 @@ function M.attach()
     if handler then
       handler(event, require("suggestion-review.config").get().notifications)
     end
-    reload(event)
-    fire(event)
   end)
+  listeners.subscribe(fire)
 end
 
 return M

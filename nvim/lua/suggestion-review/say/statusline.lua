@@ -33,29 +33,49 @@ local function short(text, width)
   return vim.fn.strcharpart(text, 0, width - 1) .. "…"
 end
 
+--- What is wrong with the servers, such as "suggestions: offline" or, of several, "second: offline".
+---@return string[]
+local function troubles()
+  local all = require("suggestion-review.connection.client").all()
+  local found = {}
+  for _, one in ipairs(all) do
+    local state = one.state == "stopped" and "stopped" or one.state ~= "connected" and "offline" or nil
+    if not state and one.unanswered > 0 then
+      state = "no answer yet"
+    end
+    if state then
+      found[#found + 1] = ("%s: %s"):format(#all > 1 and one.server.name or "suggestions", state)
+    end
+  end
+  return found
+end
+
 --- For example "2 suggestions, 7 hunks to decide · Running tests…", "suggestions: offline", or "".
 ---@return string
 function M.text()
   local client = require("suggestion-review.connection.client")
   local parts = {}
-  local connected, known = false, false
+  local known = false
   for _, one in ipairs(client.all()) do
     known = known or one.state ~= "stopped"
-    connected = connected or one.state == "connected"
   end
   if not known then
     return ""
   end
   local open = require("suggestion-review.model.store").list()
   if #open > 0 then
-    local left = 0
+    local left, moved = 0, 0
     for _, suggestion in ipairs(open) do
+      moved = moved + (suggestion.base_moved and 1 or 0)
       left = left + suggestion.hunk_count - suggestion.reviewed_count
     end
     parts[1] = ("%s, %s"):format(
       counted(#open, "suggestion"),
       left == 0 and "all decided" or counted(left, "hunk") .. " to decide"
     )
+    if moved > 0 then
+      parts[2] = #open == 1 and "base moved" or ("base moved of %d"):format(moved)
+    end
   end
   for _, one in ipairs(client.all()) do
     local doing = one.state == "connected" and activity(one.server.name)
@@ -63,9 +83,7 @@ function M.text()
       parts[#parts + 1] = short(doing, 40)
     end
   end
-  if not connected then
-    parts[#parts + 1] = "suggestions: offline"
-  end
+  vim.list_extend(parts, troubles())
   return table.concat(parts, " · ")
 end
 
@@ -79,14 +97,15 @@ function M.report()
     return { client.state().message }
   end
   for _, one in ipairs(client.all()) do
-    lines[#lines + 1] = one.message
+    lines[#lines + 1] = one:describe()
       .. (one.version and one.state == "connected" and (" (version %s)"):format(one.version) or "")
     for _, suggestion in ipairs(store.list({ server = one.server.name })) do
-      lines[#lines + 1] = ("  %s: %d of %d decided, revision %d"):format(
+      lines[#lines + 1] = ("  %s: %d of %d decided, revision %d%s"):format(
         short(suggestion.description, 60),
         suggestion.reviewed_count,
         suggestion.hunk_count,
-        suggestion.revision
+        suggestion.revision,
+        suggestion.base_moved and ", base moved" or ""
       )
     end
     local doing = activity(one.server.name)

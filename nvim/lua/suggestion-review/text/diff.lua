@@ -372,7 +372,38 @@ function M.format_modification(hunk, text, edited)
   return hunk.encoding == "latin1" and M.bytes_to_latin1(diff) or diff
 end
 
+--- An edited block of which nothing is left, as the block without the hunk's lines: what is outside the hunk is not
+--- the hunk's to empty.
+---@param text SuggestionReview.HunkText
+---@param edited string[] the whole block, context included
+---@return string[]
+function M.within_context(text, edited)
+  local emptied = #edited == 0 or (#edited == 1 and (edited[1] == "\n" or edited[1] == ""))
+  if not emptied or #text.before + #text.after == 0 then
+    return edited
+  end
+  return vim.list_extend(vim.list_slice(text.before), text.after)
+end
+
 local text_diff = vim.text and vim.text.diff or vim.diff
+
+--- How many lines around the hunk an edited block has removed, not counting those that were changed.
+---@param text SuggestionReview.HunkText
+---@param edited string[] the whole block, context included
+---@return integer
+function M.context_removed(text, edited)
+  local proposed = vim.list_slice(text.before)
+  vim.list_extend(proposed, text.new)
+  vim.list_extend(proposed, text.after)
+  local first, last = #text.before, #text.before + #text.new
+  local removed = 0
+  for _, range in ipairs(M.ranges(proposed, edited)) do
+    local outside = math.max(0, math.min(range[2], first) - range[1])
+      + math.max(0, range[2] - math.max(range[1], last))
+    removed = removed + math.max(0, outside - (range[4] - range[3]))
+  end
+  return removed
+end
 
 --- Differences between two line lists as 0-based half-open ranges.
 ---@param a string[]

@@ -117,10 +117,47 @@ function M.of(hunk)
   return M.compute(hunk.kind, path, old, new)
 end
 
+local ESCAPES = {
+  ["\a"] = "\\a",
+  ["\b"] = "\\b",
+  ["\t"] = "\\t",
+  ["\n"] = "\\n",
+  ["\v"] = "\\v",
+  ["\f"] = "\\f",
+  ["\r"] = "\\r",
+  ['"'] = '\\"',
+  ["\\"] = "\\\\",
+}
+
+--- Whether the name that is shown is the one that the hunk is about: where the raw bytes travel beside it, it must be
+--- those bytes, quoted as git quotes them. Otherwise one file would be shown and another be changed.
+---@param hunk SuggestionReview.Hunk
+---@return boolean
+function M.shows_its_path(hunk)
+  if not hunk.file_b64 then
+    return true
+  end
+  local ok, raw = pcall(vim.base64.decode, hunk.file_b64)
+  if not ok then
+    return false
+  end
+  local quoted = raw:gsub(".", function(character)
+    local byte = character:byte()
+    if ESCAPES[character] then
+      return ESCAPES[character]
+    end
+    return (byte < 32 or byte > 126) and ("\\%03o"):format(byte) or nil
+  end)
+  return hunk.file == '"' .. quoted .. '"'
+end
+
 --- Whether the hunk's digest can be the digest of what it shows.
 ---@param hunk SuggestionReview.Hunk
 ---@return boolean
 function M.fits(hunk)
+  if not M.shows_its_path(hunk) then
+    return false
+  end
   local own = M.of(hunk)
   return own == nil or own == hunk.digest
 end

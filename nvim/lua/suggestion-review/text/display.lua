@@ -122,6 +122,19 @@ function M.fold(line, width)
   return pieces
 end
 
+--- Texts as lines of plain text, the first few of them.
+---@param texts string[] each may have several lines
+---@param most integer
+---@return string
+function M.lines_of(texts, most)
+  local lines = vim.split(vim.trim(table.concat(texts, "\n")), "\n", { plain = true })
+  local out = vim.tbl_map(M.plain, vim.list_slice(lines, 1, most))
+  if #lines > most then
+    out[#out + 1] = ("… and %d more lines"):format(#lines - most)
+  end
+  return table.concat(out, "\n")
+end
+
 ---@param count integer
 ---@param one string
 ---@param many? string

@@ -19,6 +19,21 @@ local M = {}
 ---@field kind? SuggestionReview.HunkKind
 ---@field decided? "accepted"|"modified"
 ---@field base? string commit whose lines `at` counts
+---@field whose? SuggestionReview.Whose whose text `lines` are; nil in records of old
+---@field before? SuggestionReview.Before what stood there, where that was the developer's own and not the base's
+---@field stood? boolean a change of the file itself that the developer had made already
+---@field revision? integer revision that the text is of
+---@field old_file? string raw bytes: the path in the base, where it is another
+
+--- Whose text a replacement puts in: the hunk's, the developer's own version of it, or what a conflict with the
+--- developer's own edits was resolved to (which may hold lines that stood there before).
+---@alias SuggestionReview.Whose "hunk"|"modified"|"resolved"
+
+--- The developer's own lines in place of base lines [at, at + count): at least those that the replacement takes.
+---@class (exact) SuggestionReview.Before
+---@field at integer
+---@field count integer
+---@field lines string[]
 
 --- Lines [from, to) of the expected text become `lines`.
 ---@class (exact) SuggestionReview.TextChange
@@ -29,6 +44,8 @@ local M = {}
 ---@field lines string[]
 ---@field base_from integer the same place in the base
 ---@field base_to integer
+---@field asks? true it would overwrite the developer's own text: never clean
+---@field before? SuggestionReview.Before what stood there before anything of the suggestion did
 
 ---@class (exact) SuggestionReview.Placed
 ---@field change SuggestionReview.TextChange
@@ -39,11 +56,11 @@ local M = {}
 ---@field ours? string[] conflict: the actual text there
 ---@field theirs? string[] conflict: what the suggestion wants there
 ---@field base? string[] conflict: what the expected text has there
----@field base_from? integer conflict: the place in the base
+---@field base_from? integer conflict, already: the place in the base
 ---@field base_to? integer
 
----@param a SuggestionReview.Replacement
----@param b SuggestionReview.Replacement
+---@param a { at: integer, count: integer, order: integer }
+---@param b { at: integer, count: integer, order: integer }
 local function earlier(a, b)
   if a.at ~= b.at then
     return a.at < b.at
@@ -52,6 +69,7 @@ local function earlier(a, b)
   end
   return a.order < b.order
 end
+M.earlier = earlier
 
 --- In the order of the base; the list itself where it is in order already.
 ---@param replacements SuggestionReview.Replacement[]
@@ -72,12 +90,13 @@ function M.sorted(replacements)
   return list
 end
 
+--- Base lines [from, to) with `replacements` in them.
 ---@param base string[]
 ---@param replacements SuggestionReview.Replacement[] sorted
 ---@param from integer
 ---@param to integer
 ---@return string[]
-local function compose_range(base, replacements, from, to)
+function M.compose_range(base, replacements, from, to)
   local out, n, line = {}, 0, from
   for _, replacement in ipairs(replacements) do
     for i = line + 1, replacement.at do
@@ -126,159 +145,61 @@ end
 ---@param replacements SuggestionReview.Replacement[]
 ---@return string[]
 function M.compose(base, replacements)
-  return compose_range(base, M.sorted(replacements), 0, #base)
+  return M.compose_range(base, M.sorted(replacements), 0, #base)
 end
 
----@param a SuggestionReview.Replacement
----@param b SuggestionReview.Replacement
-local function same(a, b)
-  return a.at == b.at and a.count == b.count and vim.deep_equal(a.lines, b.lines)
-end
-
---- Whether two replacements claim the same base lines, or insert at a place the other replaces.
+--- Whether two replacements claim the same base lines, or one inserts inside what the other replaces.
 ---@param a { at: integer, count: integer }
 ---@param b { at: integer, count: integer }
 function M.overlap(a, b)
-  local a_end, b_end = a.at + a.count, b.at + b.count
-  if a.count == 0 or b.count == 0 then
-    -- An insertion belongs to a run only when it is inside it.
-    return a.at < b_end and b.at < a_end
-  end
-  return a.at < b_end and b.at < a_end
+  return a.at < b.at + b.count and b.at < a.at + a.count
 end
 
---- What has to change in the expected text when `remove` (keys of what is applied) goes out and `add` comes in.
---- Replacements that are applied under other keys but claim the same base lines as something in `add` (an earlier
---- revision's text) are replaced by it.
----@param base string[]
----@param applied SuggestionReview.Replacement[]
----@param remove table<string, true>
----@param add SuggestionReview.Replacement[]
----@return SuggestionReview.TextChange[] changes in order
----@return SuggestionReview.Replacement[] wanted what is applied afterwards
----@return string[] displaced keys that had to make room
-function M.changes(base, applied, remove, add)
-  local out, kept, displaced = {}, {}, {}
-  local adding = {}
-  for _, replacement in ipairs(add) do
-    adding[replacement.key] = replacement
+--- A change whose place nobody edited.
+---@param change SuggestionReview.TextChange
+---@param shift integer
+---@return SuggestionReview.Placed
+local function untouched(change, shift)
+  local from, to = change.from + shift, change.to + shift
+  if not change.asks then
+    return { change = change, status = "clean", from = from, to = to, lines = change.lines }
   end
-  -- Both lists are in order and free of overlaps within themselves, so one walk over both finds all overlaps.
-  local in_order, at = M.sorted(add), 1
-  local function claimed_by_another(replacement)
-    while in_order[at] and in_order[at].at + in_order[at].count < replacement.at do
-      at = at + 1
-    end
-    for i = at, #in_order do
-      local other = in_order[i]
-      if other.at > replacement.at + replacement.count then
-        return false
-      elseif M.overlap(replacement, other) then
-        return true
-      end
-    end
-    return false
-  end
-  for _, replacement in ipairs(M.sorted(applied)) do
-    local new = adding[replacement.key]
-    local gone = remove[replacement.key] or new ~= nil
-    if new and same(new, replacement) then
-      gone = false
-      adding[replacement.key] = nil
-    elseif not gone and claimed_by_another(replacement) then
-      gone = true
-      displaced[#displaced + 1] = replacement.key
-    end
-    if gone then
-      out[#out + 1] = replacement
-    else
-      kept[#kept + 1] = replacement
-    end
-  end
-  local put = {}
-  for _, replacement in ipairs(add) do
-    if adding[replacement.key] == replacement then
-      put[#put + 1] = replacement
-    end
-  end
-  local moves = {}
-  for _, replacement in ipairs(out) do
-    moves[#moves + 1] = { replacement = replacement, out = true }
-  end
-  for _, replacement in ipairs(put) do
-    moves[#moves + 1] = { replacement = replacement, out = false }
-  end
-  table.sort(moves, function(a, b)
-    if earlier(a.replacement, b.replacement) then
-      return true
-    elseif earlier(b.replacement, a.replacement) then
-      return false
-    end
-    return a.out and not b.out
-  end)
-  local kept_sorted = M.sorted(kept)
-  local all_kept = vim.list_slice(kept_sorted)
-
-  local changes, kept_at, shift = {}, 1, 0
-  local i = 1
-  while i <= #moves do
-    local first = moves[i].replacement
-    local from, to = first.at, first.at + first.count
-    local group = { moves[i] }
-    i = i + 1
-    while i <= #moves do
-      local next_one = moves[i].replacement
-      local touches = next_one.at < to or (next_one.at == from and next_one.order == first.order)
-      if not touches then
-        break
-      end
-      to = math.max(to, next_one.at + next_one.count)
-      group[#group + 1] = moves[i]
-      i = i + 1
-    end
-    while kept_sorted[kept_at] and earlier(kept_sorted[kept_at], first) do
-      shift = shift + #kept_sorted[kept_at].lines - kept_sorted[kept_at].count
-      kept_at = kept_at + 1
-    end
-    local outs, ins, keys = {}, {}, {}
-    for _, move in ipairs(group) do
-      table.insert(move.out and outs or ins, move.replacement)
-      if not vim.list_contains(keys, move.replacement.key) then
-        keys[#keys + 1] = move.replacement.key
-      end
-    end
-    local old = compose_range(base, outs, from, to)
-    local new = compose_range(base, ins, from, to)
-    changes[#changes + 1] = {
-      keys = keys,
-      from = from + shift,
-      to = from + shift + #old,
-      old = old,
-      lines = new,
-      base_from = from,
-      base_to = to,
-    }
-    -- Later places of the expected text are shifted by what goes out here.
-    shift = shift + #old - (to - from)
-  end
-  return changes, vim.list_extend(all_kept, put), displaced
+  local same = vim.deep_equal(change.old, change.lines)
+  return {
+    change = change,
+    status = same and "already" or "conflict",
+    from = from,
+    to = to,
+    lines = change.lines,
+    ours = change.old,
+    theirs = change.lines,
+    base = change.old,
+    base_from = change.base_from,
+    base_to = change.base_to,
+  }
 end
+
+--- What is known beside the two texts.
+---@class (exact) SuggestionReview.PlaceHints
+---@field ranges? integer[][] differences between the two
+---@field start? integer the first of them that matters
+---@field to_base? fun(from: integer, to: integer, keys: string[]): integer, integer the base's lines of expected ones
 
 --- Carries changes of the expected text over to the actual one.
 ---@param changes SuggestionReview.TextChange[] in order
 ---@param expected string[]|(fun(): string[])|nil nil when the actual text is the expected one
 ---@param actual string[]|(fun(): string[])|nil
----@param ranges? integer[][] differences between the two, if known already
+---@param hints? SuggestionReview.PlaceHints
 ---@return SuggestionReview.Placed[]
-function M.place(changes, expected, actual, ranges)
+function M.place(changes, expected, actual, hints)
   local placed = {}
   if not expected or not actual then
-    for _, change in ipairs(changes) do
-      placed[#placed + 1] =
-        { change = change, status = "clean", from = change.from, to = change.to, lines = change.lines }
+    for i, change in ipairs(changes) do
+      placed[i] = untouched(change, 0)
     end
     return placed
   end
+  hints = hints or {}
   -- Whole line lists are wanted only where something touches.
   local function expected_lines()
     if type(expected) == "function" then
@@ -292,8 +213,8 @@ function M.place(changes, expected, actual, ranges)
     end
     return actual
   end
-  ranges = ranges or diff.ranges(expected_lines(), actual_lines())
-  local at, shift = 1, 0
+  local ranges = hints.ranges or diff.ranges(expected_lines(), actual_lines())
+  local at, shift = hints.start or 1, 0
   local i = 1
   while i <= #changes do
     local change = changes[i]
@@ -303,18 +224,12 @@ function M.place(changes, expected, actual, ranges)
     end
     local range = ranges[at]
     if not range or range[1] > change.to then
-      placed[#placed + 1] = {
-        change = change,
-        status = "clean",
-        from = change.from + shift,
-        to = change.to + shift,
-        lines = change.lines,
-      }
+      placed[#placed + 1] = untouched(change, shift)
       i = i + 1
     else
       -- The developer's edits touch this change: gather everything that hangs together with it.
       local from, to = change.from, change.to
-      local members = { change }
+      local members, keys = { change }, vim.list_slice(change.keys)
       local after, next_change = at, i + 1
       local end_shift = shift
       local grown = true
@@ -330,6 +245,7 @@ function M.place(changes, expected, actual, ranges)
         while changes[next_change] and changes[next_change].from <= to do
           to = math.max(to, changes[next_change].to)
           members[#members + 1] = changes[next_change]
+          vim.list_extend(keys, changes[next_change].keys)
           next_change = next_change + 1
           grown = true
         end
@@ -344,6 +260,13 @@ function M.place(changes, expected, actual, ranges)
         line = member.to
       end
       vim.list_extend(theirs, expected_list, line + 1, to)
+      local base_from, base_to
+      if hints.to_base then
+        base_from, base_to = hints.to_base(from, to, keys)
+      else
+        base_from = change.base_from - (change.from - from)
+        base_to = members[#members].base_to + (to - members[#members].to)
+      end
       local status = vim.deep_equal(ours, theirs) and "already" or "conflict"
       for _, member in ipairs(members) do
         placed[#placed + 1] = {
@@ -355,8 +278,8 @@ function M.place(changes, expected, actual, ranges)
           ours = ours,
           theirs = theirs,
           base = base,
-          base_from = change.base_from - (change.from - from),
-          base_to = members[#members].base_to + (to - members[#members].to),
+          base_from = base_from,
+          base_to = base_to,
         }
       end
       i = next_change

@@ -169,15 +169,23 @@ local function headline(session, index, one)
   if hunk.kind ~= "text" then
     chunks[#chunks + 1] = { " · " .. hunk.kind, "SuggestionReviewHint" }
   end
-  chunks[#chunks + 1] = { (" · +%d"):format(hunk.new_count), "SuggestionReviewAddSign" }
-  chunks[#chunks + 1] = { (" -%d"):format(hunk.old_count), "SuggestionReviewDeleteSign" }
-  local note = session.outcomes[hunk.id]
+  local added, removed = rows_of.size_of(hunk)
+  chunks[#chunks + 1] = { (" · +%d"):format(added), "SuggestionReviewAddSign" }
+  chunks[#chunks + 1] = { (" -%d"):format(removed), "SuggestionReviewDeleteSign" }
+  local note = session:unanswered(hunk)
+    or session.outcomes[hunk.id]
     or (one.status == "conflict" and (session.place.in_place and "edited since" or "touches your own edits"))
     or (one.status == "refused" and "cannot be applied here")
   if note then
     chunks[#chunks + 1] = { " · " .. note, "SuggestionReviewNotApplied" }
   end
   if session.index == index then
+    for _, mark in ipairs(require("suggestion-review.say.label").marks(session:suggestion())) do
+      -- There is no title here; what is as it should be needs none.
+      if not mark.fine then
+        chunks[#chunks + 1] = { " · " .. mark.text, "SuggestionReviewNotApplied" }
+      end
+    end
     local global = require("suggestion-review.config").get().global_keymaps
     for _, hint in ipairs({
       { "accept", "accept" },
@@ -285,20 +293,29 @@ local function draw_hunk(one, placed)
       vim.api.nvim_buf_set_extmark(buf, namespace, math.max(0, math.min(row, count - 1)), 0, opts)
   end
   placed.shown = nil
+  local warnings = index == 1 and require("suggestion-review.ui.notes").head(session:warnings()) or {}
+  if #warnings > 0 then
+    -- Above the first line of a buffer nothing would be seen.
+    mark(placed.from, { virt_lines = warnings, virt_lines_above = placed.from > 0, priority = 30 })
+  end
   local head = headline(session, index, placed)
+  local short, waits = { head[1] }, session:unanswered(hunk)
+  if waits then
+    short[2] = { " · " .. waits, "SuggestionReviewNotApplied" }
+  end
   if state == "accepted" or state == "modified" then
     for row = placed.from, placed.to - 1 do
       mark(row, { sign_text = "▎", sign_hl_group = "SuggestionReviewAccepted", priority = 20 })
     end
     mark(
       placed.from,
-      { virt_text = session.index == index and head or { head[1] }, virt_text_pos = "eol", priority = 20 }
+      { virt_text = session.index == index and head or short, virt_text_pos = "eol", priority = 20 }
     )
     return
   elseif state == "rejected" then
     mark(
       placed.from,
-      { virt_text = session.index == index and head or { head[1] }, virt_text_pos = "eol", priority = 20 }
+      { virt_text = session.index == index and head or short, virt_text_pos = "eol", priority = 20 }
     )
     return
   end
@@ -717,8 +734,36 @@ function M.is_open()
   return current ~= nil
 end
 
+--- Whether the current hunk, or a file of the review, is in a window of this tab page.
+---@param many boolean
+---@return boolean
+function M.is_seen(many)
+  if not current then
+    return false
+  end
+  for _, win in ipairs(vim.api.nvim_tabpage_list_wins(0)) do
+    local one = current.buffers[vim.api.nvim_win_get_buf(win)]
+    local placed = one and one.by_index[current.session.index]
+    if one and many then
+      return true
+    elseif placed then
+      local info = vim.fn.getwininfo(win)[1]
+      if placed.from < info.botline and math.max(placed.to, placed.from + 1) >= info.topline then
+        return true
+      end
+    end
+  end
+  return false
+end
+
 function M.focus()
   if current then
+    local session = current.session
+    local one = buffer_of(session.files[session:file_of(session.index)])
+    local win = one and vim.fn.win_findbuf(one.buf)[1]
+    if win then
+      vim.api.nvim_set_current_win(win)
+    end
     go(current.session.index)
   end
 end

@@ -1,4 +1,5 @@
---- What a hunk has become since the developer rejected it: the text that was rejected against the text proposed now.
+--- Two texts of one hunk against each other: what was rejected in an earlier revision and what is proposed now, or what
+--- the agent proposes and what the developer made of it.
 local diff = require("suggestion-review.text.diff")
 local text_of = require("suggestion-review.text.display")
 
@@ -23,13 +24,14 @@ local function sides_of(text, latin1)
   return { at = diff.zero_based(parsed.old_start, parsed.old_count), old = old, new = new }
 end
 
---- The lines of a unified diff from what was rejected to what is proposed, without its header; empty when they are
---- the same. Each side is shown with the unchanged lines around it that only the other one has.
----@param hunk SuggestionReview.Hunk with `earlier`
+--- The lines of a unified diff from one text of a hunk to another, without its header; empty when they are the same.
+--- Each side is shown with the unchanged lines around it that only the other one has.
+---@param from string a hunk's diff
+---@param to string
+---@param latin1 boolean
 ---@return string[]|nil lines nil where one of them is no text
-function M.lines(hunk)
-  local latin1 = hunk.encoding == "latin1"
-  local before, now = sides_of(hunk.earlier.diff, latin1), sides_of(hunk.diff, latin1)
+local function between(from, to, latin1)
+  local before, now = sides_of(from, latin1), sides_of(to, latin1)
   if not before or not now then
     return
   end
@@ -66,20 +68,34 @@ function M.lines(hunk)
   return out
 end
 
+--- From what was rejected to what is proposed.
+---@param hunk SuggestionReview.Hunk with `earlier`
+---@return string[]|nil lines nil where one of them is no text
+function M.lines(hunk)
+  return between(hunk.earlier.diff, hunk.diff, hunk.encoding == "latin1")
+end
+
+--- From what the agent proposes to the developer's version.
+---@param hunk SuggestionReview.Hunk that is modified
+---@return string[]|nil lines nil where one of them is no text
+function M.own_lines(hunk)
+  return between(hunk.diff, hunk.decision.modified_diff, hunk.encoding == "latin1")
+end
+
 local GROUP =
   { ["+"] = "SuggestionReviewAdd", ["-"] = "SuggestionReviewDelete", ["\\"] = "SuggestionReviewHint" }
 
 --- Shows it in a window of its own; `q` and <Esc> close it.
----@param hunk SuggestionReview.Hunk
+---@param hunk SuggestionReview.Hunk modified, or with `earlier`
 ---@param revision integer the one under review
 ---@return integer|nil window
 function M.open(hunk, revision)
-  local lines = M.lines(hunk)
+  local own = hunk.state == "modified" and hunk.decision and hunk.decision.modified_diff
+  local lines = own and M.own_lines(hunk) or not own and M.lines(hunk)
   if not lines then
     return
   end
   local earlier = hunk.earlier
-  ---@cast earlier SuggestionReview.Earlier
   local shown, marks = {}, {}
   local function put(text, group)
     shown[#shown + 1] = text
@@ -87,14 +103,14 @@ function M.open(hunk, revision)
       marks[#marks + 1] = { #shown - 1, group }
     end
   end
-  if earlier.comment and earlier.comment ~= "" then
+  if not own and earlier.comment and earlier.comment ~= "" then
     for line in vim.gsplit(vim.trim(earlier.comment), "\n", { plain = true }) do
       put("» " .. text_of.plain(line), "SuggestionReviewComment")
     end
     put("")
   end
   if #lines == 0 then
-    put("It is the same text again.", "SuggestionReviewNotApplied")
+    put(own and "It is the agent's text." or "It is the same text again.", "SuggestionReviewNotApplied")
   end
   for _, line in ipairs(lines) do
     put(text_of.plain(line), GROUP[line:sub(1, 1)])
@@ -107,7 +123,10 @@ function M.open(hunk, revision)
   for _, mark in ipairs(marks) do
     vim.api.nvim_buf_set_extmark(buf, namespace, mark[1], 0, { line_hl_group = mark[2] })
   end
-  local title = (" Rejected in revision %d → proposed in revision %d "):format(earlier.revision, revision)
+  local title = " Proposed by the agent → your version "
+  if not own then
+    title = (" Rejected in revision %d → proposed in revision %d "):format(earlier.revision, revision)
+  end
   local width = vim.api.nvim_strwidth(title) + 2
   for _, line in ipairs(shown) do
     width = math.max(width, vim.api.nvim_strwidth(line) + 1)

@@ -22,6 +22,32 @@ local function add_name(lines, text, group)
   end
 end
 
+--- More lines of warnings than this are counted: the hunks are what one came for.
+local MAX_HEAD = 12
+
+--- What stands at the head of the review: what is left out of the suggestion.
+---@param warnings string[]
+---@return string[][][] lines of chunks
+function M.head(warnings)
+  if #warnings == 0 then
+    return {}
+  end
+  local lines = { { { "⚠ Not in this suggestion:", "SuggestionReviewNotApplied" } } }
+  for _, warning in ipairs(warnings) do
+    for line in vim.gsplit(warning:gsub("%s+$", ""), "\n", { plain = true }) do
+      for _, part in ipairs(text_of.wrap(text_of.plain(line), NOTE_WIDTH - 2)) do
+        lines[#lines + 1] = { { "  " .. part, "SuggestionReviewNotApplied" } }
+      end
+    end
+  end
+  if #lines > MAX_HEAD then
+    local more = #lines - MAX_HEAD + 1
+    lines = vim.list_slice(lines, 1, MAX_HEAD - 1)
+    lines[#lines + 1] = { { ("  … and %d more lines"):format(more), "SuggestionReviewNotApplied" } }
+  end
+  return lines
+end
+
 --- What must not be overlooked.
 ---@param hunk SuggestionReview.Hunk
 ---@param session SuggestionReview.Session
@@ -70,6 +96,11 @@ function M.of(hunk, session)
   if missing then
     note(("(%s; accepting shows it first)"):format(missing))
   end
+  local compare = require("suggestion-review.ui.keys").key("compare")
+  local own = hunk.state == "modified" and hunk.decision and hunk.decision.modified_diff
+  if own and compare then
+    note(("  %s shows what you changed of the agent's text"):format(compare), "SuggestionReviewHint")
+  end
   if hunk.earlier then
     note(
       ("↩ you rejected this in revision %d%s"):format(
@@ -78,9 +109,8 @@ function M.of(hunk, session)
       ),
       "SuggestionReviewNotApplied"
     )
-    local key = require("suggestion-review.ui.keys").key("compare")
-    if key then
-      note(("  %s shows what has changed since"):format(key), "SuggestionReviewHint")
+    if compare and not own then
+      note(("  %s shows what has changed since"):format(compare), "SuggestionReviewHint")
     end
   end
   if hunk.decision then

@@ -9,6 +9,9 @@ local PREVIEW_WIDTH = 200
 
 ---@type SuggestionReview.Session|nil
 local current
+--- The hunk that was chosen from the list last.
+---@type string|nil
+local chosen
 local busy = false
 
 --- The hunk as one line of the list.
@@ -20,6 +23,7 @@ function M.line(session, index)
   local state = text_of.STATE[session:state_of(hunk)]
   local block = rows_of.block_of(hunk)
   local sample = vim.trim(block.new[1] or block.old[1] or hunk.diff)
+  local added, removed = rows_of.size_of(hunk)
   -- The rest of the line can be cut off; that it is marked cannot.
   local marked = #require("suggestion-review.apply.marks").of(session.place, hunk) > 0
   return ("%s %d/%d  %s%s:%d  +%d -%d  %s"):format(
@@ -29,8 +33,8 @@ function M.line(session, index)
     marked and "! " or "",
     text_of.plain(hunk.file),
     math.max(1, hunk.old_start),
-    hunk.new_count,
-    hunk.old_count,
+    added,
+    removed,
     text_of.fit(text_of.first_line(sample), 60)
   )
 end
@@ -40,7 +44,21 @@ end
 ---@param hunk SuggestionReview.Hunk
 ---@return string[]
 function M.preview(session, hunk)
-  return (require("suggestion-review.ui.whole_hunk").lines(hunk, session, PREVIEW_WIDTH))
+  local text, own = rows_of.diff_of(hunk)
+  -- A modified hunk is shown as the developer wrote it.
+  local shown = own and vim.tbl_extend("force", hunk, { diff = text }) or hunk
+  return (require("suggestion-review.ui.whole_hunk").lines(shown, session, PREVIEW_WIDTH))
+end
+
+--- What stands above the list: the suggestion, how far it is decided, how it stands with its server.
+---@param session SuggestionReview.Session
+---@return string
+local function title(session)
+  local parts = { ("%d/%d decided"):format(session.decided, #session.hunks) }
+  for _, mark in ipairs(require("suggestion-review.say.label").marks(session:suggestion())) do
+    parts[#parts + 1] = mark.text
+  end
+  return ("%s (%s)"):format(text_of.first_line(session:suggestion().description), table.concat(parts, ", "))
 end
 
 ---@param session SuggestionReview.Session
@@ -98,6 +116,7 @@ local function act(index)
   end
   session.index = index
   local hunk = session.hunks[index]
+  chosen = hunk.id
   local window
   local function menu()
     vim.ui.select(MENU, {
@@ -158,7 +177,7 @@ local function with_telescope(actions)
   local session = current
   pickers
     .new({}, {
-      prompt_title = text_of.first_line(session:suggestion().description),
+      prompt_title = title(session),
       finder = finders.new_table({
         results = indices(session),
         entry_maker = function(index)
@@ -231,7 +250,7 @@ local function with_snacks(actions)
     end
   end
   snacks.picker.pick({
-    title = text_of.first_line(session:suggestion().description),
+    title = title(session),
     items = items,
     format = "text",
     preview = "preview",
@@ -298,6 +317,7 @@ local function decide(name, shown)
     local session = current
     local hunk = session and shown[index]
     if session and hunk then
+      chosen = hunk.id
       on(session, hunk, require("suggestion-review.review")[name])
     end
   end
@@ -327,11 +347,7 @@ function M.pick()
       return
     end
     vim.ui.select(indices(session), {
-      prompt = ("%s (%d/%d decided)"):format(
-        text_of.first_line(session:suggestion().description),
-        session.decided,
-        #session.hunks
-      ),
+      prompt = title(session),
       kind = "suggestion-review.hunk",
       format_item = function(index)
         return M.line(session, index)
@@ -364,6 +380,13 @@ end
 
 function M.is_open()
   return current ~= nil
+end
+
+--- Whether the current hunk was chosen from the list; for many it is enough that there was one.
+---@param many boolean
+---@return boolean
+function M.is_seen(many)
+  return current ~= nil and (many or chosen == current:current_hunk().id)
 end
 
 function M.focus()

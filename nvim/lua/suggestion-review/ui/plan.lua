@@ -2,11 +2,34 @@
 
 local M = {}
 
+--- The other way in which own commits and the finalized one can come together, and its key.
+local OTHER_WAY = {
+  replay = { way = "merge", key = "m", text = "m merge instead" },
+  merge = { way = "replay", key = "r", text = "r replay instead" },
+}
+
+--- Plans anew with own commits brought together in another way.
+---@param plan SuggestionReview.AdoptPlan
+---@param way "replay"|"merge"
+local function show_other(plan, way)
+  local adopt = require("suggestion-review.adopt")
+  require("suggestion-review.lib.task").run(function()
+    return adopt.prepare(plan.suggestion, plan.root, way)
+  end, function(err, made)
+    if err then
+      local text = require("suggestion-review.adopt.refusal").text(err)
+      return require("suggestion-review.say.notify").error("Not adopted: " .. text)
+    end
+    M.show(made)
+  end)
+end
+
 ---@param plan SuggestionReview.AdoptPlan
 ---@return integer window
 function M.show(plan)
   local lines = require("suggestion-review.adopt.plan_text").of(plan)
   local can_run = not plan.refusal and not plan.done
+  local other = #plan.own > 0 and not plan.done and OTHER_WAY[plan.way or ""] or nil
   local buf = vim.api.nvim_create_buf(false, true)
   vim.api.nvim_buf_set_lines(buf, 0, -1, false, lines)
   vim.bo[buf].modifiable = false
@@ -27,7 +50,11 @@ function M.show(plan)
     border = vim.o.winborder == "" and "rounded" or nil,
     title = can_run and " Adopt this commit? " or " Adopt ",
     title_pos = "center",
-    footer = can_run and " <CR> do it   q leave it " or " q close ",
+    footer = table.concat({
+      can_run and " <CR> do it" or "",
+      other and " " .. other.text or "",
+      can_run and " q leave it " or " q close ",
+    }, " "),
     footer_pos = "right",
   })
   vim.wo[window].wrap = false
@@ -51,6 +78,12 @@ function M.show(plan)
         require("suggestion-review.adopt").run(plan)
       end, { buffer = buf, nowait = true, desc = "Carry the plan out" })
     end
+  end
+  if other then
+    vim.keymap.set("n", other.key, function()
+      close()
+      show_other(plan, other.way)
+    end, { buffer = buf, nowait = true, desc = "Plan it the other way" })
   end
   return window
 end

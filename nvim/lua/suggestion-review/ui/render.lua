@@ -71,8 +71,7 @@ local function place_in_block(row)
   end
   local block = row.block
   ---@cast block SuggestionReview.Block
-  local hunk = block.hunk
-  local first = hunk.old_count == 0 and hunk.old_start + 1 or hunk.old_start
+  local first = block.at + 1
   return row.old < first and row.old - first + 1 or row.old - (first + #block.old) + 1 + #block.new
 end
 
@@ -223,15 +222,19 @@ function M.header(view, row)
   if hunk.kind ~= "text" then
     chunks[#chunks + 1] = { " · " .. hunk.kind, "SuggestionReviewHint" }
   end
-  if hunk.new_count + hunk.old_count > 0 then
+  local added, removed = rows_of.size_of(hunk)
+  if added + removed > 0 then
     chunks[#chunks + 1] = { " · ", "SuggestionReviewHint" }
-    chunks[#chunks + 1] = { ("+%d"):format(hunk.new_count), "SuggestionReviewAddSign" }
-    chunks[#chunks + 1] = { (" -%d"):format(hunk.old_count), "SuggestionReviewDeleteSign" }
+    chunks[#chunks + 1] = { ("+%d"):format(added), "SuggestionReviewAddSign" }
+    chunks[#chunks + 1] = { (" -%d"):format(removed), "SuggestionReviewDeleteSign" }
+  end
+  if row.block and row.block.own then
+    chunks[#chunks + 1] = { " · your version", "SuggestionReviewModified" }
   end
   if session.fresh[hunk.id] then
     chunks[#chunks + 1] = { (" · new in revision %d"):format(session.revision), "SuggestionReviewModified" }
   end
-  local note = session.outcomes[hunk.id]
+  local note = session:unanswered(hunk) or session.outcomes[hunk.id]
   if note then
     chunks[#chunks + 1] = { " · " .. note, "SuggestionReviewNotApplied" }
   end

@@ -18,6 +18,8 @@ local M = {}
 
 ---@class SuggestionReview.Block the lines of one hunk, for highlighting
 ---@field hunk SuggestionReview.Hunk
+---@field at integer base lines before it
+---@field own boolean the developer's version of the hunk
 ---@field before string[]
 ---@field old string[]
 ---@field new string[]
@@ -45,31 +47,77 @@ local function bare(lines)
   return lines
 end
 
+--- The diff that is shown of a hunk: the developer's version where there is one, else the agent's.
+---@param hunk SuggestionReview.Hunk
+---@return string diff
+---@return boolean own
+function M.diff_of(hunk)
+  local own = hunk.state == "modified" and hunk.decision and hunk.decision.modified_diff
+  return own or hunk.diff, own ~= nil and own ~= false
+end
+
+---@param text string a diff of lines
+---@return table|nil sides
+local function sides_of(text)
+  local quick = diff.quick_sides(text)
+  if quick and #quick.old + #quick.new > 0 then
+    return quick
+  end
+  local parsed = text:sub(1, 3) == "@@ " and diff.parse(text)
+  if not parsed then
+    return quick
+  end
+  local sides = diff.sides(parsed)
+  return {
+    no_newline_old = #sides.old > 0 and sides.old[#sides.old]:sub(-1) ~= "\n",
+    no_newline_new = #sides.new > 0 and sides.new[#sides.new]:sub(-1) ~= "\n",
+    before = bare(sides.before),
+    old = bare(sides.old),
+    new = bare(sides.new),
+    after = bare(sides.after),
+  }
+end
+
 --- The hunk's lines as they are shown.
 ---@param hunk SuggestionReview.Hunk
 ---@return SuggestionReview.Block
 function M.block_of(hunk)
-  local key = hunk.id .. "\0" .. hunk.digest
+  local text, own = M.diff_of(hunk)
+  local key = hunk.id .. "\0" .. hunk.digest .. (own and "\0" .. text or "")
   local block = blocks[key]
   if block then
     block.hunk = hunk
     return block
   end
-  block = diff.has_text(hunk) and diff.quick_sides(hunk.diff)
-    or { before = {}, old = {}, new = {}, after = {} }
-  block.hunk = hunk
-  if #block.old + #block.new == 0 and diff.has_text(hunk) and hunk.diff:sub(1, 3) == "@@ " then
-    local parsed = diff.parse(hunk.diff)
-    if parsed then
-      local sides = diff.sides(parsed)
-      block.no_newline_old = #sides.old > 0 and sides.old[#sides.old]:sub(-1) ~= "\n"
-      block.no_newline_new = #sides.new > 0 and sides.new[#sides.new]:sub(-1) ~= "\n"
-      block.before, block.old = bare(sides.before), bare(sides.old)
-      block.new, block.after = bare(sides.new), bare(sides.after)
+  local at = diff.zero_based(hunk.old_start, hunk.old_count)
+  if own then
+    block = sides_of(text)
+    local start, count = text:match("^@@ %-(%d+),?(%d*) ")
+    if block and start then
+      -- It may reach into the lines around the hunk.
+      at = diff.zero_based(tonumber(start), count == "" and 1 or tonumber(count)) + #block.before
+    else
+      block, own = nil, false
     end
   end
+  block = block
+    or diff.has_text(hunk) and sides_of(hunk.diff)
+    or { before = {}, old = {}, new = {}, after = {} }
+  block.hunk, block.at, block.own = hunk, at, own
   blocks[key] = block
   return block
+end
+
+--- How many lines are shown to come and to go.
+---@param hunk SuggestionReview.Hunk
+---@return integer added
+---@return integer removed
+function M.size_of(hunk)
+  local block = hunk.state == "modified" and M.block_of(hunk)
+  if block and block.own then
+    return #block.new, #block.old
+  end
+  return hunk.new_count, hunk.old_count
 end
 
 --- Byte spans of the words that differ, for one removed or added line.
@@ -95,6 +143,7 @@ end
 ---@field base string[]|nil lines of the base, when known
 ---@field expanded table<integer, boolean> gaps that are open, by their first base line
 ---@field notes fun(hunk: SuggestionReview.Hunk): string[][][] lines of chunks below the header
+---@field head? string[][][] lines of chunks above everything
 
 ---@param input SuggestionReview.RowsInput
 ---@return SuggestionReview.Row[]
@@ -125,13 +174,17 @@ function M.build(input)
     end
   end
 
+  for _, chunks in ipairs(input.head or {}) do
+    local block = M.block_of(input.hunks[input.first])
+    add({ kind = "note", text = "", hunk = input.first, chunks = chunks, block = block })
+  end
   for index = input.first, input.last do
     local hunk = input.hunks[index]
     local block = M.block_of(hunk)
-    local at = diff.zero_based(hunk.old_start, hunk.old_count)
+    local at = block.at
     local has_lines = diff.has_text(hunk)
     local next_hunk = index < input.last and input.hunks[index + 1] or nil
-    local next_at = next_hunk and diff.zero_based(next_hunk.old_start, next_hunk.old_count) or math.huge
+    local next_at = next_hunk and M.block_of(next_hunk).at or math.huge
     if has_lines then
       skip_to(at - math.min(#block.before, math.max(0, at - line)))
     end

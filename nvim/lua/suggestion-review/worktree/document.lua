@@ -2,6 +2,10 @@
 --- lines, applies edits in one step (one undo step in a buffer) and saves, losing nothing on the way.
 local diff = require("suggestion-review.text.diff")
 local form = require("suggestion-review.worktree.encoding")
+local peers = require("suggestion-review.worktree.peers")
+local reload = require("suggestion-review.worktree.reload")
+local save = require("suggestion-review.worktree.save")
+local swap_file = require("suggestion-review.worktree.swap_file")
 local worktree = require("suggestion-review.worktree.paths")
 
 local M = {}
@@ -16,9 +20,9 @@ local M = {}
 ---@field path string absolute
 ---@field buf integer|nil
 ---@field form SuggestionReview.Form
----@field stat uv.fs_stat.result|nil disk: the file as it was read
+---@field stat uv.fs_stat.result|nil the file as it was when the carrier was opened
 ---@field bytes string|nil disk: its content
----@field exists boolean
+---@field exists boolean whether the file is there, or a buffer holds what is to become it
 
 ---@param buf integer
 ---@return string|nil reason why its text may not be changed
@@ -28,52 +32,6 @@ local function locked(buf)
   elseif vim.bo[buf].readonly then
     return "its buffer is read-only"
   end
-end
-
---- Files whose buffers were found to hold just what is on disk: what the file was then, by buffer.
----@type table<integer, string>
-local on_disk = {}
-
----@param path string
----@return string|nil
-local function stamp(path)
-  local stat = vim.uv.fs_stat(path)
-  return stat and ("%d %d %d %d"):format(stat.ino, stat.size, stat.mtime.sec, stat.mtime.nsec)
-end
-
---- Takes in what another program wrote, where the buffer has nothing of its own to lose. Neovim's own check is asked
---- first; it warns only once of a change, so the texts are compared as well: a buffer that is behind its file must
---- not be written over it.
----@param buf integer
-function M.refresh(buf)
-  if vim.bo[buf].modified or vim.bo[buf].buftype ~= "" then
-    return
-  end
-  local path = vim.api.nvim_buf_get_name(buf)
-  local now = stamp(path)
-  if not now or on_disk[buf] == now then
-    return
-  end
-  local before = vim.bo[buf].autoread
-  vim.bo[buf].autoread = true
-  pcall(vim.cmd --[[@as function]], "silent! checktime " .. buf)
-  if not vim.api.nvim_buf_is_loaded(buf) then
-    return
-  end
-  vim.api.nvim_buf_call(buf, function()
-    vim.cmd("setlocal autoread<")
-  end)
-  if vim.bo[buf].autoread ~= before then
-    vim.bo[buf].autoread = before
-  end
-  local bytes = worktree.read(path)
-  local own = form.encode(form.buffer_text(buf), form.of_buffer(buf), true)
-  if bytes and own and bytes ~= own and not vim.bo[buf].modified then
-    vim.api.nvim_buf_call(buf, function()
-      vim.cmd("silent! keepalt keepjumps edit")
-    end)
-  end
-  on_disk[buf] = now
 end
 
 ---@param path string absolute
@@ -89,6 +47,10 @@ function M.open(path, load)
   if stat and stat.type ~= "file" then
     return nil, ("is a %s here"):format(stat.type == "link" and "symbolic link" or stat.type)
   end
+  local elsewhere = swap_file.unsaved_elsewhere(path)
+  if elsewhere then
+    return nil, elsewhere
+  end
   if not buf and load and stat then
     buf = vim.fn.bufadd(path)
     vim.bo[buf].buflisted = true
@@ -100,12 +62,18 @@ function M.open(path, load)
         return nil, "could not be loaded: " .. tostring(message)
       end
     end
-    M.refresh(buf)
+    reload.refresh(buf)
     local reason = locked(buf)
     if reason then
       return nil, reason
     end
-    return { path = path, buf = buf, form = form.of_buffer(buf), exists = stat ~= nil or vim.bo[buf].modified }
+    return {
+      path = path,
+      buf = buf,
+      form = form.of_buffer(buf),
+      exists = stat ~= nil or vim.bo[buf].modified,
+      stat = vim.uv.fs_lstat(path),
+    }
   end
   local none = { eol = "unix", encoding = "", bom = false }
   if not stat then
@@ -119,6 +87,21 @@ function M.open(path, load)
     none.eol = "dos"
   end
   return { path = path, form = none, exists = true, bytes = bytes, stat = stat }
+end
+
+--- Gives a text that has no line end yet the ends that git would check it out with.
+---@param carrier SuggestionReview.Carrier
+function M.prefer_crlf(carrier)
+  local one_line
+  if carrier.buf then
+    one_line = vim.api.nvim_buf_line_count(carrier.buf) == 1
+      and not form.buffer_text(carrier.buf):find("\n", 1, true)
+  else
+    one_line = not carrier.bytes:find("\n", 1, true)
+  end
+  if one_line then
+    carrier.form.eol = "dos"
+  end
 end
 
 --- The text now, with "\n" ends.
@@ -148,6 +131,18 @@ end
 ---@param carrier SuggestionReview.Carrier
 function M.tick(carrier)
   return carrier.buf and vim.api.nvim_buf_get_changedtick(carrier.buf) or nil
+end
+
+--- Why a text that was looked at is not the one that is there now, if it is not.
+---@param carrier SuggestionReview.Carrier
+---@param tick integer|nil its tick then
+---@return string|nil reason
+function M.moved_on(carrier, tick)
+  if M.tick(carrier) ~= tick then
+    return "the buffer changed meanwhile"
+  elseif carrier.stat and not worktree.same_stat(vim.uv.fs_lstat(carrier.path), carrier.stat) then
+    return "the file changed on disk meanwhile"
+  end
 end
 
 ---@param line string
@@ -247,13 +242,12 @@ end
 ---@param buf integer
 ---@param body fun()
 local function as_one_step(buf, body)
-  -- Text typed before this moment keeps an undo step of its own.
-  if vim.api.nvim_get_current_buf() == buf and vim.api.nvim_get_mode().mode:sub(1, 1) == "i" then
-    vim.api.nvim_buf_call(buf, function()
-      local levels = vim.bo[buf].undolevels
-      vim.bo[buf].undolevels = levels
-    end)
-  end
+  -- What was typed or applied before keeps an undo step of its own: Neovim closes one only where somebody types, which
+  -- is in another buffer while a review is open. Setting 'undolevels' closes it.
+  vim.api.nvim_buf_call(buf, function()
+    local levels = vim.bo[buf].undolevels
+    vim.bo[buf].undolevels = levels
+  end)
   body()
 end
 
@@ -266,6 +260,9 @@ end
 function M.apply(carrier, edits, total)
   if carrier.buf then
     local buf = carrier.buf
+    if carrier.form.eol == "dos" and vim.bo[buf].fileformat ~= "dos" and not vim.bo[buf].binary then
+      vim.bo[buf].fileformat = "dos"
+    end
     as_one_step(buf, function()
       for i = #edits, 1, -1 do
         edit_buffer(buf, edits[i])
@@ -298,36 +295,27 @@ function M.apply(carrier, edits, total)
   if carrier.form.eol == "dos" then
     bytes = bytes:gsub("\n", "\r\n")
   end
+  local elsewhere = swap_file.unsaved_elsewhere(carrier.path)
+  if elsewhere then
+    return false, elsewhere
+  end
   local ok, reason = worktree.write(carrier.path, bytes, { expect = carrier.stat })
   if ok then
+    peers.tell(carrier.path)
     carrier.bytes, carrier.stat = bytes, vim.uv.fs_lstat(carrier.path)
   end
   return ok, reason
 end
 
---- Saves a buffer that had nothing unsaved before. The user's own write autocommands run.
+--- Saves a buffer that had nothing unsaved before its edits: just its text, see `worktree/save.lua`.
 ---@param carrier SuggestionReview.Carrier
 ---@return boolean ok
 ---@return string|nil reason
 function M.save(carrier)
-  local buf = carrier.buf
-  if not buf then
+  if not carrier.buf then
     return true
   end
-  local fixeol = vim.bo[buf].fixeol
-  local ok, message = pcall(vim.api.nvim_buf_call, buf, function()
-    -- Saving must not add a newline that nobody decided on.
-    vim.bo[buf].fixeol = false
-    vim.cmd("silent keepalt keepjumps lockmarks write")
-  end)
-  if vim.api.nvim_buf_is_valid(buf) then
-    vim.bo[buf].fixeol = fixeol
-    on_disk[buf] = ok and not vim.bo[buf].modified and stamp(carrier.path) or nil
-  end
-  if not ok then
-    return false, (tostring(message):gsub("^.-Vim%(write%):", ""))
-  end
-  return true
+  return save.buffer(carrier.buf, carrier.path, carrier.stat)
 end
 
 return M

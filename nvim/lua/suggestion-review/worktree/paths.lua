@@ -27,6 +27,19 @@ local function forbidden(part)
   return part:gsub("[%. ]+$", "") == "" or M.is_reserved(part)
 end
 
+--- Whether some file system would take the path for a repository's own files, or it leads out of the worktree.
+---@param path string
+---@return boolean
+function M.is_forbidden(path)
+  for part in (path .. "/"):gmatch("([^/]*)/") do
+    -- NTFS takes what follows a colon for a stream of the file before it.
+    if forbidden(part) or forbidden((part:gsub(":.*$", ""))) then
+      return true
+    end
+  end
+  return path:find("%z") ~= nil
+end
+
 --- The absolute path of `path` below `root`, or why it may not be touched.
 ---@param root string
 ---@param path string raw bytes, "/" between parts
@@ -84,11 +97,13 @@ function M.read(path)
   return table.concat(parts)
 end
 
+--- Whether nobody wrote a file between two looks at it.
 ---@param a uv.fs_stat.result|nil
 ---@param b uv.fs_stat.result|nil
-local function same_stat(a, b)
-  return a
-    and b
+---@return boolean
+function M.same_stat(a, b)
+  return a ~= nil
+    and b ~= nil
     and a.ino == b.ino
     and a.size == b.size
     and a.mtime.sec == b.mtime.sec
@@ -157,10 +172,12 @@ function M.write(path, bytes, opts)
   local before = uv.fs_lstat(path)
   if opts.expect == false and before then
     return false, "a file of that name appeared meanwhile"
-  elseif opts.expect and not same_stat(before, opts.expect) then
+  elseif opts.expect and not M.same_stat(before, opts.expect) then
     return false, "the file changed on disk meanwhile"
   end
-  if before and (before.nlink > 1 or before.uid ~= uv.getuid()) then
+  -- A link is replaced, not followed.
+  local file = before and before.type ~= "link" and before or nil
+  if file and (file.nlink > 1 or file.uid ~= uv.getuid()) then
     local fd, message = uv.fs_open(path, "r+", 438)
     if not fd then
       return false, message
@@ -172,7 +189,7 @@ function M.write(path, bytes, opts)
     uv.fs_close(fd)
     return ok and true or false, write_message
   end
-  if before and not uv.fs_access(path, "W") then
+  if file and not uv.fs_access(path, "W") then
     return false, "the file is not writable"
   end
   local made, parents_message = M.make_parents(path)
@@ -190,11 +207,11 @@ function M.write(path, bytes, opts)
     return false, open_message
   end
   local ok, message = write_all(fd, bytes)
-  if ok and before then
-    ok, message = uv.fs_fchmod(fd, before.mode % 4096)
+  if ok and file then
+    ok, message = uv.fs_fchmod(fd, file.mode % 4096)
   end
   uv.fs_close(fd)
-  if ok and opts.expect ~= nil and opts.expect and not same_stat(uv.fs_lstat(path), opts.expect) then
+  if ok and opts.expect ~= nil and opts.expect and not M.same_stat(uv.fs_lstat(path), opts.expect) then
     ok, message = nil, "the file changed on disk meanwhile"
   end
   if ok and opts.expect == false then

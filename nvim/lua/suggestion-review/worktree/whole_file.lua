@@ -1,7 +1,13 @@
 --- Changes to a file as a whole: made, removed, renamed, made executable, or replaced by other bytes or another link.
 --- Each first looks whether the worktree is in the state the change starts from; if not it says so and does nothing.
-local worktree = require("suggestion-review.worktree.paths")
 local digest = require("suggestion-review.text.digest")
+local language_servers = require("suggestion-review.worktree.language_servers")
+local log = require("suggestion-review.say.log")
+local peers = require("suggestion-review.worktree.peers")
+local reload = require("suggestion-review.worktree.reload")
+local swap_file = require("suggestion-review.worktree.swap_file")
+local windows = require("suggestion-review.worktree.windows")
+local worktree = require("suggestion-review.worktree.paths")
 
 local M = {}
 
@@ -17,40 +23,38 @@ local function has_unsaved(path)
   return buf ~= nil and vim.api.nvim_buf_is_loaded(buf) and vim.bo[buf].modified
 end
 
---- Shows something else in every window that shows `buf`, then lets the buffer go.
----@param buf integer
-local function close_buffer(buf)
-  for _, win in ipairs(vim.fn.win_findbuf(buf)) do
-    vim.api.nvim_win_call(win, function()
-      local alternate = vim.fn.bufnr("#")
-      if alternate > 0 and alternate ~= buf and vim.bo[alternate].buflisted then
-        vim.api.nvim_win_set_buf(win, alternate)
-      else
-        vim.api.nvim_win_set_buf(win, vim.api.nvim_create_buf(true, false))
-      end
-    end)
-  end
-  pcall(vim.api.nvim_buf_delete, buf, { force = false })
-end
-
---- Removes a file, and the buffer that shows it.
+--- Removes a file, and the buffer that shows it. Nothing is removed before the windows have let go of it.
 ---@param root string
 ---@param path string absolute
 ---@return boolean ok
 ---@return string|nil reason
 function M.remove(root, path)
-  if has_unsaved(path) then
-    return false, "its buffer has unsaved changes"
-  end
-  local ok, message = uv.fs_unlink(path)
-  if not ok then
-    return false, message
+  local elsewhere = swap_file.unsaved_elsewhere(path)
+  if has_unsaved(path) or elsewhere then
+    return false, elsewhere or "its buffer has unsaved changes"
   end
   local buf = worktree.buffer_of(path)
+  local back, reason
   if buf then
-    close_buffer(buf)
+    back, reason = windows.leave(buf)
+    if not back then
+      return false, reason
+    end
+  end
+  language_servers.will("Delete", path)
+  local ok, message = uv.fs_unlink(path)
+  if not ok then
+    if back then
+      back()
+    end
+    return false, message
+  end
+  if buf then
+    windows.forget(buf)
   end
   worktree.remove_empty_parents(root, path)
+  language_servers.did("Delete", path)
+  peers.tell(path)
   return true
 end
 
@@ -61,16 +65,23 @@ end
 ---@return boolean ok
 ---@return string|nil reason
 function M.create(path, bytes, mode)
+  local elsewhere = swap_file.unsaved_elsewhere(path)
+  if elsewhere then
+    return false, elsewhere
+  end
   local buf = worktree.buffer_of(path)
+  language_servers.will("Create", path)
   local ok, reason = worktree.write(path, bytes, { expect = false, executable = mode == "100755" })
   if not ok then
     return false, reason
   end
   if buf and vim.api.nvim_buf_is_loaded(buf) and not vim.bo[buf].modified then
-    vim.api.nvim_buf_call(buf, function()
-      vim.cmd("silent! keepalt keepjumps edit")
+    pcall(vim.api.nvim_buf_call, buf, function()
+      vim.cmd("silent! keepalt keepjumps edit!")
     end)
   end
+  language_servers.did("Create", path)
+  peers.tell(path)
   return true
 end
 
@@ -89,43 +100,97 @@ function M.rename_state(from, to)
   elseif worktree.buffer_of(to) and has_unsaved(to) then
     return "refused", ("a buffer named %s has unsaved text"):format(to)
   end
+  local elsewhere = swap_file.unsaved_elsewhere(from)
+  if elsewhere then
+    return "refused", elsewhere
+  end
   return "clean"
 end
 
---- Renames a file and the buffer that shows it; unsaved text stays unsaved under the new name.
+--- Gives a buffer another name, and reads the file under it, so that the buffer is that file's own and a later :write
+--- needs no "!". Unsaved text stays unsaved.
+---@param buf integer
+---@param to string absolute
+---@return boolean ok
+---@return string|nil reason
+local function rename_buffer(buf, to)
+  local unsaved = vim.bo[buf].modified and vim.api.nvim_buf_get_lines(buf, 0, -1, false) or nil
+  local filetype = vim.bo[buf].filetype
+  local view = vim.api.nvim_buf_call(buf, vim.fn.winsaveview)
+  local clients = language_servers.close(buf)
+  local named, message = pcall(vim.api.nvim_buf_call, buf, function()
+    vim.cmd("silent keepalt file " .. vim.fn.fnameescape(vim.fn.fnamemodify(to, ":.")))
+  end)
+  if vim.api.nvim_buf_get_name(buf) ~= to then
+    language_servers.open(buf, clients, filetype)
+    return false, named and ("the buffer cannot be named %s"):format(to) or tostring(message)
+  end
+  -- What fails from here on is an autocommand's trouble: the file has its name, and the buffer too.
+  local ok, trouble = pcall(vim.api.nvim_buf_call, buf, function()
+    vim.cmd("silent! noautocmd keepalt keepjumps edit!")
+    vim.fn.winrestview(view)
+    vim.api.nvim_exec_autocmds("BufReadPost", { buffer = buf, modeline = false })
+  end)
+  if not ok then
+    log.warn("%s: %s", to, tostring(trouble))
+  end
+  language_servers.open(buf, clients, filetype)
+  if unsaved then
+    vim.api.nvim_buf_call(buf, function()
+      vim.api.nvim_buf_set_lines(buf, 0, -1, false, unsaved)
+      vim.fn.winrestview(view)
+    end)
+  end
+  return true
+end
+
+--- Renames a file and the buffer that shows it; unsaved text stays unsaved under the new name. Where one of the two
+--- cannot be renamed, neither is.
 ---@param root string
 ---@param from string absolute
 ---@param to string absolute
 ---@return boolean ok
 ---@return string|nil reason
 function M.rename(root, from, to)
+  local elsewhere = swap_file.unsaved_elsewhere(from)
+  if elsewhere then
+    return false, elsewhere
+  end
   local made, reason = worktree.make_parents(to)
   if not made then
     return false, reason
   end
+  local function give_up(why)
+    worktree.remove_empty_parents(#made > 0 and vim.fs.dirname(made[1]) or vim.fs.dirname(to), to)
+    return false, why
+  end
   local buf = worktree.buffer_of(from)
   local other = worktree.buffer_of(to)
+  if other and other ~= buf and vim.api.nvim_buf_is_loaded(other) then
+    local back, why = windows.leave(other)
+    if not back then
+      return give_up(why)
+    end
+  end
+  language_servers.will("Rename", from, to)
   local ok, message = uv.fs_rename(from, to)
   if not ok then
-    return false, message
+    return give_up(message)
   end
-  worktree.remove_empty_parents(root, from)
   if other and other ~= buf then
-    pcall(vim.api.nvim_buf_delete, other, { force = false })
+    windows.forget(other)
   end
   if buf and vim.api.nvim_buf_is_loaded(buf) then
-    local unsaved = vim.bo[buf].modified and vim.api.nvim_buf_get_lines(buf, 0, -1, false) or nil
-    vim.api.nvim_buf_call(buf, function()
-      local view = vim.fn.winsaveview()
-      vim.cmd("silent! keepalt file " .. vim.fn.fnameescape(vim.fn.fnamemodify(to, ":.")))
-      -- Reading the file again makes it this buffer's own, so that a later :write needs no "!".
-      vim.cmd("silent! keepalt keepjumps edit!")
-      if unsaved then
-        vim.api.nvim_buf_set_lines(buf, 0, -1, false, unsaved)
-      end
-      vim.fn.winrestview(view)
-    end)
+    ok, message = rename_buffer(buf, to)
+    if not ok then
+      uv.fs_rename(to, from)
+      return give_up(message)
+    end
   end
+  worktree.remove_empty_parents(root, from)
+  language_servers.did("Rename", from, to)
+  peers.tell(from)
+  peers.tell(to)
   return true
 end
 
@@ -171,6 +236,11 @@ function M.change_mode(path, to)
     mode = bit.band(mode, bit.bnot(73))
   end
   local ok, message = uv.fs_chmod(path, mode)
+  local buf = worktree.buffer_of(path)
+  if ok and buf and vim.api.nvim_buf_is_loaded(buf) then
+    -- Neovim would ask about it when it looks by itself.
+    reload.check(buf, "")
+  end
   return ok and true or false, message
 end
 
@@ -210,8 +280,9 @@ end
 ---@return SuggestionReview.Outcome
 ---@return string|nil reason
 function M.whole_state(path, from, to)
-  if has_unsaved(path) then
-    return "refused", "its buffer has unsaved changes"
+  local elsewhere = swap_file.unsaved_elsewhere(path)
+  if has_unsaved(path) or elsewhere then
+    return "refused", elsewhere or "its buffer has unsaved changes"
   end
   local now, reason = M.current(path)
   if not now then
@@ -224,40 +295,57 @@ function M.whole_state(path, from, to)
   return "clean"
 end
 
---- Puts `to` in the place of what is there.
+--- Makes a symbolic link in the place of what is there.
+---@param path string absolute
+---@param target string
+---@return boolean ok
+---@return string|nil reason
+local function put_link(path, target)
+  local temporary = ("%s.%d.suggestion-review"):format(path, uv.os_getpid())
+  local made, reason = worktree.make_parents(path)
+  if not made then
+    return false, reason
+  end
+  local ok, message = uv.fs_symlink(target, temporary)
+  if ok then
+    ok, message = uv.fs_rename(temporary, path)
+    if not ok then
+      uv.fs_unlink(temporary)
+    end
+  end
+  return ok and true or false, message
+end
+
+--- Puts `to` in the place of what is there, in one step.
 ---@param root string
 ---@param path string absolute
 ---@param to SuggestionReview.Whole
 ---@return boolean ok
 ---@return string|nil reason
 function M.replace(root, path, to)
-  local stat = uv.fs_lstat(path)
   if not to.mode then
     return M.remove(root, path)
-  elseif to.mode == "120000" then
-    local temporary = ("%s.%d.suggestion-review"):format(path, uv.os_getpid())
-    worktree.make_parents(path)
-    local ok, message = uv.fs_symlink(to.bytes, temporary)
-    if ok then
-      ok, message = uv.fs_rename(temporary, path)
-    end
-    return ok and true or false, message
   end
-  if stat and stat.type == "link" then
-    local ok, message = uv.fs_unlink(path)
-    if not ok then
-      return false, message
-    end
-    stat = nil
+  local elsewhere = swap_file.unsaved_elsewhere(path)
+  if elsewhere then
+    return false, elsewhere
   end
-  local ok, reason =
-    worktree.write(path, to.bytes, { expect = stat or false, executable = to.mode == "100755" })
-  if ok and stat then
-    M.change_mode(path, to.mode --[[@as string]])
+  local ok, reason
+  if to.mode == "120000" then
+    ok, reason = put_link(path, to.bytes)
+  else
+    local stat = uv.fs_lstat(path)
+    ok, reason = worktree.write(path, to.bytes, { expect = stat or false, executable = to.mode == "100755" })
+    if ok and stat and stat.type ~= "link" then
+      M.change_mode(path, to.mode --[[@as string]])
+    end
   end
   local buf = worktree.buffer_of(path)
   if ok and buf and vim.api.nvim_buf_is_loaded(buf) then
-    pcall(vim.cmd --[[@as function]], "silent! checktime " .. buf)
+    reload.refresh(buf)
+  end
+  if ok then
+    peers.tell(path)
   end
   return ok, reason
 end

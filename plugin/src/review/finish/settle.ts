@@ -3,14 +3,14 @@
  * it, at one quiet moment. Many decisions make one settle; what fails is told and tried again after the next.
  */
 import { ReviewError } from "../../protocol/errors.ts";
-import type { Change } from "../../vcs/jj.ts";
 import type { Project } from "../../vcs/project.ts";
 import { mergeCommits, type SettleOutcome, settleChange } from "../../vcs/settle.ts";
 import { writeChange } from "../../vcs/trees.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { getRevision, type SuggestionRow } from "../ledger/suggestion-rows.ts";
-import { republish } from "../publish/publish.ts";
 import { enqueue } from "../tell/outbox.ts";
+import { followShared } from "./follow.ts";
+import { followUps } from "./follow-ups.ts";
 import { writeTree } from "./suggestion-trees.ts";
 
 export interface SettleContext {
@@ -39,6 +39,7 @@ async function settleAll(context: SettleContext): Promise<string[]> {
   if (project.followHub) {
     await project.fetchHub();
     project.followHub = false;
+    project.behind = true;
   }
   const rows = ledger.rows<SuggestionRow>(
     "SELECT * FROM suggestion WHERE project = ? AND settle_needed = 1 ORDER BY created_at, id",
@@ -50,6 +51,7 @@ async function settleAll(context: SettleContext): Promise<string[]> {
     if (outcome.kind === "conflict") problems.push(outcome.message);
   }
   if (rows.length > 0) await followUps(context);
+  if (project.behind) await followShared(context);
   return problems;
 }
 
@@ -200,29 +202,4 @@ function emitStatus(
     { type: "suggestion.status", suggestion_id: suggestionId, status, message },
     context.now(),
   );
-}
-
-/** Suggestions above a change that was rewritten stand on another commit now: each gets a revision there. */
-async function followUps(context: SettleContext): Promise<void> {
-  const { ledger, project } = context;
-  const open = ledger.rows<SuggestionRow>(
-    "SELECT * FROM suggestion WHERE project = ? AND state = 'open' AND stacked_on IS NOT NULL ORDER BY created_at",
-    project.dir,
-  );
-  for (const row of open) {
-    const [change, ...others]: Change[] = await project.jj.commitsOf(row.change_id);
-    if (change === undefined || others.length > 0) continue;
-    const revision = getRevision(ledger, row.id, row.revision);
-    if (change.parents[0] === revision.base_commit) continue;
-    try {
-      await republish(ledger, project, row, change, context.now);
-    } catch (thrown) {
-      const message = thrown instanceof Error ? thrown.message : String(thrown);
-      ledger.emit(
-        project.dir,
-        { type: "suggestion.error", code: "apply_failed", message, suggestion_id: row.id },
-        context.now(),
-      );
-    }
-  }
 }

@@ -72,6 +72,7 @@ export async function recordRevision(
     branch !== null &&
     branch.commit !== pinned.base &&
     (await project.hub.isAncestor(pinned.base, branch.commit));
+  const warnings = baseMoved ? [...pinned.warnings, staleBase(pinned, branch)] : pinned.warnings;
 
   return ledger.transactionWhenFree(() => {
     const current = ledger.row<SuggestionRow>("SELECT * FROM suggestion WHERE id = ?", suggestionId);
@@ -125,7 +126,7 @@ export async function recordRevision(
       commit_tree: pinned.commitTree,
       author: pinned.change.author,
       entries: JSON.stringify(pinned.entries),
-      warnings: JSON.stringify(pinned.warnings),
+      warnings: JSON.stringify(warnings),
       files: JSON.stringify(files),
       created_at: at,
     };
@@ -146,7 +147,7 @@ export async function recordRevision(
           ...toSummary(ledger, getSuggestion(ledger, suggestionId), revision),
           hunks: hunks ?? [],
           hunks_omitted: hunks === null,
-          warnings: pinned.warnings,
+          warnings,
         },
       },
       now,
@@ -157,12 +158,19 @@ export async function recordRevision(
       hunk_count: rows.length,
       pending_count: count("pending"),
       files,
-      warnings: pinned.warnings,
+      warnings,
       feedback: [],
     };
     alsoWrite?.(answer);
     return answer;
   });
+}
+
+/** Said to the agent in its answer and to the developer at the head of the review. */
+function staleBase(pinned: PinnedRevision, branch: { ref: string; commit: string }): string {
+  const [tip, change] = [branch.commit.slice(0, 12), pinned.change.changeId.slice(0, 12)];
+  const name = branch.ref.replace(/^refs\/heads\//, "");
+  return `The shared branch ${name} has gone on to ${tip}, past the base of this change (${pinned.base.slice(0, 12)}). Finalize rebases what merges cleanly; to publish on the new base, run "jj rebase -s ${change} -d ${tip}" and publish again.`;
 }
 
 interface Place {

@@ -4,6 +4,14 @@
  */
 import type { AbortRequest, AskRequest } from "../../protocol/requests.ts";
 
+/** What brings the notes that wait. */
+export interface Teller {
+  /** Soon. */
+  wake(delay?: number): void;
+  /** Now; resolves when that is done. */
+  flush(): Promise<void>;
+}
+
 export interface AgentLink {
   /**
    * Puts a text into a session.
@@ -13,6 +21,14 @@ export interface AgentLink {
   deliver(session: string, text: string, delivery: string, act: boolean): Promise<void>;
   /** Whether a message with this mark is in the session. */
   delivered(session: string, delivery: string): Promise<boolean>;
+  /** The session that is spoken with in place of this one: itself, or for a subagent's the one at the top. */
+  rootOf(session: string): Promise<string>;
+  /** The root session that was active last, or null. */
+  latest(): Promise<string | null>;
+  /** Whether a message would not make the model speak once more: the session is idle, or in a tool. */
+  isTellable(session: string): Promise<boolean>;
+  /** Who is to be told when a session may have become tellable. */
+  serve(teller: Teller): void;
   ask(request: AskRequest): Promise<{ session_id: string }>;
   abort(request: AbortRequest): Promise<{ aborted: boolean }>;
 }

@@ -5,15 +5,21 @@
 import { v7 as uuid } from "uuid";
 import { ReviewError } from "../../protocol/errors.ts";
 import type { Ledger } from "../ledger/ledger.ts";
-import type { AgentLink } from "./agent-link.ts";
+import type { AgentLink, Teller } from "./agent-link.ts";
 import { feedbackText, type OutboxRow } from "./outbox.ts";
 
-/** Decisions in quick succession become one message. */
+/** Several changes at once are looked at together. */
 const BURST_MS = 250;
+/** Decisions in quick succession become one message: it goes out when none has followed for this long… */
+const PAUSE_MS = 1_500;
+/** …or when the first has waited for this long. */
+const PATIENCE_MS = 15_000;
 const RETRY_MS = 5_000;
 
-export class Courier {
+export class Courier implements Teller {
   #timer: ReturnType<typeof setTimeout> | null = null;
+  /** When the timer runs out. */
+  #due = 0;
   #running: Promise<void> | null = null;
   #again = false;
   #stopped = false;
@@ -27,11 +33,27 @@ export class Courier {
 
   /** Call when there may be something to bring. */
   wake(delay = BURST_MS): void {
-    if (this.#stopped || this.#timer !== null) return;
+    const due = Date.now() + delay;
+    if (this.#stopped || (this.#timer !== null && this.#due <= due)) return;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#due = due;
     this.#timer = setTimeout(() => {
       this.#timer = null;
       void this.#run();
     }, delay);
+  }
+
+  /** Brings now what can be brought now; resolves when that is done. */
+  async flush(): Promise<void> {
+    if (this.#stopped || !this.#hasWork()) return;
+    await this.#run();
+  }
+
+  #hasWork(): boolean {
+    return (
+      this.ledger.row("SELECT id FROM outbox WHERE project = ? AND state = 'new' LIMIT 1", this.project) !==
+      null
+    );
   }
 
   stop(): void {
@@ -69,7 +91,8 @@ export class Courier {
     const fresh = new Map<string, OutboxRow[]>();
     const started = new Map<string, OutboxRow[]>();
     for (const row of rows) {
-      const session = row.session ?? this.#lastSession();
+      // A subagent has ended by the time its work is reviewed: its root is told.
+      const session = row.session === null ? await this.link.latest() : await this.link.rootOf(row.session);
       if (session === null) continue;
       const [map, key] = row.delivery === null ? [fresh, session] : [started, row.delivery];
       map.set(key, [...(map.get(key) ?? []), { ...row, session }]);
@@ -80,6 +103,11 @@ export class Courier {
       this.#sent(batch);
     }
     for (const [session, batch] of fresh) {
+      const wait = await this.#wait(session, batch);
+      if (wait > 0) {
+        this.wake(wait);
+        continue;
+      }
       const delivery = uuid();
       this.ledger.transaction(() => {
         for (const row of batch) {
@@ -94,6 +122,19 @@ export class Courier {
       await this.#send(session, delivery, batch);
       this.#sent(batch);
     }
+  }
+
+  /** How long this batch is to wait yet (ms): for the end of a burst, and for a moment that disturbs no turn. */
+  async #wait(session: string, batch: OutboxRow[]): Promise<number> {
+    // The developer waits for the agent to act.
+    if (batch.some((row) => row.kind === "revise")) return 0;
+    const times = batch.map((row) => Date.parse(row.at));
+    const now = Date.now();
+    const pause = Math.max(...times) + PAUSE_MS - now;
+    const patience = Math.min(...times) + PATIENCE_MS - now;
+    if (pause > 0 && pause <= PAUSE_MS && patience > 0) return Math.min(pause, patience);
+    // The end of the turn, or a tool, wakes us; asked again in case that was missed.
+    return (await this.link.isTellable(session)) ? 0 : RETRY_MS;
   }
 
   #send(session: string, delivery: string, batch: OutboxRow[]): Promise<void> {
@@ -119,15 +160,6 @@ export class Courier {
     this.ledger.transaction(() => {
       for (const row of batch) this.ledger.change("UPDATE outbox SET state = 'sent' WHERE id = ?", row.id);
     });
-  }
-
-  #lastSession(): string | null {
-    return (
-      this.ledger.row<{ id: string }>(
-        "SELECT id FROM session WHERE project = ? ORDER BY at DESC LIMIT 1",
-        this.project,
-      )?.id ?? null
-    );
   }
 }
 

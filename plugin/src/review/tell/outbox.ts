@@ -154,7 +154,9 @@ export function feedbackText(ledger: Ledger, rows: OutboxRow[]): string {
     );
     const accepted = items.size - telling.length;
     const lines = [
-      `[Suggestion Feedback] suggestion ${suggestion ?? "(none)"}: ${JSON.stringify(last?.description.split("\n", 1)[0] ?? "")}`,
+      suggestion === null
+        ? "[Suggestion Feedback] about your repository"
+        : `[Suggestion Feedback] suggestion ${suggestion}: ${JSON.stringify(last?.description.split("\n", 1)[0] ?? "")}`,
     ];
     if (accepted > 0) {
       const files = new Set(

@@ -35,20 +35,43 @@ function M.footer(width)
   return chunks
 end
 
---- What is reviewed, and how far one is.
+--- What the title says beside the counts, as one text to compare.
+---@param session SuggestionReview.Session
+---@return string
+function M.marks(session)
+  return table.concat(
+    vim.tbl_map(function(mark)
+      return mark.text
+    end, require("suggestion-review.say.label").marks(session:suggestion())),
+    " · "
+  )
+end
+
+--- What is reviewed, how far one is, and how it stands with the server.
 ---@param session SuggestionReview.Session
 ---@param width integer
 ---@return string[][] chunks
 function M.title(session, width)
   local suggestion = session:suggestion()
-  local stale = suggestion.state ~= "open" and (" · " .. suggestion.state) or ""
-  local counts = (" %d/%d decided%s "):format(session.decided, #session.hunks, stale)
-  local description =
-    text_of.fit(text_of.first_line(suggestion.description), width - vim.api.nvim_strwidth(counts) - 6)
-  return {
-    { " " .. description .. " ", "SuggestionReviewTitle" },
-    { counts, "SuggestionReviewCount" },
-  }
+  local chunks = { { (" %d/%d decided"):format(session.decided, #session.hunks), "SuggestionReviewCount" } }
+  local used = vim.api.nvim_strwidth(chunks[1][1]) + 1
+  local marks = require("suggestion-review.say.label").marks(suggestion)
+  if #session:warnings() > 0 then
+    table.insert(marks, { text = ("⚠ %d left out"):format(#session:warnings()), fine = false })
+  end
+  for _, mark in ipairs(marks) do
+    local text = " · " .. mark.text
+    local size = vim.api.nvim_strwidth(text)
+    -- Where room is short, what is as it should be is left out, and the title keeps a few words.
+    if not mark.fine or used + size + 30 <= width then
+      used = used + size
+      chunks[#chunks + 1] = { text, mark.fine and "SuggestionReviewHint" or "SuggestionReviewNotApplied" }
+    end
+  end
+  chunks[#chunks + 1] = { " ", "SuggestionReviewCount" }
+  local description = text_of.fit(text_of.first_line(suggestion.description), width - used - 6)
+  table.insert(chunks, 1, { " " .. description .. " ", "SuggestionReviewTitle" })
+  return chunks
 end
 
 --- Dots, one per hunk of the file, or numbers when there are many.

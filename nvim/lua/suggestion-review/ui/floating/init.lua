@@ -17,6 +17,7 @@ local M = {}
 ---@field file integer|nil the file whose rows are shown
 ---@field rows (SuggestionReview.Row|false)[]
 ---@field header_row table<integer, integer>
+---@field head_file? string file that was shown first, with the warnings above it
 ---@field group integer
 ---@field origin integer the window the review was opened from
 ---@field framed table<integer, string> what the borders of a window say now
@@ -128,7 +129,7 @@ local function draw_bars(float)
       if vim.wo[win].winbar ~= bar then
         vim.wo[win].winbar = bar
       end
-      local state = ("%d %d %d %s"):format(i, width, session.version, session:suggestion().state)
+      local state = ("%d %d %d %s"):format(i, width, session.version, frame.marks(session))
       if float.framed[win] ~= state then
         float.framed[win] = state
         local config = {}
@@ -397,14 +398,19 @@ local function show_file(float, index)
   local session = float.session
   local file = session.files[index]
   float.file = index
+  local notes = require("suggestion-review.ui.notes")
+  -- Above the first file, and above the one that the review was opened on.
+  float.head_file = float.head_file or file.file
+  local has_head = file.first == 1 or float.head_file == file.file
   local rows, header_row = rows_of.build({
+    head = has_head and notes.head(session:warnings()) or nil,
     hunks = session.hunks,
     first = file.first,
     last = file.last,
     base = session:base_lines(file),
     expanded = file.expanded,
     notes = function(hunk)
-      return require("suggestion-review.ui.notes").of(hunk, session)
+      return notes.of(hunk, session)
     end,
   })
   local config = require("suggestion-review.config").get().ui
@@ -489,6 +495,10 @@ local function show_hunk(float, index, keep_cursor)
     end
   end
   local last = row
+  -- With what stands above the file's first hunk, so that it is seen.
+  if float.rows[1] and float.rows[1].kind == "note" and float.rows[1].hunk == index then
+    row = 1
+  end
   while float.rows[last + 1] and float.rows[last + 1].hunk == index do
     last = last + 1
   end
@@ -748,6 +758,15 @@ end
 ---@return boolean
 function M.is_open()
   return current ~= nil and is_valid(current)
+end
+
+--- Whether the review is on the screen: floating windows stay in the tab page they were opened in.
+---@return boolean
+function M.is_seen()
+  local win = current and current.wins[#current.wins]
+  return win ~= nil
+    and vim.api.nvim_win_is_valid(win)
+    and vim.api.nvim_win_get_tabpage(win) == vim.api.nvim_get_current_tabpage()
 end
 
 function M.focus()

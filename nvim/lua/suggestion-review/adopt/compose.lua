@@ -1,0 +1,87 @@
+--- Base lines with the developer's decisions in them. Pure.
+local diff = require("suggestion-review.text.diff")
+local digest = require("suggestion-review.text.digest")
+local mapping = require("suggestion-review.text.merge")
+
+local M = {}
+
+--- What a decision puts in the place of base lines.
+---@param item SuggestionReview.Own
+---@return SuggestionReview.Replacement? replacement
+---@return string? reason
+function M.replacement(item)
+  local hunk = item.hunk
+  if hunk.digest ~= digest.of(hunk) then
+    return nil, "the text of a hunk is not what its digest names"
+  end
+  if item.state == "modified" then
+    local edited = item.modified_diff or ""
+    if hunk.encoding == "latin1" then
+      edited = diff.latin1_to_bytes(edited) or ""
+    end
+    -- File headers in front are passed over, as the server does.
+    if edited:sub(1, 3) ~= "@@ " then
+      edited = edited:match("\n(@@ .*)$") or edited
+    end
+    local parsed, reason = diff.parse(edited)
+    if not parsed then
+      return nil, reason
+    end
+    local sides = diff.sides(parsed)
+    return {
+      key = hunk.id,
+      at = diff.zero_based(parsed.old_start, parsed.old_count) + #sides.before,
+      count = #sides.old,
+      lines = sides.new,
+      order = hunk.new_start,
+      old = sides.old,
+    }
+  end
+  local text, reason = diff.text_of(hunk)
+  if not text then
+    return nil, reason
+  end
+  local at = diff.zero_based(hunk.old_start, hunk.old_count)
+  if #text.old == 0 and hunk.kind == "create" then
+    at = 0
+  end
+  return {
+    key = hunk.id,
+    at = at,
+    count = #text.old,
+    lines = text.new,
+    order = hunk.new_start,
+    old = text.old,
+  }
+end
+
+--- Base lines with the decisions in them. Every replaced line must be the base's.
+---@param base string
+---@param own SuggestionReview.Own[] hunks with lines that were taken
+---@return string? bytes
+---@return string? reason
+function M.lines(base, own)
+  local lines = diff.split_lines(base)
+  local replacements, reached = {}, 0
+  for i, item in ipairs(own) do
+    local replacement, reason = M.replacement(item)
+    if not replacement then
+      return nil, reason
+    end
+    for offset, line in ipairs(replacement.old) do
+      if lines[replacement.at + offset] ~= line then
+        return nil, "a hunk does not fit its place in the base"
+      end
+    end
+    replacements[i] = replacement
+  end
+  for _, replacement in ipairs(mapping.sorted(replacements)) do
+    if replacement.at < reached or replacement.at + replacement.count > #lines then
+      return nil, "two hunks claim the same base lines"
+    end
+    reached = replacement.at + replacement.count
+  end
+  return table.concat(mapping.compose(lines, replacements))
+end
+
+return M

@@ -1,0 +1,116 @@
+--- This developer's decision on each hunk of a final revision, from what is kept here alone.
+local diff = require("suggestion-review.text.diff")
+local digest = require("suggestion-review.text.digest")
+
+local M = {}
+
+---@class SuggestionReview.Own a hunk of the final revision with this developer's decision on it
+---@field hunk SuggestionReview.Hunk
+---@field state SuggestionReview.HunkState
+---@field modified_diff? string
+
+--- The hunk that a decision on a part of a hunk was about, with the digest the server must give it.
+---@param hunk SuggestionReview.Hunk
+---@param lines SuggestionReview.LineRange
+---@return string? digest
+function M.part_digest(hunk, lines)
+  local text = diff.text_of(hunk)
+  if not text then
+    return nil
+  end
+  local old = table.concat(text.old, "", lines.old[1] + 1, lines.old[1] + lines.old[2])
+  local new = table.concat(text.new, "", lines.new[1] + 1, lines.new[1] + lines.new[2])
+  local mode = hunk.new_mode or hunk.old_mode or ""
+  if hunk.kind == "create" then
+    new = mode .. "\n" .. new
+  end
+  if hunk.kind == "delete" then
+    old = mode .. "\n" .. old
+  end
+  return digest.compute(hunk.kind, digest.path(hunk), old, new)
+end
+
+--- Digest of the text a decision stands for.
+---@param record SuggestionReview.Record
+---@return string
+function M.digest_of(record)
+  if not record.lines then
+    return record.hunk.digest
+  end
+  return M.part_digest(record.hunk, record.lines) or ""
+end
+
+---@param by_hunk table<string, SuggestionReview.Record>
+---@param used table<string, true> ids of hunks whose decision is found already
+---@return table<string, SuggestionReview.Record[]>
+local function unused_by_digest(by_hunk, used)
+  local by_digest = {}
+  local ids = vim.tbl_keys(by_hunk)
+  table.sort(ids)
+  for _, id in ipairs(ids) do
+    if not used[id] then
+      local name = M.digest_of(by_hunk[id])
+      by_digest[name] = by_digest[name] or {}
+      table.insert(by_digest[name], by_hunk[id])
+    end
+  end
+  return by_digest
+end
+
+--- Of several decisions on the same text the one that says what the server says, if there is one: they are
+--- interchangeable, being the same text in the same file. It is taken out of the list.
+---@param records? SuggestionReview.Record[]
+---@param state SuggestionReview.HunkState
+---@return SuggestionReview.Record?
+local function take_best(records, state)
+  local best
+  for index, record in ipairs(records or {}) do
+    if not best or record.state == state then
+      best = index
+    end
+    if record.state == state then
+      break
+    end
+  end
+  return best and table.remove(records --[[@as table]], best)
+end
+
+--- Found by the hunk's id with the same digest, else (a decision carried from an earlier revision, or on a part of a
+--- hunk) by the digest alone. Each decision counts once.
+---@param hunks SuggestionReview.Hunk[] of the final revision
+---@param by_hunk table<string, SuggestionReview.Record> latest decisions
+---@return SuggestionReview.Own[]
+function M.resolve(hunks, by_hunk)
+  local own, open, used = {}, {}, {}
+  for i, hunk in ipairs(hunks) do
+    local record = by_hunk[hunk.id]
+    if record and not record.lines and record.hunk.digest == hunk.digest then
+      -- Text that the server leaves out for its size was read before it was accepted.
+      local same_place = record.hunk.old_start == hunk.old_start and record.hunk.new_start == hunk.new_start
+      own[i] = {
+        hunk = hunk.diff_omitted and same_place and record.hunk or hunk,
+        state = record.state,
+        modified_diff = record.modified_diff,
+      }
+      used[hunk.id] = true
+    else
+      open[#open + 1] = i
+    end
+  end
+  if #open == 0 then
+    return own
+  end
+  local by_digest = unused_by_digest(by_hunk, used)
+  for _, i in ipairs(open) do
+    local hunk = hunks[i]
+    local record = take_best(by_digest[hunk.digest], hunk.state)
+    own[i] = {
+      hunk = hunk,
+      state = record and record.state or "pending",
+      modified_diff = record and record.modified_diff,
+    }
+  end
+  return own
+end
+
+return M
