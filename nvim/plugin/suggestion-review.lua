@@ -123,9 +123,10 @@ local function connect_if_set_up()
   require("suggestion-review").auto_connect()
 end
 
-local doc = vim.fs.dirname(vim.fs.dirname(vim.fs.abspath(debug.getinfo(1, "S").source:sub(2)))) .. "/doc"
+local source = debug.getinfo(1, "S").source:sub(2)
 
 local function after_start()
+  local doc = vim.fs.dirname(vim.fs.dirname(vim.fs.abspath(source))) .. "/doc"
   local text, tags = vim.uv.fs_stat(doc .. "/suggestion-review.txt"), vim.uv.fs_stat(doc .. "/tags")
   if text and not (tags and tags.mtime.sec >= text.mtime.sec and tags.type == "file") then
     require("suggestion-review.lib.help_tags").make(doc)

@@ -74,7 +74,7 @@ export async function run(program: string, args: string[], options: RunOptions =
   }
   if (timedOut || child.signalCode !== null || !(options.expect ?? [0]).includes(exitCode)) {
     const what = timedOut
-      ? `did not end within ${(options.timeout ?? 120_000) / 1000} s and was stopped`
+      ? `did not end in time (${(options.timeout ?? 120_000) / 1000} s) and was stopped`
       : child.signalCode === null
         ? `failed (${exitCode})`
         : `was ended by ${child.signalCode}`;
