@@ -24,13 +24,11 @@ function M.editor(opts, write)
   vim.bo[buf].modified = false
   local width = math.min(vim.o.columns - 4, 100)
   local height = math.max(6, math.min(vim.o.lines - 6, opts.height or #opts.lines + 4))
-  local win = vim.api.nvim_open_win(buf, true, {
-    relative = "editor",
-    row = math.max(0, math.floor((vim.o.lines - height) / 2) - 1),
-    col = math.floor((vim.o.columns - width) / 2),
+  local win = require("suggestion-review.ui.popup").open(buf, true, {
     width = width,
     height = height,
-    border = "rounded",
+    keep = true,
+    wrap = vim.go.wrap,
     title = { { (" %s "):format(opts.title), "SuggestionReviewTitle" } },
     footer = {
       { " :w", "SuggestionReviewKey" },
@@ -40,14 +38,6 @@ function M.editor(opts, write)
     },
     zindex = 50,
   })
-  vim.wo[win].winhighlight = "Normal:SuggestionReviewNormal,FloatBorder:SuggestionReviewBorder"
-  vim.wo[win].number, vim.wo[win].relativenumber = false, false
-  -- A new window begins with the options of the one it was opened from, which is the review's.
-  local wo = vim.wo[win]
-  wo.statuscolumn, wo.list, wo.cursorline = "", false, false
-  wo.wrap, wo.scrollbind, wo.cursorbind, wo.foldenable = vim.go.wrap, false, false, false
-  wo.spell = false
-  wo.fillchars = "eob: "
   vim.api.nvim_create_autocmd("BufWriteCmd", {
     buffer = buf,
     callback = function()
@@ -136,7 +126,7 @@ function M.open(hunk, text, write)
       line_hl_group = not is_context and "SuggestionReviewAdd" or nil,
     })
   end
-  vim.wo[win].signcolumn = "yes:1"
+  vim.wo[win][0].signcolumn = "yes:1"
   pcall(vim.api.nvim_win_set_cursor, win, { math.max(1, math.min(#before + 1, #lines)), 0 })
 end
 
