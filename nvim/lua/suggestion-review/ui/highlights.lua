@@ -262,7 +262,8 @@ function M.shows(group)
   local key = text .. group
   local known = shown[key]
   if known == nil then
-    local own = resolved(group)
+    -- Neovim's own look-up: a capture without colours has those of the capture that it is a case of.
+    local own = vim.api.nvim_get_hl(0, { name = group, link = false })
     own.cterm, own[text == "fg" and "ctermfg" or "fg"] = nil, nil
     local plain = resolved("SuggestionReviewNormal")[text] or resolved("Normal")[text]
     known = next(own) ~= nil and (own[text] ~= plain or vim.tbl_count(own) > 1)

@@ -62,7 +62,8 @@ function M.open(buf, enter, opts)
   local height = math.max(1, math.min(opts.height, lines - edge))
   local config = {
     relative = "editor",
-    row = opts.row or math.max(0, math.floor((lines - height - edge) / 2)),
+    row = opts.row
+      or math.max(0, math.min(math.floor((vim.o.lines - height) / 2) - 1, lines - height - edge)),
     col = opts.col or math.max(0, math.floor((vim.o.columns - width - edge) / 2)),
     width = width,
     height = height,
@@ -76,6 +77,8 @@ function M.open(buf, enter, opts)
   end
   local win = vim.api.nvim_open_win(buf, enter, config)
   window.own(win, { wrap = opts.wrap or false, fillchars = "eob: " })
+  -- Neovim keeps a line for the bar of the window below, though this one has none.
+  vim.api.nvim_win_set_config(win, { height = height })
   for known in pairs(open) do
     open[known] = vim.api.nvim_win_is_valid(known) or nil
   end

@@ -1,6 +1,6 @@
 --- Lines of a hunk that are not in the buffer, as chunks of virtual lines: tabs go to the file's tab stops, changed
---- words are stronger, and a line that is longer than the window goes on below, so that its end is seen. It does so with
---- 'nowrap' as well: a window scrolls sideways only as far as its own text goes.
+--- words are stronger, and a line that is longer than the window goes on below, so that its end is seen. It does so
+--- with 'nowrap' as well: a window scrolls sideways only as far as its own text goes.
 local rows_of = require("suggestion-review.ui.rows")
 local syntax = require("suggestion-review.ui.syntax")
 local text_of = require("suggestion-review.text.display")
