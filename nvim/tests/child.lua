@@ -31,7 +31,10 @@ function M.start(opts)
 vim.opt.runtimepath:prepend(%q)
 vim.opt.runtimepath:append(%q)
 ]]):format(t.root .. "/nvim", t.root .. "/nvim/after")
-  t.write(init, doors.init() .. (opts.bare and "" or plugin) .. "vim.opt.swapfile = false\n" .. (opts.init or ""))
+  t.write(
+    init,
+    doors.init() .. (opts.bare and "" or plugin) .. "vim.opt.swapfile = false\n" .. (opts.init or "")
+  )
   local command = { vim.v.progpath, "-i", "NONE", "-u", init }
   local socket = self.home .. "/nvim.sock"
   vim.list_extend(command, opts.ui and { "--listen", socket } or { "--embed", "--headless" })
