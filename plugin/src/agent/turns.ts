@@ -15,8 +15,7 @@ export class TurnRelay {
     private readonly project: string,
     private readonly gate: ToolGate,
     private readonly processes: AgentProcesses,
-    /** Called when a session has come to rest, or can be told something again. */
-    private readonly onRest: () => void,
+    private readonly rest: { rested(): void; tellable(): void },
   ) {}
 
   take(event: HostEvent): void {
@@ -35,11 +34,11 @@ export class TurnRelay {
         this.gate.clear(event.properties.sessionID);
         this.processes.turnOver(event.properties.sessionID);
         this.#turn(event.properties.sessionID, "idle", "The agent's turn has ended");
-        this.onRest();
+        this.rest.rested();
         break;
       case "session.updated":
         // A staged revert may have been taken back: what waited for that can be told.
-        this.onRest();
+        this.rest.tellable();
         break;
       case "session.error": {
         const { sessionID, error } = event.properties;
