@@ -52,7 +52,7 @@ export interface Abandoned {
 export type SettleOutcome =
   /** @property from what the change was before, and stood for */
   | { kind: "settled"; commit: string; from: { commit: string; standing: Standing } }
-  | { kind: "abandoned"; from: { commit: string; standing: Standing }; was: Abandoned }
+  | { kind: "abandoned"; was: Abandoned; from: { commit: string; standing: Standing } }
   /** It had been abandoned and is there again. */
   | { kind: "revived"; commit: string; children: string[] }
   /** Some was brought: `wanted` is what the change stands for now. */
@@ -400,39 +400,32 @@ async function attempt(
     commit = await writeRewritten(hub, now.commit, merged.tree, parent);
     await hub.setRef(`refs/review/${target.suggestionId}/agent`, commit);
   }
+  let children: string[] = [];
   if (commit !== now.commit || abandons) {
     const made =
       commit === now.commit
         ? await jj.operationAside(operation, ["abandon", commit])
         : await rewriteAside(jj, hub, seen, commit, extraRefs, abandons ? ["abandon", commit] : null);
     await checkOperation(jj, seen, made, new Set([oldParent, parent]));
+    // Before the operation counts: it is joined with others then, and may not be there by its id.
+    if (abandons) children = await newChildren(jj, parent, operation, made);
     for (const [ref, id] of extraRefs) await store.setRef(ref, id);
     await integrate(jj, others, seen, made);
-    if (abandons) {
-      const children = await newChildren(jj, parent, operation, made);
-      return { kind: "abandoned", from: { commit: now.commit, standing }, was: { commit, parent, children } };
-    }
   }
   const from = { commit: now.commit, standing };
   if (held.length > 0)
     return { kind: "partial", commit, wanted, held, message: heldMessage(short, held), from };
-  return { kind: "settled", commit, from };
+  return abandons
+    ? { kind: "abandoned", was: { commit, parent, children }, from }
+    : { kind: "settled", commit, from };
 }
 
-/** Change ids of what stands on a commit after an operation and did not before. */
+/** Change ids of the commits that stand on a parent after an operation and did not before. */
 async function newChildren(jj: Jj, parent: string, before: string, after: string): Promise<string[]> {
   const standing = async (at: string) =>
     (await jj.changes(`children(${parent})`, at)).map((one) => one.changeId);
   const known = new Set(await standing(before));
   return (await standing(after)).filter((id) => !known.has(id));
-}
-
-/** What was not brought, by place. */
-function heldMessage(short: string, held: HeldHunk[]): string {
-  const places = held.map(({ file, kind, newFrom }) =>
-    kind === "text" ? `${JSON.stringify(file)} near line ${newFrom + 1}` : JSON.stringify(file),
-  );
-  return `The agent changed the same lines that were decided, in change ${short} or on top of it: ${[...new Set(places)].join(", ")}. That was left as it is; everything else is up to date`;
 }
 
 /**
@@ -510,6 +503,14 @@ async function visible(jj: Jj, hub: Git, commit: string): Promise<string | null>
   const id = /^change-id ([k-z]+)$/m.exec(raw)?.[1];
   const [now, ...more] = id === undefined ? [] : await jj.changes(`change_id(${id})`);
   return now !== undefined && more.length === 0 ? now.commit : null;
+}
+
+/** What was not brought, by place. */
+function heldMessage(short: string, held: HeldHunk[]): string {
+  const places = held.map(({ file, kind, newFrom }) =>
+    kind === "text" ? `${JSON.stringify(file)} near line ${newFrom + 1}` : JSON.stringify(file),
+  );
+  return `The agent changed the same lines that were decided, in change ${short} or on top of it: ${[...new Set(places)].join(", ")}. That was left as it is; everything else is up to date`;
 }
 
 /** Tree of a parent, which the hub may not have when it is a commit of the agent's that was never published. */

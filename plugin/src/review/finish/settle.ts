@@ -115,6 +115,17 @@ async function settleOne(context: SettleContext, row: SuggestionRow): Promise<Se
   return outcome;
 }
 
+/** Suggestions of changes that stand on this one again. */
+function stackAgain(ledger: Ledger, row: SuggestionRow, changes: string[]): void {
+  ledger.change(
+    `UPDATE suggestion SET stacked_on = ? WHERE project = ? AND state = 'open' AND stacked_on IS NULL
+       AND change_id IN (SELECT value FROM json_each(?))`,
+    row.id,
+    row.project,
+    JSON.stringify(changes),
+  );
+}
+
 function recordOutcome(
   ledger: Ledger,
   row: SuggestionRow,
@@ -135,16 +146,12 @@ function recordOutcome(
     if (commit !== "") recordStanding(ledger, row.id, commit, standing);
     // Decisions made meanwhile ask for another settle.
     ledger.change(
-      `UPDATE suggestion SET settled = ?, settled_parent = ?, agent_commit = ?, abandoned = ?,
-         settle_needed = CASE WHEN updated_at = ? THEN ? ELSE settle_needed END WHERE id = ?`,
+      `UPDATE suggestion SET settled = ?, settled_parent = ?, agent_commit = ?,
+         abandoned = ?, settle_needed = CASE WHEN updated_at = ? THEN ? ELSE settle_needed END WHERE id = ?`,
       standing.settled,
       standing.settled_parent,
       commit,
-      outcome.kind === "abandoned"
-        ? JSON.stringify(outcome.was)
-        : outcome.kind === "gone"
-          ? row.abandoned
-          : null,
+      abandonedBy(outcome, row),
       row.updated_at,
       outcome.kind === "partial" ? 2 : 0,
       row.id,
@@ -153,15 +160,10 @@ function recordOutcome(
   });
 }
 
-/** Suggestions of changes that stand on this one again. */
-function stackAgain(ledger: Ledger, row: SuggestionRow, changes: string[]): void {
-  ledger.change(
-    `UPDATE suggestion SET stacked_on = ? WHERE project = ? AND state = 'open' AND stacked_on IS NULL
-       AND change_id IN (SELECT value FROM json_each(?))`,
-    row.id,
-    row.project,
-    JSON.stringify(changes),
-  );
+/** What the ledger keeps of a change that is not there, so that it can come back. */
+function abandonedBy(outcome: SettleOutcome, row: SuggestionRow): string | null {
+  if (outcome.kind === "abandoned") return JSON.stringify(outcome.was);
+  return outcome.kind === "gone" ? row.abandoned : null;
 }
 
 /** The wanted tree on the commit that was pushed, which was rebased onto a shared branch that had moved. */
@@ -201,8 +203,8 @@ function report(context: SettleContext, row: SuggestionRow, outcome: SettleOutco
   const { ledger, project } = context;
   if (
     outcome.kind === "settled" ||
-    outcome.kind === "revived" ||
     outcome.kind === "abandoned" ||
+    outcome.kind === "revived" ||
     outcome.kind === "gone"
   ) {
     ledger.change("UPDATE suggestion SET settle_problem = NULL WHERE id = ?", row.id);
