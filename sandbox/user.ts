@@ -17,15 +17,24 @@ export interface UserEntry {
 /** Programs for users live in sbin, which is not on everybody's PATH. */
 const ADMIN_PATH = [process.env.PATH ?? "", "/usr/sbin", "/sbin"].join(delimiter);
 
+const ADMIN_MS = 30_000;
+
 function runAdmin(command: string[]): { ok: boolean; complaint: string; output: string } {
   try {
-    const result = Bun.spawnSync(command, { env: { ...process.env, PATH: ADMIN_PATH } });
+    const result = Bun.spawnSync(command, {
+      env: { ...process.env, PATH: ADMIN_PATH },
+      // A directory of users that does not answer is not waited for.
+      timeout: ADMIN_MS,
+    });
+    if (result.exitedDueToTimeout === true)
+      throw new StartError(`${command.join(" ")} did not end within ${ADMIN_MS / 1000} s and was stopped`);
     return {
       ok: result.exitCode === 0,
       complaint: result.stderr.toString().trim(),
       output: result.stdout.toString(),
     };
   } catch (error) {
+    if (error instanceof StartError) throw error;
     return { ok: false, complaint: (error as Error).message, output: "" };
   }
 }

@@ -123,7 +123,16 @@ local function connect_if_set_up()
   require("suggestion-review").auto_connect()
 end
 
+local source = debug.getinfo(1, "S").source:sub(2)
+
 local function after_start()
+  local doc = vim.fs.dirname(vim.fs.dirname(vim.fs.abspath(source))) .. "/doc"
+  local text, tags = vim.uv.fs_stat(doc .. "/suggestion-review.txt"), vim.uv.fs_stat(doc .. "/tags")
+  if text and not (tags and tags.mtime.sec >= text.mtime.sec and tags.type == "file") then
+    require("suggestion-review.lib.help_tags").make(doc)
+    -- Needed once: after a start only names are there.
+    package.loaded["suggestion-review.lib.help_tags"] = nil
+  end
   set_default_keys()
   -- Later than the first screen: nobody waits for a connection.
   if #vim.api.nvim_list_uis() > 0 then

@@ -1,5 +1,6 @@
 --- A second Neovim, driven over RPC, with a configuration of its own: what a user's start is.
 
+local doors = require("doors")
 local t = require("support")
 
 local M = {}
@@ -17,6 +18,7 @@ Child.__index = Child
 ---@field cwd? string
 ---@field env? table<string, string>
 ---@field home? string
+---@field bare? boolean without this plugin on the runtime path
 ---@field ui? boolean with a terminal, as a person has it
 
 ---@param opts? ChildOpts
@@ -25,11 +27,14 @@ function M.start(opts)
   opts = opts or {}
   local self = setmetatable({ home = opts.home or t.tempdir() }, Child)
   local init = self.home .. "/init.lua"
-  t.write(init, ([[
+  local plugin = ([[
 vim.opt.runtimepath:prepend(%q)
 vim.opt.runtimepath:append(%q)
-vim.opt.swapfile = false
-]]):format(t.root .. "/nvim", t.root .. "/nvim/after") .. (opts.init or ""))
+]]):format(t.root .. "/nvim", t.root .. "/nvim/after")
+  t.write(
+    init,
+    doors.init() .. (opts.bare and "" or plugin) .. "vim.opt.swapfile = false\n" .. (opts.init or "")
+  )
   local command = { vim.v.progpath, "-i", "NONE", "-u", init }
   local socket = self.home .. "/nvim.sock"
   vim.list_extend(command, opts.ui and { "--listen", socket } or { "--embed", "--headless" })

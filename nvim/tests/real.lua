@@ -1,6 +1,7 @@
 --- The real server on a real jj repository, for specs: an agent's repository, a developer's clone, publishing and
 --- everything else through the server's own doors.
 
+local doors = require("doors")
 local t = require("support")
 
 local M = {}
@@ -110,6 +111,7 @@ function Real:serve()
   self.url, self.token_file, self.hub, self.project =
     ready.url, ready.token_file, ready.remote, ready.agent_repo
   self.token = vim.trim(t.read(self.token_file))
+  doors.flags("serve", command)
 end
 
 ---@param signal? string
@@ -158,7 +160,9 @@ function Real:http(method, path, body)
   end
   local out = t.run(command, opts)
   local text, status = out:match("^(.*)\n(%d+)$")
-  return vim.json.decode(text, { luanil = { object = true, array = true } }), tonumber(status) --[[@as integer]]
+  local answer = vim.json.decode(text, { luanil = { object = true, array = true } })
+  doors.http(method, path, tonumber(status) --[[@as integer]], answer)
+  return answer, tonumber(status) --[[@as integer]]
 end
 
 --- Writes files in the agent's repository (false deletes) and publishes them.

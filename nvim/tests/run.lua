@@ -18,6 +18,7 @@ local function set_up(path)
   vim.opt.runtimepath:append(nvim_root .. "/after")
   vim.opt.swapfile = false
   package.path = here .. "/?.lua;" .. package.path
+  require("doors").watch()
   _G.t = require("support")
   _G.t.spec = path
 end

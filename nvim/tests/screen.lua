@@ -1,6 +1,7 @@
 --- A Neovim in a terminal: keys are typed into tmux, screens are read from it, state is asked over the RPC socket.
 --- Everything is polled, nothing sleeps.
 
+local doors = require("doors")
 local t = require("support")
 
 local M = {}
@@ -37,7 +38,7 @@ function M.start(opts)
   }, Screen)
   self.socket = self.directory .. "/nv.sock"
   self.nvim = opts.nvim or vim.v.progpath
-  t.write(self.directory .. "/init.lua", opts.init)
+  t.write(self.directory .. "/init.lua", doors.init() .. opts.init)
   local environment = {}
   for name, value in
     pairs(vim.tbl_extend("force", {

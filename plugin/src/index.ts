@@ -6,25 +6,30 @@ import { createTools } from "./agent/tools.ts";
 import { loadConfig } from "./config.ts";
 import { type Host, startHost } from "./process.ts";
 import { toReviewError } from "./protocol/errors.ts";
+import { settingsFromFiles } from "./settings-file.ts";
 import { openJj } from "./vcs/jj.ts";
 
 /** Survives reloads of this module, which opencode does after each change of its configuration. */
 const KEY = Symbol.for("opencode-suggestion-manager.host");
 const globals = globalThis as typeof globalThis & { [KEY]?: Promise<Host> };
 
-function sharedHost(options: unknown): Promise<Host> {
-  globals[KEY] ??= startHost(loadConfig(options)).then(
-    (host) => {
-      for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
-        process.once(signal, () => void host.stop().finally(() => process.exit(0)));
-      }
-      return host;
-    },
-    (error: unknown) => {
-      delete globals[KEY];
-      throw error;
-    },
-  );
+function sharedHost(options: unknown, { directory, worktree }: PluginInput): Promise<Host> {
+  const load = async () =>
+    loadConfig(options, process.env, () => settingsFromFiles(directory, worktree, process.env));
+  globals[KEY] ??= load()
+    .then((config) => startHost(config))
+    .then(
+      (host) => {
+        for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
+          process.once(signal, () => void host.stop().finally(() => process.exit(0)));
+        }
+        return host;
+      },
+      (error: unknown) => {
+        delete globals[KEY];
+        throw error;
+      },
+    );
   return globals[KEY];
 }
 
@@ -44,11 +49,13 @@ async function server(input: PluginInput, options?: Record<string, unknown>): Pr
   try {
     // A project that jj does not know has nothing to publish from; the host's own project stays untouched.
     const jj = await openJj(input.worktree === "/" ? input.directory : input.worktree);
-    const { desk, worktrees } = await sharedHost(options);
+    const host = await sharedHost(options, input);
+    const { desk, worktrees } = host;
     const worktree = worktrees.of(desk, jj.dir);
     const { gate, turns, processes } = worktree;
     const link = new SessionLink(input.client, input.directory, jj.dir, desk.ledger);
     const instance = await worktree.join(link);
+    if (host.server !== null) turns.recover();
     const unsubscribe = desk.subscribe((event, json) => {
       if (event.project !== jj.dir || !worktree.speaks(instance)) return;
       const message =

@@ -1,7 +1,7 @@
 /**
  * The server without opencode, for any other agent and for curl:
  *
- *     bun plugin/src/serve.ts --project DIR [--port N] [--state DIR] [--json]
+ *     bun plugin/src/serve.ts --project DIR [--json] [a flag for every option of the server]
  *
  * Ready is one line on standard output; everything else goes to standard error. Ends on SIGINT, SIGTERM or SIGHUP, and
  * with `--lifeline-fd N` when that inherited pipe reads its end: a launcher that is killed sends no signal.
@@ -9,38 +9,41 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { loadConfig } from "./config.ts";
+import { flagHelp, flags, fromFlags, nest } from "./options.ts";
 import { DamagedStateError, type Host, startHost } from "./process.ts";
 import { ReviewError, toReviewError } from "./protocol/errors.ts";
 import type { Desk } from "./review/desk.ts";
 import { hubPath } from "./review/ledger/suggestion-rows.ts";
 import type { Project } from "./vcs/project.ts";
 
-const USAGE =
-  "usage: npm run serve -- --project <jj repository> [--port N] [--state DIR] [--moved-from DIR] [--verify-command CMD] [--json]";
+const USAGE = `usage: npm run serve -- --project <jj repository> [--json] [options]
+
+  --project DIR                    the agent's jj repository; may be repeated
+  --moved-from DIR                 the place that the project was at before it was moved
+  --json                           one line of JSON when ready
+${flagHelp()}
+`;
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       project: { type: "string", multiple: true },
       "moved-from": { type: "string" },
-      port: { type: "string" },
-      state: { type: "string" },
-      "verify-command": { type: "string" },
+      ...flags(),
       "lifeline-fd": { type: "string" },
       json: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
-  if (values.help) return void process.stdout.write(`${USAGE}\n`);
+  if (values.help) return void process.stdout.write(USAGE);
   if (values.project === undefined)
     throw new ReviewError("invalid_request", `--project: expected the path of a jj repository\n${USAGE}`);
   const lifeline = lifelineFd(values["lifeline-fd"]);
+  const given = fromFlags(values);
   const config = loadConfig({
-    ...(values.port === undefined ? {} : { port: values.port }),
-    ...(values.state === undefined
-      ? {}
-      : { state_dir: values.state, feedback_log: `${values.state}/feedback.jsonl` }),
-    ...(values["verify-command"] === undefined ? {} : { verify: { command: values["verify-command"] } }),
+    // What belongs to a state directory of its own stays in it.
+    ...(given.state_dir === undefined ? {} : { feedback_log: `${given.state_dir}/feedback.jsonl` }),
+    ...nest(given),
   });
   let host: Host | null = null;
   let ending = false;

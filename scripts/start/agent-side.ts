@@ -11,12 +11,13 @@ import {
   mkdirSync,
   readFileSync,
   renameSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
 import { copyTools } from "../provision.mjs";
-import { type Identity, readAs, runAs, writeAs } from "./identity.ts";
-import { type AgentPlace, type DeveloperPlace, hubDir, ROOT } from "./places.ts";
+import { type Identity, readAs, writeAs } from "./identity.ts";
+import { type AgentPlace, type DeveloperPlace, ROOT } from "./places.ts";
 import { StartError, say } from "./report.ts";
 
 /** Says in the base folder which copy of this project made a project folder; see the tear-down. */
@@ -47,20 +48,20 @@ export async function prepareAgentPlace(
   makeFolder(join(place.config, "opencode"), 0o755);
   copyFileIn(join(ROOT, "plugin/dist/suggestion-manager.js"), join(place.lib, "suggestion-manager.js"));
   for (const folder of [place.home, place.tmp, place.state]) giveFolder(folder, 0o700, place, agent);
+  if (place.separate && statSync(place.state).uid !== agent.uid) {
+    throw new StartError(
+      `${place.state} is not the agent's: name a folder that is not there yet, or give it to ${agent.name}`,
+    );
+  }
 }
 
-/** Environment of everything that runs as the agent: nothing of the developer's. */
+/** Environment of everything that runs as the agent in one of its places: nothing of the developer's. */
 export function agentEnvironment(place: AgentPlace, agent: Identity): Record<string, string> {
-  const inherited = place.separate ? "/usr/local/bin:/usr/bin:/bin" : (process.env.PATH ?? "/usr/bin:/bin");
   return {
+    ...agent.env,
     HOME: place.home,
-    USER: agent.name,
-    LOGNAME: agent.name,
-    SHELL: existsSync("/bin/bash") ? "/bin/bash" : "/bin/sh",
-    LANG: "C.UTF-8",
-    TERM: "dumb",
     TMPDIR: place.tmp,
-    PATH: `${join(place.tools, "bin")}:${inherited}`,
+    PATH: `${join(place.tools, "bin")}:${agent.env.PATH ?? "/usr/bin:/bin"}`,
     XDG_CONFIG_HOME: place.config,
     XDG_DATA_HOME: join(place.home, ".local/share"),
     XDG_STATE_HOME: join(place.home, ".local/state"),
@@ -70,27 +71,6 @@ export function agentEnvironment(place: AgentPlace, agent: Identity): Record<str
     SUGGESTION_MANAGER_STATE: place.state,
   };
 }
-
-/** The agent's own clone of the hub, as a colocated jj repository. */
-export async function cloneForAgent(place: AgentPlace, agent: Identity, branch: string): Promise<void> {
-  const env = agentEnvironment(place, agent);
-  await writeAs(agent, join(place.config, "jj/config.toml"), jjSettings(agent), "644");
-  await writeAs(agent, join(place.config, "git/config"), gitSettings(agent), "644");
-  if (existsSync(join(place.repo, ".jj"))) return;
-  giveFolder(place.repo, 0o755, place, agent);
-  await runAs(agent, ["jj", "git", "clone", "--quiet", "--colocate", hubDir(place), place.repo], {
-    env,
-    cwd: place.home,
-  });
-  // A pattern: a name such as "-x" or "a@b" would be an option or another bookmark.
-  const track = ["bookmark", "track", "--remote=exact:origin", `exact:${JSON.stringify(branch)}`];
-  await runAs(agent, ["jj", "--quiet", ...track], { env, cwd: place.repo, mayFail: true });
-}
-
-const jjSettings = (agent: Identity) =>
-  `[user]\nname = "AI coder"\nemail = "${agent.name}@localhost"\n\n[ui]\npaginate = "never"\ncolor = "never"\n\n[snapshot]\nmax-new-file-size = "64MiB"\n`;
-const gitSettings = (agent: Identity) =>
-  `[user]\n\tname = AI coder\n\temail = ${agent.name}@localhost\n[init]\n\tdefaultBranch = main\n`;
 
 /**
  * The developer's token, in a file of the developer's; only its hash goes to the agent's side.
@@ -103,32 +83,53 @@ export async function ensureToken(
   agent: Identity,
 ): Promise<string> {
   let token = (await readAs(owner, developer.token))?.trim() ?? "";
-  if (token === "") {
-    token = `smd_${randomBytes(32).toString("base64url")}`;
-    await writeAs(owner, developer.token, `${token}\n`);
-  }
-  await writeAs(owner, developer.header, `Authorization: Bearer ${token}\nContent-Type: application/json\n`);
-  const sha256 = createHash("sha256").update(token).digest("hex");
+  const isNew = token === "";
+  if (isNew) token = `smd_${randomBytes(32).toString("base64url")}`;
   const hashes = join(place.state, "tokens.json");
   const kept = readList(await readAs(agent, hashes), hashes);
-  if (!kept.some((entry) => entry.sha256 === sha256)) {
-    const added = { role: "developer", sha256, created: new Date().toISOString() };
-    await writeAs(agent, hashes, `${JSON.stringify({ tokens: [...kept, added] }, null, 2)}\n`);
+  const stands = (one: string) =>
+    kept.some(({ role, sha256 }) => role === "developer" && sha256 === sha256Of(one));
+  if (!stands(token)) {
+    if (isNew || !kept.some(({ role }) => role === "developer")) {
+      const added = { role: "developer", sha256: sha256Of(token), created: new Date().toISOString() };
+      await writeAs(agent, hashes, `${JSON.stringify({ tokens: [...kept, added] }, null, 2)}\n`);
+    } else {
+      // Replaced since the last start: the old one is not let in again.
+      const rotated = (await readAs(agent, join(place.state, "token")))?.trim() ?? "";
+      if (!/^smd_[\w-]{43}$/.test(rotated) || !stands(rotated)) {
+        throw new StartError(
+          `The token in ${developer.token} was replaced by a rotation: put the new token into that file, or delete the file and start again for another one`,
+        );
+      }
+      token = rotated;
+      say(`the token was rotated: ${developer.token} now has the new one`);
+    }
   }
+  await writeAs(owner, developer.token, `${token}\n`);
+  await writeAs(owner, developer.header, `Authorization: Bearer ${token}\nContent-Type: application/json\n`);
   return token;
 }
 
-function readList(text: string | null, path: string): { sha256: string }[] {
+const sha256Of = (text: string) => createHash("sha256").update(text).digest("hex");
+
+interface TokenEntry {
+  role: string;
+  sha256: string;
+}
+
+function readList(text: string | null, path: string): TokenEntry[] {
   if (text === null) return [];
   try {
-    return (JSON.parse(text) as { tokens: { sha256: string }[] }).tokens;
+    const { tokens } = JSON.parse(text) as { tokens: TokenEntry[] };
+    if (!Array.isArray(tokens)) throw new TypeError("no list");
+    return tokens;
   } catch {
     throw new StartError(`${path} is not a list of tokens: move it away and start again`);
   }
 }
 
 /** A new folder of the agent's in one of root's; one that is there is the agent's already and left alone. */
-function giveFolder(path: string, mode: number, place: AgentPlace, agent: Identity): void {
+export function giveFolder(path: string, mode: number, place: AgentPlace, agent: Identity): void {
   if (existsSync(path)) return;
   makeFolder(path, mode);
   if (place.separate) chownSync(path, agent.uid, agent.gid);

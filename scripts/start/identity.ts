@@ -2,8 +2,10 @@
  * Who runs what: the developer and the agent as Unix users, and programs run as one of them. Everything that touches
  * a folder of one of the two is done as that user, so that neither can trick the other through files.
  */
+import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { ensureUser, lookUp, type UserEntry } from "../../sandbox/user.ts";
+import { lastWords, runConfined } from "./confined.ts";
 import { StartError } from "./report.ts";
 
 export interface Identity {
@@ -11,11 +13,42 @@ export interface Identity {
   uid: number;
   gid: number;
   home: string;
+  /** The whole environment of what is run as this user, unless something else is said. */
+  env: Record<string, string>;
   /** The command that runs `command` as this user. */
   wrap(command: string[], options?: { dieWithParent?: boolean }): string[];
 }
 
 const isLinux = process.platform === "linux";
+
+/** The developer's own environment. Under sudo, folders and names of root are replaced or left out. */
+function developerEnvironment(user: { name: string; home: string; uid: number }): Record<string, string> {
+  const isOther = user.uid !== process.getuid?.();
+  const kept = Object.entries(process.env).filter(
+    ([name, value]) => value !== undefined && !(isOther && /^(XDG_|SUDO_|MAIL$)/.test(name)),
+  ) as [string, string][];
+  const names = isOther ? { USER: user.name, LOGNAME: user.name } : {};
+  return { ...Object.fromEntries(kept), HOME: user.home, ...names };
+}
+
+/**
+ * Everything that a program of the agent's is told of this machine. Nothing is inherited: no key, no agent of ssh's,
+ * no folder of the developer's. PATH is the system's for a separate user.
+ */
+export function plainEnvironment(
+  user: { name: string; home: string },
+  path = "/usr/local/bin:/usr/bin:/bin",
+): Record<string, string> {
+  return {
+    HOME: user.home,
+    USER: user.name,
+    LOGNAME: user.name,
+    SHELL: existsSync("/bin/bash") ? "/bin/bash" : "/bin/sh",
+    LANG: "C.UTF-8",
+    TERM: "dumb",
+    PATH: path,
+  };
+}
 
 /** Signals the child when the launcher dies, and forbids it to gain rights through set-user-id programs. */
 function guard(options: { dieWithParent?: boolean }): string[] {
@@ -46,15 +79,24 @@ export function findDeveloper(): Identity {
   const sudoUser = process.env.SUDO_USER;
   if (uid === 0 && sudoUser !== undefined && sudoUser !== "root" && isLinux) {
     const entry = lookUp(sudoUser);
-    if (entry !== null)
-      return { ...entry, wrap: (command) => [...switching(entry.uid, entry.gid, {}), ...command] };
+    if (entry !== null) {
+      return {
+        ...entry,
+        env: developerEnvironment(entry),
+        wrap: (command) => [...switching(entry.uid, entry.gid, {}), ...command],
+      };
+    }
   }
+  const self = currentUser();
+  return { ...self, env: developerEnvironment(self), wrap: (command) => command };
+}
+
+function currentUser() {
   return {
     name: currentName(),
-    uid,
+    uid: process.getuid?.() ?? 0,
     gid: process.getgid?.() ?? 0,
     home: process.env.HOME || homedir(),
-    wrap: (command) => command,
   };
 }
 
@@ -66,11 +108,10 @@ function currentName(): string {
 
 /** The agent as the very user who runs the launcher: no isolation. */
 export function sameUser(): Identity {
+  const self = currentUser();
   return {
-    name: currentName(),
-    uid: process.getuid?.() ?? 0,
-    gid: process.getgid?.() ?? 0,
-    home: process.env.HOME || homedir(),
+    ...self,
+    env: plainEnvironment(self, process.env.PATH),
     wrap: (command, options = {}) => [...guard(options), ...command],
   };
 }
@@ -84,16 +125,21 @@ export function agentUser(name: string, home: string): { agent: Identity; create
 export function asUser(user: UserEntry): Identity {
   return {
     ...user,
+    env: plainEnvironment(user),
     wrap: (command, options = {}) => [...switching(user.uid, user.gid, options), ...command],
   };
 }
 
 export interface RunOptions {
   cwd?: string;
+  /** Instead of the user's own. */
   env?: Record<string, string>;
   input?: Uint8Array | ReadableStream | string;
   /** Do not throw on a failure; look at `exitCode`. */
   mayFail?: boolean;
+  timeoutMs?: number;
+  /** Told of what comes on standard error, for progress. */
+  onError?: (text: string) => void;
 }
 
 export interface RunResult {
@@ -102,28 +148,29 @@ export interface RunResult {
   stderr: string;
 }
 
-/** Runs a program as `who` to its end. */
+/**
+ * Runs a program as `who` to its end, without a terminal and within limits.
+ * @throws StartError when it fails, and always when it does not end or writes without end
+ */
 export async function runAs(who: Identity, command: string[], options: RunOptions = {}): Promise<RunResult> {
-  const input = options.input;
-  const child = Bun.spawn(who.wrap(command), {
+  const { input } = options;
+  const { problem, ...result } = await runConfined(who.wrap(command, { dieWithParent: true }), {
     cwd: options.cwd ?? "/",
-    env: options.env ?? { ...(process.env as Record<string, string>), HOME: who.home },
-    stdin:
-      input === undefined ? "ignore" : typeof input === "string" ? new TextEncoder().encode(input) : input,
-    stdout: "pipe",
-    stderr: "pipe",
+    env: options.env ?? who.env,
+    ...(input === undefined
+      ? {}
+      : { input: typeof input === "string" ? new TextEncoder().encode(input) : input }),
+    ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
+    ...(options.onError === undefined ? {} : { onError: options.onError }),
   });
-  const [stdout, stderr, exitCode] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
-  if (exitCode !== 0 && options.mayFail !== true) {
+  const what = command.slice(0, 3).join(" ");
+  if (problem !== null) throw new StartError(`${what}, run as ${who.name}, ${problem}`);
+  if (result.exitCode !== 0 && options.mayFail !== true) {
     throw new StartError(
-      `${command.slice(0, 3).join(" ")} failed as ${who.name} (exit ${exitCode}): ${stderr.trim().split("\n").slice(-3).join(" ")}`,
+      `${what} failed as ${who.name} (exit ${result.exitCode}): ${lastWords(result.stderr)}`,
     );
   }
-  return { exitCode, stdout, stderr };
+  return result;
 }
 
 /** Writes a file as its owner: the folder is made, the file appears whole or not at all. */

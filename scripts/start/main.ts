@@ -1,12 +1,15 @@
 /** `npm start`: brings everything up, stays, and takes everything down again. */
 import { chownSync, existsSync, mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { forgetForeignRepositories } from "../../plugin/src/vcs/environment.ts";
 import { whyNoSeparateUser } from "../../sandbox/user.ts";
-import { agentEnvironment, cloneForAgent, ensureToken, prepareAgentPlace, putFile } from "./agent-side.ts";
+import { agentEnvironment, ensureToken, prepareAgentPlace } from "./agent-side.ts";
 import { makeDemoCheckout, setRemote } from "./checkout.ts";
-import { DEMO_PROMPT, demoScript } from "./demo/script.ts";
-import { agentUser, findDeveloper, type Identity, sameUser, writeAs } from "./identity.ts";
+import { cloneForAgent } from "./clone.ts";
+import { DEMO_PROMPT } from "./demo/script.ts";
+import { startModel } from "./demo-model.ts";
+import { agentUser, findDeveloper, type Identity, sameUser } from "./identity.ts";
+import { keepRunning, lastOf } from "./keeper.ts";
 import { openNeovim, writeInit } from "./neovim.ts";
 import { type Opencode, prompt, startOpencode, tailOf, Watch, writeConfiguration } from "./opencode.ts";
 import { parseOptions, type StartOptions, USAGE } from "./options.ts";
@@ -20,10 +23,11 @@ import {
   developerPlace,
   nextDemoDir,
   projectDir,
-  ROOT,
+  reachableAt,
   readRun,
   readState,
   remoteUrl,
+  serverUrl,
   writeRun,
   writeState,
 } from "./places.ts";
@@ -38,9 +42,10 @@ import {
   scriptedProvider,
 } from "./providers.ts";
 import { type Ready, readyText } from "./ready.ts";
-import { fail, StartError, say, step } from "./report.ts";
-import { inspectRepository, type Repository, sendHistory } from "./repository.ts";
+import { fail, holdLines, patiently, StartError, say, step } from "./report.ts";
+import { inspectRepository, type Repository } from "./repository.ts";
 import { ReviewServer, type SuggestionRow } from "./review-server.ts";
+import { sendHistory } from "./send-history.ts";
 
 const PUBLISH_MS = 180_000;
 
@@ -51,6 +56,8 @@ interface Session {
   place: DeveloperPlace;
   agentSide: AgentPlace;
   port: number;
+  /** Where clients on this machine reach the server. */
+  host: string;
   demo: boolean;
   /** The developer's own; null for the demo's scripted model. */
   provider: OwnProvider | null;
@@ -131,35 +138,6 @@ function makeDeveloperFolders(place: DeveloperPlace, owner: Identity): void {
   }
 }
 
-async function startModel(session: Session, port: number): Promise<void> {
-  const { agent, agentSide, place } = session;
-  const built = await Bun.build({
-    entrypoints: [join(ROOT, "test-harness/scripted-model.ts")],
-    target: "bun",
-  });
-  const [output] = built.outputs;
-  if (!built.success || output === undefined) throw new StartError("The scripted model could not be bundled");
-  putFile(join(agentSide.lib, "scripted-model.js"), await output.text(), 0o644);
-  const script = join(agentSide.home, "demo-script.json");
-  await writeAs(agent, script, JSON.stringify(demoScript()));
-  // The model runs as the agent: what it is sent comes from the agent's side, and it needs nothing of the developer's.
-  up.supervisor?.start(
-    "scripted model",
-    agent,
-    [
-      "bun",
-      join(agentSide.lib, "scripted-model.js"),
-      ...["--script", script, "--port", String(port)],
-      ...["--log", join(agentSide.home, "requests.jsonl")],
-    ],
-    {
-      cwd: agentSide.home,
-      env: agentEnvironment(agentSide, agent),
-      log: join(place.log, "model.log"),
-    },
-  );
-}
-
 /** Waits for a published suggestion, telling what the agent does meanwhile. */
 async function awaitSuggestion(
   server: ReviewServer,
@@ -188,6 +166,7 @@ const described = (one: SuggestionRow) =>
 
 interface Up {
   opencode: Opencode;
+  startAgain: () => Promise<Opencode>;
   server: ReviewServer;
   remoteName: string;
   existing: SuggestionRow[];
@@ -195,20 +174,31 @@ interface Up {
 
 /** Everything from folders to a running review server. */
 async function bringUp(session: Session, repository: Repository): Promise<Up> {
-  const { developer, agent, place, agentSide, port, demo, provider } = session;
+  const { options, developer, agent, place, agentSide, port, host, demo, provider } = session;
+  for (const remark of repository.remarks) say(remark);
   await step(`prepared the agent's side in ${agentSide.dir}`, async () => {
-    await prepareAgentPlace(agentSide, agent, place);
-    await sendHistory(repository, developer, agent, agentSide, agentEnvironment(agentSide, agent));
-    await cloneForAgent(agentSide, agent, repository.branch);
+    await patiently("copying the agent's tools", () => prepareAgentPlace(agentSide, agent, place));
+    await patiently("sending the history", () => sendHistory(repository, developer, agent, agentSide));
+    await patiently("cloning the history for the agent", () =>
+      cloneForAgent(agentSide, agent, repository.branch),
+    );
   });
   const token = await ensureToken(place, developer, agentSide, agent);
-  const remote = await setRemote(repository, developer, place, remoteUrl(agentSide, port));
+  const remembered = readState(place)?.remote;
+  const remote = await setRemote(repository, developer, place, remoteUrl(agentSide, port, host), remembered);
   if (remote.added && !demo) say(`added the remote "${remote.name}" to your repository`);
-  await writeInit(place, developer, port, demo);
+  await writeInit(place, developer, { port, host }, demo);
   writeState(place, {
     version: 1,
-    agent: { user: agent.name, separate: agentSide.separate, dir: agentSide.dir, repo: agentSide.repo },
+    agent: {
+      user: agent.name,
+      separate: agentSide.separate,
+      dir: agentSide.dir,
+      repo: agentSide.repo,
+      state: agentSide.state,
+    },
     checkout: place.checkout,
+    remote: remote.name,
     finished: false,
     created: readState(place)?.created ?? new Date().toISOString(),
   });
@@ -220,20 +210,21 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
   let env: Record<string, string> = { ...agentEnvironment(agentSide, agent), ...CLOSED };
   if (provider === null) {
     const modelPort = await freePort();
-    await startModel(session, modelPort);
+    await startModel(supervisor, session, modelPort);
     env = { ...env, ...OFFLINE };
-    writeConfiguration(agentSide, agent, scriptedProvider(modelPort), port);
+    writeConfiguration(agentSide, agent, scriptedProvider(modelPort), { ...options.server, port });
   } else {
     await handOver(provider, agent, agentSide);
     env = { ...env, ...provider.env };
-    writeConfiguration(agentSide, agent, provider.settings, port);
+    writeConfiguration(agentSide, agent, provider.settings, { ...options.server, port });
   }
   const log = join(place.log, "opencode.log");
+  const startAgain = () => startOpencode({ supervisor, place: agentSide, agent, env, log, port, host });
   const opencode = await step("started opencode with the plugin", () =>
-    startOpencode({ supervisor, place: agentSide, agent, env, log, port }),
+    patiently("starting opencode", startAgain),
   );
-  const server = new ReviewServer(`http://127.0.0.1:${port}`, token);
-  return { opencode, server, remoteName: remote.name, existing: await server.suggestions() };
+  const server = new ReviewServer(serverUrl(host, port), token);
+  return { opencode, startAgain, server, remoteName: remote.name, existing: await server.suggestions() };
 }
 
 async function start(options: StartOptions): Promise<number> {
@@ -261,8 +252,9 @@ async function start(options: StartOptions): Promise<number> {
     );
   }
   await clearTheWay(place);
-  const provider = demo ? null : findOwnProvider(developer, options.pass);
-  const port = await claimPort(options.port);
+  const provider = demo ? null : await findOwnProvider(developer, options.pass);
+  const host = reachableAt(String(options.server.host ?? "127.0.0.1"));
+  const port = await claimPort(options.port, String(options.server.host ?? "127.0.0.1"));
 
   let agent: Identity;
   if (separate) {
@@ -289,8 +281,10 @@ async function start(options: StartOptions): Promise<number> {
       repository = await inspectRepository(place.checkout, developer);
     }
     if (repository === null) throw new StartError("There is no repository");
-    const agentSide = agentPlace(place, separate);
-    const session: Session = { options, developer, agent, place, agentSide, port, demo, provider };
+    const given = options.server.state_dir;
+    const stateDir = given === undefined ? readState(place)?.agent.state : resolve(String(given));
+    const agentSide = agentPlace(place, separate, stateDir);
+    const session: Session = { options, developer, agent, place, agentSide, port, host, demo, provider };
     const running = await bringUp(session, repository);
     up.beforeStop = async () => {
       const all = await running.server.suggestions();
@@ -335,28 +329,30 @@ async function present(
   repository: Repository,
   review: boolean,
 ): Promise<number> {
-  const { options, developer, agent, place, agentSide, port, demo } = session;
+  const { options, developer, agent, place, agentSide, port, host, demo } = session;
   const ready: Ready = {
-    url: `http://127.0.0.1:${port}`,
+    url: serverUrl(host, port),
     token_file: place.token,
     checkout: repository.dir,
     agent_repo: agentSide.repo,
-    remote: remoteUrl(agentSide, port),
+    remote: remoteUrl(agentSide, port, host),
   };
+  const startAgain = async () => {
+    await up.supervisor?.clearOrphans();
+    return running.startAgain();
+  };
+  const keeper = keepRunning(running.opencode, startAgain, () => up.leaving !== null);
+  const told = keeper.ended.then((why) => say(lastOf(why, running.opencode.log)));
   if (!options.headless && process.stdin.isTTY && process.stdout.isTTY) {
+    // The screen is Neovim's: what is to be said meanwhile is said after it.
+    const release = holdLines();
     const code = await openNeovim(place, developer, demo, review);
-    if (running.opencode.child.hasEnded()) {
-      say(
-        `${await running.opencode.child.ended}. The end of ${running.opencode.log}:\n${tailOf(running.opencode.log)}`,
-      );
-      return 1;
-    }
+    release();
     return code;
   }
   if (options.json) process.stdout.write(`${JSON.stringify(ready)}\n`);
   else process.stdout.write(readyText(ready, place, agentSide, agent.name, running.remoteName));
-  say(await running.opencode.child.ended);
-  say(`the end of ${running.opencode.log}:\n${tailOf(running.opencode.log)}`);
+  await told;
   return 1;
 }
 

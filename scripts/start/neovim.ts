@@ -9,7 +9,7 @@ const quote = (text: string) => `"${text.replace(/[\\"]/g, "\\$&").replace(/\n/g
 export async function writeInit(
   place: DeveloperPlace,
   owner: Identity,
-  port: number,
+  server: { host: string; port: number },
   demo: boolean,
 ): Promise<void> {
   const lines = [
@@ -20,8 +20,8 @@ export async function writeInit(
     ...(demo ? [] : ["vim.cmd.runtime({ 'plugin/suggestion-review.lua', bang = true })"]),
     'require("suggestion-review").setup({',
     "  server = {",
-    '    host = "127.0.0.1",',
-    `    port = ${port},`,
+    `    host = ${quote(server.host)},`,
+    `    port = ${server.port},`,
     `    token_file = ${quote(place.token)},`,
     `    root = ${quote(place.checkout)},`,
     "  },",
@@ -59,7 +59,7 @@ export async function openNeovim(
 ): Promise<number> {
   const child = Bun.spawn(owner.wrap(neovimCommand(place, demo, review)), {
     cwd: place.checkout,
-    env: { ...(process.env as Record<string, string>), HOME: owner.home, ...neovimEnvironment(place, demo) },
+    env: { ...owner.env, ...neovimEnvironment(place, demo) },
     stdin: "inherit",
     stdout: "inherit",
     stderr: "inherit",

@@ -2,12 +2,14 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { type Given, nest } from "../../plugin/src/options.ts";
 import { putFile } from "./agent-side.ts";
 import type { Identity } from "./identity.ts";
-import type { AgentPlace } from "./places.ts";
+import { type AgentPlace, serverUrl } from "./places.ts";
 import { freePort } from "./ports.ts";
 import { type Child, type Supervisor, until } from "./processes.ts";
 import { StartError, say } from "./report.ts";
+import { visibleLine } from "./visible.ts";
 
 const START_MS = 60_000;
 
@@ -24,9 +26,10 @@ export function writeConfiguration(
   place: AgentPlace,
   agent: Identity,
   providers: ProviderSettings,
-  port: number,
+  server: Given,
 ): void {
-  const plugin = [join(place.lib, "suggestion-manager.js"), { port, state_dir: place.state }];
+  const options = nest({ ...server, state_dir: place.state });
+  const plugin = [join(place.lib, "suggestion-manager.js"), options];
   const settings = {
     $schema: "https://opencode.ai/config.json",
     ...providers,
@@ -51,6 +54,8 @@ export async function startOpencode(options: {
   env: Record<string, string>;
   log: string;
   port: number;
+  /** Where the review server is reached. */
+  host: string;
 }): Promise<Opencode> {
   const { supervisor, place, agent, log } = options;
   const port = await freePort();
@@ -93,7 +98,7 @@ export async function startOpencode(options: {
   const poked = await request("GET", "/path", undefined, START_MS).catch(() => null);
   if (poked === null || !poked.ok)
     throw new StartError(`opencode cannot open ${place.repo}. The end of ${log}:\n${tailOf(log)}`);
-  await ready("the review server", () => answers(`http://127.0.0.1:${options.port}/health`));
+  await ready("the review server", () => answers(`${serverUrl(options.host, options.port)}/health`));
   return { child, request: (method, path, body) => request(method, path, body), log };
 }
 
@@ -104,7 +109,7 @@ export function tailOf(log: string): string {
     const telling = lines.filter((line) => /suggestion-manager|level=ERROR|error:/i.test(line));
     return (telling.length > 0 ? telling : lines)
       .slice(-8)
-      .map((line) => `  ${line.slice(0, 400)}`)
+      .map((line) => `  ${visibleLine(line)}`)
       .join("\n");
   } catch {
     return "  (nothing)";
@@ -151,13 +156,14 @@ export class Watch {
       parts: Part[];
     }[];
     for (const { info, parts } of messages) {
-      if (info.error !== undefined) this.error = info.error.data?.message ?? JSON.stringify(info.error);
+      if (info.error !== undefined)
+        this.error = visibleLine(info.error.data?.message ?? JSON.stringify(info.error));
       for (const part of parts) {
         const done = part.state?.status === "completed" || part.state?.status === "error";
         if (part.type !== "tool" || !done || this.#told.has(part.id)) continue;
         this.#told.add(part.id);
         const line = lineOf(part);
-        if (line !== null) say(`  agent  ${line}`);
+        if (line !== null) say(`  agent  ${visibleLine(line)}`);
       }
     }
   }

@@ -1,5 +1,14 @@
 /** The command line of `npm start`. */
 import { parseArgs } from "node:util";
+import {
+  flagHelp,
+  flags,
+  fromEnvironment,
+  fromFlags,
+  type Given,
+  OPTIONS,
+  OptionError,
+} from "../../plugin/src/options.ts";
 import { StartError } from "./report.ts";
 
 export interface StartOptions {
@@ -9,6 +18,8 @@ export interface StartOptions {
   json: boolean;
   /** 0 picks a free port. */
   port: number;
+  /** Options of the review server that were given, by their full names. */
+  server: Given;
   fresh: boolean;
   sameUser: boolean;
   allowDirty: boolean;
@@ -25,12 +36,15 @@ With one (a git or jj repository of yours): your own opencode providers, and a c
 
   --headless       print where everything is and stay until Ctrl-C, instead of opening Neovim
   --json           like --headless, with one line of JSON on standard output
-  --port N         port of the review server (default 4097; 0 picks a free one)
   --fresh          start a new demo even if one is under review (the old one is kept)
   --same-user      run the agent as this user, without isolation, even if a separate user is possible
   --allow-dirty    go on although the repository has uncommitted changes, which the agent will not see
   --ask TEXT       first prompt for the agent (own repository only)
   --env NAME       hand this environment variable to the agent; may be repeated (own repository only)
+
+The review server's options; each also as an environment variable (see the README), --state apart:
+
+${flagHelp()}
 
 ISOLATED_AI_CODER_USER names the agent's Unix user (default ai-coder), made on the first start as root.
 Everything that was made is removed by: npm run teardown
@@ -46,10 +60,7 @@ export function parseOptions(args: string[]): StartOptions | "help" {
       2,
     );
   }
-  const port = Number(values.port);
-  if (values.port.trim() === "" || !Number.isInteger(port) || port < 0 || port > 65535) {
-    throw new StartError(`--port: expected a number from 0 to 65535, got "${values.port}"`, 2);
-  }
+  const server = serverOptions(values);
   const repository = positionals[0] ?? null;
   if (repository === null && (values.ask !== undefined || values.env.length > 0)) {
     throw new StartError("--ask and --env need a repository: the demo's model knows only its own task", 2);
@@ -64,13 +75,25 @@ export function parseOptions(args: string[]): StartOptions | "help" {
     repository,
     headless: values.headless === true || values.json === true,
     json: values.json === true,
-    port,
+    port: Number(server.port ?? OPTIONS.port.default),
+    server,
     fresh: values.fresh === true,
     sameUser: values["same-user"] === true,
     allowDirty: values["allow-dirty"] === true,
     ask: values.ask ?? null,
     pass: values.env,
   };
+}
+
+/** The flags over the environment. Where the state is, is for this command alone to say. */
+function serverOptions(values: Record<string, unknown>): Given {
+  try {
+    const { state_dir: _ofAnotherServer, ...variables } = fromEnvironment(process.env);
+    return { ...variables, ...fromFlags(values) };
+  } catch (error) {
+    if (error instanceof OptionError) throw new StartError(error.message, 2);
+    throw error;
+  }
 }
 
 function parse(args: string[]) {
@@ -82,7 +105,7 @@ function parse(args: string[]) {
         help: { type: "boolean", short: "h" },
         headless: { type: "boolean" },
         json: { type: "boolean" },
-        port: { type: "string", default: process.env.SUGGESTION_MANAGER_PORT || "4097" },
+        ...flags(),
         fresh: { type: "boolean" },
         "same-user": { type: "boolean" },
         "allow-dirty": { type: "boolean" },

@@ -63,8 +63,10 @@ export interface AgentPlace {
 export interface Remembered {
   version: 1;
   /** "separate" or "same": a demo begun one way is not gone on with the other way. */
-  agent: { user: string; separate: boolean; dir: string; repo: string };
+  agent: { user: string; separate: boolean; dir: string; repo: string; state?: string };
   checkout: string;
+  /** Name of the remote in the checkout that leads to the hub. */
+  remote?: string;
   /** Every suggestion was finalized or discarded. */
   finished: boolean;
   created: string;
@@ -84,7 +86,8 @@ export function developerPlace(dir: string, checkout = join(dir, "station-report
   };
 }
 
-export function agentPlace(developer: DeveloperPlace, separate: boolean): AgentPlace {
+/** @param state the server's state folder, where it is another than usual */
+export function agentPlace(developer: DeveloperPlace, separate: boolean, state?: string): AgentPlace {
   const base = separate ? AGENT_BASE : join(developer.dir, "agent");
   const dir = separate ? join(base, "projects", agentId(developer)) : base;
   return {
@@ -96,7 +99,7 @@ export function agentPlace(developer: DeveloperPlace, separate: boolean): AgentP
     config: join(dir, "config"),
     home: join(dir, "home"),
     tmp: join(dir, "tmp"),
-    state: join(dir, "state"),
+    state: state ?? join(dir, "state"),
     repo: join(dir, basename(developer.checkout).replace(/^[-.]+/, "") || "project"),
   };
 }
@@ -115,8 +118,16 @@ export const shortHash = (text: string) => createHash("sha256").update(text).dig
 export const hubName = (agent: AgentPlace) =>
   defaultHubName(agent.separate ? agent.repo : join(realpathSync(agent.dir), basename(agent.repo)));
 export const hubDir = (agent: AgentPlace) => join(agent.state, "git", `${hubName(agent)}.git`);
-export const remoteUrl = (agent: AgentPlace, port: number) =>
-  `http://127.0.0.1:${port}/git/${hubName(agent)}.git`;
+export const remoteUrl = (agent: AgentPlace, port: number, host: string) =>
+  `${serverUrl(host, port)}/git/${hubName(agent)}.git`;
+
+/** Where to reach a server on this machine that is bound to `host`. */
+export function reachableAt(host: string): string {
+  if (host === "0.0.0.0") return "127.0.0.1";
+  return host === "::" ? "::1" : host;
+}
+export const serverUrl = (host: string, port: number) =>
+  `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
 
 /** Folders of the demos, oldest first. */
 export function demoDirs(): string[] {

@@ -3,11 +3,11 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { createServer } from "node:net";
 import { StartError } from "./report.ts";
 
-function listen(port: number): Promise<number | NodeJS.ErrnoException> {
+function listen(port: number, host = "127.0.0.1"): Promise<number | NodeJS.ErrnoException> {
   return new Promise((done) => {
     const server = createServer();
     server.once("error", done);
-    server.listen({ port, host: "127.0.0.1", exclusive: true }, () => {
+    server.listen({ port, host, exclusive: true }, () => {
       const address = server.address();
       const got = typeof address === "object" && address !== null ? address.port : port;
       server.close(() => done(got));
@@ -22,11 +22,13 @@ export async function freePort(): Promise<number> {
 }
 
 /** @returns the port itself, or a free one for 0 */
-export async function claimPort(port: number): Promise<number> {
-  const got = await listen(port);
+export async function claimPort(port: number, host?: string): Promise<number> {
+  const got = await listen(port, host);
   if (typeof got === "number") return got;
   if (got.code === "EACCES")
     throw new StartError(`Port ${port} needs root: choose one from 1024 up with --port`);
+  if (got.code === "EADDRNOTAVAIL" || got.code === "ENOTFOUND")
+    throw new StartError(`--host: ${host} is no address of this machine`);
   if (got.code !== "EADDRINUSE") throw new StartError(`Port ${port} cannot be opened: ${got.message}`);
   const who = holder(port);
   const by = who === null ? "" : ` (process ${who.pid}, ${who.command})`;

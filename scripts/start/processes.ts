@@ -205,6 +205,19 @@ export class Supervisor {
     return { role, ended, hasEnded };
   }
 
+  /** Ends what a process of the run that is dead has left behind. */
+  async clearOrphans(): Promise<void> {
+    const living = new Set([process.pid, ...this.record.children.filter(isAlive).map(({ pid }) => pid)]);
+    const belongs = (pid: number): boolean => {
+      for (let at = pid; at > 1; at = lookAt(at)?.parent ?? 0) if (living.has(at)) return true;
+      return false;
+    };
+    const orphans = () => markedProcesses(this.record.id).filter((pid) => !belongs(pid));
+    for (const pid of orphans()) signal(pid, "SIGTERM");
+    await until(() => orphans().length === 0, 2000);
+    for (const pid of orphans()) signal(pid, "SIGKILL");
+  }
+
   stop(): Promise<void> {
     this.#stopping ??= endRun(this.record).then(() => rmSync(this.path, { force: true }));
     return this.#stopping;

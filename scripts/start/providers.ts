@@ -1,7 +1,8 @@
 /** Which model the agent uses: the scripted one of the demo, or the developer's own opencode configuration. */
 import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { type Identity, writeAs } from "./identity.ts";
+import { dirname, join, resolve } from "node:path";
+import { withoutComments } from "../../plugin/src/jsonc.ts";
+import { type Identity, readAs, writeAs } from "./identity.ts";
 import type { ProviderSettings } from "./opencode.ts";
 import type { AgentPlace } from "./places.ts";
 import { StartError, say } from "./report.ts";
@@ -63,17 +64,19 @@ export interface OwnProvider {
   env: Record<string, string>;
   /** Text of the developer's auth.json. */
   logins: string | null;
+  /** Files whose content the settings hold. */
+  files: string[];
 }
 
 /**
  * @param pass names of environment variables the developer hands over
  * @throws StartError when there is no provider at all
  */
-export function findOwnProvider(developer: Identity, pass: string[]): OwnProvider {
+export async function findOwnProvider(developer: Identity, pass: string[]): Promise<OwnProvider> {
   const isOwn = developer.uid === process.getuid?.();
   const configHome = (isOwn && process.env.XDG_CONFIG_HOME) || join(developer.home, ".config");
   const dataHome = (isOwn && process.env.XDG_DATA_HOME) || join(developer.home, ".local/share");
-  const { settings, text } = readSettings(join(configHome, "opencode"));
+  const { settings, files } = await readSettings(join(configHome, "opencode"), developer);
   const auth = join(dataHome, "opencode/auth.json");
   const logins = existsSync(auth) ? readFileSync(auth, "utf8") : null;
 
@@ -89,53 +92,79 @@ export function findOwnProvider(developer: Identity, pass: string[]): OwnProvide
       `No provider is set up for opencode in ${join(configHome, "opencode")}: run "opencode auth login", or name a key with --env NAME`,
     );
   }
-  const named = [...text.matchAll(/\{env:([A-Za-z_][A-Za-z0-9_]*)\}/g)].map((match) => match[1] ?? "");
+  const named = [...JSON.stringify(settings).matchAll(/\{env:([A-Za-z_][A-Za-z0-9_]*)\}/g)].map(
+    (match) => match[1] ?? "",
+  );
   const keys = [...providers].map((id) => `${id.toUpperCase().replace(/[^A-Z0-9]/g, "_")}_API_KEY`);
   const env: Record<string, string> = {};
   for (const name of [...PASSED, ...named, ...keys, ...pass]) {
     const value = process.env[name];
     if (value !== undefined) env[name] = value;
   }
-  return { settings, env, logins };
+  return { settings, env, logins, files };
 }
 
 /** Puts the developer's logins where the agent's opencode looks, and says what was handed over. */
 export async function handOver(provider: OwnProvider, agent: Identity, place: AgentPlace): Promise<void> {
-  const { logins, env } = provider;
+  const { logins, env, files } = provider;
   if (logins !== null) await writeAs(agent, join(place.home, ".local/share/opencode/auth.json"), logins);
   const handed = [
     ...(logins === null ? [] : ["auth.json"]),
+    ...files,
     ...Object.keys(env).filter((name) => !PASSED.includes(name)),
   ];
   if (handed.length > 0 && place.separate)
     say(`the agent is given your provider's credentials (${handed.join(", ")})`);
 }
 
-function readSettings(dir: string): { settings: ProviderSettings; text: string } {
+async function readSettings(
+  dir: string,
+  developer: Identity,
+): Promise<{ settings: ProviderSettings; files: string[] }> {
   const settings: ProviderSettings = {};
-  let all = "";
+  const files = new Set<string>();
   for (const name of ["config.json", "opencode.json", "opencode.jsonc"]) {
     const path = join(dir, name);
     if (!existsSync(path)) continue;
-    const text = readFileSync(path, "utf8");
-    all += text;
     let parsed: Record<string, unknown>;
     try {
-      parsed = JSON.parse(withoutComments(text)) as Record<string, unknown>;
+      parsed = JSON.parse(withoutComments(readFileSync(path, "utf8"))) as Record<string, unknown>;
     } catch (error) {
       throw new StartError(`${path} cannot be read: ${(error as Error).message}`);
     }
-    for (const key of KEPT) if (parsed[key] !== undefined) settings[key] = parsed[key];
+    for (const key of KEPT) {
+      if (parsed[key] !== undefined) settings[key] = await withFiles(parsed[key], path, developer, files);
+    }
   }
-  return { settings, text: all };
+  return { settings, files: [...files] };
 }
 
-/** JSON from JSONC: comments and trailing commas go, strings stay as they are. */
-export function withoutComments(text: string): string {
-  const token = /"(?:\\.|[^"\\])*"|\/\/[^\n]*|\/\*[\s\S]*?\*\//g;
-  const bare = text.replace(token, (match) => (match.startsWith('"') ? match : " "));
-  return bare.replace(
-    /("(?:\\.|[^"\\])*")|,(\s*[}\]])/g,
-    (_all, string?: string, close?: string) => string ?? close ?? "",
-  );
+/**
+ * A value with every `{file:…}` in it replaced by that file's content, as opencode reads it: the agent cannot read the
+ * developer's files. Read as the developer.
+ */
+async function withFiles(
+  value: unknown,
+  from: string,
+  developer: Identity,
+  files: Set<string>,
+): Promise<unknown> {
+  if (typeof value === "string") {
+    let text = value;
+    for (const [reference, named = ""] of value.matchAll(/\{file:([^}]+)\}/g)) {
+      const path = named.startsWith("~/")
+        ? join(developer.home, named.slice(2))
+        : resolve(dirname(from), named);
+      const content = await readAs(developer, path);
+      if (content === null) throw new StartError(`${from} names ${reference}, and ${path} cannot be read`);
+      files.add(path);
+      text = text.replace(reference, () => content.trim());
+    }
+    return text;
+  }
+  if (Array.isArray(value)) return Promise.all(value.map((one) => withFiles(one, from, developer, files)));
+  if (typeof value !== "object" || value === null) return value;
+  const copy: Record<string, unknown> = {};
+  for (const [key, one] of Object.entries(value)) copy[key] = await withFiles(one, from, developer, files);
+  return copy;
 }

@@ -1,12 +1,10 @@
-/**
- * The developer's repository: what state it is in, and how its history reaches the hub. It travels as a bundle
- * through a pipe, so that neither user ever runs git in a folder the other can write (design: trust).
- */
+/** The developer's repository: what state it is in, and whether the agent can work on it. */
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type Identity, runAs } from "./identity.ts";
-import { type AgentPlace, hubDir } from "./places.ts";
+import { NO_JJ_PROGRAMS } from "./questions.ts";
 import { StartError } from "./report.ts";
+import { visibleLine } from "./visible.ts";
 
 export interface Repository {
   /** Top of the checkout. */
@@ -17,10 +15,18 @@ export interface Repository {
   commit: string;
   /** Paths with uncommitted changes, as many as are worth naming. */
   dirty: string[];
+  /** What the agent will not have, a sentence each. */
+  remarks: string[];
 }
 
 /** Settings of a repository must not run programs, nor the person's own configuration change what is asked. */
-const QUIET_GIT = ["-c", "core.fsmonitor=false", "-c", "color.ui=false"];
+export const QUIET_GIT = [
+  ...["-c", "core.fsmonitor=false", "-c", "color.ui=false"],
+  ...["-c", "commit.gpgSign=false", "-c", "log.showSignature=false"],
+];
+
+/** A status of a large working copy, or jj's first look at it. */
+const LOOK_MS = 300_000;
 
 /** @throws StartError with the one sentence that says what to do */
 export async function inspectRepository(path: string, who: Identity): Promise<Repository> {
@@ -34,7 +40,8 @@ export async function inspectRepository(path: string, who: Identity): Promise<Re
 }
 
 async function inspectGit(dir: string, who: Identity): Promise<Repository> {
-  const git = (...args: string[]) => runAs(who, ["git", ...QUIET_GIT, "-C", dir, ...args], { mayFail: true });
+  const git = (...args: string[]) =>
+    runAs(who, ["git", ...QUIET_GIT, "-C", dir, ...args], { mayFail: true, timeoutMs: LOOK_MS });
   const top = await git("rev-parse", "--show-toplevel");
   if (top.exitCode !== 0) {
     if (/dubious ownership/.test(top.stderr)) {
@@ -63,13 +70,15 @@ async function inspectGit(dir: string, who: Identity): Promise<Repository> {
     );
   }
   const status = await git("status", "--porcelain=v1", "-z");
-  if (status.exitCode !== 0) throw new StartError(`git status fails in ${root}: ${status.stderr.trim()}`);
-  const gitDir = await git("rev-parse", "--path-format=absolute", "--git-common-dir");
+  if (status.exitCode !== 0)
+    throw new StartError(`git status fails in ${root}: ${visibleLine(status.stderr.trim())}`);
+  const gitDir = (await git("rev-parse", "--path-format=absolute", "--git-common-dir")).stdout;
+  const commit = head.stdout.trim();
+  const fit = { dir: root, gitDir: gitDir.replace(/\n$/, ""), commit };
   return {
-    dir: root,
-    gitDir: gitDir.stdout.replace(/\n$/, ""),
+    ...fit,
     branch: branch.stdout.trim().replace(/^refs\/heads\//, ""),
-    commit: head.stdout.trim(),
+    remarks: await checkFitness(fit, who),
     dirty: status.stdout
       .split("\0")
       .filter((line) => line !== "")
@@ -79,10 +88,16 @@ async function inspectGit(dir: string, who: Identity): Promise<Repository> {
 
 async function inspectJj(dir: string, who: Identity): Promise<Repository> {
   const jj = (...args: string[]) =>
-    runAs(who, ["jj", "--no-pager", "--color=never", ...args], { cwd: dir, mayFail: true });
+    // Looking takes a snapshot, which would be signed where the settings say so: with a key that waits for a
+    // passphrase, nothing would ever come back.
+    runAs(who, ["jj", "--no-pager", "--color=never", ...NO_JJ_PROGRAMS, ...args], {
+      cwd: dir,
+      mayFail: true,
+      timeoutMs: LOOK_MS,
+    });
   const store = await jj("git", "root");
   if (store.exitCode !== 0)
-    throw new StartError(`jj cannot use ${dir}: ${store.stderr.trim().split("\n")[0]}`);
+    throw new StartError(`jj cannot use ${dir}: ${visibleLine(store.stderr.trim().split("\n")[0] ?? "")}`);
   const based = await jj(
     "log",
     "--no-graph",
@@ -105,11 +120,11 @@ async function inspectJj(dir: string, who: Identity): Promise<Repository> {
     "-T",
     'change_id.short() ++ "\\n"',
   );
+  const fit = { dir, gitDir: store.stdout.replace(/\n$/, ""), commit };
   return {
-    dir,
-    gitDir: store.stdout.replace(/\n$/, ""),
+    ...fit,
     branch,
-    commit,
+    remarks: await checkFitness(fit, who),
     dirty: above.stdout
       .split("\n")
       .filter((line) => line !== "")
@@ -117,51 +132,70 @@ async function inspectJj(dir: string, who: Identity): Promise<Repository> {
   };
 }
 
-/** Brings the developer's branch into the hub, which is made when it is not there. */
-export async function sendHistory(
-  repository: Repository,
-  developer: Identity,
-  agent: Identity,
-  place: AgentPlace,
-  env: Record<string, string>,
-): Promise<void> {
-  const hub = hubDir(place);
-  const ref = `refs/heads/${repository.branch}`;
-  const known = await runAs(agent, ["git", `--git-dir=${hub}`, "rev-parse", "--verify", "--quiet", ref], {
-    env,
-    mayFail: true,
-  });
-  const has = known.stdout.trim();
-  if (has === repository.commit) return;
-  const git = ["git", ...QUIET_GIT, `--git-dir=${repository.gitDir}`];
-  if (has !== "") {
-    const newer = await runAs(developer, [...git, "merge-base", "--is-ancestor", has, repository.commit], {
-      mayFail: true,
-    });
-    // What is ahead or beside belongs to the review (a finalized commit, say): nothing to send, and never forced.
-    if (newer.exitCode !== 0) return;
+/**
+ * Refuses what cannot be handed over whole, in a sentence that says what to do.
+ * @returns what the agent will not have, a sentence each
+ */
+async function checkFitness(
+  { dir, gitDir, commit }: Pick<Repository, "dir" | "gitDir" | "commit">,
+  who: Identity,
+): Promise<string[]> {
+  const git = (...args: string[]) =>
+    runAs(who, ["git", ...QUIET_GIT, `--git-dir=${gitDir}`, ...args], { mayFail: true, timeoutMs: LOOK_MS });
+  const is = async (...args: string[]) => (await git(...args)).stdout.trim();
+  const format = await is("rev-parse", "--show-object-format");
+  if (format !== "" && format !== "sha1") {
+    throw new StartError(
+      `${dir} names its objects by ${format.toUpperCase()}, which jj cannot read: the agent needs a repository with SHA-1 names (git init --object-format=sha1)`,
+    );
   }
-  if (has === "") {
-    await runAs(agent, ["git", "init", "--quiet", "--bare", "-b", repository.branch, hub], { env });
+  if ((await is("rev-parse", "--is-shallow-repository")) === "true") {
+    throw new StartError(
+      `${dir} is a shallow clone, whose history cannot be handed on: run "git fetch --unshallow" in it first`,
+    );
   }
-  // A bundle names refs; HEAD of a linked worktree or a jj store is not the commit in question, so name the branch.
-  const bundle = Bun.spawn(
-    developer.wrap([...git, "bundle", "create", "--quiet", "-", ref, ...(has === "" ? [] : [`^${has}`])]),
-    {
-      cwd: "/",
-      env: { ...(process.env as Record<string, string>), HOME: developer.home },
-      stdout: "pipe",
-      stderr: "pipe",
-    },
-  );
-  const receive =
-    'set -e; umask 077; b="$(mktemp "$1/.bundle-XXXXXX")"; trap \'rm -f "$b"\' EXIT; cat > "$b"; git --git-dir="$1" fetch --quiet --no-tags --no-write-fetch-head "$b" "$2:$2"';
-  const complaint = new Response(bundle.stderr).text();
-  await runAs(agent, ["sh", "-c", receive, "sh", hub, ref], { env, input: bundle.stdout }).catch(
-    async (error: unknown) => {
-      throw (await bundle.exited) === 0
-        ? error
-        : new StartError(`git bundle failed: ${(await complaint).trim()}`);
-    },
-  );
+  if ((await is("config", "--get-regexp", "^remote\\..*\\.promisor$")) !== "") {
+    throw new StartError(
+      `${dir} is a partial clone, which lacks objects of its history: run "git fetch --refetch --no-filter" in it first`,
+    );
+  }
+  const remarks: string[] = [];
+  const tree = await git("ls-tree", "-r", "-z", "--full-tree", commit);
+  const entries = tree.stdout.split("\0");
+  const submodules = entries.filter((entry) => entry.startsWith("160000 "));
+  if (submodules.length > 0) {
+    remarks.push(
+      `${dir} has submodules (${named(submodules.map(pathOf))}), which the agent's clone does not have: it sees their folders empty`,
+    );
+  }
+  const filters = await usedFilters(git, commit, entries);
+  if (filters.length > 0) {
+    const what = filters.includes("lfs") ? "Git LFS" : `the filter ${named(filters)}`;
+    remarks.push(
+      `${dir} uses ${what}, which jj does not run: the agent sees what is stored in place of those files and must not change it`,
+    );
+  }
+  return remarks;
+}
+
+const pathOf = (entry: string) => entry.slice(entry.indexOf("\t") + 1);
+const named = (names: string[]) =>
+  visibleLine(`${names.slice(0, 3).join(", ")}${names.length > 3 ? ` and ${names.length - 3} more` : ""}`);
+
+/** Filters that an attribute file of the commit asks for. */
+async function usedFilters(
+  git: (...args: string[]) => Promise<{ stdout: string }>,
+  commit: string,
+  entries: string[],
+): Promise<string[]> {
+  const files = entries.map(pathOf).filter((path) => /(^|\/)\.gitattributes$/.test(path));
+  const used = new Set<string>();
+  for (const file of files.slice(0, 100)) {
+    const { stdout } = await git("cat-file", "blob", `${commit}:${file}`);
+    for (const line of stdout.split("\n")) {
+      if (line.trimStart().startsWith("#")) continue;
+      for (const [, filter] of line.matchAll(/\sfilter=(\S+)/g)) used.add(filter ?? "");
+    }
+  }
+  return [...used];
 }

@@ -8,8 +8,9 @@ import { createInterface } from "node:readline/promises";
 import { parseArgs } from "node:util";
 import { forgetForeignRepositories } from "../../plugin/src/vcs/environment.ts";
 import { COMMENT, lookUp, removeUser } from "../../sandbox/user.ts";
-import { agentEnvironment, ORIGIN } from "./agent-side.ts";
+import { ORIGIN } from "./agent-side.ts";
 import { removeRemote } from "./checkout.ts";
+import { lastWords } from "./confined.ts";
 import { asUser, findDeveloper, type Identity, runAs, sameUser } from "./identity.ts";
 import {
   AGENT_BASE,
@@ -20,14 +21,17 @@ import {
   demoDirs,
   developerPlace,
   hubDir,
+  hubName,
   LOCAL,
   projectDirs,
   readState,
   runRecords,
 } from "./places.ts";
 import { endRun, isAlive, processesOf, until } from "./processes.ts";
-import { fail, StartError, say, speakAs } from "./report.ts";
+import { askHub, askJj } from "./questions.ts";
+import { fail, StartError, say, sentenceOf, speakAs } from "./report.ts";
 import { inspectRepository } from "./repository.ts";
+import { visibleLine } from "./visible.ts";
 
 const USAGE = `usage: npm run teardown -- [--yes] [--delete-unpublished]
 
@@ -55,41 +59,30 @@ async function whatIsLost(
   developer: Identity,
 ): Promise<string[]> {
   const lost: string[] = [];
-  const env = agentEnvironment(agentSide, agent);
   if (existsSync(join(agentSide.repo, ".jj"))) {
     const revisions = "mutable() ~ empty() ~ ::remote_bookmarks()";
     const template =
       'change_id.short() ++ " " ++ coalesce(description.first_line(), "(not described)") ++ "\\n"';
-    const log = await runAs(
-      agent,
-      ["jj", "--no-pager", "log", "--no-graph", "-r", revisions, "-T", template],
-      {
-        env,
-        cwd: agentSide.repo,
-        mayFail: true,
-      },
-    );
-    lost.push(
-      ...log.stdout
-        .split("\n")
-        .filter((line) => line !== "")
-        .map((line) => `change ${line}`),
-    );
-    if (log.exitCode !== 0) lost.push(`whatever is in ${agentSide.repo} (jj cannot read it)`);
+    const log = await askJj(agentSide, agent, ["log", "--no-graph", "-r", revisions, "-T", template], {
+      mayFail: true,
+    }).catch((error: unknown) => ({ exitCode: 1, stdout: "", stderr: sentenceOf(error) }));
+    for (const line of log.stdout.split("\n").filter((one) => one !== ""))
+      lost.push(`change ${visibleLine(line)}`);
+    if (log.exitCode !== 0)
+      lost.push(`whatever is in ${agentSide.repo} (jj cannot read it: ${lastWords(log.stderr)})`);
   }
   const hub = hubDir(agentSide);
   if (existsSync(hub) && existsSync(place.checkout)) {
     const repository = await inspectRepository(place.checkout, developer).catch(() => null);
-    const refs = await runAs(
+    const refs = await askHub(
+      agentSide,
       agent,
-      ["git", `--git-dir=${hub}`, "for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", "refs/heads"],
-      {
-        env,
-        mayFail: true,
-      },
+      ["for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", "refs/heads"],
+      { mayFail: true },
     );
     for (const line of refs.stdout.split("\n").filter((one) => one !== "")) {
       const [commit = "", name] = line.split(" ");
+      if (!/^[0-9a-f]{40}$/.test(commit)) continue;
       const has =
         repository !== null &&
         (
@@ -99,7 +92,7 @@ async function whatIsLost(
             { mayFail: true },
           )
         ).exitCode === 0;
-      if (!has) lost.push(`branch ${name}, which your repository has not fetched`);
+      if (!has) lost.push(`branch ${visibleLine(name ?? "")}, which your repository has not fetched`);
     }
   }
   return lost;
@@ -113,7 +106,7 @@ async function gather(developer: Identity): Promise<Work[]> {
     const place = developerPlace(dir, state?.checkout);
     const separate = state?.agent.separate ?? false;
     const agent = separate && entry !== null ? asUser(entry) : sameUser();
-    const agentSide = agentPlace(place, separate);
+    const agentSide = agentPlace(place, separate, state?.agent.state);
     const unreachable = separate && (entry === null || process.getuid?.() !== 0);
     const lost = state === null || unreachable ? [] : await whatIsLost(place, agentSide, agent, developer);
     works.push({ place, agentSide, agent, own: projectDirs().includes(dir), lost });
@@ -165,6 +158,17 @@ async function stopRuns(): Promise<void> {
   }
 }
 
+async function endAll(uid: number): Promise<void> {
+  for (const pid of processesOf(uid)) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // Gone already.
+    }
+  }
+  await until(() => processesOf(uid).length === 0, 2000);
+}
+
 function removeIfEmpty(dir: string): void {
   if (existsSync(dir) && readdirSync(dir).length === 0) rmdirSync(dir);
 }
@@ -199,6 +203,7 @@ async function teardown(): Promise<number> {
   for (const { place, agentSide, own, lost } of works) {
     say(`  ${own ? `the agent's side of ${place.checkout} (your repository stays)` : place.dir}`);
     if (agentSide.separate) say(`  ${agentSide.dir}`);
+    if (!agentSide.state.startsWith(`${agentSide.dir}/`)) say(`  (${agentSide.state} stays)`);
     for (const line of lost) say(`    with ${line}`);
   }
   for (const dir of ours.filter((one) => !works.some(({ agentSide }) => agentSide.dir === one)))
@@ -218,10 +223,21 @@ async function teardown(): Promise<number> {
   if (!values.yes && !(await confirmed('Type "yes" to remove it: '))) return 1;
 
   await stopRuns();
+  // Before anything is removed: nobody is left who could put a link in a folder's place meanwhile.
+  if (userGoes && user !== null) await endAll(user.uid);
   for (const { place, own, agentSide } of works) {
     if (own && existsSync(place.checkout)) {
       const repository = await inspectRepository(place.checkout, developer).catch(() => null);
-      if (repository !== null && (await removeRemote(repository.gitDir, developer))) {
+      if (
+        repository !== null &&
+        (await removeRemote(
+          repository.gitDir,
+          developer,
+          place,
+          hubName(agentSide),
+          readState(place)?.remote,
+        ))
+      ) {
         say(`took the agent's remote out of ${place.checkout}`);
       }
     }
@@ -231,14 +247,6 @@ async function teardown(): Promise<number> {
   for (const dir of ours) rmSync(dir, { recursive: true, force: true });
   for (const dir of [join(LOCAL, "demo"), join(LOCAL, "projects"), LOCAL]) removeIfEmpty(dir);
   if (userGoes && user !== null) {
-    for (const pid of processesOf(user.uid)) {
-      try {
-        process.kill(pid, "SIGKILL");
-      } catch {
-        // Gone already.
-      }
-    }
-    await until(() => processesOf(user.uid).length === 0, 2000);
     rmSync(AGENT_BASE, { recursive: true, force: true });
     const problem = removeUser(AGENT_USER);
     if (problem !== null) throw new StartError(`The user ${AGENT_USER} could not be removed: ${problem}`);

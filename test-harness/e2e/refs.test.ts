@@ -5,11 +5,12 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { agentEnvironment, cloneForAgent } from "../../scripts/start/agent-side.ts";
 import { removeRemote, setRemote } from "../../scripts/start/checkout.ts";
+import { cloneForAgent } from "../../scripts/start/clone.ts";
 import { sameUser } from "../../scripts/start/identity.ts";
 import { type AgentPlace, agentPlace, developerPlace, hubDir } from "../../scripts/start/places.ts";
-import { inspectRepository, sendHistory } from "../../scripts/start/repository.ts";
+import { inspectRepository } from "../../scripts/start/repository.ts";
+import { sendHistory } from "../../scripts/start/send-history.ts";
 import { must, run } from "../support/processes.ts";
 import { Scene } from "../support/scene.ts";
 
@@ -39,7 +40,7 @@ function developer(name: string): Developer {
   /** What a start does with history, in its order. */
   const start = async () => {
     const repository = await inspectRepository(dir, who);
-    await sendHistory(repository, who, who, agent, agentEnvironment(agent, who));
+    await sendHistory(repository, who, who, agent);
     await cloneForAgent(agent, who, repository.branch);
   };
   return { dir, git, agent, start };
@@ -143,7 +144,7 @@ describe("B4: the remote that a start adds", () => {
   test("B4: leaves the developer's own setting, and takes back its own", async () => {
     const { git, dir } = await withRemote("settings");
     expect(git("config", "fetch.fsckObjects")).toBe("true");
-    await removeRemote(join(dir, ".git"), who);
+    await removeRemote(join(dir, ".git"), who, developerPlace(scene.path("settings/place"), dir), "settings");
     expect(run(["git", "-C", dir, "config", "--get-regexp", "fsck|isolated"], { env: scene.env }).out).toBe(
       "",
     );
@@ -153,7 +154,7 @@ describe("B4: the remote that a start adds", () => {
     const place = developerPlace(scene.path("own/place"), own.dir);
     await setRemote({ gitDir: join(own.dir, ".git") }, who, place, "http://127.0.0.1:1/git/own.git");
     expect(run(["git", "-C", own.dir, "config", "fetch.fsckObjects"], { env: scene.env }).out).toBe("");
-    await removeRemote(join(own.dir, ".git"), who);
+    await removeRemote(join(own.dir, ".git"), who, place, "own");
     expect(own.git("config", "transfer.fsckObjects")).toBe("false");
   }, 60_000);
 });

@@ -1,6 +1,7 @@
 /** The API as a developer at a shell has it: every request is one run of the real curl. */
 import { readFileSync } from "node:fs";
 import type { Hunk, Suggestion } from "../../plugin/src/protocol/model.ts";
+import { noteHttp } from "../../plugin/tests/support/doors.ts";
 import { run } from "./processes.ts";
 import type { Scene } from "./scene.ts";
 
@@ -71,6 +72,7 @@ export class Curl {
     } catch {
       // Not every answer is JSON.
     }
+    noteHttp(ask.method ?? (body === null ? "GET" : "POST"), path, status, parsed);
     return { status, body: parsed, text };
   }
 

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { noteTools } from "../../plugin/tests/support/doors.ts";
 import { demoScript } from "../../scripts/start/demo/script.ts";
 import { type RecordedRequest, type ScriptedModel, startScriptedModel, textOf } from "../scripted-model.ts";
 import { Curl } from "./curl.ts";
@@ -102,6 +103,7 @@ export class Host {
       return fetch(address, { signal: AbortSignal.timeout(2000) }).then((response) => response.ok);
     };
     await until("opencode answers", alive(`${url}/global/health`), 30_000);
+    scene.atEnd(() => (running.alive ? noteTools(url, project) : undefined));
     // Plugins load with the first request for a directory.
     await fetch(`${url}/path?directory=${encodeURIComponent(project)}`, {
       signal: AbortSignal.timeout(20_000),

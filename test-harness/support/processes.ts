@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { constants } from "node:os";
+import { noteFlags } from "../../plugin/tests/support/doors.ts";
 import type { Scene } from "./scene.ts";
 
 export interface Done {
@@ -28,6 +29,7 @@ export function run(argv: string[], options: RunOptions = {}): Done {
     maxBuffer: 256 * 1024 * 1024,
     encoding: "utf8",
   });
+  if (done.status === 0) noteFlags(argv);
   return { code: done.status ?? -1, out: done.stdout ?? "", err: done.stderr || (done.error?.message ?? "") };
 }
 
@@ -46,6 +48,7 @@ export class Running {
     readonly outFile: string,
     readonly errFile: string,
     readonly ended: Promise<number>,
+    private readonly argv: string[],
   ) {}
 
   /** Starts a program as the leader of a process group; its streams go to files of the scene. */
@@ -72,7 +75,7 @@ export class Running {
       );
       child.on("error", () => resolve(-1));
     });
-    const running = new Running(child, child.pid ?? 0, outFile, errFile, ended);
+    const running = new Running(child, child.pid ?? 0, outFile, errFile, ended, argv);
     scene.atEnd(() => running.stop());
     return running;
   }
@@ -94,7 +97,10 @@ export class Running {
     const deadline = performance.now() + timeoutMs;
     while (performance.now() < deadline) {
       const line = this.out.split("\n").find((text) => text.startsWith("{") && text.endsWith("}"));
-      if (line !== undefined) return JSON.parse(line) as Line;
+      if (line !== undefined) {
+        noteFlags(this.argv);
+        return JSON.parse(line) as Line;
+      }
       if (!this.alive) break;
       await Bun.sleep(50);
     }

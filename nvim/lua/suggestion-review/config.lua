@@ -66,6 +66,7 @@ local function one_of(...)
     words[index] = vim.inspect(value)
   end
   return {
+    values = allowed,
     check = function(value)
       return vim.list_contains(allowed, value)
     end,
@@ -330,6 +331,44 @@ end
 function M.problems()
   M.get()
   return problems
+end
+
+---@class (exact) SuggestionReview.Setting
+---@field name string full name, as `ui.style`
+---@field values? any[] what may stand there, where those are few
+
+---@param shape table
+---@param path string
+---@param into SuggestionReview.Setting[]
+local function collect(shape, path, into)
+  for name, rule in pairs(shape) do
+    local full = path .. name
+    local group = type(rule) == "table" and not rule.check and not vim.islist(rule)
+    if not group then
+      into[#into + 1] = { name = full, values = type(rule) == "table" and rule.values or nil }
+    elseif rule.keys then
+      local seen = {}
+      for _, key_name in ipairs(key_names(rule.keys)) do
+        into[#into + 1] = not seen[key_name] and { name = full .. "." .. key_name } or nil
+        seen[key_name] = true
+      end
+    elseif rule.each then
+      into[#into + 1] = { name = full }
+    else
+      collect(rule, full .. ".", into)
+    end
+  end
+end
+
+--- Every setting there is, by name.
+---@return SuggestionReview.Setting[]
+function M.settings()
+  local found = {}
+  collect(schema, "", found)
+  table.sort(found, function(a, b)
+    return a.name < b.name
+  end)
+  return found
 end
 
 --- The defaults, as a fresh copy.

@@ -137,6 +137,7 @@
 ---@field code? string suggestion.error
 ---@field status? string suggestion.status
 ---@field state? string agent.turn, client.state
+---@field retry? { attempt: integer, at: string } agent.turn: the provider refuses until then
 ---@field message? string
 ---@field commit? string
 ---@field ref? string

@@ -26,7 +26,10 @@ export class Worktree {
     readonly dir: string,
   ) {
     releaseForgotten();
-    this.turns = new TurnRelay(desk.ledger, dir, this.gate, this.processes, () => desk.agentRests(dir));
+    this.turns = new TurnRelay(desk.ledger, dir, this.gate, this.processes, {
+      rested: () => desk.agentRests(dir),
+      tellable: () => desk.agentListens(dir),
+    });
   }
 
   /** The one that the agent is spoken to through; what any instance hears is for it to know. */

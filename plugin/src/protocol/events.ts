@@ -118,6 +118,10 @@ const agentTurn = z.object({
   session_id: z.string(),
   state: z.enum(["busy", "idle", "error"]),
   message: z.string(),
+  retry: z
+    .object({ attempt: z.int().min(1), at: z.string().describe("ISO time of the next attempt") })
+    .optional()
+    .describe("The provider refused for now (rate limit, overload); the turn goes on at that time"),
 });
 
 /** An event as its maker writes it, before the journal numbers it. */

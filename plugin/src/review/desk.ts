@@ -440,9 +440,14 @@ export class Desk implements ReviewDesk {
     return this.#hosts.linkOf(request.project).abort(request);
   }
 
-  /** The agent of a project has come to rest, or can be told something again. */
+  /** The agent of a project has come to rest: what it did is looked at. */
   agentRests(project: string): void {
     this.#hosts.rest(project);
+  }
+
+  /** The agent of a project may be told something that had to wait. */
+  agentListens(project: string): void {
+    this.#hosts.find(project)?.courier?.wake();
   }
 
   async status(request: StatusRequest, actor: Actor): Promise<{ sent: true; feedback: string[] }> {

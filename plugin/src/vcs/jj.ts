@@ -29,6 +29,12 @@ export interface Change {
 const MAX_NEW_FILE = "64MiB";
 const CONFIG_KEPT_MS = 30_000;
 
+/**
+ * Nothing is signed here, whatever the settings say: a key that waits for a passphrase would stop a publish without a
+ * word. jj's name for that is "drop". Last of the global options, since the last one counts.
+ */
+const UNSIGNED = ["--config", 'signing.behavior="drop"'];
+
 const FLAGS = ["conflict", "divergent", "immutable", "empty"] as const;
 const TEMPLATE = `json(self) ++ "\\t" ++ ${FLAGS.map((flag) => `if(${flag}, "1", "0")`).join(" ++ ")} ++ parents.map(|parent| parent.change_id()).join(" ") ++ "\\n"`;
 
@@ -81,7 +87,8 @@ export class Jj {
   }
 
   #once(args: string[], options: RunOptions): Promise<RunResult> {
-    return run("jj", ["--no-pager", "--color=never", "--repository", this.dir, ...this.global, ...args], {
+    const global = ["--no-pager", "--color=never", "--repository", this.dir, ...this.global, ...UNSIGNED];
+    return run("jj", [...global, ...args], {
       cwd: this.dir,
       code: "jj_error",
       ...options,

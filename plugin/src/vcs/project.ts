@@ -190,8 +190,12 @@ export class Project {
     for (const name of this.branch === null ? ["main", "master", "trunk"] : [this.branch]) {
       const ref = `refs/heads/${name}`;
       const remote = await store.resolve(`refs/remotes/origin/${name}`);
-      const commit = remote ?? (await store.resolve(ref));
-      if (commit === null || commit === ZERO) continue;
+      // A bookmark of a repository that is not colocated need not be a ref of git's.
+      const commit =
+        remote ??
+        (await store.resolve(ref)) ??
+        (await this.jj.changes(`bookmarks(exact:"${name}")`))[0]?.commit;
+      if (commit === undefined || commit === ZERO) continue;
       if ((await this.hub.resolve(ref)) === null) await this.hub.take(store.dir, commit, ref);
       await this.hub.run(["symbolic-ref", "HEAD", ref]);
       return;

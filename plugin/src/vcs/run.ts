@@ -8,6 +8,7 @@ import { type ErrorCode, ReviewError, storageFull } from "../protocol/errors.ts"
 import { programEnvironment } from "./environment.ts";
 
 const KILL_AFTER_MS = 5_000;
+const EMPTY = new Uint8Array(0);
 
 export interface RunOptions {
   cwd?: string;
@@ -37,33 +38,43 @@ export async function run(program: string, args: string[], options: RunOptions =
   const started = start(program, args, options);
   const { child } = started;
   let timedOut = false;
+  let giveUp: () => void = () => {};
+  // What the program started may outlive it and hold its pipes open for ever.
+  const abandoned = new Promise<never>((_resolve, reject) => {
+    giveUp = () => reject(new Error("its output was not closed"));
+  });
+  abandoned.catch(() => undefined);
   const timer = setTimeout(() => {
     timedOut = true;
     child.kill("SIGTERM");
-    setTimeout(() => child.kill("SIGKILL"), KILL_AFTER_MS).unref();
+    setTimeout(() => {
+      child.kill("SIGKILL");
+      void child.exited.then(giveUp);
+    }, KILL_AFTER_MS).unref();
   }, options.timeout ?? 120_000);
-  let stdout: Uint8Array;
-  let stderr: string;
-  let exitCode: number;
+  let stdout: Uint8Array = EMPTY;
+  let stderr = "";
+  let exitCode = -1;
   try {
-    [stdout, stderr, exitCode] = await Promise.all([
+    const ended = Promise.all([
       options.onOutput === undefined
         ? new Response(child.stdout).arrayBuffer().then((buffer) => new Uint8Array(buffer))
         : handOver(child.stdout, options.onOutput),
       new Response(child.stderr).text(),
       child.exited,
     ]);
+    [stdout, stderr, exitCode] = await Promise.race([ended, abandoned]);
   } catch (thrown) {
     // Nobody reads on.
     child.kill("SIGKILL");
     await child.exited;
-    throw thrown;
+    if (!timedOut) throw thrown;
   } finally {
     clearTimeout(timer);
   }
   if (timedOut || child.signalCode !== null || !(options.expect ?? [0]).includes(exitCode)) {
     const what = timedOut
-      ? "did not end in time"
+      ? `did not end in time (${(options.timeout ?? 120_000) / 1000} s) and was stopped`
       : child.signalCode === null
         ? `failed (${exitCode})`
         : `was ended by ${child.signalCode}`;
@@ -83,7 +94,7 @@ async function handOver(
   onOutput: (chunk: Uint8Array) => void,
 ): Promise<Uint8Array> {
   for await (const chunk of output) onOutput(chunk);
-  return new Uint8Array(0);
+  return EMPTY;
 }
 
 /** Like Promise.all, but nothing is still running when it throws: whoever holds a lock may let go of it then. */

@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import type { Script } from "../../../test-harness/model/script.ts";
 import { type ScriptedModel, startScriptedModel } from "../../../test-harness/scripted-model.ts";
+import { noteTools } from "../support/doors.ts";
 
 const ROOT = join(import.meta.dir, "../../..");
 
@@ -148,6 +149,7 @@ export async function startOpencode(root: string, dir: string, script: Script): 
       await child?.exited;
     },
     async stop() {
+      await noteTools(url, dir).catch(() => undefined);
       child?.kill("SIGTERM");
       const ended = await Promise.race([child?.exited.then(() => true), Bun.sleep(3000).then(() => false)]);
       if (!ended) await opencode.kill();

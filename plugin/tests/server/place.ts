@@ -11,6 +11,7 @@ import type { Limits } from "../../src/server/limits.ts";
 import { createLog } from "../../src/server/log.ts";
 import { type RunningServer, startServer } from "../../src/server/server.ts";
 import { ensureTokens, openTokens } from "../../src/server/tokens/tokens.ts";
+import { watched } from "../support/doors.ts";
 import { write } from "./git.ts";
 
 export interface Ask {
@@ -68,7 +69,10 @@ export class Place {
   static async open({ limits = {}, options = {}, stateDir, prepare }: PlaceOptions = {}): Promise<Place> {
     const dir = stateDir ?? temporaryDirectory("server");
     const feedback = join(dir, "feedback.jsonl");
-    const config = loadConfig({ port: 0, state_dir: dir, feedback_log: feedback, ...options }, { HOME: dir });
+    const config = watched(
+      loadConfig({ port: 0, state_dir: dir, feedback_log: feedback, ...options }, { HOME: dir }),
+      loadConfig({}, { HOME: dir }),
+    );
     const logged: string[] = [];
     const log = createLog("debug", (line) => void logged.push(line));
     const desk = new Desk(config);

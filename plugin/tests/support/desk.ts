@@ -5,6 +5,7 @@ import type { Hunk } from "../../src/protocol/model.ts";
 import type { CompleteResult, PublishResult } from "../../src/review/contract.ts";
 import { Desk } from "../../src/review/desk.ts";
 import type { Project } from "../../src/vcs/project.ts";
+import { watched } from "./doors.ts";
 import { type Repo, repoWith } from "./repo.ts";
 
 export class Review {
@@ -31,7 +32,7 @@ export class Review {
       feedback_log: join(root, "feedback.jsonl"),
       ...this.options,
     };
-    this.desk = new Desk(loadConfig(config, { HOME: root }));
+    this.desk = new Desk(watched(loadConfig(config, { HOME: root }), loadConfig({}, { HOME: root })));
     this.desk.onRemark = (_, message) => this.remarks.push(message);
     this.desk.subscribe((event, json) => this.heard.push({ seq: event.seq, json }));
     this.project = await this.desk.addProject(dir);

@@ -1,6 +1,7 @@
 /** The server as users start it without opencode: a process of its own, spoken to over HTTP. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { noteFlags } from "./doors.ts";
 import type { Repo } from "./repo.ts";
 
 const SERVE = join(import.meta.dir, "../../src/serve.ts");
@@ -55,6 +56,7 @@ export class Served {
     }
     void new Response(child.stderr as ReadableStream).text();
     const ready = JSON.parse(said) as { url: string };
+    noteFlags([SERVE, ...named, "--port", "0", "--state", state, "--json", ...more]);
     return new Served(child, ready.url, state, performance.now());
   }
 

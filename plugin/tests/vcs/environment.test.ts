@@ -99,10 +99,10 @@ describe("the environment of git and jj", () => {
       // Of the launcher, which clears its own environment first: Neovim, `chown`, programs as another user.
       "sandbox/user.ts",
       "scripts/start/checkout.ts",
+      "scripts/start/confined.ts",
       "scripts/start/identity.ts",
       "scripts/start/neovim.ts",
       "scripts/start/processes.ts",
-      "scripts/start/repository.ts",
     ]);
     for (const entry of ["main.ts", "teardown.ts"]) {
       expect(readFileSync(join(root, "scripts/start", entry), "utf8")).toMatch(

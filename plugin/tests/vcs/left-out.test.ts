@@ -115,6 +115,9 @@ describe("work inside submodules", () => {
     );
     await run(dir, "git", "commit", "--quiet", "--message=with library");
     await run(dir, "jj", "git", "import");
+    // On the shared branch: what is published next stands on nothing that is under no review.
+    const commit = await run(dir, "git", "rev-parse", "HEAD");
+    await review.project.hub.take(join(dir, ".git"), commit.trim(), "refs/heads/main");
     return join(dir, "library");
   }
 

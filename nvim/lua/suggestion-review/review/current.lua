@@ -1,6 +1,7 @@
 --- The review on the screen: which session it is, in which style it is drawn, and at which hunk. What the keys do
 --- (`review.lua` and its neighbours here) asks this module for the session and for drawing, and after every wait
 --- whether the session is still the one it began with.
+local editor = require("suggestion-review.lib.editor")
 local notify = require("suggestion-review.say.notify")
 
 local M = {}
@@ -14,7 +15,9 @@ local M = {}
 ---@field is_seen fun(many: boolean): boolean the current hunk is before the developer's eyes; of many, the review is
 ---@field focus fun()
 ---@field selection? fun(first: integer, last: integer): SuggestionReview.Selected[]
----@field line_at_cursor? fun(): integer
+---@field line_at_cursor? fun(): integer|nil line of the real file, where the cursor is in it
+---@field place_at_cursor? fun(): SuggestionReview.ReviewLine|nil
+---@field origin? fun(): integer|nil the window it was opened from
 ---@field gap_at_cursor? fun(): integer|nil
 ---@field shows_in_part? fun(hunk: SuggestionReview.Hunk): string|nil why a hunk is not to be seen whole
 ---@field hunk_at_cursor? fun(): integer|nil the hunk that a key typed here and now is about
@@ -119,6 +122,7 @@ end
 
 --- Closes the windows. Decisions stay; nothing is sent.
 function M.close()
+  require("suggestion-review.ui.popup").close_all()
   if not session then
     return
   end
@@ -160,12 +164,14 @@ function M.refresh_soon()
   end
   refresh_pending = true
   vim.schedule(function()
-    refresh_pending = false
-    if session and M.is_open() then
-      local text = session:follow_store() or session.stale_text == true
-      session.stale_text = nil
-      M.draw({ keep_cursor = true, text = text })
-    end
+    editor.when_free(function()
+      refresh_pending = false
+      if session and M.is_open() then
+        local text = session:follow_store() or session.stale_text == true
+        session.stale_text = nil
+        M.draw({ keep_cursor = true, text = text })
+      end
+    end)
   end)
 end
 
@@ -181,11 +187,13 @@ function M.set_style(name)
   if not M.need() then
     return
   end
-  local before = M.style()
-  name = fitting_style(name, session.place)
-  before.close()
-  session.style = name
-  M.style().open(session)
+  editor.attempt(function()
+    local before = M.style()
+    name = fitting_style(name, session.place)
+    before.close()
+    session.style = name
+    M.style().open(session)
+  end)
 end
 
 function M.next_style()

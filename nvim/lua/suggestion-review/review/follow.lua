@@ -2,6 +2,7 @@
 --- comments, the end of the suggestion.
 local apply = require("suggestion-review.apply")
 local current = require("suggestion-review.review.current")
+local editor = require("suggestion-review.lib.editor")
 local notify = require("suggestion-review.say.notify")
 local store = require("suggestion-review.model.store")
 local text_of = require("suggestion-review.text.display")
@@ -50,9 +51,11 @@ local function on_hunks(session)
       )
     )
   end
-  if current.is_open() then
-    current.draw()
-  end
+  editor.when_free(function()
+    if current.is_open() and current.get() == session then
+      current.draw()
+    end
+  end)
   require("suggestion-review.review.standing").begin(session)
 end
 
@@ -75,11 +78,13 @@ M.ENDED = {
 ---@param action string
 local function on_completed(session, action)
   vim.schedule(function()
-    local now = current.get()
-    if now and now.id == session.id then
-      current.close()
-      notify.info(M.ENDED[action] or M.ENDED.finalized)
-    end
+    editor.when_free(function()
+      local now = current.get()
+      if now and now.id == session.id then
+        current.close()
+        notify.info(M.ENDED[action] or M.ENDED.finalized)
+      end
+    end)
   end)
 end
 

@@ -4,6 +4,7 @@
 local attributes = require("suggestion-review.worktree.attributes")
 local current = require("suggestion-review.review.current")
 local digest = require("suggestion-review.text.digest")
+local editor = require("suggestion-review.lib.editor")
 local notify = require("suggestion-review.say.notify")
 local text_of = require("suggestion-review.text.display")
 
@@ -31,7 +32,11 @@ for owner, names in pairs({
 }) do
   for _, name in ipairs(names) do
     M[name] = function(...)
-      return require("suggestion-review.review." .. owner)[name](...)
+      local action = require("suggestion-review.review." .. owner)[name]
+      if name == "is_open" or name == "go" or name == "set_style" then
+        return action(...)
+      end
+      return editor.attempt(action, ...)
     end
   end
 end
@@ -152,7 +157,7 @@ function M.open(id, opts)
   local store = require("suggestion-review.model.store")
   if not id then
     if current.is_open() and not opts.style then
-      return current.style().focus()
+      return editor.attempt(current.style().focus)
     end
     local open = store.list()
     if #open == 0 then
@@ -164,13 +169,13 @@ function M.open(id, opts)
   end
   local suggestion = store.get(id)
   if suggestion and suggestion.hunks then
-    return start(suggestion, opts)
+    return editor.attempt(start, suggestion, opts)
   end
   store.fetch(id, function(err, whole)
     if err or not whole then
       return notify.warn(err and err.message or "This suggestion could not be loaded")
     end
-    start(whole, opts)
+    editor.attempt(start, whole, opts)
   end)
 end
 
@@ -189,11 +194,11 @@ end
 
 --- Next hunk, over the ends of files.
 function M.next()
-  step(1)
+  editor.attempt(step, 1)
 end
 
 function M.prev()
-  step(-1)
+  editor.attempt(step, -1)
 end
 
 function M.next_pending()
@@ -209,7 +214,7 @@ function M.next_pending()
     from = index or from
   end
   if index then
-    current.go(index)
+    editor.attempt(current.go, index)
   else
     notify.info("Every hunk is decided")
   end
@@ -235,11 +240,11 @@ local function step_file(delta)
 end
 
 function M.next_file()
-  step_file(1)
+  editor.attempt(step_file, 1)
 end
 
 function M.prev_file()
-  step_file(-1)
+  editor.attempt(step_file, -1)
 end
 
 return M

@@ -2,6 +2,7 @@
 --- file, the quickfix list. Decides nothing.
 local current = require("suggestion-review.review.current")
 local notify = require("suggestion-review.say.notify")
+local place_in_file = require("suggestion-review.review.place_in_file")
 local target = require("suggestion-review.review.target")
 
 local M = {}
@@ -21,27 +22,37 @@ function M.compare()
   end
 end
 
---- Goes to the current hunk's place in the real file.
+--- Goes to the current hunk's place in the real file as it is now, in a normal window. Where that cannot be, the review
+--- stays as it is.
 function M.open_file()
   local hunk = target.of()
   if not hunk then
     return
   end
-  local worktree = require("suggestion-review.worktree.paths")
-  local root = current.get().place.root
-  local path = root and worktree.resolve(root, require("suggestion-review.text.digest").path(hunk))
-  if path and not vim.uv.fs_stat(path) and hunk.old_file then
-    path = worktree.resolve(root, hunk.old_file)
-  end
-  if not path or not vim.uv.fs_stat(path) then
+  local session = current.get() --[[@as SuggestionReview.Session]]
+  local path = place_in_file.path(session, hunk)
+  if not path then
     return notify.warn("There is no such file in this worktree")
   end
-  local line_at_cursor = current.style().line_at_cursor
-  local line = line_at_cursor and line_at_cursor() or hunk.old_start
-  current.close()
-  vim.cmd("keepalt edit " .. vim.fn.fnameescape(vim.fn.fnamemodify(path, ":.")))
-  pcall(vim.api.nvim_win_set_cursor, 0, { math.max(1, math.min(line, vim.api.nvim_buf_line_count(0))), 0 })
-  vim.cmd("normal! zvzz")
+  local style = current.style()
+  local at = style.place_at_cursor and style.place_at_cursor()
+  local line = style.line_at_cursor and style.line_at_cursor()
+  local origin = style.origin and style.origin()
+  place_in_file.of(session, hunk, path, function(line_of)
+    if current.get() ~= session then
+      return
+    end
+    line = line or line_of(hunk, at or { old = hunk.old_count > 0 and hunk.old_start or nil, nth = 1 })
+    local real_window = require("suggestion-review.ui.real_window")
+    local shown, reason = real_window.show(path, origin)
+    if not shown then
+      return notify.warn("The file cannot be shown here: " .. reason)
+    end
+    local win = vim.api.nvim_get_current_win()
+    current.close()
+    vim.api.nvim_set_current_win(win)
+    real_window.go_to(line, true)
+  end)
 end
 
 --- Changes which unchanged lines of the current file are shown, once they are known.
@@ -126,7 +137,7 @@ end
 function M.quickfix()
   local session = current.need()
   if session then
-    require("suggestion-review.ui.quickfix").fill(session)
+    require("suggestion-review.ui.quickfix").fill(session, place_in_file)
   end
 end
 

@@ -168,6 +168,9 @@ tell["suggestion.status"] = function(event, settings)
 end
 
 tell["agent.turn"] = function(event, settings)
+  if not event.replayed and event.retry and settings.on_status then
+    M.info(plain(event.message))
+  end
   if event.replayed or event.state == "busy" then
     return
   end

@@ -500,6 +500,53 @@ end
 local MAX_WORD_LINE = 2000
 local MAX_WORD_LINES = 400
 
+--- Scripts that put no blanks between words, and pictures: each character stands for itself.
+local ALONE = {
+  { 0x0e00, 0x0eff }, -- Thai, Lao
+  { 0x1000, 0x109f }, -- Myanmar
+  { 0x1780, 0x17ff }, -- Khmer
+  { 0x2e80, 0xa4cf }, -- CJK, kana, Yi
+  { 0xf900, 0xfaff }, -- CJK compatibility
+  { 0xff00, 0xffef }, -- full width
+  { 0x1f000, 0x1faff }, -- pictures
+  { 0x20000, 0x3ffff }, -- CJK extensions
+}
+
+---@param char string with what combines with it
+local function stands_alone(char)
+  local code = #char >= 3 and vim.fn.char2nr(char, true) or 0
+  for _, range in ipairs(ALONE) do
+    if code >= range[1] and code <= range[2] then
+      return true
+    end
+  end
+  return false
+end
+
+--- A word cut before and after each character that stands for itself; no character loses what combines with it.
+---@param word string
+---@return string[]
+local function parts_of(word)
+  if not word:find("[\224-\244]") then
+    return { word }
+  end
+  local parts, open = {}, ""
+  for _, char in ipairs(vim.fn.split(word, [[\zs]])) do
+    if stands_alone(char) then
+      if open ~= "" then
+        parts[#parts + 1] = open
+      end
+      parts[#parts + 1], open = char, ""
+    else
+      open = open .. char
+    end
+  end
+  if open ~= "" then
+    parts[#parts + 1] = open
+  end
+  return parts
+end
+
 ---@param line string
 ---@return string[] tokens
 ---@return integer[] starts  byte offset of each token, 0-based, with the end as the last one
@@ -509,10 +556,19 @@ local function tokens_of(line)
     local _, last = line:find("^[%w_\128-\255]+", at)
     if not last then
       _, last = line:find("^[ \t]+", at)
+      if not last then
+        -- A sign, with what combines with it.
+        local combines = line:find("^[\204-\205\226]", at + 1)
+        last = combines and at + #vim.fn.matchstr(line:sub(at, at + 30), ".") - 1 or at
+      end
+      tokens[#tokens + 1], starts[#starts + 1] = line:sub(at, last), at - 1
+    else
+      local from = at
+      for _, part in ipairs(parts_of(line:sub(at, last))) do
+        tokens[#tokens + 1], starts[#starts + 1] = part, from - 1
+        from = from + #part
+      end
     end
-    last = last or at
-    tokens[#tokens + 1] = line:sub(at, last)
-    starts[#starts + 1] = at - 1
     at = last + 1
   end
   starts[#starts + 1] = #line

@@ -38,6 +38,64 @@ function M.plain(text)
   )
 end
 
+--- The characters of a text, each with what combines with it.
+---@param text string
+---@return string[]
+function M.characters(text)
+  if not text:find("[%z\128-\255]") then
+    local chars = {}
+    for i = 1, #text do
+      chars[i] = text:sub(i, i)
+    end
+    return chars
+  end
+  local chars = {}
+  -- Vimscript has no text with NULs in it.
+  for i, part in ipairs(vim.split(text, "\0", { plain = true })) do
+    if i > 1 then
+      chars[#chars + 1] = "\0"
+    end
+    vim.list_extend(chars, vim.fn.split(part, [[\zs]]))
+  end
+  return chars
+end
+
+--- What a character looks like in a given column, and how many cells it takes.
+---@param char string
+---@param column integer cells before it
+---@param stops integer[] widths between tab stops; the last one goes on
+---@return string shown
+---@return integer width
+function M.cell(char, column, stops)
+  if char == "\t" then
+    local at, i = 0, 1
+    while at <= column do
+      at = at + math.max(1, stops[math.min(i, #stops)])
+      i = i + 1
+    end
+    return (" "):rep(at - column), at - column
+  end
+  local shown = M.plain(char)
+  return shown, vim.api.nvim_strwidth(shown)
+end
+
+--- Text with tabs as blanks up to the tab stops, and control characters shown.
+---@param text string
+---@param stops? integer[]
+---@return string
+function M.expand(text, stops)
+  if not text:find("\t", 1, true) then
+    return M.plain(text)
+  end
+  local out, column = {}, 0
+  for i, char in ipairs(M.characters(text)) do
+    local width
+    out[i], width = M.cell(char, column, stops or { vim.go.tabstop })
+    column = column + width
+  end
+  return table.concat(out)
+end
+
 --- The first line of a longer text.
 ---@param text string
 ---@return string

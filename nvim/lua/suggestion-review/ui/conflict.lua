@@ -65,7 +65,7 @@ function M.open(session, item, door)
     require("suggestion-review.say.notify").warn(("%s: %s"):format(text_of.plain(item.hunk.file), reason))
     return door.left(reason)
   end
-  require("suggestion-review.ui.highlights").ensure()
+  local popup = require("suggestion-review.ui.popup")
   local ours, theirs = placed.ours, placed.theirs
   local rejected = item.want.state == "rejected" or item.want.state == "pending"
   local removes = item.hunk.kind == (rejected and "create" or "delete") and #theirs == 0
@@ -271,22 +271,17 @@ function M.open(session, item, door)
     elseif filetype then
       vim.bo[buf].syntax = filetype
     end
-    local win = vim.api.nvim_open_win(buf, i == 1, {
-      relative = "editor",
+    local win = popup.open(buf, i == 1, {
       row = row,
       col = left + (i - 1) * (each + 2),
       width = each,
       height = height,
-      style = "minimal",
-      border = "rounded",
       title = { { pane.title, "SuggestionReviewTitle" } },
       footer = footers[i],
       zindex = 55,
     })
     wins[i] = win
-    vim.wo[win].winhighlight = "Normal:SuggestionReviewNormal,FloatBorder:SuggestionReviewBorder"
-    vim.wo[win].scrollbind = true
-    vim.wo[win].wrap, vim.wo[win].linebreak, vim.wo[win].breakindent = true, true, true
+    vim.wo[win][0].wrap, vim.wo[win][0].linebreak, vim.wo[win][0].breakindent = true, true, true
     for _, hint in ipairs(hints) do
       if hint[3] then
         vim.keymap.set("n", hint[1], hint[3], { buffer = buf, nowait = true, desc = "Conflict: " .. hint[2] })
@@ -301,6 +296,7 @@ function M.open(session, item, door)
       end,
     })
   end
+  require("suggestion-review.ui.together").scroll(wins, group)
 end
 
 return M

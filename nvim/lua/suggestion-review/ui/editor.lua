@@ -60,34 +60,25 @@ local function draw_footer(one)
     local reason = text_of.fit("Not sent: " .. text_of.first_line(one.reason), room)
     footer = { { (" %s "):format(reason), "SuggestionReviewNotApplied" } }
   end
-  vim.api.nvim_win_set_config(one.win, { footer = footer })
+  -- On a screen too small for a border there is no place for it.
+  if vim.api.nvim_win_get_config(one.win).footer then
+    vim.api.nvim_win_set_config(one.win, { footer = footer })
+  end
 end
 
 ---@param one SuggestionReview.Editor
 local function open_window(one)
   local opts = one.opts
   local count = vim.api.nvim_buf_line_count(one.buf)
-  local width = math.max(1, math.min(vim.o.columns - 4, 100))
-  local height = math.max(1, math.min(vim.o.lines - 6, opts.height or math.max(6, count + 4)))
-  one.win = vim.api.nvim_open_win(one.buf, true, {
-    relative = "editor",
-    row = math.max(0, math.floor((vim.o.lines - height) / 2) - 1),
-    col = math.max(0, math.floor((vim.o.columns - width) / 2)),
-    width = width,
-    height = height,
-    border = "rounded",
+  one.win = require("suggestion-review.ui.popup").open(one.buf, true, {
+    width = math.min(vim.o.columns - 4, 100),
+    height = math.min(vim.o.lines - 6, opts.height or math.max(6, count + 4)),
+    keep = true,
+    wrap = vim.go.wrap,
     title = { { (" %s "):format(opts.title), "SuggestionReviewTitle" } },
     footer = HINTS,
     zindex = 50,
   })
-  local wo = vim.wo[one.win]
-  wo.winhighlight = "Normal:SuggestionReviewNormal,FloatBorder:SuggestionReviewBorder"
-  -- A new window begins with the options of the one it was opened from, which is the review's.
-  wo.number, wo.relativenumber = false, false
-  wo.statuscolumn, wo.list, wo.cursorline = "", false, false
-  wo.wrap, wo.scrollbind, wo.cursorbind, wo.foldenable = vim.go.wrap, false, false, false
-  wo.spell = false
-  wo.fillchars = "eob: "
   draw_footer(one)
   if opts.on_open then
     opts.on_open(one.buf, one.win)

@@ -77,20 +77,12 @@ function M.open()
       { end_col = math.min(mark[3], #lines[mark[1] + 1]), hl_group = mark[4] }
     )
   end
-  local height = math.min(#lines, vim.o.lines - 4)
-  local win = vim.api.nvim_open_win(buf, true, {
-    relative = "editor",
-    row = math.max(0, math.floor((vim.o.lines - height) / 2) - 1),
-    col = math.max(0, math.floor((vim.o.columns - width - 2) / 2)),
-    width = math.min(width + 2, vim.o.columns - 2),
-    height = height,
-    style = "minimal",
-    border = "rounded",
+  local win = require("suggestion-review.ui.popup").open(buf, true, {
+    width = width + 2,
+    height = #lines,
     title = " Keys of the review ",
-    footer = height < #lines and " scroll for more " or nil,
-    zindex = 60,
+    footer = #lines > vim.o.lines - 4 and " scroll for more " or nil,
   })
-  vim.wo[win].winhighlight = "Normal:SuggestionReviewNormal,FloatBorder:SuggestionReviewBorder"
   for _, lhs in ipairs({ "q", "<Esc>", "?", "<CR>" }) do
     vim.keymap.set("n", lhs, function()
       if vim.api.nvim_win_is_valid(win) then

@@ -2,9 +2,10 @@
 --- lines; where the agent works in this very checkout, what came is marked and what went is shown above it. Keys
 --- exist only in these buffers and only while reviewing; the user's own come back afterwards.
 local apply = require("suggestion-review.apply")
+local real_window = require("suggestion-review.ui.real_window")
 local rows_of = require("suggestion-review.ui.rows")
-local syntax = require("suggestion-review.ui.syntax")
 local text_of = require("suggestion-review.text.display")
+local virtual_line = require("suggestion-review.ui.virtual_line")
 local worktree = require("suggestion-review.worktree.paths")
 local diff = require("suggestion-review.text.diff")
 local digest = require("suggestion-review.text.digest")
@@ -37,7 +38,7 @@ local M = {}
 ---@field version integer|nil of the session when the hunks were placed
 ---@field current integer|nil the hunk whose line shows the keys
 ---@field saved table[] maps of the user's
----@field old_sign string|nil
+---@field width integer|nil cells of a row when it was drawn
 
 ---@class SuggestionReview.Inline
 ---@field session SuggestionReview.Session
@@ -202,51 +203,21 @@ local function headline(session, index, one)
   return chunks
 end
 
-local SIDE = {
-  old = { sign = "-", group = "SuggestionReviewDelete" },
-  new = { sign = "+", group = "SuggestionReviewAdd" },
-}
+local SIDE = virtual_line.SIDE
 
---- One line that is not in the buffer as chunks: syntax colours on the background of its side, changed words stronger.
----@param block SuggestionReview.Block
----@param side "old"|"new"
----@param nth integer
----@param file string
----@param config table
----@return table[]
-local function virtual_line(block, side, nth, file, config)
-  local text = block[side][nth]
-  local base = SIDE[side].group
-  local chunks = { { SIDE[side].sign .. " ", { base, base .. "Sign" } } }
-  local shown = text:gsub("\t", (" "):rep(vim.bo.tabstop > 0 and math.min(vim.bo.tabstop, 8) or 4))
-  if shown ~= text or text:find("[%z\1-\31\127]") or #text > 500 then
-    chunks[2] = { text_of.plain(shown), base }
-  else
-    local cuts, groups = { [0] = true, [#text] = true }, {}
-    local spans = config.treesitter and syntax.of_block(block, side, file)
-    for _, span in ipairs(spans and spans[nth] or {}) do
-      groups[#groups + 1] = span
-      cuts[span[1]], cuts[math.min(span[2], #text)] = true, true
-    end
-    for _, span in ipairs(config.word_diff and rows_of.words(block, side, nth) or {}) do
-      groups[#groups + 1] = { span[1], span[2], base .. "Word" }
-      cuts[span[1]], cuts[math.min(span[2], #text)] = true, true
-    end
-    local at = vim.tbl_keys(cuts)
-    table.sort(at)
-    for i = 1, #at - 1 do
-      local from, to = at[i], at[i + 1]
-      local stack = { base }
-      for _, group in ipairs(groups) do
-        if group[1] <= from and group[2] >= to then
-          stack[#stack + 1] = group[3]
-        end
-      end
-      chunks[#chunks + 1] = { text_of.plain(text:sub(from + 1, to)), stack }
-    end
-  end
-  chunks[#chunks + 1] = { (" "):rep(math.max(0, vim.o.columns - vim.api.nvim_strwidth(text) - 2)), base }
-  return chunks
+--- How lines that are not in the buffer are shown there now.
+---@param one SuggestionReview.InlineBuffer
+---@return SuggestionReview.VirtualLineOpts
+local function line_opts(one)
+  local config = require("suggestion-review.config").get().ui
+  one.width = virtual_line.room(one.buf)
+  return {
+    file = one.file.file,
+    word_diff = config.word_diff,
+    treesitter = config.treesitter,
+    width = one.width,
+    stops = virtual_line.stops(one.buf),
+  }
 end
 
 --- The row that what is not in the buffer is shown at: below what it replaces, or above what replaced it.
@@ -320,6 +291,7 @@ local function draw_hunk(one, placed)
     return
   end
   local virtual, head_first = {}, false
+  local opts = line_opts(one)
   if placed.status == "clean" then
     local block = rows_of.block_of(hunk)
     local here, away = "old", "new"
@@ -343,7 +315,7 @@ local function draw_hunk(one, placed)
     local lines = block[away]
     if #lines > 0 then
       for nth = 1, math.min(#lines, MOST_SHOWN) do
-        virtual[nth] = virtual_line(block, away, nth, one.file.file, config)
+        vim.list_extend(virtual, virtual_line.rows(block, away, nth, opts))
       end
       if #lines > MOST_SHOWN then
         virtual[#virtual + 1] =
@@ -356,7 +328,7 @@ local function draw_hunk(one, placed)
     local block = rows_of.block_of(hunk)
     for _, side in ipairs({ "old", "new" }) do
       for nth = 1, math.min(#block[side], MOST_SHOWN) do
-        virtual[#virtual + 1] = virtual_line(block, side, nth, one.file.file, config)
+        vim.list_extend(virtual, virtual_line.rows(block, side, nth, opts))
       end
     end
   else
@@ -429,7 +401,7 @@ end
 ---@param one SuggestionReview.InlineBuffer
 local function place_hunks(one)
   local inline = current
-  if not inline or not vim.api.nvim_buf_is_valid(one.buf) then
+  if not inline or not vim.api.nvim_buf_is_loaded(one.buf) then
     return
   end
   local session = inline.session
@@ -445,7 +417,7 @@ local function place_hunks(one)
   end
   local hunks = vim.list_slice(session.hunks, one.file.first, one.file.last)
   local function finish()
-    if current ~= inline or not vim.api.nvim_buf_is_valid(one.buf) then
+    if current ~= inline or not vim.api.nvim_buf_is_loaded(one.buf) then
       return
     end
     local index_of = {}
@@ -534,33 +506,9 @@ end
 ---@return SuggestionReview.InlineBuffer|nil
 local function buffer_of(file)
   for _, one in pairs(current.buffers) do
-    if one.file.file == file.file and vim.api.nvim_buf_is_valid(one.buf) then
+    if one.file.file == file.file and vim.api.nvim_buf_is_loaded(one.buf) then
       return one
     end
-  end
-end
-
---- Shows a file in the window the developer works in: the one before ours, else any that shows a file. What is in it
---- steps aside with its unsaved edits, whatever 'hidden' says.
----@param path string
----@param one SuggestionReview.InlineBuffer|nil the buffer that shows the file already
-local function show_file(path, one)
-  if vim.bo.buftype ~= "" then
-    vim.cmd("keepalt wincmd p")
-  end
-  if vim.bo.buftype ~= "" then
-    for _, win in ipairs(vim.api.nvim_tabpage_list_wins(0)) do
-      local is_float = vim.api.nvim_win_get_config(win).relative ~= ""
-      if not is_float and vim.bo[vim.api.nvim_win_get_buf(win)].buftype == "" then
-        vim.api.nvim_set_current_win(win)
-        break
-      end
-    end
-  end
-  if not one then
-    vim.cmd("silent keepalt hide edit " .. vim.fn.fnameescape(vim.fn.fnamemodify(path, ":.")))
-  elseif vim.api.nvim_get_current_buf() ~= one.buf then
-    vim.cmd(("silent keepalt hide buffer %d"):format(one.buf))
   end
 end
 
@@ -577,7 +525,10 @@ local function go(index)
         "The inline review needs a checkout; use the floating one elsewhere"
       )
     end
-    show_file(path, one)
+    local shown, reason = real_window.show(path, nil, true)
+    if not shown then
+      return require("suggestion-review.say.notify").warn("The file cannot be shown here: " .. reason)
+    end
     one = adopt_buffer(vim.api.nvim_get_current_buf())
   end
   local placed = one and one.by_index[index]
@@ -591,14 +542,9 @@ local function go(index)
       vim.api.nvim_buf_line_count(one.buf)
     )
   )
-  vim.cmd("normal! m'")
-  vim.api.nvim_win_set_cursor(0, { row, 0 })
   local info = vim.fn.getwininfo(vim.api.nvim_get_current_win())[1]
-  local need = #rows_of.block_of(placed.hunk).new + 2
-  if info.botline - row < need then
-    vim.cmd("normal! zz")
-  end
-  vim.cmd("normal! zv")
+  local need = math.max(placed.shown and #placed.shown.lines or 0, #rows_of.block_of(placed.hunk).new) + 2
+  real_window.go_to(row, info.botline - row < need)
   draw(one)
 end
 
@@ -624,6 +570,16 @@ function M.open(session)
       local one = current and current.buffers[event.buf]
       if one and vim.api.nvim_buf_get_changedtick(event.buf) ~= one.tick then
         place_hunks(one)
+      end
+    end,
+  })
+  vim.api.nvim_create_autocmd({ "WinResized", "VimResized" }, {
+    group = group,
+    callback = function()
+      for buf, one in pairs(current and current.buffers or {}) do
+        if vim.api.nvim_buf_is_loaded(buf) and one.width and one.width ~= virtual_line.room(buf) then
+          place_hunks(one)
+        end
       end
     end,
   })
@@ -659,7 +615,8 @@ function M.open(session)
       end
     end,
   })
-  vim.api.nvim_create_autocmd("BufWipeout", {
+  -- A deleted buffer has lost its maps; when the file comes back, all of it begins anew.
+  vim.api.nvim_create_autocmd({ "BufDelete", "BufWipeout" }, {
     group = group,
     callback = function(event)
       if current then
@@ -682,7 +639,7 @@ function M.refresh(opts)
   for buf, one in pairs(current.buffers) do
     if not vim.api.nvim_buf_is_valid(buf) then
       current.buffers[buf] = nil
-    else
+    elseif vim.api.nvim_buf_is_loaded(buf) then
       for _, file in ipairs(session.files) do
         if file.file == one.file.file then
           one.file = file
@@ -794,8 +751,13 @@ function M.hunk_lines()
   end
 end
 
+--- The line the cursor is on, where that is in the file under review.
+---@return integer|nil
 function M.line_at_cursor()
-  return vim.api.nvim_win_get_cursor(0)[1]
+  local one = current and current.buffers[vim.api.nvim_get_current_buf()]
+  if one and one.by_index[current.session.index] then
+    return vim.api.nvim_win_get_cursor(0)[1]
+  end
 end
 
 --- Why a hunk is not to be seen whole in the file.
@@ -803,9 +765,13 @@ end
 ---@return string|nil
 function M.shows_in_part(hunk)
   local block = rows_of.block_of(hunk)
-  if math.max(#block.old, #block.new) > MOST_SHOWN then
-    return "longer than what is shown in the file"
+  local part = math.max(#block.old, #block.new) > MOST_SHOWN
+  for _, lines in ipairs({ block.old, block.new }) do
+    for _, line in ipairs(lines) do
+      part = part or #line > virtual_line.LONGEST
+    end
   end
+  return part and "longer than what is shown in the file" or nil
 end
 
 ---@return boolean

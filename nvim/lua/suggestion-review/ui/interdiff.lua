@@ -113,7 +113,7 @@ function M.open(hunk, revision)
     put(own and "It is the agent's text." or "It is the same text again.", "SuggestionReviewNotApplied")
   end
   for _, line in ipairs(lines) do
-    put(text_of.plain(line), GROUP[line:sub(1, 1)])
+    put(line:sub(1, 1) .. text_of.expand(line:sub(2)), GROUP[line:sub(1, 1)])
   end
   local buf = vim.api.nvim_create_buf(false, true)
   vim.bo[buf].bufhidden = "wipe"
@@ -131,23 +131,13 @@ function M.open(hunk, revision)
   for _, line in ipairs(shown) do
     width = math.max(width, vim.api.nvim_strwidth(line) + 1)
   end
-  width = math.min(width, vim.o.columns - 4)
-  local height = math.max(1, math.min(#shown, vim.o.lines - 6))
-  local win = vim.api.nvim_open_win(buf, true, {
-    relative = "editor",
-    row = math.max(0, math.floor((vim.o.lines - height) / 2) - 1),
-    col = math.max(0, math.floor((vim.o.columns - width - 2) / 2)),
-    width = width,
-    height = height,
-    style = "minimal",
-    border = "rounded",
+  local win = require("suggestion-review.ui.popup").open(buf, true, {
+    width = math.min(width, vim.o.columns - 4),
+    height = math.max(1, math.min(#shown, vim.o.lines - 6)),
     title = title,
     footer = " q close ",
     footer_pos = "right",
-    zindex = 60,
   })
-  vim.wo[win].winhighlight = "Normal:SuggestionReviewNormal,FloatBorder:SuggestionReviewBorder"
-  vim.wo[win].wrap = false
   local function close()
     if vim.api.nvim_win_is_valid(win) then
       vim.api.nvim_win_close(win, true)

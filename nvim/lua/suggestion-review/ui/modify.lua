@@ -96,6 +96,7 @@ function M.open(hunk, text, key, write)
       line_hl_group = not is_context and "SuggestionReviewAdd" or nil,
     })
   end
+  vim.wo[win][0].signcolumn = "yes:1"
   pcall(vim.api.nvim_win_set_cursor, win, { math.max(1, math.min(#before + 1, #lines)), 0 })
 end
 

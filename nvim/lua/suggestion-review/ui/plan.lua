@@ -40,14 +40,10 @@ function M.show(plan)
   end
   local width = math.min(widest + 2, math.max(20, vim.o.columns - 8))
   local height = math.min(#lines, math.max(5, vim.o.lines - 6))
-  local window = vim.api.nvim_open_win(buf, true, {
-    relative = "editor",
-    row = math.floor((vim.o.lines - height) / 2) - 1,
-    col = math.floor((vim.o.columns - width) / 2),
+  local window = require("suggestion-review.ui.popup").open(buf, true, {
     width = width,
     height = height,
-    style = "minimal",
-    border = vim.o.winborder == "" and "rounded" or nil,
+    keep = true,
     title = can_run and " Adopt this commit? " or " Adopt ",
     title_pos = "center",
     footer = table.concat({
@@ -57,7 +53,6 @@ function M.show(plan)
     }, " "),
     footer_pos = "right",
   })
-  vim.wo[window].wrap = false
   vim.bo[buf].filetype = "suggestion-plan"
   if plan.verdict.diff ~= "" then
     pcall(vim.treesitter.start, buf, "diff")

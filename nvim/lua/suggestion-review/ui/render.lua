@@ -364,6 +364,9 @@ end
 ---@param buf integer
 ---@return SuggestionReview.View|nil
 function M.view(buf)
+  if views[buf] and not vim.api.nvim_buf_is_valid(buf) then
+    views[buf] = nil
+  end
   return views[buf]
 end
 

@@ -31,7 +31,7 @@ function M.lines(hunk, session, width)
   end
   if diff.has_text(hunk) and hunk.diff:sub(1, 3) == "@@ " then
     for line in vim.gsplit((hunk.diff:gsub("\n$", "")), "\n", { plain = true }) do
-      add(text_of.plain(line), GROUP[line:sub(1, 1)])
+      add(line:sub(1, 1) .. text_of.expand(line:sub(2)), GROUP[line:sub(1, 1)])
     end
   end
   return lines, groups
@@ -56,8 +56,7 @@ end
 ---@param opts SuggestionReview.WholeHunkOpts
 ---@return SuggestionReview.WholeHunk
 function M.open(session, hunk, opts)
-  require("suggestion-review.ui.highlights").ensure()
-  local width = math.max(20, math.min(vim.o.columns - 6, 110))
+  local width = math.max(12, math.min(vim.o.columns - 6, 110))
   local room = math.max(3, (opts.rows or (vim.o.lines - 2)) - 4)
   local lines, groups = M.lines(hunk, session, width)
   local fits = #lines <= room
@@ -68,21 +67,15 @@ function M.open(session, hunk, opts)
   end
   vim.bo[buf].modifiable = false
   vim.bo[buf].bufhidden = "wipe"
-  local win = vim.api.nvim_open_win(buf, not (opts.beside and fits), {
-    relative = "editor",
+  local win = require("suggestion-review.ui.popup").open(buf, not (opts.beside and fits), {
     row = 0,
-    col = math.floor((vim.o.columns - width) / 2) - 1,
     width = width,
     height = math.max(1, math.min(#lines, room)),
-    style = "minimal",
-    border = vim.o.winborder == "" and "rounded" or nil,
     title = " " .. text_of.fit(opts.title, width - 4) .. " ",
     footer = (" %s %s   q leave "):format(opts.key, fits and opts.label or "read on, then " .. opts.label),
     footer_pos = "right",
-    zindex = 60,
   })
-  vim.wo[win].wrap = false
-  vim.wo[win].scrolloff = 0
+  vim.wo[win][0].scrolloff = 0
   local left = false
   local function close()
     left = true

@@ -2,8 +2,11 @@
 local frame = require("suggestion-review.ui.floating.frame")
 local render = require("suggestion-review.ui.render")
 local rows_of = require("suggestion-review.ui.rows")
+local popup = require("suggestion-review.ui.popup")
 local text_of = require("suggestion-review.text.display")
 local keys = require("suggestion-review.ui.keys")
+local together = require("suggestion-review.ui.together")
+local window = require("suggestion-review.ui.window")
 
 local M = {}
 
@@ -44,13 +47,13 @@ local function area(layout, panel)
   local wanted = share(ui.width, columns)
   local least = layout == "side-by-side" and MIN_SIDE_BY_SIDE or MIN_WIDTH
   local width = math.min(columns, math.max(wanted, least) + (panel and PANEL_WIDTH or 0))
-  local height = math.max(8, math.min(lines, share(ui.height, lines)))
+  local height = math.min(lines, math.max(8, share(ui.height, lines)))
   local position = ui.position
   if position == "right" or position == "left" then
     height = lines
   elseif position == "top" or position == "bottom" then
     width = columns
-    height = math.max(8, math.min(lines, share(math.min(ui.height, 0.6), lines)))
+    height = math.min(lines, math.max(8, share(math.min(ui.height, 0.6), lines)))
   end
   local row, col = math.floor((lines - height) / 2), math.floor((columns - width) / 2)
   if position == "right" then
@@ -63,17 +66,6 @@ local function area(layout, panel)
     row = lines - height
   end
   return { row = row, col = col, width = width, height = height }
-end
-
-local function border()
-  local set = require("suggestion-review.config").get().ui.border
-  if set then
-    return set
-  end
-  local ok, winborder = pcall(function()
-    return vim.o.winborder
-  end)
-  return ok and winborder ~= "" and winborder ~= "none" and not winborder:find(",") and winborder or "rounded"
 end
 
 ---@param name string
@@ -91,28 +83,27 @@ end
 ---@param win integer
 ---@param buf integer
 local function window_options(win, buf)
-  local wo = vim.wo[win]
-  wo.number, wo.relativenumber = false, false
-  wo.signcolumn, wo.foldcolumn = "no", "0"
-  wo.statuscolumn = render.statuscolumn(buf)
-  wo.wrap, wo.spell = false, false
-  -- A line that goes on beyond the window says so.
-  wo.list, wo.listchars = true, "tab:  ,extends:›,precedes:‹"
-  wo.foldenable = false
-  -- It would hide the colours of the very line one looks at.
-  wo.cursorline = false
-  wo.colorcolumn = ""
-  wo.sidescrolloff = 4
-  wo.scrolloff = 3
-  wo.winfixbuf = true
-  wo.fillchars = "eob: "
-  wo.winhighlight = "Normal:SuggestionReviewNormal,FloatBorder:SuggestionReviewBorder,"
-    .. "WinBar:SuggestionReviewNormal,WinBarNC:SuggestionReviewNormal"
+  window.own(win, {
+    statuscolumn = render.statuscolumn(buf),
+    -- A line that goes on beyond the window says so.
+    list = true,
+    listchars = "tab:  ,extends:›,precedes:‹",
+    sidescrolloff = 4,
+    scrolloff = 3,
+    winfixbuf = true,
+    fillchars = "eob: ",
+    winhighlight = window.HIGHLIGHT .. ",WinBar:SuggestionReviewNormal,WinBarNC:SuggestionReviewNormal",
+  })
 end
 
 ---@param float SuggestionReview.Floating
 local function is_valid(float)
-  return float.wins[1] ~= nil and vim.api.nvim_win_is_valid(float.wins[1])
+  for _, win in ipairs(float.wins) do
+    if not vim.api.nvim_win_is_valid(win) then
+      return false
+    end
+  end
+  return float.wins[1] ~= nil
 end
 
 ---@param float SuggestionReview.Floating
@@ -127,10 +118,10 @@ local function draw_bars(float)
       local side = #float.wins == 1 and "both" or (i == 1 and "old" or "new")
       local bar = frame.winbar(session, session.files[float.file], side, width)
       if vim.wo[win].winbar ~= bar then
-        vim.wo[win].winbar = bar
+        vim.api.nvim_set_option_value("winbar", bar, { scope = "local", win = win })
       end
       local state = ("%d %d %d %s"):format(i, width, session.version, frame.marks(session))
-      if float.framed[win] ~= state then
+      if popup.border() ~= "none" and float.framed[win] ~= state then
         float.framed[win] = state
         local config = {}
         if i == 1 then
@@ -201,7 +192,7 @@ end
 ---@param float SuggestionReview.Floating
 local function arrange(float)
   local place = area(layout(float), float.panel ~= nil)
-  local edge = border() == "none" and 0 or 1
+  local edge = popup.border() == "none" and 0 or 1
   local width = place.width - 2 * edge
   local height = place.height - 2 * edge
   local col = place.col
@@ -211,8 +202,9 @@ local function arrange(float)
       relative = "editor",
       row = place.row,
       col = col,
-      width = panel_width,
-      height = height,
+      width = math.max(1, panel_width),
+      height = math.max(1, height),
+      border = popup.border(),
     })
     col = col + panel_width + 2 * edge
     width = width - panel_width - 2 * edge
@@ -224,7 +216,8 @@ local function arrange(float)
       row = place.row,
       col = col,
       width = math.max(10, each),
-      height = height,
+      height = math.max(1, height),
+      border = popup.border(),
     })
     col = col + each + 2 * edge
   end
@@ -240,14 +233,16 @@ local function open_panel(float)
     width = PANEL_WIDTH,
     height = 5,
     style = "minimal",
-    border = border(),
-    title = { { " Files ", "SuggestionReviewTitle" } },
+    border = popup.border(),
+    title = popup.border() ~= "none" and { { " Files ", "SuggestionReviewTitle" } } or nil,
     zindex = 45,
   })
-  vim.wo[win].winhighlight =
-    "Normal:SuggestionReviewNormal,FloatBorder:SuggestionReviewBorder,CursorLine:Visual"
-  vim.wo[win].cursorline = true
-  vim.wo[win].winfixbuf = true
+  window.own(win, {
+    cursorline = true,
+    winfixbuf = true,
+    fillchars = "eob: ",
+    winhighlight = window.HIGHLIGHT .. ",CursorLine:Visual",
+  })
   float.panel = { buf = buf, win = win }
   float.panel_ns = vim.api.nvim_create_namespace("suggestion-review.panel")
   keys.map(buf, { complete = true, discard = true, toggle_gap = true })
@@ -328,7 +323,8 @@ local function on_cursor(float)
   if not float.file then
     return
   end
-  local line = row_at_cursor(float)
+  local line, win = row_at_cursor(float)
+  together.same_line(float.wins, win)
   local hunk = hunk_at(float, line)
   if hunk and hunk ~= float.session.index then
     float.session.index = hunk
@@ -351,16 +347,11 @@ local function open_windows(float)
       col = 0,
       width = 20,
       height = 5,
-      border = border(),
-      title = i == 1 and " " or nil,
-      footer = enter and " " or nil,
+      border = popup.border(),
       zindex = 45,
     })
     float.bufs[i], float.wins[i] = buf, win
     window_options(win, buf)
-    if side_by_side then
-      vim.wo[win].scrollbind, vim.wo[win].cursorbind = true, true
-    end
     keys.map(buf)
     vim.keymap.set({ "o", "x" }, "ih", function()
       return require("suggestion-review.ui.textobject").keys()
@@ -379,6 +370,9 @@ local function open_windows(float)
       end,
     })
   end
+  if side_by_side then
+    together.scroll(float.wins, float.group)
+  end
   if not vim.api.nvim_win_is_valid(current_win) then
     vim.api.nvim_set_current_win(float.wins[#float.wins])
   end
@@ -386,15 +380,33 @@ end
 
 ---@param float SuggestionReview.Floating
 local function close_windows(float)
-  local wins = float.wins
+  local wins, bufs = float.wins, float.bufs
   float.wins, float.bufs = {}, {}
   for _, win in ipairs(wins) do
     if vim.api.nvim_win_is_valid(win) then
-      local buf = vim.api.nvim_win_get_buf(win)
-      render.forget(buf)
       vim.api.nvim_win_close(win, true)
     end
   end
+  for _, buf in ipairs(bufs) do
+    render.forget(buf)
+    -- A window that was split off shows it still.
+    if vim.api.nvim_buf_is_valid(buf) then
+      vim.api.nvim_buf_delete(buf, { force = true })
+    end
+  end
+end
+
+--- The tab stops of the file, where it is open; else what a new buffer has.
+---@param session SuggestionReview.Session
+---@param file SuggestionReview.SessionFile
+local function tabs_of(session, file)
+  local path = session.place.root and session.place.root .. "/" .. file.file
+  for _, buf in ipairs(path and vim.api.nvim_list_bufs() or {}) do
+    if vim.api.nvim_buf_is_loaded(buf) and vim.api.nvim_buf_get_name(buf) == path then
+      return { tabstop = vim.bo[buf].tabstop, vartabstop = vim.bo[buf].vartabstop }
+    end
+  end
+  return { tabstop = vim.go.tabstop, vartabstop = vim.go.vartabstop }
 end
 
 --- Builds and shows the rows of a file.
@@ -420,7 +432,9 @@ local function show_file(float, index)
     end,
   })
   local config = require("suggestion-review.config").get().ui
+  local tabs = tabs_of(session, file)
   local function view(buf, list, side)
+    vim.bo[buf].tabstop, vim.bo[buf].vartabstop = tabs.tabstop, tabs.vartabstop
     render.show({
       buf = buf,
       rows = list,
@@ -468,7 +482,7 @@ local function look_ahead(float)
   float.looking = true
   vim.schedule(function()
     float.looking = false
-    if current ~= float or not float.file then
+    if current ~= float or not float.file or not is_valid(float) then
       return
     end
     local session = float.session
@@ -529,12 +543,15 @@ local function show_hunk(float, index, keep_cursor)
       vim.fn.winrestview({ topline = math.max(1, new_top), lnum = target, col = 0, leftcol = 0 })
     end
   end)
+  together.same_line(float.wins, win)
+  together.align(float.wins, win)
 end
 
 --- Opens the review of a session in floating windows.
 ---@param session table
 function M.open(session)
   M.close()
+  require("suggestion-review.lib.editor").stop_typing()
   local float = {
     session = session,
     bufs = {},
@@ -560,6 +577,7 @@ function M.open(session)
     callback = function()
       if is_valid(float) then
         arrange(float)
+        float.framed = {}
         draw_bars(float)
         draw_panel(float)
         for _, buf in ipairs(float.bufs) do
@@ -568,14 +586,17 @@ function M.open(session)
       end
     end,
   })
-  vim.api.nvim_create_autocmd("ColorScheme", {
+  -- Later than the groups are defined anew: which colours are worth a mark depends on them.
+  local recolour = vim.schedule_wrap(function()
+    for _, buf in ipairs(float.bufs) do
+      render.renew(buf)
+    end
+  end)
+  vim.api.nvim_create_autocmd("ColorScheme", { group = float.group, callback = recolour })
+  vim.api.nvim_create_autocmd("OptionSet", {
     group = float.group,
-    -- Later than the groups are defined anew: which colours are worth a mark depends on them.
-    callback = vim.schedule_wrap(function()
-      for _, buf in ipairs(float.bufs) do
-        render.renew(buf)
-      end
-    end),
+    pattern = { "background", "termguicolors" },
+    callback = recolour,
   })
   vim.api.nvim_create_autocmd("WinClosed", {
     group = float.group,
@@ -767,18 +788,22 @@ function M.hunk_at_cursor()
   return hunk_at(float, (row_at_cursor(float)))
 end
 
---- Where in the real file the cursor is.
----@return integer|nil line of the base side, or of the new one
-function M.line_at_cursor()
+--- The line the cursor is on, or the next one below that is of a file.
+---@return SuggestionReview.ReviewLine|nil
+function M.place_at_cursor()
   local float = current
   if not float then
     return
   end
-  local line = row_at_cursor(float)
-  for i = line, #float.rows do
+  local index = float.session.index
+  for i = row_at_cursor(float), #float.rows do
     local row = float.rows[i]
-    if row and (row.old or row.new) then
-      return row.old or row.new
+    if row and row.hunk and row.hunk ~= index then
+      return
+    elseif row and row.old then
+      return { old = row.old }
+    elseif row and row.new then
+      return { nth = row.nth }
     end
   end
 end
@@ -799,6 +824,7 @@ end
 
 function M.focus()
   if M.is_open() then
+    require("suggestion-review.lib.editor").stop_typing()
     vim.api.nvim_set_current_win(current.wins[#current.wins])
   end
 end

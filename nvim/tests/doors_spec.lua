@@ -1,0 +1,362 @@
+-- luacheck: read globals t describe it before_each after_each pending
+--- One review from its opening to adopting, gone through three times: by `:Suggest`, by <Plug> maps and default keys,
+--- and by keys that the user chose for everything. Each step is taken when its effect is seen.
+
+local real = require("real")
+local screen = require("screen")
+if not real.available() or not screen.available() then
+  pending("a review by every door", "needs Bun, jj and tmux")
+  return
+end
+
+local LINES = {}
+for i = 1, 40 do
+  LINES[i] = "line " .. i
+end
+local OLD_A = table.concat(LINES, "\n") .. "\n"
+local NEW_A = OLD_A:gsub("line 3\n", "line three\n"):gsub("line 37\n", "line thirty-seven\n")
+local OLD = { ["a.txt"] = OLD_A, ["b.txt"] = "b\n", ["c.txt"] = "c\n", ["d.txt"] = "d\n" }
+local NEW = { ["a.txt"] = NEW_A, ["b.txt"] = "B\n", ["c.txt"] = "C\n", ["d.txt"] = "D\n" }
+
+---@type Real
+local server
+---@type Screen
+local s
+---@type string
+local suggestion
+---@type fun(name: string)
+local enter
+local asks_what = false
+
+local function hunks()
+  return server:http("GET", "/suggestions/" .. suggestion).hunks
+end
+
+---@param expected string a letter for each hunk: p, a, r, m
+local function decided(expected)
+  local last
+  local ok = pcall(t.wait, function()
+    last = table.concat(vim.tbl_map(function(hunk)
+      return hunk.state:sub(1, 1)
+    end, hunks()))
+    return last == expected
+  end, 10000)
+  if not ok then
+    t.eq(last, expected, s:capture())
+  end
+end
+
+local function lua(code)
+  return s:wait_lua(code, 10000)
+end
+local function at(index)
+  lua(([[local x = require("suggestion-review.review").session() return x and x.index == %d]]):format(index))
+end
+local function go(index)
+  s:lua(([[require("suggestion-review.review").go(%d)]]):format(index))
+  at(index)
+end
+local function is_open(yes)
+  lua(([[return require("suggestion-review").is_open() == %s]]):format(yes))
+end
+local function is_drawn()
+  lua([[return vim.bo.filetype == "suggestion-review"]])
+end
+local LENGTH = [[vim.api.nvim_buf_line_count(0)]]
+
+--- Takes a step and gives back what it changed, by an expression before and after.
+local function changes(name, expression)
+  local before = s:lua("return " .. expression)
+  enter(name)
+  lua(("return (%s) ~= %s"):format(expression, vim.inspect(before)))
+end
+
+local function answer(prompt, text)
+  s:wait(prompt, true, 10000)
+  if text ~= "" then
+    s:text(text)
+  end
+  s:type("Enter")
+end
+
+---@param settings string Lua before the client is set up
+local function begin(settings)
+  server = real.start(OLD)
+  suggestion = server:publish(NEW, "Better words")
+  t.write(server.checkout .. "/d.txt", "my own d\n")
+  s = screen.start({
+    cwd = server.checkout,
+    file = "a.txt",
+    env = { PATH = server.environment.PATH },
+    init = ([[
+      vim.opt.runtimepath:prepend(%q)
+      vim.o.swapfile, vim.o.shada, vim.g.mapleader = false, "", " "
+      vim.o.shortmess = vim.o.shortmess .. "FWIc"
+      notes = {}
+      vim.notify = function(message) table.insert(notes, message) end
+      local settings = %s
+      %s
+      require("suggestion-review").setup(settings)
+    ]]):format(t.root .. "/nvim", vim.inspect(server:settings()), settings),
+  })
+end
+
+local function noted(pattern)
+  lua(([[
+    for _, note in ipairs(notes) do if note:find(%q) then return true end end
+  ]]):format(pattern))
+end
+
+local function move()
+  enter("open_review")
+  is_open(true)
+  is_drawn()
+  at(1)
+  for _, step in ipairs({
+    { "next_hunk", 2 },
+    { "prev_hunk", 1 },
+    { "next_in_file", 2 },
+    { "prev_in_file", 1 },
+    { "next_pending", 2 },
+    { "next_file", 3 },
+    { "prev_file", 1 },
+  }) do
+    enter(step[1])
+    if s:lua([[return require("suggestion-review.review").session().index]]) ~= step[2] then
+      at(step[2])
+    end
+  end
+end
+
+local function look()
+  changes("open_gaps", LENGTH)
+  changes("close_gaps", LENGTH)
+  s:lua([[vim.fn.search("lines\\? unchanged", "w")]])
+  changes("toggle_gap", LENGTH)
+  local LAYOUT = [[require("suggestion-review.review").session().layout]]
+  changes("toggle_layout", LAYOUT)
+  changes("toggle_layout", LAYOUT)
+  local WINDOWS = [[#vim.api.nvim_list_wins()]]
+  changes("toggle_panel", WINDOWS)
+  changes("toggle_panel", WINDOWS)
+  enter("help")
+  s:wait("Keys of the review", true)
+  s:type("q")
+  is_drawn()
+  enter("quickfix")
+  lua([[return #vim.fn.getqflist() == 5]])
+  s:lua([[vim.cmd.cclose()]])
+  enter("open_review")
+  is_drawn()
+  go(2)
+  enter("open_file")
+  is_open(false)
+  t.eq(s:lua([[return vim.api.nvim_get_current_line()]]), "line 37")
+  enter("open_review")
+  is_drawn()
+  changes("next_style", [[require("suggestion-review.review").session().style]])
+  s:lua([[require("suggestion-review").set_style("floating")]])
+  is_drawn()
+end
+
+local function decide()
+  go(1)
+  enter("comment")
+  answer("Comment:", "why so?")
+  t.wait(function()
+    return hunks()[1].comments and hunks()[1].comments[1].text == "why so?"
+  end)
+  enter("accept")
+  decided("apppp")
+  enter("undo")
+  decided("ppppp")
+  enter("redo")
+  decided("apppp")
+  go(2)
+  enter("reject")
+  answer("Reject because", "no")
+  decided("arppp")
+  go(1)
+  enter("modify")
+  s:wait("Edit a.txt", true)
+  s:text("A mine")
+  s:type("Escape")
+  s:text(":w")
+  s:type("Enter")
+  decided("mrppp")
+  lua([[return vim.bo.filetype == "suggestion-review"]])
+  go(1)
+  enter("compare")
+  s:wait("mine", true)
+  lua([[return vim.bo.filetype ~= "suggestion-review"]])
+  s:type("q")
+  is_drawn()
+  go(3)
+  enter("accept_file")
+  decided("mrapp")
+  go(4)
+  enter("reject_file")
+  answer("Reject the remaining", "")
+  decided("mrarp")
+  go(5)
+  enter("resolve")
+  s:wait("Yours: ", true)
+  s:type("q")
+  is_drawn()
+  enter("revise")
+  -- The key asks what is to be done; the command has it behind it.
+  if asks_what then
+    answer("What should the agent do", "better")
+  end
+  noted("next call")
+  go(5)
+  enter("reject_all")
+  answer("Reject the remaining", "")
+  decided("mrarr")
+  enter("undo")
+  decided("mrarp")
+end
+
+local function finish()
+  enter("close")
+  is_open(false)
+  enter("open_review")
+  is_drawn()
+  enter("complete")
+  s:wait("Finalize “Better", true)
+  s:text("f")
+  is_open(false)
+  t.eq(server:http("GET", "/suggestions/" .. suggestion).state, "finalized")
+  -- Settings keep the plan from showing by itself.
+  enter("adopt")
+  s:wait("HEAD", true, 15000)
+  s:type("q")
+end
+
+local function rest()
+  suggestion = server:publish({ ["e.txt"] = "e\n", ["f.txt"] = "f\n" }, "More words", "new")
+  lua([[return #require("suggestion-review").list() == 1]])
+  enter("open_review")
+  is_drawn()
+  enter("accept_all")
+  decided("aa")
+  enter("undo")
+  decided("pp")
+  enter("discard")
+  s:wait("Discard “More", true)
+  s:text("d")
+  is_open(false)
+  t.eq(server:http("GET", "/suggestions/" .. suggestion).state, "discarded")
+end
+
+local function whole()
+  move()
+  look()
+  decide()
+  finish()
+  rest()
+end
+
+describe("a review", function()
+  after_each(function()
+    s:stop()
+    server:stop("sigkill")
+  end)
+
+  it("is gone through by :Suggest", function()
+    local SUBCOMMANDS = {
+      open_review = "review",
+      next_hunk = "next",
+      prev_hunk = "prev",
+      next_in_file = "next",
+      prev_in_file = "prev",
+      toggle_layout = "layout",
+      toggle_panel = "panel",
+      next_style = "style inline",
+    }
+    -- Here there is no subcommand: the key does it.
+    local KEYS = { open_gaps = "zR", close_gaps = "zM", toggle_gap = "za", open_file = "gf" }
+    enter = function(name)
+      if KEYS[name] then
+        return s:text(KEYS[name])
+      end
+      s:text(":Suggest " .. (SUBCOMMANDS[name] or name))
+      s:type("Enter")
+    end
+    begin([[
+      settings.auto_connect = false
+      settings.adopt_on_finalize = "never"
+    ]])
+    t.eq(s:lua([[return require("suggestion-review").client.state().state]]), "stopped")
+    enter("connect")
+    lua([[return #require("suggestion-review").list() == 1]])
+    enter("disconnect")
+    lua([[return require("suggestion-review").client.state().state ~= "connected"]])
+    enter("connect")
+    lua([[return require("suggestion-review").client.state().state == "connected"]])
+    enter("status")
+    s:wait("Better words", true)
+    s:type("Enter")
+    whole()
+    enter("log")
+    lua([[return vim.api.nvim_buf_get_name(0) == require("suggestion-review.say.log").path()]])
+  end)
+
+  it("is gone through by <Plug> maps and the default keys", function()
+    local LEADER = {
+      open_review = "r",
+      next_hunk = "n",
+      prev_hunk = "p",
+      accept = "a",
+      reject = "x",
+      modify = "m",
+      accept_all = "A",
+      reject_all = "X",
+      discard = "d",
+      complete = "c",
+    }
+    enter = function(name)
+      if LEADER[name] then
+        return s:type("Space", "s", LEADER[name])
+      end
+      local plug = name:gsub("_in_file$", "_hunk"):gsub("_", "-")
+      s:lua(([[vim.keymap.set({ "n", "x" }, "<F9>", "<Plug>(suggestion-review-%s)")]]):format(plug))
+      s:type("F9")
+    end
+    begin([[settings.adopt_on_finalize = "never"]])
+    lua([[return #require("suggestion-review").list() == 1]])
+    whole()
+  end)
+
+  it("is gone through by keys of the user's own", function()
+    asks_what = true
+    enter = function(name)
+      s:text(s:lua(([[return chosen.%s]]):format(name)))
+    end
+    begin([[
+      settings.adopt_on_finalize = "never"
+      settings.keymaps, settings.global_keymaps = {}, {}
+      chosen = { open_review = "\\0" }
+      local defaults = require("suggestion-review.config").defaults()
+      for index, name in ipairs(require("suggestion-review.ui.keys").names()) do
+        chosen[name] = "\\" .. string.char(96 + math.floor(index / 26) + 1, 97 + index % 26)
+        settings.keymaps[name] = chosen[name]
+      end
+      for name in pairs(defaults.global_keymaps) do
+        settings.global_keymaps[name] = "g" .. chosen[name]
+      end
+      settings.keymaps.open_review = chosen.open_review
+      chosen.adopt = "\\9"
+      vim.keymap.set("n", chosen.adopt, "<Plug>(suggestion-review-adopt)")
+    ]])
+    lua([[return #require("suggestion-review").list() == 1]])
+    whole()
+    for _, name in ipairs(vim.tbl_keys(require("suggestion-review.config").defaults().global_keymaps)) do
+      local key = s:lua(([[return "g" .. chosen.%s]]):format(name))
+      t.eq(
+        s:lua([[return vim.fn.maparg(..., "n")]], key),
+        ("<Plug>(suggestion-review-%s)"):format((name:gsub("_", "-")))
+      )
+    end
+  end)
+end)
