@@ -240,6 +240,43 @@ describe("what must not be overlooked", function()
     end, 10000)
   end)
 
+  it("B2, B6, C4: is asked about where several are accepted by a count or a selection", function()
+    publish_all()
+    open_nvim("a.txt")
+    review("floating")
+    local function sent()
+      return s:lua([[return vim.tbl_count(require("suggestion-review.review").session().sent)]])
+    end
+    at("a.txt")
+    s:text("3a")
+    s:wait("2 hunks want a second look of 3", true)
+    s:type("c")
+    s:wait_lua([[return vim.api.nvim_get_mode().mode == "n"]])
+    t.eq(sent(), 0)
+    t.eq(accepted(), {})
+    s:text("3a")
+    s:wait("2 hunks want a second look of 3", true)
+    for _, said in ipairs({
+      "big.txt: not shown: too large to be shown at once",
+      "conf: it leads into a repository's own data: conf -> .git/config",
+    }) do
+      t.ok(s:capture():find(said, 1, true), said .. "\n" .. s:capture())
+    end
+    s:type("l")
+    wait_accepted({ "a.txt" })
+    t.wait(function()
+      return sent() == 0
+    end)
+    -- A link by its headline.
+    at("evil")
+    s:text("Va")
+    s:wait("Accept it all the same?", true)
+    s:type("n")
+    s:wait_lua([[return vim.api.nvim_get_mode().mode == "n"]])
+    t.eq(accepted(), { "a.txt" })
+    t.eq(sent(), 0)
+  end)
+
   it("B2, B6: is shown inline, beside what comes; a hunk longer than that is shown whole first", function()
     local long = {}
     for i = 1, 700 do

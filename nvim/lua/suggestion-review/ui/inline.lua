@@ -792,9 +792,8 @@ function M.is_seen(many)
     if one and many then
       return true
     elseif placed then
-      -- Not by getwininfo(): of keys typed in one go, it does not know yet where they have brought the window.
-      local first, last = vim.fn.line("w0", win), vim.fn.line("w$", win)
-      if placed.from < last and math.max(placed.to, placed.from + 1) >= first then
+      local info = vim.fn.getwininfo(win)[1]
+      if placed.from < info.botline and math.max(placed.to, placed.from + 1) >= info.topline then
         return true
       end
     end
