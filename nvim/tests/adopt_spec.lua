@@ -821,11 +821,20 @@ describe("verification after a rebase", function()
 end)
 
 describe("files that are shown", function()
+  --- A checkout whose developer has the commit that the suggestion was finalized on.
+  ---@param id string
+  ---@return string
+  local function clone_with_base(id)
+    local checkout = vim.uv.fs_realpath(clone()) --[[@as string]]
+    t.run({ "git", "branch", "mine", store.get(id).result.base_commit }, { cwd = checkout })
+    return checkout
+  end
+
   it("A9: nothing is adopted over unsaved edits of another Vim", function()
     local id = publish({ ["b.txt"] = CHANGED["b.txt"] })
     batch(id, "accept")
     finalize(id)
-    local checkout = vim.uv.fs_realpath(clone())
+    local checkout = clone_with_base(id)
     local other = require("child").start({
       cwd = checkout,
       init = "vim.opt.swapfile = true\nvim.o.directory = '.'\n",
@@ -846,7 +855,7 @@ describe("files that are shown", function()
     local id = publish({ ["b.txt"] = CHANGED["b.txt"] })
     batch(id, "accept")
     finalize(id)
-    local checkout = vim.uv.fs_realpath(clone())
+    local checkout = clone_with_base(id)
     vim.o.autoread = false
     vim.cmd("silent edit " .. checkout .. "/b.txt")
     local buf = vim.api.nvim_get_current_buf()
