@@ -180,8 +180,10 @@ local function watch_maps()
     if name and type(rhs) == "function" then
       local door = mode == "x" and name .. " on a selection" or name
       return set(mode, lhs, function()
+        -- What is behind it may ask, and then keys are typed before it ends.
+        local by = typed
         through("plug " .. door, rhs)
-        if leads[name] and leads[name] == typed then
+        if leads[name] and leads[name] == by then
           if open then
             append({ door = "default key " .. name, use = open })
           end

@@ -27,6 +27,13 @@ local suggestion
 ---@type fun(name: string)
 local enter
 local asks_what = false
+---@type (fun(name: string))|nil enters with the line under the cursor selected
+local enter_selected
+
+local function stop()
+  s:stop()
+  server:stop("sigkill")
+end
 
 local function hunks()
   return server:http("GET", "/suggestions/" .. suggestion).hunks
@@ -173,6 +180,18 @@ local function decide()
   enter("redo")
   decided("apppp")
   go(2)
+  if enter_selected then
+    enter_selected("reject")
+    answer("Reject these lines because", "not this line")
+    t.wait(function()
+      return vim.iter(hunks()):any(function(hunk)
+        return hunk.state == "rejected"
+      end)
+    end, 10000)
+    enter("undo")
+    decided("apppp")
+    go(2)
+  end
   enter("reject")
   answer("Reject because", "no")
   decided("arppp")
@@ -249,21 +268,29 @@ local function rest()
   t.eq(server:http("GET", "/suggestions/" .. suggestion).state, "discarded")
 end
 
-local function whole()
+local function rebase()
+  suggestion = server:publish({ ["b.txt"] = "B once more\n" }, "Late words", "new")
+  t.write(server.checkout .. "/z.txt", "z\n")
+  server:git("checkout", "add", "z.txt")
+  server:git("checkout", "commit", "--quiet", "--message=mine", "--", "z.txt")
+  local header = "http.extraHeader=Authorization: Bearer " .. server.token
+  server:git("checkout", "-c", header, "push", "--quiet", server.hub, "HEAD:main")
+  lua([[local one = require("suggestion-review").list()[1] return one and one.base_moved]])
+  enter("rebase")
+  lua([[local one = require("suggestion-review").list()[1] return one.revision == 2 and not one.base_moved]])
+end
+
+local function moves_and_looks()
   move()
   look()
-  decide()
+end
+local function ends()
   finish()
   rest()
 end
 
 describe("a review", function()
-  after_each(function()
-    s:stop()
-    server:stop("sigkill")
-  end)
-
-  it("is gone through by :Suggest", function()
+  it("is looked at by :Suggest", function()
     local SUBCOMMANDS = {
       open_review = "review",
       next_hunk = "next",
@@ -295,14 +322,22 @@ describe("a review", function()
     enter("connect")
     lua([[return require("suggestion-review").client.state().state == "connected"]])
     enter("status")
-    s:wait("Better words", true)
-    s:type("Enter")
-    whole()
+    noted("Better words")
+    moves_and_looks()
+  end)
+
+  it("is decided by :Suggest", decide)
+
+  it("is ended by :Suggest, after a rebase", function()
+    finish()
+    rest()
+    rebase()
     enter("log")
     lua([[return vim.api.nvim_buf_get_name(0) == require("suggestion-review.say.log").path()]])
   end)
 
-  it("is gone through by <Plug> maps and the default keys", function()
+  it("is looked at by <Plug> maps and the default keys", function()
+    stop()
     local LEADER = {
       open_review = "r",
       next_hunk = "n",
@@ -323,13 +358,25 @@ describe("a review", function()
       s:lua(([[vim.keymap.set({ "n", "x" }, "<F9>", "<Plug>(suggestion-review-%s)")]]):format(plug))
       s:type("F9")
     end
+    enter_selected = function(name)
+      s:lua(([[vim.keymap.set("x", "<F9>", "<Plug>(suggestion-review-%s)")]]):format(name))
+      s:type("V", "F9")
+    end
     begin([[settings.adopt_on_finalize = "never"]])
     lua([[return #require("suggestion-review").list() == 1]])
-    whole()
+    moves_and_looks()
   end)
 
-  it("is gone through by keys of the user's own", function()
+  it("is decided by <Plug> maps and the default keys", decide)
+  it("is ended by <Plug> maps and the default keys", ends)
+
+  it("is looked at by keys of the user's own", function()
+    stop()
     asks_what = true
+    enter_selected = function(name)
+      s:type("V")
+      enter(name)
+    end
     enter = function(name)
       s:text(s:lua(([[return chosen.%s]]):format(name)))
     end
@@ -350,13 +397,68 @@ describe("a review", function()
       vim.keymap.set("n", chosen.adopt, "<Plug>(suggestion-review-adopt)")
     ]])
     lua([[return #require("suggestion-review").list() == 1]])
-    whole()
+    moves_and_looks()
+  end)
+
+  it("is decided by keys of the user's own", decide)
+
+  it("is ended by keys of the user's own", function()
+    ends()
     for _, name in ipairs(vim.tbl_keys(require("suggestion-review.config").defaults().global_keymaps)) do
       local key = s:lua(([[return "g" .. chosen.%s]]):format(name))
       t.eq(
         s:lua([[return vim.fn.maparg(..., "n")]], key),
         ("<Plug>(suggestion-review-%s)"):format((name:gsub("_", "-")))
       )
+    end
+  end)
+end)
+
+describe("settings", function()
+  local WINDOW = [[vim.api.nvim_win_get_config(0)]]
+
+  --- Opens the review with these settings over the others; closed again afterwards.
+  ---@param given string Lua table
+  ---@param effects string[] expressions that hold then
+  local function with(given, effects)
+    s:lua(([[
+      require("suggestion-review").setup(vim.tbl_deep_extend("force", settings, %s))
+      require("suggestion-review").open()
+    ]]):format(given))
+    is_open(true)
+    for _, effect in ipairs(effects) do
+      lua("return " .. effect)
+    end
+    s:lua([[require("suggestion-review").close()]])
+    is_open(false)
+  end
+
+  it("of the look are seen", function()
+    stop()
+    begin("_G.settings = settings")
+    lua([[return #require("suggestion-review").list() == 1]])
+    for position, effect in pairs({
+      left = "col == 0 and %s.width < vim.o.columns - 2",
+      top = "row == 0 and %s.width >= vim.o.columns - 2",
+      bottom = "row > 0 and %s.width >= vim.o.columns - 2",
+      center = "col > 0 and %s.col + %s.width < vim.o.columns - 2",
+    }) do
+      with(("{ ui = { position = %q } }"):format(position), { WINDOW .. "." .. effect:gsub("%%s", WINDOW) })
+    end
+    with([[{ ui = { width = 95 } }]], { WINDOW .. ".width >= 90" })
+    with([[{ ui = { position = "center", height = 12 } }]], { WINDOW .. ".height <= 12" })
+    with([[{ ui = { border = "double" } }]], { "vim.inspect(" .. WINDOW .. [[.border):find("═")]] })
+    with([[{ ui = { layout = "side-by-side" } }]], {
+      [[require("suggestion-review.review").session().layout == "side-by-side"]],
+    })
+    -- At the top there is room for the list of files.
+    local WINDOWS = [[#vim.api.nvim_list_wins()]]
+    with([[{ ui = { position = "top" } }]], { WINDOWS .. " > 2" })
+    with([[{ ui = { position = "top", file_panel = false } }]], { WINDOWS .. " == 2" })
+    for _, style in ipairs({ "inline", "picker", "telescope" }) do
+      with(("{ ui = { style = %q } }"):format(style), {
+        ([[require("suggestion-review.review").session().style == %q]]):format(style),
+      })
     end
   end)
 end)
