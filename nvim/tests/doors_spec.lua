@@ -433,6 +433,13 @@ describe("settings", function()
     is_open(false)
   end
 
+  --- Lua that holds where the buffer has such a mark.
+  local function marked(pattern)
+    return ([[vim.iter(vim.api.nvim_buf_get_extmarks(0, -1, 0, -1, { details = true })):any(function(mark)
+      return tostring(mark[4].hl_group):find(%q) ~= nil
+    end)]]):format(pattern)
+  end
+
   it("of the look are seen", function()
     stop()
     begin("_G.settings = settings")
@@ -460,5 +467,45 @@ describe("settings", function()
         ([[require("suggestion-review.review").session().style == %q]]):format(style),
       })
     end
+    local WORDS, SYNTAX = marked("Word$"), marked("^@")
+    server:http("POST", "/complete", { suggestion_id = suggestion, action = "discard" })
+    suggestion = server:publish({ ["b.txt"] = "b and more\n", ["e.lua"] = "return nil\n" }, "Colours", "new")
+    lua(
+      ([[local list = require("suggestion-review").list() return #list == 1 and list[1].id == %q]]):format(
+        suggestion
+      )
+    )
+    with("{ ui = { word_diff = true } }", { WORDS })
+    with("{ ui = { word_diff = false } }", { "not " .. WORDS })
+    s:lua([[vim.cmd.edit("e.lua")]])
+    with("{ ui = { treesitter = true } }", { SYNTAX })
+    with("{ ui = { treesitter = false } }", { "not " .. SYNTAX })
+  end)
+
+  it("of the log say how much it holds", function()
+    local expected = { error = "error", info = "error warn info", debug = "error warn info debug" }
+    for level, kept in pairs(expected) do
+      s:lua(
+        ([[require("suggestion-review").setup(vim.tbl_extend("force", settings, { log_level = %q }))]]):format(
+          level
+        )
+      )
+      local found = s:lua(
+        [[
+        local log, name = require("suggestion-review.say.log"), ...
+        local found = {}
+        for _, level in ipairs({ "error", "warn", "info", "debug" }) do
+          log[level]("kept at %s", name)
+        end
+        for line in io.lines(log.path()) do
+          found[#found + 1] = line:match("^%S+ (%a+) kept at " .. name .. "$")
+        end
+        return table.concat(found, " ")
+      ]],
+        level
+      )
+      t.eq(found, kept)
+    end
+    stop()
   end)
 end)
