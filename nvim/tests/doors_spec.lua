@@ -263,7 +263,7 @@ local function rest()
   decided("pp")
   enter("discard")
   s:wait("Discard “More", true)
-  s:text("d")
+  s:text("!")
   is_open(false)
   t.eq(server:http("GET", "/suggestions/" .. suggestion).state, "discarded")
 end
