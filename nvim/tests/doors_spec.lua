@@ -87,12 +87,14 @@ local function answer(prompt, text)
 end
 
 ---@param settings string Lua before the client is set up
-local function begin(settings)
+---@param columns? integer
+local function begin(settings, columns)
   server = real.start(OLD)
   suggestion = server:publish(NEW, "Better words")
   t.write(server.checkout .. "/d.txt", "my own d\n")
   s = screen.start({
     cwd = server.checkout,
+    columns = columns,
     file = "a.txt",
     env = { PATH = server.environment.PATH },
     init = ([[
@@ -442,7 +444,8 @@ describe("settings", function()
 
   it("of the look are seen", function()
     stop()
-    begin("_G.settings = settings")
+    -- Wide enough for the list of files.
+    begin("_G.settings = settings", 160)
     lua([[return #require("suggestion-review").list() == 1]])
     for position, effect in pairs({
       left = "col == 0 and %s.width < vim.o.columns - 2",
@@ -450,7 +453,10 @@ describe("settings", function()
       bottom = "row > 0 and %s.width >= vim.o.columns - 2",
       center = "col > 0 and %s.col + %s.width < vim.o.columns - 2",
     }) do
-      with(("{ ui = { position = %q } }"):format(position), { WINDOW .. "." .. effect:gsub("%%s", WINDOW) })
+      with(
+        ("{ ui = { position = %q, file_panel = false } }"):format(position),
+        { WINDOW .. "." .. effect:gsub("%%s", WINDOW) }
+      )
     end
     with([[{ ui = { width = 95 } }]], { WINDOW .. ".width >= 90" })
     with([[{ ui = { position = "center", height = 12 } }]], { WINDOW .. ".height <= 12" })
@@ -458,10 +464,9 @@ describe("settings", function()
     with([[{ ui = { layout = "side-by-side" } }]], {
       [[require("suggestion-review.review").session().layout == "side-by-side"]],
     })
-    -- At the top there is room for the list of files.
     local WINDOWS = [[#vim.api.nvim_list_wins()]]
-    with([[{ ui = { position = "top" } }]], { WINDOWS .. " > 2" })
-    with([[{ ui = { position = "top", file_panel = false } }]], { WINDOWS .. " == 2" })
+    with("{}", { WINDOWS .. " > 2" })
+    with("{ ui = { file_panel = false } }", { WINDOWS .. " == 2" })
     for _, style in ipairs({ "inline", "picker", "telescope" }) do
       with(("{ ui = { style = %q } }"):format(style), {
         ([[require("suggestion-review.review").session().style == %q]]):format(style),
