@@ -129,3 +129,26 @@ test("log_level says how much goes to standard error", async () => {
   expect(await said("info")).toContain('"message":"stopped"');
   expect(await said("error")).toBe("");
 });
+
+test("/events/stream tells what was and what comes", async () => {
+  at = await Place.open();
+  const first = at.emit("before");
+  const response = await fetch(`${at.url}/events/stream?since=${first.seq - 1}`, {
+    headers: { Authorization: `Bearer ${at.developer}` },
+  });
+  expect(response.headers.get("content-type")).toStartWith("text/event-stream");
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+  let text = "";
+  const read = async (what: string): Promise<void> => {
+    while (!text.includes(what)) {
+      const { value, done: ended } = await reader.read();
+      if (ended) throw new Error(`ended before ${what}: ${text}`);
+      text += new TextDecoder().decode(value);
+    }
+  };
+  await read('"message":"before"');
+  at.emit("after");
+  await read('"message":"after"');
+  expect(text).toContain(`id: ${first.seq + 1}`);
+  await reader.cancel();
+});
