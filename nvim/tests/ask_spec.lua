@@ -169,10 +169,11 @@ local function notice(pattern)
   end, 20000, pattern)
 end
 
-require("suggestion-review.config").setup({
+local settings = {
   server = { host = "127.0.0.1", port = port, token_file = directory .. "/state/token" },
   notifications = { on_status = true },
-})
+}
+require("suggestion-review.config").setup(settings)
 client.start()
 t.wait(function()
   return client.state().state == "connected"
@@ -261,6 +262,40 @@ describe("asking", function()
     t.wait(function()
       return not require("suggestion-review").statusline():find("working")
     end, 10000, "the end")
+  end)
+
+  it("asks and stops by <Plug> maps, with the turn's own end left unsaid", function()
+    local config = require("suggestion-review.config")
+    config.setup(vim.tbl_deep_extend("force", settings, { notifications = { on_error = false } }))
+    notices = {}
+    local plain = vim.ui.input
+    -- As a plugin that draws prompts does it.
+    vim.ui.input = function(_, answered)
+      answered("Please dawdle")
+    end
+    local function plug(name)
+      vim.api.nvim_feedkeys(vim.keycode(("<Plug>(suggestion-review-%s)"):format(name)), "x", false)
+    end
+    plug("ask")
+    vim.ui.input = plain
+    notice("^Asked")
+    t.wait(function()
+      return require("suggestion-review").statusline():find("working")
+    end, 10000, "the statusline")
+    plug("abort")
+    notice("The agent was stopped")
+    t.wait(function()
+      return not require("suggestion-review").statusline():find("working")
+    end, 10000, "the end")
+    vim.cmd("Suggest! ask Please dawdle")
+    t.wait(function()
+      return require("suggestion-review").statusline():find("working")
+    end, 10000, "the statusline")
+    vim.cmd("Suggest abort")
+    t.wait(function()
+      return not require("suggestion-review").statusline():find("working")
+    end, 10000, "the end")
+    config.setup(settings)
   end)
 
   it("attaches the file, with its text only when the agent cannot have it", function()

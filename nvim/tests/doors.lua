@@ -121,27 +121,21 @@ patches["suggestion-review.config"] = function(config)
     end
   end
 
-  --- The same settings, where reading one that is not at its default is noticed.
+  --- The same settings, live, where reading one that is not at its default is noticed. Nothing in the client goes
+  --- through them with pairs().
   local function watched(settings, defaults, path)
-    local copy, changed = {}, {}
-    for name, value in pairs(settings) do
-      local full = path .. name
-      local default = type(defaults) == "table" and defaults[name] or nil
-      if known[full] then
-        local target = vim.deep_equal(value, default) and copy or changed
-        target[name] = value
-      elseif type(value) == "table" then
-        copy[name] = watched(value, default, full .. ".")
-      else
-        copy[name] = value
-      end
-    end
-    return setmetatable(copy, {
+    return setmetatable({}, {
       __index = function(_, name)
-        if changed[name] ~= nil then
-          note(path .. name, changed[name])
+        local value, full = settings[name], path .. name
+        local default = type(defaults) == "table" and defaults[name] or nil
+        if known[full] then
+          if not vim.deep_equal(value, default) then
+            note(full, value)
+          end
+        elseif type(value) == "table" then
+          return watched(value, default, full .. ".")
         end
-        return changed[name]
+        return value
       end,
     })
   end
@@ -180,8 +174,10 @@ local function watch_maps()
     if name and type(rhs) == "function" then
       local door = mode == "x" and name .. " on a selection" or name
       return set(mode, lhs, function()
+        -- What is behind it may ask, and then keys are typed before it ends.
+        local by = typed
         through("plug " .. door, rhs)
-        if leads[name] and leads[name] == typed then
+        if leads[name] and leads[name] == by then
           if open then
             append({ door = "default key " .. name, use = open })
           end

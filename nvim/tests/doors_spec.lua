@@ -27,6 +27,13 @@ local suggestion
 ---@type fun(name: string)
 local enter
 local asks_what = false
+---@type (fun(name: string))|nil enters with the line under the cursor selected
+local enter_selected
+
+local function stop()
+  s:stop()
+  server:stop("sigkill")
+end
 
 local function hunks()
   return server:http("GET", "/suggestions/" .. suggestion).hunks
@@ -80,12 +87,14 @@ local function answer(prompt, text)
 end
 
 ---@param settings string Lua before the client is set up
-local function begin(settings)
+---@param columns? integer
+local function begin(settings, columns)
   server = real.start(OLD)
   suggestion = server:publish(NEW, "Better words")
   t.write(server.checkout .. "/d.txt", "my own d\n")
   s = screen.start({
     cwd = server.checkout,
+    columns = columns,
     file = "a.txt",
     env = { PATH = server.environment.PATH },
     init = ([[
@@ -173,6 +182,18 @@ local function decide()
   enter("redo")
   decided("apppp")
   go(2)
+  if enter_selected then
+    enter_selected("reject")
+    answer("Reject these lines because", "not this line")
+    t.wait(function()
+      return vim.iter(hunks()):any(function(hunk)
+        return hunk.state == "rejected"
+      end)
+    end, 10000)
+    enter("undo")
+    decided("apppp")
+    go(2)
+  end
   enter("reject")
   answer("Reject because", "no")
   decided("arppp")
@@ -244,26 +265,34 @@ local function rest()
   decided("pp")
   enter("discard")
   s:wait("Discard “More", true)
-  s:text("d")
+  s:text("!")
   is_open(false)
   t.eq(server:http("GET", "/suggestions/" .. suggestion).state, "discarded")
 end
 
-local function whole()
+local function rebase()
+  suggestion = server:publish({ ["b.txt"] = "B once more\n" }, "Late words", "new")
+  t.write(server.checkout .. "/z.txt", "z\n")
+  server:git("checkout", "add", "z.txt")
+  server:git("checkout", "commit", "--quiet", "--message=mine", "--", "z.txt")
+  local header = "http.extraHeader=Authorization: Bearer " .. server.token
+  server:git("checkout", "-c", header, "push", "--quiet", server.hub, "HEAD:main")
+  lua([[local one = require("suggestion-review").list()[1] return one and one.base_moved]])
+  enter("rebase")
+  lua([[local one = require("suggestion-review").list()[1] return one.revision == 2 and not one.base_moved]])
+end
+
+local function moves_and_looks()
   move()
   look()
-  decide()
+end
+local function ends()
   finish()
   rest()
 end
 
 describe("a review", function()
-  after_each(function()
-    s:stop()
-    server:stop("sigkill")
-  end)
-
-  it("is gone through by :Suggest", function()
+  it("is looked at by :Suggest", function()
     local SUBCOMMANDS = {
       open_review = "review",
       next_hunk = "next",
@@ -295,14 +324,22 @@ describe("a review", function()
     enter("connect")
     lua([[return require("suggestion-review").client.state().state == "connected"]])
     enter("status")
-    s:wait("Better words", true)
-    s:type("Enter")
-    whole()
+    noted("Better words")
+    moves_and_looks()
+  end)
+
+  it("is decided by :Suggest", decide)
+
+  it("is ended by :Suggest, after a rebase", function()
+    finish()
+    rest()
+    rebase()
     enter("log")
     lua([[return vim.api.nvim_buf_get_name(0) == require("suggestion-review.say.log").path()]])
   end)
 
-  it("is gone through by <Plug> maps and the default keys", function()
+  it("is looked at by <Plug> maps and the default keys", function()
+    stop()
     local LEADER = {
       open_review = "r",
       next_hunk = "n",
@@ -323,13 +360,25 @@ describe("a review", function()
       s:lua(([[vim.keymap.set({ "n", "x" }, "<F9>", "<Plug>(suggestion-review-%s)")]]):format(plug))
       s:type("F9")
     end
+    enter_selected = function(name)
+      s:lua(([[vim.keymap.set("x", "<F9>", "<Plug>(suggestion-review-%s)")]]):format(name))
+      s:type("V", "F9")
+    end
     begin([[settings.adopt_on_finalize = "never"]])
     lua([[return #require("suggestion-review").list() == 1]])
-    whole()
+    moves_and_looks()
   end)
 
-  it("is gone through by keys of the user's own", function()
+  it("is decided by <Plug> maps and the default keys", decide)
+  it("is ended by <Plug> maps and the default keys", ends)
+
+  it("is looked at by keys of the user's own", function()
+    stop()
     asks_what = true
+    enter_selected = function(name)
+      s:type("V")
+      enter(name)
+    end
     enter = function(name)
       s:text(s:lua(([[return chosen.%s]]):format(name)))
     end
@@ -350,7 +399,13 @@ describe("a review", function()
       vim.keymap.set("n", chosen.adopt, "<Plug>(suggestion-review-adopt)")
     ]])
     lua([[return #require("suggestion-review").list() == 1]])
-    whole()
+    moves_and_looks()
+  end)
+
+  it("is decided by keys of the user's own", decide)
+
+  it("is ended by keys of the user's own", function()
+    ends()
     for _, name in ipairs(vim.tbl_keys(require("suggestion-review.config").defaults().global_keymaps)) do
       local key = s:lua(([[return "g" .. chosen.%s]]):format(name))
       t.eq(
@@ -358,5 +413,104 @@ describe("a review", function()
         ("<Plug>(suggestion-review-%s)"):format((name:gsub("_", "-")))
       )
     end
+  end)
+end)
+
+describe("settings", function()
+  local WINDOW = [[vim.api.nvim_win_get_config(0)]]
+
+  --- Opens the review with these settings over the others; closed again afterwards.
+  ---@param given string Lua table
+  ---@param effects string[] expressions that hold then
+  local function with(given, effects)
+    s:lua(([[
+      require("suggestion-review").setup(vim.tbl_deep_extend("force", settings, %s))
+      require("suggestion-review").open()
+    ]]):format(given))
+    is_open(true)
+    for _, effect in ipairs(effects) do
+      lua("return " .. effect)
+    end
+    s:lua([[require("suggestion-review").close()]])
+    is_open(false)
+  end
+
+  --- Lua that holds where the buffer has such a mark.
+  local function marked(pattern)
+    return ([[vim.iter(vim.api.nvim_buf_get_extmarks(0, -1, 0, -1, { details = true })):any(function(mark)
+      return tostring(mark[4].hl_group):find(%q) ~= nil
+    end)]]):format(pattern)
+  end
+
+  it("of the look are seen", function()
+    stop()
+    -- Wide enough for the list of files.
+    begin("_G.settings = settings", 160)
+    lua([[return #require("suggestion-review").list() == 1]])
+    for position, effect in pairs({
+      left = "col == 0 and %s.width < vim.o.columns - 2",
+      top = "row == 0 and %s.width >= vim.o.columns - 2",
+      bottom = "row > 0 and %s.width >= vim.o.columns - 2",
+      center = "col > 0 and %s.col + %s.width < vim.o.columns - 2",
+    }) do
+      with(
+        ("{ ui = { position = %q, file_panel = false } }"):format(position),
+        { WINDOW .. "." .. effect:gsub("%%s", WINDOW) }
+      )
+    end
+    with([[{ ui = { width = 95 } }]], { WINDOW .. ".width >= 90" })
+    with([[{ ui = { position = "center", height = 12 } }]], { WINDOW .. ".height <= 12" })
+    with([[{ ui = { border = "double" } }]], { "vim.inspect(" .. WINDOW .. [[.border):find("═")]] })
+    with([[{ ui = { layout = "side-by-side" } }]], {
+      [[require("suggestion-review.review").session().layout == "side-by-side"]],
+    })
+    local WINDOWS = [[#vim.api.nvim_list_wins()]]
+    with("{}", { WINDOWS .. " > 2" })
+    with("{ ui = { file_panel = false } }", { WINDOWS .. " == 2" })
+    for _, style in ipairs({ "inline", "picker", "telescope" }) do
+      with(("{ ui = { style = %q } }"):format(style), {
+        ([[require("suggestion-review.review").session().style == %q]]):format(style),
+      })
+    end
+    local WORDS, SYNTAX = marked("Word$"), marked("^@")
+    server:http("POST", "/complete", { suggestion_id = suggestion, action = "discard" })
+    suggestion = server:publish({ ["b.txt"] = "b and more\n", ["e.lua"] = "return nil\n" }, "Colours", "new")
+    lua(
+      ([[local list = require("suggestion-review").list() return #list == 1 and list[1].id == %q]]):format(
+        suggestion
+      )
+    )
+    with("{ ui = { word_diff = true } }", { WORDS })
+    with("{ ui = { word_diff = false } }", { "not " .. WORDS })
+    s:lua([[vim.cmd.edit("e.lua")]])
+    with("{ ui = { treesitter = true } }", { SYNTAX })
+    with("{ ui = { treesitter = false } }", { "not " .. SYNTAX })
+  end)
+
+  it("of the log say how much it holds", function()
+    local expected = { error = "error", info = "error warn info", debug = "error warn info debug" }
+    for level, kept in pairs(expected) do
+      s:lua(
+        ([[require("suggestion-review").setup(vim.tbl_extend("force", settings, { log_level = %q }))]]):format(
+          level
+        )
+      )
+      local found = s:lua(
+        [[
+        local log, name = require("suggestion-review.say.log"), ...
+        local found = {}
+        for _, level in ipairs({ "error", "warn", "info", "debug" }) do
+          log[level]("kept at %s", name)
+        end
+        for line in io.lines(log.path()) do
+          found[#found + 1] = line:match("^%S+ (%a+) kept at " .. name .. "$")
+        end
+        return table.concat(found, " ")
+      ]],
+        level
+      )
+      t.eq(found, kept)
+    end
+    stop()
   end)
 end)

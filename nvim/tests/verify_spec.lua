@@ -12,7 +12,8 @@ describe("C1: :Suggest verify", function()
   local server, one
 
   ---@param command string|nil
-  local function begin(command)
+  ---@param on_error? boolean
+  local function begin(command, on_error)
     server =
       real.start({ ["a.txt"] = "one\n", ["b.txt"] = "b\n" }, command and { "--verify-command", command })
     one = child.start({
@@ -23,9 +24,9 @@ describe("C1: :Suggest verify", function()
         vim.notify = function(message, level) table.insert(notices, { message, level }) end
         vim.g.suggestion_review = {
           server = { name = "real", host = "127.0.0.1", port = %d, token_file = %q },
-          notifications = { on_ready = false },
+          notifications = { on_ready = false, on_error = %s },
         }
-      ]]):format(server.port, server.token_file),
+      ]]):format(server.port, server.token_file, on_error ~= false),
     })
     one:wait("require('suggestion-review').client.state().state == 'connected'")
     local id = server:publish({ ["a.txt"] = "ONE\n", ["b.txt"] = "B\n" }, "Capital letters")
@@ -57,6 +58,22 @@ describe("C1: :Suggest verify", function()
   it("C1: shows what a failing check printed", function()
     begin("echo the reason; exit 1")
     t.match(notice("The check failed"), "the reason")
+  end)
+
+  it("C1: warns of a failed check, unless errors are not to be told", function()
+    local function warned()
+      notice("The check failed")
+      -- The event is there before the answer.
+      return one:get(
+        [[vim.iter(notices):any(function(n) return n[1]:find("check of the accepted work failed") ~= nil end)]]
+      )
+    end
+    begin("exit 1")
+    t.eq(warned(), true)
+    one:stop()
+    server:stop()
+    begin("exit 1", false)
+    t.eq(warned(), false)
   end)
 
   it("C1: names the setting where there is no check", function()

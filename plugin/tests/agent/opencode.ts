@@ -55,8 +55,16 @@ async function bundle(to: string): Promise<string> {
   return join(to, "plugin-test.js");
 }
 
-/** @param dir the agent's repository; `root` holds everything else */
-export async function startOpencode(root: string, dir: string, script: Script): Promise<Opencode> {
+/**
+ * @param dir the agent's repository; `root` holds everything else
+ * @param settings further options of the plugin
+ */
+export async function startOpencode(
+  root: string,
+  dir: string,
+  script: Script,
+  settings: object = {},
+): Promise<Opencode> {
   const home = join(root, "home");
   mkdirSync(join(home, ".config/opencode"), { recursive: true });
   const plugin = join(root, "plugin.js");
@@ -82,7 +90,12 @@ export async function startOpencode(root: string, dir: string, script: Script): 
           models: { "scripted-1": { tool_call: true, limit: { context: 2_000_000, output: 8192 } } },
         },
       },
-      plugin: [[plugin, { port: reviewPort, state_dir: state, feedback_log: join(root, "feedback.jsonl") }]],
+      plugin: [
+        [
+          plugin,
+          { port: reviewPort, state_dir: state, feedback_log: join(root, "feedback.jsonl"), ...settings },
+        ],
+      ],
     }),
   );
   const query = `directory=${encodeURIComponent(dir)}`;

@@ -16,7 +16,8 @@ export interface Client {
 
 let nextId = 0;
 
-export function connect(at: Place, token = at.developer): Promise<Client> {
+/** @param at where the server is, and the token that is used when none is named */
+export function connect(at: Pick<Place, "port" | "developer">, token = at.developer): Promise<Client> {
   const socket = new WebSocket(`ws://127.0.0.1:${at.port}/ws`, {
     headers: { Authorization: `Bearer ${token}` },
   } as unknown as string[]);

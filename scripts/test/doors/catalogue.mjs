@@ -36,13 +36,13 @@ function optionNames(config, path = "") {
   );
 }
 
-/** The flags that begin a line of a command's help, or stand in its usage line. @param {string} script */
+/** The flags that a command's help names; `--[no-]x` is two. @param {string} script @returns {string[]} */
 const flagsOf = (script) => [
   ...new Set([
     "--help",
-    ...[...output("bun", join(ROOT, script), "--help").matchAll(/(?<=^ +|[ [])--[a-z][a-z-]+/gm)].map(
-      ([flag]) => flag,
-    ),
+    ...[
+      ...output("bun", join(ROOT, script), "--help").matchAll(/(?<=^ +|[ [])--(\[no-\])?([a-z][a-z-]+)/gm),
+    ].flatMap(([, either, name]) => (either === undefined ? [`--${name}`] : [`--${name}`, `--no-${name}`])),
   ]),
 ];
 
