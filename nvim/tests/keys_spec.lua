@@ -451,6 +451,28 @@ describe("keys in one go", function()
     r:no_traceback()
   end)
 
+  it("C2: bring the cursor to the hunk gone to before anybody knew where it is in the real file", function()
+    r = reviewing.begin(OLD, NEW, { file = "a.txt" })
+    r.s:lua(
+      [[
+        require("suggestion-review.model.store").fetch(..., function()
+          require("suggestion-review.review").open(nil, { style = "inline" })
+          require("suggestion-review.review").go(4)
+        end)
+      ]],
+      r.suggestion
+    )
+    r:wait_for(function()
+      return r.s:lua([[return vim.api.nvim_win_get_cursor(0)[1] ]])
+    end, 28)
+    r.s:text("yih")
+    r:wait_for(function()
+      return r.s:lua([[return vim.fn.getreg('"')]])
+    end, "line 28\n")
+    r.s:text(" sa")
+    r:wait_states({ P, P, P, A, P, P })
+  end)
+
   it("C4: a count decides as many hunks, as one decision", function()
     begin()
     r.s:text("3a")

@@ -37,6 +37,7 @@ local M = {}
 ---@field marks table<integer, integer[]> extmarks by hunk
 ---@field version integer|nil of the session when the hunks were placed
 ---@field current integer|nil the hunk whose line shows the keys
+---@field gone_to { index: integer, cursor: integer[] }|nil a hunk that was gone to and has no place yet
 ---@field saved table[] maps of the user's
 ---@field width integer|nil cells of a row when it was drawn
 
@@ -397,6 +398,8 @@ local function redraw_hunk(one, index)
   draw_hunk(one, placed)
 end
 
+local follow_cursor
+
 --- Works out where the hunks of the buffer's file are in it now, and draws them.
 ---@param one SuggestionReview.InlineBuffer
 local function place_hunks(one)
@@ -451,6 +454,7 @@ local function place_hunks(one)
     one.tick = tick
     vim.api.nvim_buf_clear_namespace(one.buf, namespace, 0, -1)
     draw(one)
+    follow_cursor(one)
   end
   if session.place.in_place then
     return apply.locate(session.place, hunks, function(found)
@@ -532,9 +536,13 @@ local function go(index)
     one = adopt_buffer(vim.api.nvim_get_current_buf())
   end
   local placed = one and one.by_index[index]
-  if not one or not placed then
+  if not one then
+    return
+  elseif not placed then
+    one.gone_to = { index = index, cursor = vim.api.nvim_win_get_cursor(0) }
     return
   end
+  one.gone_to = nil
   local row = math.max(
     1,
     math.min(
@@ -546,6 +554,22 @@ local function go(index)
   local need = math.max(placed.shown and #placed.shown.lines or 0, #rows_of.block_of(placed.hunk).new) + 2
   real_window.go_to(row, info.botline - row < need)
   draw(one)
+end
+
+--- Goes to the hunk that was gone to before it had a place, if nobody has moved on since.
+---@param one SuggestionReview.InlineBuffer
+function follow_cursor(one)
+  local wanted = one.gone_to
+  one.gone_to = nil
+  if
+    wanted
+    and wanted.index == current.session.index
+    and one.by_index[wanted.index]
+    and vim.api.nvim_get_current_buf() == one.buf
+    and vim.deep_equal(vim.api.nvim_win_get_cursor(0), wanted.cursor)
+  then
+    go(wanted.index)
+  end
 end
 
 ---@param session SuggestionReview.Session
@@ -600,18 +624,10 @@ function M.open(session)
       if not one then
         return
       end
-      local row = vim.api.nvim_win_get_cursor(0)[1] - 1
-      for _, placed in ipairs(one.placed) do
-        if
-          row >= placed.from - (placed.from == placed.to and 1 or 0)
-          and row < math.max(placed.to, placed.from + 1)
-        then
-          if current.session.index ~= placed.index then
-            current.session.index = placed.index
-            M.refresh({ keep_cursor = true, text = false })
-          end
-          return
-        end
+      local index = M.hunk_at_cursor()
+      if index and current.session.index ~= index then
+        current.session.index = index
+        M.refresh({ keep_cursor = true, text = false })
       end
     end,
   })
@@ -661,6 +677,28 @@ function M.refresh(opts)
   end
 end
 
+--- Whether a hunk is the one that is drawn.
+---@param placed SuggestionReview.InlineHunk
+---@param hunk SuggestionReview.Hunk|nil
+---@return boolean
+local function is_still(placed, hunk)
+  return hunk ~= nil and hunk.id == placed.hunk.id and hunk.digest == placed.hunk.digest
+end
+
+--- Number of a hunk as it is drawn among the session's hunks now; nil where it was split or changed since.
+---@param placed SuggestionReview.InlineHunk
+---@return integer|nil
+local function index_now(placed)
+  if is_still(placed, current.session.hunks[placed.index]) then
+    return placed.index
+  end
+  for index, hunk in ipairs(current.session.hunks) do
+    if is_still(placed, hunk) then
+      return index
+    end
+  end
+end
+
 --- The selected lines of one hunk, on the side that is in the buffer.
 ---@param placed SuggestionReview.InlineHunk
 ---@param first integer
@@ -700,14 +738,10 @@ function M.selection(first, last)
   local one = current and current.buffers[vim.api.nvim_get_current_buf()]
   local found = {}
   for _, placed in ipairs(one and one.placed or {}) do
-    if placed.status == "clean" and placed.from < last and placed.to > first - 1 then
+    local clean = placed.status == "clean" and is_still(placed, current.session.hunks[placed.index])
+    if clean and placed.from < last and placed.to > first - 1 then
       found[#found + 1] = selected_of(placed, first, last)
-    elseif
-      placed.status == "clean"
-      and placed.from == placed.to
-      and placed.from > first - 1
-      and placed.from < last
-    then
+    elseif clean and placed.from == placed.to and placed.from > first - 1 and placed.from < last then
       -- Only virtual lines, between two that are selected.
       local block = rows_of.block_of(placed.hunk)
       found[#found + 1] = {
@@ -734,11 +768,11 @@ local function placed_at_cursor()
   end
 end
 
---- The hunk that a key typed here is about, told by the cursor.
+--- The hunk that a key typed here is about, told by the cursor. What is drawn may be older than the session's hunks.
 ---@return integer|nil
 function M.hunk_at_cursor()
   local placed = placed_at_cursor()
-  return placed and placed.index
+  return placed and index_now(placed)
 end
 
 --- The lines of the hunk under the cursor in this buffer, 1-based.
@@ -791,7 +825,7 @@ function M.is_seen(many)
     local placed = one and one.by_index[current.session.index]
     if one and many then
       return true
-    elseif placed then
+    elseif placed and is_still(placed, current.session:current_hunk()) then
       local info = vim.fn.getwininfo(win)[1]
       if placed.from < info.botline and math.max(placed.to, placed.from + 1) >= info.topline then
         return true
