@@ -92,6 +92,7 @@ describe.skipIf(!isRoot)("npm start", () => {
       const dir = launcher.repository("own");
       launcher.scene.write("own/a.txt", "not committed\n");
       const log = launcher.scene.path("feedback.jsonl");
+      must(["git", "init", "--quiet", "--bare", launcher.scene.path("r.git")], { env: launcher.env });
       const started = await launcher.start(
         [
           ...[
