@@ -342,6 +342,34 @@ describe("C9: the recipe that is printed works:", function()
     t.eq(on:sh(checkout, "git stash list"), "")
   end)
 
+  for kind, make in pairs({
+    ["a git checkout"] = function()
+      return on:git_checkout()
+    end,
+    ["a colocated jj checkout"] = function()
+      return on:jj_checkout(true)
+    end,
+    ["a jj checkout that is not colocated"] = function()
+      return on:jj_checkout(false)
+    end,
+  }) do
+    it("what the commit holds beyond one's decisions is shown, in " .. kind, function()
+      local other = on:publish({ ["a.txt"] = CHANGED["a.txt"] })
+      on:decide(other, 1, "accept")
+      local foreign = store.hunks(other)[2]
+      server:http("POST", "/feedback", { suggestion_id = other, hunk_id = foreign.id, action = "accept" })
+      on:finalize(other)
+      local checkout = make()
+      local plan = adoption.prepare(other, checkout)
+      t.match(adoption.text(plan), "Verified NO")
+      local commands = adoption.printed(plan, "To go on by hand:")
+      t.eq(#commands, 1)
+      local shown = on:sh(checkout, commands[1])
+      t.match(shown, "%+LINE 38")
+      t.eq(shown:find("LINE 3\n", 1, true), nil)
+    end)
+  end
+
   it("an older stash of the developer's is never popped", function()
     local checkout = on:git_checkout()
     on:sh(
@@ -502,6 +530,34 @@ describe("C9: a jj checkout", function()
     local plan = adoption.prepare(id, checkout)
     t.match(plan.refusal.reason, "holds a conflict")
     on:type_in(checkout, adoption.printed(plan, "To go on by hand:"))
+  end)
+
+  it("that cannot be put back says so, and the printed recipe brings everything back", function()
+    local checkout = on:jj_checkout(true)
+    own(checkout)
+    t.write(checkout .. "/b.txt", lines(20, { [1] = "wip" }))
+    local plan = adoption.prepare(id, checkout)
+    local before = everything(checkout)
+    -- The developer's editor saves half a setting in the middle of it: no jj command works from then on.
+    t.run({ "jj", "config", "set", "--repo", "ui.color", "never" }, { cwd = checkout })
+    local config = vim.trim(t.run({ "jj", "config", "path", "--repo" }, { cwd = checkout }))
+    local good = t.read(config)
+    local ref = checkout .. "/.git/refs/remotes/suggestions/" .. store.get(id).result.ref
+    local watch = assert(vim.uv.new_timer())
+    watch:start(0, 1, function()
+      if vim.uv.fs_stat(ref) then
+        watch:close()
+        local file = assert(io.open(config, "ab"))
+        file:write("\n[half")
+        file:close()
+      end
+    end)
+    local err = adoption.execute(plan)
+    t.ok(err, "it went through")
+    t.match(err.message, "could not be put back")
+    t.write(config, good)
+    on:type_in(checkout, err.commands)
+    t.eq(everything(checkout), before)
   end)
 
   it("merges own commits that are on a remote already", function()
