@@ -572,6 +572,96 @@ describe("C9: a jj checkout", function()
   end)
 end)
 
+describe("a Neovim that is killed while it adopts", function()
+  --- Carries the plan out in a Neovim of its own and kills that after `ms`.
+  ---@return boolean finished
+  local function killed(plan, ms)
+    local file = t.tempdir() .. "/plan"
+    t.write(file, vim.mpack.encode(plan))
+    local script = t.root .. "/nvim/tests/fixtures/adopt_plan.lua"
+    local process =
+      t.spawn({ vim.v.progpath, "--clean", "--headless", "-l", script, t.root .. "/nvim", file })
+    t.wait(function()
+      return process.out:find("begun", 1, true)
+    end)
+    vim.wait(ms, function()
+      return process.code ~= nil
+    end, 1)
+    process:kill("sigkill")
+    t.wait(function()
+      return process.code
+    end)
+    return process.out:find("done", 1, true) ~= nil
+  end
+
+  --- Waits for the program that the killed one had started, which goes on to its end.
+  local function calm(checkout)
+    t.wait(function()
+      return not vim.uv.fs_stat(checkout .. "/.git/index.lock")
+        and not vim.uv.fs_stat(checkout .. "/.git/HEAD.lock")
+    end)
+  end
+
+  local function worked_in(checkout)
+    on:sh(checkout, OWN)
+    accepted_in_worktree(checkout)
+    on:sh(checkout, "sed -i 's/^line 9$/mine 9/' b.txt; echo mine > untracked; echo staged > s; git add s")
+  end
+
+  it("leaves a git checkout in which adopting again does what one alone would have done", function()
+    local undisturbed = on:git_checkout()
+    worked_in(undisturbed)
+    local undisturbed_plan = adoption.prepare(id, undisturbed)
+    local begun = vim.uv.hrtime()
+    adopt(undisturbed_plan)
+    -- The kills are spread over the time that one takes.
+    local whole = (vim.uv.hrtime() - begun) / 1e6
+    local in_between = 0
+    for round = 0, 11 do
+      local checkout = on:git_checkout()
+      worked_in(checkout)
+      -- Something for the plan to write, delete and make executable.
+      on:sh(checkout, round % 2 == 0 and "git checkout -q a.txt gone.txt; rm -r dir" or "true")
+      local finished = killed(adoption.prepare(id, checkout), math.floor(whole * 1.2 * round / 11))
+      calm(checkout)
+      local plan = adoption.prepare(id, checkout)
+      in_between = in_between + (not finished and not plan.done and 1 or 0)
+      if not plan.done then
+        adopt(plan)
+      end
+      local left, right = on:snapshot(undisturbed), on:snapshot(checkout)
+      t.eq(right.files, left.files, "round " .. round)
+      t.eq(right.index, left.index, "round " .. round)
+      t.eq(status(checkout), status(undisturbed))
+      t.eq(log(checkout), log(undisturbed))
+    end
+    t.ok(in_between > 0, "each was over before it was killed")
+  end)
+
+  it("leaves a jj checkout in which adopting again does what one alone would have done", function()
+    for round = 0, 5 do
+      local checkout = on:jj_checkout(round % 2 == 0)
+      t.write(checkout .. "/b.txt", lines(20, { [1] = "wip" }))
+      killed(adoption.prepare(id, checkout), round * 25)
+      local plan
+      t.wait(function()
+        plan = adoption.prepare(id, checkout)
+        return plan
+      end)
+      if not plan.done then
+        adopt(plan)
+      end
+      local env = { cwd = checkout, env = server.environment }
+      t.eq(t.run({ "jj", "diff", "--summary", "--color=never" }, env), "M b.txt\n")
+      t.eq(t.read(checkout .. "/b.txt"), lines(20, { [1] = "wip" }))
+      t.eq(
+        t.run({ "jj", "log", "--no-graph", "-r", "conflicts() | divergent()", "-T", "change_id" }, env),
+        ""
+      )
+    end
+  end)
+end)
+
 describe("C9: an own commit that is written anew", function()
   it("keeps its author, encoding, message and other headers, and no signature", function()
     local raw = "tree 1\nparent 2\nauthor A <a> 1 +0000\ncommitter C <c> 2 +0000\nencoding latin1\n"
