@@ -58,7 +58,8 @@ export interface DeskHealth {
 }
 
 export interface ReviewDesk {
-  publish(request: PublishRequest, actor: Actor): Promise<PublishResult>;
+  /** @param session the agent's session that feedback goes to, where it is known */
+  publish(request: PublishRequest, actor: Actor, session?: string): Promise<PublishResult>;
   list(query: ListQuery): { suggestions: SuggestionSummary[]; total: number };
   get(suggestionId: string): Suggestion;
   hunks(suggestionId: string, query: HunksQuery): HunkPage;

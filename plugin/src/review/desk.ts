@@ -204,15 +204,10 @@ export class Desk implements ReviewDesk {
 
   // ── Publishing ────────────────────────────────────────────────────────────────────────────────────────────────
 
-  publish(request: PublishRequest, actor: Actor): Promise<PublishResult> {
-    return this.publishFrom(request, null, actor);
-  }
-
-  /** @param session the agent's session that feedback goes to */
-  async publishFrom(
+  async publish(
     request: PublishRequest,
-    session: string | null,
-    actor: Actor = "agent",
+    actor: Actor,
+    session: string | null = null,
   ): Promise<PublishResult> {
     const host = this.#hosts.of(request.project);
     const { project } = host;

@@ -5,6 +5,7 @@
 import type { Server } from "bun";
 import { z } from "zod";
 import { ReviewError, toReviewError } from "../../protocol/errors.ts";
+import { checkAccess } from "../access.ts";
 import type { Context } from "../context.ts";
 import type { GitHttp } from "../git/git-http.ts";
 import type { Route } from "../route.ts";
@@ -12,7 +13,6 @@ import { ROUTES } from "../routes.ts";
 import type { SocketClient } from "../socket/socket-client.ts";
 import type { Sockets } from "../socket/sockets.ts";
 import type { Identity } from "../tokens/tokens.ts";
-import { checkAccess } from "../use-cases.ts";
 import { check, queryObject } from "../validate.ts";
 import {
   etagOf,
