@@ -136,10 +136,10 @@ end
 ---@param opts { style?: string, hunk?: string }
 local function choose(open, opts)
   vim.ui.select(open, {
-    prompt = require("suggestion-review.say.label").above("Review which suggestion?"),
+    prompt = require("suggestion-review.watch.label").above("Review which suggestion?"),
     kind = "suggestion-review",
     format_item = function(suggestion)
-      return require("suggestion-review.say.label").line(suggestion)
+      return require("suggestion-review.watch.label").line(suggestion)
     end,
   }, function(suggestion)
     if suggestion then
@@ -161,7 +161,7 @@ function M.open(id, opts)
     end
     local open = store.list()
     if #open == 0 then
-      return require("suggestion-review.say.label").say_nothing()
+      return require("suggestion-review.watch.label").say_nothing()
     elseif #open > 1 then
       return choose(open, opts)
     end

@@ -182,7 +182,7 @@ local function headline(session, index, one)
     chunks[#chunks + 1] = { " · " .. note, "SuggestionReviewNotApplied" }
   end
   if session.index == index then
-    for _, mark in ipairs(require("suggestion-review.say.label").marks(session:suggestion())) do
+    for _, mark in ipairs(require("suggestion-review.watch.label").marks(session:suggestion())) do
       -- There is no title here; what is as it should be needs none.
       if not mark.fine then
         chunks[#chunks + 1] = { " · " .. mark.text, "SuggestionReviewNotApplied" }

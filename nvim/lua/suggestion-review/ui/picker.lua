@@ -55,7 +55,7 @@ end
 ---@return string
 local function title(session)
   local parts = { ("%d/%d decided"):format(session.decided, #session.hunks) }
-  for _, mark in ipairs(require("suggestion-review.say.label").marks(session:suggestion())) do
+  for _, mark in ipairs(require("suggestion-review.watch.label").marks(session:suggestion())) do
     parts[#parts + 1] = mark.text
   end
   return ("%s (%s)"):format(text_of.first_line(session:suggestion().description), table.concat(parts, ", "))
