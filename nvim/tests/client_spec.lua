@@ -8,8 +8,8 @@ if not real.available() then
   return
 end
 
-local client = require("suggestion-review.connection.client")
-local store = require("suggestion-review.model.store")
+local client = require("suggestion-review").client
+local store = require("suggestion-review").store
 local feedback = require("suggestion-review.decisions.requests")
 local decisions = require("suggestion-review.decisions.record")
 local digest = require("suggestion-review.text.digest")

@@ -288,7 +288,7 @@ describe("the developer's files", function()
     local settings = server:settings()
     settings.server.root = server.agent
     require("suggestion-review.config").setup(settings)
-    require("suggestion-review.connection.client").start()
+    require("suggestion-review").connect()
     t.wait(function()
       return store.get(id)
     end, 10000)

@@ -2,7 +2,7 @@
 --- What is malformed on the wire silences nobody: events and answers are checked, listeners stand apart, the journal is
 --- read on.
 
-local client = require("suggestion-review.connection.client")
+local client = require("suggestion-review").client
 local store = require("suggestion-review.model.store")
 local build = require("suggestion")
 

@@ -214,7 +214,7 @@ end
 --- Connects this Neovim to it.
 function Real:connect()
   require("suggestion-review.config").setup(self:settings())
-  require("suggestion-review.connection.client").start()
+  require("suggestion-review").connect()
   t.wait(function()
     local state = require("suggestion-review.connection.client").state()
     if state.state == "refused" then

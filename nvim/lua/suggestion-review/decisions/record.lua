@@ -1,9 +1,10 @@
 --- What this developer decided in their own Neovim, on disk. At finalize nothing else counts: the server's word on
---- what was accepted is a claim, this is the evidence (see `adopt.lua`).
+--- what was accepted is a claim, this is the evidence (see `adopt/verify.lua`).
 ---
 --- One file of JSON lines per suggestion under `stdpath("state")/suggestion-review/decisions/`. A decision is written
 --- and synced before it is sent ("intent") and closed by the answer ("done" or "void"); several Neovims append to the
 --- same file.
+local own_digest = require("suggestion-review.decisions.own_digest")
 
 local M = {}
 
@@ -274,7 +275,7 @@ end
 local function same_outcome(record, hunk)
   local part_of = record.lines ~= nil and vim.startswith(hunk.id, record.hunk.id .. ".")
   return (record.hunk.id == hunk.id or part_of)
-    and require("suggestion-review.adopt.verify").digest_of(record) == hunk.digest
+    and own_digest.of(record) == hunk.digest
     and record.state == hunk.state
     and (hunk.state ~= "modified" or not hunk.decision or record.modified_diff == hunk.decision.modified_diff)
 end
@@ -326,12 +327,12 @@ local PATIENCE = 10
 --- Intents whose answer never came (the connection or a Neovim broke off) are settled by what the server reports of
 --- those hunks: the developer did press the key; the question is only whether it arrived.
 ---@param suggestion SuggestionReview.Suggestion with hunks
-function M.settle_unanswered(suggestion)
+---@param in_flight table<string, true> request ids whose answers are still to come
+function M.settle_unanswered(suggestion, in_flight)
   local ledger = read(suggestion.id)
   if next(ledger.intents) == nil then
     return
   end
-  local in_flight = require("suggestion-review.decisions.requests").in_flight()
   local store = require("suggestion-review.model.store")
   local old = os.date("!%Y-%m-%dT%H:%M:%SZ", os.time() - PATIENCE) --[[@as string]]
   for request_id, records in pairs(ledger.intents) do

@@ -15,6 +15,10 @@ local OUTCOME = { accept = "accepted", reject = "rejected", modify = "modified" 
 ---@type table<string, true>
 local in_flight = {}
 
+--- Suggestions that a finalize was asked for in this Neovim.
+---@type table<string, true>
+local finalized_here = {}
+
 ---@return string 32 hex digits
 local function new_id()
   return require("suggestion-review.lib.sha256").to_hex(assert(vim.uv.random(16)))
@@ -24,6 +28,15 @@ end
 ---@return table<string, true>
 function M.in_flight()
   return in_flight
+end
+
+--- Whether a finalized suggestion was finalized in this Neovim. Answered so once.
+---@param id string
+---@return boolean
+function M.take_finalized(id)
+  local here = finalized_here[id] == true
+  finalized_here[id] = nil
+  return here
 end
 
 ---@param callback SuggestionReview.Callback?
@@ -369,7 +382,7 @@ function M.complete(suggestion_id, action, opts, callback)
     return
   end
   if action == "finalize" then
-    require("suggestion-review.adopt").expect(suggestion_id)
+    finalized_here[suggestion_id] = true
   end
   in_turn(suggestion, {
     type = "complete",

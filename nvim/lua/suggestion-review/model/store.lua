@@ -27,6 +27,10 @@ local stale = {}
 
 local DECIDED = { accepted = true, modified = true, rejected = true }
 
+--- What is done with a suggestion whose hunks were just loaded.
+---@type fun(suggestion: SuggestionReview.Suggestion)
+local function loaded() end
+
 local announce = listeners.announce
 M.announce = announce
 M.subscribe = listeners.subscribe
@@ -157,13 +161,6 @@ function M.hunk(id, hunk_id)
     return nil
   end
   return suggestion.hunks[index], index
-end
-
---- What the developer decided in a Neovim of theirs, by hunk id. See `decisions.lua`.
----@param id string suggestion
----@return table<string, SuggestionReview.Record>
-function M.decided_here(id)
-  return require("suggestion-review.decisions.record").by_hunk(id)
 end
 
 --- Last `suggestion.status` of a server.
@@ -447,6 +444,12 @@ function M.apply(event)
   announce(event)
 end
 
+--- Sets what is done with a suggestion whose hunks were just loaded, before anyone hears of it.
+---@param callback fun(suggestion: SuggestionReview.Suggestion)
+function M.on_load(callback)
+  loaded = callback
+end
+
 --- Takes in hunks as an answer states them.
 ---@param id string suggestion
 ---@param hunks SuggestionReview.Hunk[]
@@ -500,7 +503,7 @@ function M.fetch(id, callback)
     for _, event in ipairs(fetch.events) do
       on[event.type](suggestion, event)
     end
-    require("suggestion-review.decisions.record").settle_unanswered(suggestion)
+    loaded(suggestion)
     finish(nil)
   end
 
