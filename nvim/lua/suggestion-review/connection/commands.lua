@@ -4,6 +4,11 @@ local log = require("suggestion-review.say.log")
 local notify = require("suggestion-review.say.notify")
 local tcp = require("suggestion-review.connection.tcp")
 
+---@class SuggestionReview.Error
+---@field message string one sentence for people
+---@field code SuggestionReview.ErrorCode|"disconnected"|"timeout"|"refused"|"malformed"|"local"|string
+---@field details? table
+
 ---@class SuggestionReview.Pending a command whose answer is awaited
 ---@field id integer
 ---@field type string

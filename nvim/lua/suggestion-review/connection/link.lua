@@ -17,7 +17,7 @@ local M = {}
 ---| "connecting"
 ---| "connected"
 ---| "waiting"     lost or not reached; tries again by itself
----| "refused"     no token, wrong token, or a stranger on the port: waits for that to change
+---| "refused"     no token, wrong token, a stranger on the port, or another protocol: waits for that to change
 
 --- Where a connection brings what it hears.
 ---@class (exact) SuggestionReview.Inlet
@@ -294,7 +294,7 @@ function Client:turned_down(failed)
     return
   elseif kind == "stranger" or kind == "unproven" then
     return self:refuse(failed.message .. "; the token was not sent", STRANGER_CHECK)
-  elseif kind == "refused" then
+  elseif kind == "refused" or kind == "protocol" then
     return self:refuse(failed.message, STRANGER_CHECK)
   end
   self:retry(failed.message)

@@ -8,6 +8,19 @@ local own_digest = require("suggestion-review.decisions.own_digest")
 
 local M = {}
 
+--- One decision made in a Neovim of this developer, as kept on disk.
+---@class SuggestionReview.Record
+---@field at string ISO 8601 time
+---@field server string
+---@field suggestion_id string
+---@field revision integer
+---@field base_commit string
+---@field request_id string
+---@field state SuggestionReview.HunkState what the hunk became
+---@field hunk SuggestionReview.Hunk the hunk as it was when it was decided
+---@field modified_diff? string
+---@field lines? SuggestionReview.LineRange only this part of `hunk` was decided
+
 ---@class SuggestionReview.Ledger
 ---@field path string
 ---@field offset integer bytes read so far

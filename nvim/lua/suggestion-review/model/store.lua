@@ -7,6 +7,12 @@ local shapes = require("suggestion-review.model.shapes")
 
 local M = {}
 
+--- What `get` returns: a summary, and the rest once it is known (see `fetch`). Besides the protocol's events, listeners
+--- hear "store.loaded" (hunks of `suggestion_id` are known now), "store.reset" (everything was listed anew) and, from
+--- the connection, "client.state" (`server`, `state`, `message`).
+---@class SuggestionReview.Suggestion
+---@field server string name of the server it came from
+
 ---@class SuggestionReview.Fetch a load of all hunks under way
 ---@field callbacks fun(err?: SuggestionReview.Error, suggestion?: SuggestionReview.Suggestion)[]
 ---@field events SuggestionReview.Event[] what happened meanwhile
