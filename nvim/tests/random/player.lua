@@ -1,0 +1,120 @@
+--- Plays steps in a world and looks after each whether everything holds: steps of a generator, or a list.
+local invariants = require("random.invariants")
+local steps = require("random.steps")
+local worlds = require("random.world")
+
+local M = {}
+
+--- Milliseconds that what is said may take to become true: the review looks at the files after a pause.
+local SETTLE_MS = tonumber(vim.env.SUGGESTION_SETTLE_MS) or 6000
+
+---@class RandomFailure
+---@field kind string
+---@field text string
+---@field steps table[]
+---@field screen string
+
+---@class RandomResult
+---@field played integer
+---@field passed_over integer
+---@field places table<string, integer> how often each place was come by
+---@field failure RandomFailure|nil
+
+---@param memory RandomMemory
+---@param world RandomWorld
+---@param step table
+---@return { kind: string, text: string }|nil
+---@return table seen
+local function judge(memory, world, step)
+  local seen, violation
+  vim.wait(SETTLE_MS, function()
+    seen = world:look()
+    violation = invariants.check(memory, world, seen, step)
+    return not violation
+  end, 30)
+  return violation, seen
+end
+
+---@param plan RandomPlan
+---@param choose fun(seen: table, world: RandomWorld, number: integer): table|nil nil ends
+---@return RandomResult
+function M.play(plan, choose)
+  local world = worlds.open(plan)
+  local memory = invariants.new()
+  local result = { played = 0, passed_over = 0, places = {}, failure = nil }
+  local done = {}
+  vim.wait(15000, function()
+    return world:look().connected
+  end, 20)
+  local seen = world:look()
+  local ok, err = xpcall(function()
+    while true do
+      local step = choose(seen, world, #done + 1)
+      if not step then
+        break
+      end
+      done[#done + 1] = step
+      local ran, problem = steps.run(world, step, seen)
+      local violation
+      if problem then
+        violation = { kind = "stuck", text = problem }
+      elseif ran then
+        violation, seen = judge(memory, world, step)
+        result.played = result.played + 1
+        result.places[seen.where] = (result.places[seen.where] or 0) + 1
+      else
+        result.passed_over = result.passed_over + 1
+      end
+      if violation then
+        local shown = ""
+        if not seen.blocking then
+          local has, screen = pcall(world.nvim.lua, world.nvim, "return probe.screen()")
+          shown = has and screen or ""
+        end
+        result.failure = { kind = violation.kind, text = violation.text, steps = done, screen = shown }
+        break
+      end
+      if not seen.blocking and #seen.messages > 4000 then
+        world.nvim:lua("probe.forget()")
+      end
+    end
+  end, debug.traceback)
+  if not ok then
+    result.failure = { kind = "broken", text = tostring(err), steps = done, screen = "" }
+  end
+  world:close()
+  return result
+end
+
+--- Plays what a seed leads to.
+---@param seed integer
+---@param opts { steps?: integer, milliseconds?: integer, plan?: RandomPlan }
+---@return RandomResult
+---@return RandomPlan
+function M.seed(seed, opts)
+  local generator = require("random.generator").new(seed)
+  local plan = vim.tbl_extend("force", generator:plan(), opts.plan or {})
+  local started = vim.uv.hrtime()
+  return M.play(plan, function(seen, world, number)
+    if
+      number > (opts.steps or math.huge)
+      or opts.milliseconds and (vim.uv.hrtime() - started) / 1e6 > opts.milliseconds
+    then
+      return nil
+    end
+    return generator:next(seen, world)
+  end),
+    plan
+end
+
+--- Plays a list of steps.
+---@param plan RandomPlan
+---@param list table[]
+---@return RandomResult
+function M.list(plan, list)
+  return M.play(plan, function(_, _, number)
+    return list[number]
+  end)
+end
+
+return M

@@ -1,0 +1,122 @@
+--- A random editor: a real Neovim in a terminal, driven by keys that a seed chooses, against the real server, jj and git.
+--- After every step must hold what `random/invariants.lua` says. A failure prints the shortest list of steps found, and how to
+--- play it again:
+---   nvim --clean --headless -l nvim/tests/run.lua random_spec --seed=N [--steps=N]
+---   nvim --clean --headless -l nvim/tests/run.lua random_spec --replay=FILE
+local player = require("random.player")
+local real = require("real")
+local shrink = require("random.shrink")
+
+if not real.available() then
+  pending("a random editor", "needs Bun and jj")
+  return
+end
+
+--- Tries at making a failure shorter.
+local TRIES = tonumber(vim.env.SUGGESTION_TRIES) or 60
+
+---@param text string
+local function say(text)
+  io.write("    " .. text .. "\n")
+  io.flush()
+end
+
+---@param plan RandomPlan
+---@param steps table[]
+---@return string path
+local function keep(plan, steps)
+  local path = vim.fs.joinpath(vim.uv.os_tmpdir(), ("random-steps-%d.jsonl"):format(vim.uv.os_getpid()))
+  local lines = { vim.json.encode({ plan = plan }) }
+  for _, step in ipairs(steps) do
+    lines[#lines + 1] = vim.json.encode(step)
+  end
+  t.write(path, table.concat(lines, "\n") .. "\n")
+  return path
+end
+
+---@param plan RandomPlan
+---@param failure RandomFailure
+local function fail(name, plan, failure)
+  say(("%s: %s: %s"):format(name, failure.kind, failure.text))
+  say("kept whole in " .. keep(plan, failure.steps))
+  local last = failure
+  local steps = TRIES == 0 and failure.steps
+    or shrink.shorten(failure.steps, function(list)
+      local again = player.list(plan, list).failure
+      if again and again.kind == failure.kind then
+        last = again
+        return true
+      end
+      return false
+    end, TRIES, say)
+  local lines = {}
+  for i, step in ipairs(steps) do
+    lines[i] = vim.json.encode(step)
+  end
+  error(
+    ("%s: %s\n%s\nplan %s\n%d steps, in %s:\n%s\n%s"):format(
+      failure.kind,
+      last.text,
+      name,
+      vim.json.encode(plan),
+      #steps,
+      keep(plan, steps),
+      #lines > 60 and "(many)" or table.concat(lines, "\n"),
+      last.screen
+    ),
+    0
+  )
+end
+
+---@param seed integer
+---@param opts table
+local function play(seed, opts)
+  local result, plan = player.seed(seed, opts)
+  local places = {}
+  for place, count in vim.spairs(result.places) do
+    places[#places + 1] = ("%s %d"):format(place, count)
+  end
+  say(
+    ("seed %d (%s, %d user%s, %s): %d steps; %s"):format(
+      seed,
+      plan.checkout,
+      plan.users,
+      plan.users == 1 and "" or "s",
+      plan.style,
+      result.played,
+      table.concat(places, ", ")
+    )
+  )
+  if result.failure then
+    fail("seed " .. seed, plan, result.failure)
+  end
+  t.ok(result.played > 0, "no step was played")
+end
+
+describe("a random editor", function()
+  if vim.env.SUGGESTION_REPLAY then
+    it("plays a list of steps", function()
+      t.needs(24 * 60 * 60 * 1000)
+      local plan, steps
+      for line in t.read(vim.env.SUGGESTION_REPLAY):gmatch("[^\n]+") do
+        local one = vim.json.decode(line)
+        if one.plan then
+          plan = one.plan
+        else
+          steps = steps or {}
+          steps[#steps + 1] = one
+        end
+      end
+      local result = player.list(plan, steps)
+      if result.failure then
+        fail("replay", plan, result.failure)
+      end
+    end)
+  elseif vim.env.SUGGESTION_SEED then
+    local seed = tonumber(vim.env.SUGGESTION_SEED)
+    it("keeps what must hold, seed " .. seed, function()
+      t.needs(24 * 60 * 60 * 1000)
+      play(seed, { steps = tonumber(vim.env.SUGGESTION_STEPS) or 3000 })
+    end)
+  end
+end)
