@@ -23,9 +23,11 @@ end
 
 ---@param plan RandomPlan
 ---@param steps table[]
+---@param name string
 ---@return string path
-local function keep(plan, steps)
-  local path = vim.fs.joinpath(vim.uv.os_tmpdir(), ("random-steps-%d.jsonl"):format(vim.uv.os_getpid()))
+local function keep(plan, steps, name)
+  local path =
+    vim.fs.joinpath(vim.uv.os_tmpdir(), ("random-steps-%d-%s.jsonl"):format(vim.uv.os_getpid(), name))
   local lines = { vim.json.encode({ plan = plan }) }
   for _, step in ipairs(steps) do
     lines[#lines + 1] = vim.json.encode(step)
@@ -38,7 +40,7 @@ end
 ---@param failure RandomFailure
 local function fail(name, plan, failure)
   say(("%s: %s: %s"):format(name, failure.kind, failure.text))
-  say("kept whole in " .. keep(plan, failure.steps))
+  say("kept whole in " .. keep(plan, failure.steps, "whole"))
   local last = failure
   local steps = TRIES == 0 and failure.steps
     or shrink.shorten(failure.steps, function(list)
@@ -60,7 +62,7 @@ local function fail(name, plan, failure)
       name,
       vim.json.encode(plan),
       #steps,
-      keep(plan, steps),
+      keep(plan, steps, "short"),
       #lines > 60 and "(many)" or table.concat(lines, "\n"),
       last.screen
     ),

@@ -268,7 +268,8 @@ function by_place.input(self)
 end
 
 function by_place.cmdline(self)
-  return keys("cmdline", self:one_of({ "<Esc>", "1<CR>", "<CR>" }), true)
+  -- A list to choose from.
+  return keys("cmdline", self:one_of({ "<Esc>", "<CR>", "1<CR>", "1<CR>", "2<CR>", "3<CR>", "4<CR>", "5<CR>" }))
 end
 
 function by_place.confirm(self)

@@ -9,27 +9,30 @@ local M = {}
 ---@param text string unified diff
 ---@return string[] added
 ---@return string[] removed
+---@return table<string, true> joined added lines that stand right below another added one
 local function sides(text)
-  local added, removed = {}, {}
+  local added, removed, joined = {}, {}, {}
   local body = text:match("\n(@@ .*)$") or text:match("^(@@ .*)$") or ""
   for line in body:gmatch("[^\n]+") do
-    local sign = line:sub(1, 1)
-    if sign == "+" then
-      added[#added + 1] = line:sub(2)
-    elseif sign == "-" then
+    if line:sub(1, 1) == "-" then
       removed[line:sub(2)] = true
     end
   end
-  -- A modification may hold lines of its context on both sides.
-  local kept = {}
-  for _, line in ipairs(added) do
-    if removed[line] then
-      removed[line] = nil
-    else
-      kept[#kept + 1] = line
+  local previous = false
+  for line in body:gmatch("[^\n]+") do
+    local sign, rest = line:sub(1, 1), line:sub(2)
+    if sign == "+" and removed[rest] then
+      -- A modification may hold lines of its context on both sides.
+      removed[rest], previous = nil, false
+    elseif sign == "+" then
+      added[#added + 1] = rest
+      joined[rest] = previous or nil
+      previous = true
+    elseif sign == " " then
+      previous = false
     end
   end
-  return kept, vim.tbl_keys(removed)
+  return added, vim.tbl_keys(removed), joined
 end
 M.sides = sides
 
@@ -65,7 +68,7 @@ end
 local function judge(hunk, lines, owned)
   local decided_in = hunk.state == "accepted" or hunk.state == "modified"
   local at = places(lines or {})
-  local added, removed = sides(hunk.state == "modified" and hunk.own or hunk.diff)
+  local added, removed, joined = sides(hunk.state == "modified" and hunk.own or hunk.diff)
   if hunk.said then
     return nil
   elseif not decided_in then
@@ -83,7 +86,7 @@ local function judge(hunk, lines, owned)
   for _, line in ipairs(added) do
     if not at[line] then
       return ("is %s, and “%s” is not in the file"):format(hunk.state, line)
-    elseif previous and at[line] ~= previous + 1 then
+    elseif joined[line] and at[line] ~= previous + 1 then
       return ("is %s, and “%s” stands apart"):format(hunk.state, line)
     end
     previous = at[line]
