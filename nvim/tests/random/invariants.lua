@@ -132,11 +132,15 @@ local function left_behind(world, seen)
   if seen.session or seen.where ~= "file" or seen.mode ~= "n" then
     return nil
   end
-  if seen.floats > 0 then
-    return seen.floats .. " floating windows"
+  for _, title in ipairs(seen.floats) do
+    -- What the developer types stays until they send it or drop it.
+    if not (title:find("^ Edit ") or title:find("^ Resolve ") or title:find("^ Commit message")) then
+      return "floating window: " .. title
+    end
   end
   for _, buffer in ipairs(seen.buffers) do
-    if buffer.name:find("^suggestion%-review://") then
+    local typed_in = buffer.type == "acwrite"
+    if buffer.name:find("^suggestion%-review://") and not typed_in then
       return "buffer " .. buffer.name
     elseif buffer.type == "nofile" and buffer.name == "" then
       return ("scratch buffer %d: %s"):format(buffer.number, vim.inspect(buffer.lines))

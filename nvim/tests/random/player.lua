@@ -47,6 +47,8 @@ function M.play(plan, choose)
   vim.wait(15000, function()
     return world:look().connected
   end, 20)
+  -- The terminal here does not answer what Neovim asks it at its start; that is no fault.
+  world.nvim:lua("probe.forget()")
   local seen = world:look()
   local ok, err = xpcall(function()
     while true do
@@ -67,6 +69,15 @@ function M.play(plan, choose)
         result.passed_over = result.passed_over + 1
       end
       if violation then
+        if violation.kind == "prompt" then
+          -- What it waits over is in the messages, once it waits no longer.
+          world.nvim:type("<CR>")
+          vim.wait(2000, function()
+            seen = world:look()
+            return not seen.blocking
+          end, 20)
+          violation.text = violation.text .. ": " .. tostring(seen.messages)
+        end
         -- While it waits at a prompt Neovim tells nothing; what it drew last does.
         local shown = world.nvim.written:gsub("\27%[[%d;?]*[A-Za-z]", " "):gsub("%c", " "):sub(-3000)
         if not seen.blocking then

@@ -5,6 +5,16 @@ vim.on_key(function(_, typed)
   typed_bytes = typed_bytes + #(typed or "")
 end)
 
+---@param win integer
+---@return string
+local function title_of(win)
+  local config, title = vim.api.nvim_win_get_config(win), ""
+  for _, chunk in ipairs(type(config.title) == "table" and config.title or {}) do
+    title = title .. chunk[1]
+  end
+  return title
+end
+
 --- What a person would say they are looking at.
 ---@return string
 local function where()
@@ -22,10 +32,7 @@ local function where()
   elseif vim.bo[buf].filetype == "suggestion-review" then
     return "review"
   elseif config.relative ~= "" then
-    local title = ""
-    for _, chunk in ipairs(type(config.title) == "table" and config.title or {}) do
-      title = title .. chunk[1]
-    end
+    local title = title_of(win)
     return (title:find("^ Yours") or title:find("^ Suggested") or title:find("^ Without")) and "conflict"
       or "popup"
   end
@@ -102,10 +109,14 @@ function M.look()
       marks = marks,
     }
   end
-  local floats, dressed = 0, {}
+  local floats, dressed = {}, {}
   for _, win in ipairs(vim.api.nvim_list_wins()) do
     if vim.api.nvim_win_get_config(win).relative ~= "" then
-      floats = floats + 1
+      local float = vim.api.nvim_win_get_buf(win)
+      -- The plan of an adoption is not the review's, and stays until it is answered.
+      if vim.bo[float].filetype ~= "suggestion-plan" then
+        floats[#floats + 1] = title_of(win)
+      end
     elseif vim.wo[win].statuscolumn ~= "" or vim.wo[win].winhighlight ~= "" or vim.wo[win].scrollbind then
       dressed[#dressed + 1] = vim.api.nvim_buf_get_name(vim.api.nvim_win_get_buf(win))
     end

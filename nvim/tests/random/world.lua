@@ -126,7 +126,7 @@ function World:rest()
     last = self:look()
     return last.blocking or last.pending == 0 and (not last.session or last.session.sent == 0) or not self.up
   end, 10)
-  return not ok and ("commands without an answer: " .. vim.inspect(last.pending)) or nil
+  return not ok and ("without an answer: %s commands, %s hunks"):format(tostring(last.pending), last.session and last.session.sent) or nil
 end
 
 --- A GET without a process of its own.
