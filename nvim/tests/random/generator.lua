@@ -277,7 +277,7 @@ function by_place.confirm(self)
 end
 
 function by_place.plan(self)
-  return keys("plan", self:weighted({ { 5, "y" }, { 2, "q" }, { 1, "m" }, { 1, "r" } }))
+  return keys("plan", self:weighted({ { 5, "y" }, { 2, "q" }, { 1, "m<Esc>" }, { 1, "r<Esc>" } }))
 end
 
 function by_place.popup(self)

@@ -74,7 +74,7 @@ local function lost(memory, world, seen, takes_away)
   end
   if next(missing) and not takes_away then
     local undone = {}
-    for _, history in ipairs(world.nvim:lua("return probe.histories(...)", world.home .. "/tmp")) do
+    for _, history in ipairs(world:ask("return probe.histories(...)", world.home .. "/tmp") or {}) do
       words_in(undo.texts(history), undone)
       os.remove(history.path)
     end
@@ -203,6 +203,8 @@ end
 function M.check(memory, world, seen, step)
   if seen.where == "prompt" then
     return { kind = "prompt", text = ("Vim waits in mode %q"):format(seen.mode) }
+  elseif seen.where == "busy" then
+    return { kind = "stuck", text = ("Neovim is at work in mode %q and answers nothing"):format(seen.mode) }
   elseif seen.blocking then
     return nil
   end

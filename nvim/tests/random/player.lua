@@ -48,7 +48,7 @@ function M.play(plan, choose)
     return world:look().connected
   end, 20)
   -- The terminal here does not answer what Neovim asks it at its start; that is no fault.
-  world.nvim:lua("probe.forget()")
+  world:ask("probe.forget()")
   local seen = world:look()
   local ok, err = xpcall(function()
     while true do
@@ -81,14 +81,14 @@ function M.play(plan, choose)
         -- While it waits at a prompt Neovim tells nothing; what it drew last does.
         local shown = world.nvim.written:gsub("\27%[[%d;?]*[A-Za-z]", " "):gsub("%c", " "):sub(-3000)
         if not seen.blocking then
-          local has, screen = pcall(world.nvim.lua, world.nvim, "return probe.screen()")
+          local has, screen = pcall(world.ask, world, "return probe.screen()")
           shown = has and screen or ""
         end
         result.failure = { kind = violation.kind, text = violation.text, steps = done, screen = shown }
         break
       end
       if not seen.blocking and #seen.messages > 4000 then
-        world.nvim:lua("probe.forget()")
+        world:ask("probe.forget()")
       end
     end
   end, debug.traceback)

@@ -17,7 +17,7 @@ end
 
 ---@param file string
 local function visit(world, file)
-  if world.nvim:lua("return probe.click_on_file()") then
+  if world:ask("return probe.click_on_file()") then
     return world:type(("<C-\\><C-n>:silent! edit %s<CR>"):format(file))
   end
 end

@@ -77,6 +77,7 @@ function World:start()
     }),
   })
   self.pid = self.nvim:get("vim.fn.getpid()")
+  self.back = vim.rpcrequest(self.nvim.channel, "nvim_get_api_info")[1]
 end
 
 --- Neovim ends as a person ends it, or is killed.
@@ -98,14 +99,64 @@ function World:restart(how)
   self:start()
 end
 
+--- Answers of the Neovim that is driven, by number.
+---@type table<integer, { ok: boolean, value: any }>
+local answers = {}
+local asked = 0
+
+--- In this Neovim, called by the one that is driven.
+function _G.random_answer(number, ok, value)
+  answers[number] = { ok = ok, value = value }
+end
+
+local ANSWER = [[
+  local channel, number, code, arguments = ...
+  local ok, value = pcall(assert(loadstring(code)), unpack(arguments))
+  vim.rpcnotify(channel, "nvim_exec_lua", "_G.random_answer(...)", { number, ok, value })
+]]
+
+---@return { where: string, mode: string, blocking: true }|nil
+function World:_asks()
+  local mode = vim.rpcrequest(self.nvim.channel, "nvim_get_mode")
+  if mode.blocking then
+    -- In any other mode it is at work on a key.
+    local where = ({ ["r?"] = "confirm", r = "prompt", rm = "prompt" })[mode.mode] or "busy"
+    return { where = where, mode = mode.mode, blocking = true }
+  end
+end
+
+--- Runs Lua in Neovim. A request would wait for ever where a key that is being worked on ends in a question.
+---@param code string
+---@return any value
+---@return table|nil asks what it waits for instead of answering
+function World:ask(code, ...)
+  asked = asked + 1
+  local number = asked
+  vim.rpcnotify(self.nvim.channel, "nvim_exec_lua", ANSWER, { self.back, number, code, { ... } })
+  local asks
+  vim.wait(30000, function()
+    asks = not answers[number] and self:_asks() or nil
+    return answers[number] ~= nil or asks ~= nil and asks.where ~= "busy"
+  end, 5)
+  local answer = answers[number]
+  answers[number] = nil
+  if not answer then
+    return nil, asks or { where = "busy", mode = "?", blocking = true }
+  elseif not answer.ok then
+    error(answer.value)
+  end
+  return answer.value
+end
+
 --- What Neovim shows and holds; while it waits in a question there is no more than that.
 ---@return table
 function World:look()
-  local mode = vim.rpcrequest(self.nvim.channel, "nvim_get_mode")
-  if mode.blocking then
-    return { where = mode.mode == "r?" and "confirm" or "prompt", mode = mode.mode, blocking = true }
+  local asks = self:_asks()
+  if asks then
+    return asks
   end
-  return self.nvim:lua("return probe.look()")
+  local seen, instead = self:ask("return probe.look()")
+  return seen or instead --[[@as table]]
 end
 
 --- Types keys, and waits until Neovim has taken them and every answer has come.
@@ -124,9 +175,15 @@ function World:rest()
   local last
   local ok = vim.wait(REST_MS, function()
     last = self:look()
-    return last.blocking or last.pending == 0 and (not last.session or last.session.sent == 0) or not self.up
+    return last.blocking and last.where ~= "busy"
+      or not last.blocking and last.pending == 0 and (not last.session or last.session.sent == 0)
+      or not self.up
   end, 10)
-  return not ok and ("without an answer: %s commands, %s hunks"):format(tostring(last.pending), last.session and last.session.sent) or nil
+  return not ok and ("without an answer: mode %s, %s commands, %s hunks"):format(
+    tostring(last.mode),
+    tostring(last.pending),
+    last.session and last.session.sent
+  ) or nil
 end
 
 --- A GET without a process of its own.
@@ -183,6 +240,27 @@ function World:committed(commit, file)
   return result.code == 0 and project.lines(result.stdout) or nil
 end
 
+--- One user: the agent changes its own lines in files that the developer edits as well, whose lines it leaves.
+---@param files table<string, string>
+function World:_beside_the_developer(files)
+  self.written = self.written or {}
+  for file, text in pairs(files) do
+    local path = self.root .. "/" .. file
+    local now, before = t.read(path), self.written[file] or project.text(project.base(file))
+    self.written[file] = text
+    if now and now ~= before then
+      local names = {}
+      for i, side in ipairs({ now, before, text }) do
+        names[i] = ("%s/merge-%d"):format(self.home, i)
+        t.write(names[i], side)
+      end
+      files[file] = vim
+        .system({ t.program("git"), "merge-file", "-p", "--union", unpack(names) }, { cwd = self.home })
+        :wait(20000).stdout
+    end
+  end
+end
+
 --- The agent publishes: a new suggestion, or the open one again.
 ---@param step table slots = { { file, slot, version } … }, created = { { file, version } … }, deleted = { file … }
 ---@param change string|nil
@@ -201,6 +279,9 @@ function World:publish(step, change)
     local lines = self:committed(base, file)
     files[file] = lines and project.text(project.variant(file, lines, versions[file] or {})) or nil
   end
+  if self.plan.users == 1 then
+    self:_beside_the_developer(files)
+  end
   for _, created in ipairs(step.created) do
     files[created[1]] = project.text(project.created(created[1], created[2]))
   end
@@ -210,7 +291,8 @@ function World:publish(step, change)
     end
   end
   local ok, err = pcall(self.server.publish, self.server, files, "Random " .. step.number, change or "new")
-  if not ok and not tostring(err):find("empty") and not tostring(err):find("nothing", 1, true) then
+  -- The agent may have nothing to publish, or its change may have become part of the shared branch.
+  if not ok and not tostring(err):find("immutable") and not tostring(err):find("empty") and not tostring(err):find("nothing", 1, true) then
     return "publish: " .. tostring(err)
   end
 end
@@ -241,7 +323,7 @@ end
 
 --- Neovim looks at its files, as when its window gets the focus.
 function World:focus()
-  self.nvim:lua([[
+  self:ask([[
     -- A file that changed under unsaved edits is a question of Vim's own, which the developer brought about.
     vim.cmd("silent! doautocmd <nomodeline> FocusGained")
     for _, buf in ipairs(vim.api.nvim_list_bufs()) do
@@ -263,7 +345,7 @@ function World:server_up()
   if not self.up then
     self.server:serve()
     self.up = true
-    self.nvim:cmd("Suggest connect")
+    self:ask("vim.cmd('Suggest connect')")
     vim.wait(15000, function()
       local seen = self:look()
       return seen.blocking or seen.connected
