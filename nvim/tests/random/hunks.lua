@@ -79,7 +79,7 @@ local function judge(hunk, lines, owned)
     end
     return nil
   end
-  if hunk.kind == "delete" then
+  if hunk.kind == "delete" and hunk.state == "accepted" then
     return lines and #lines > 0 and lines[1] ~= "" and "is accepted, and the file is there" or nil
   end
   local previous

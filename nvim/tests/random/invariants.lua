@@ -66,9 +66,18 @@ local function lost(memory, world, seen, takes_away)
     words_in(records.applied(state), kept)
     local decided = {}
     words_in(records.decided(state), decided)
+    words_in(table.concat(seen.drafts, "\n"), decided)
+    for _, one in ipairs(seen.open) do
+      words_in(vim.json.encode(world:get("/suggestions/" .. one.id) or {}), decided)
+    end
     for word in pairs(missing) do
-      if kept[word] or word:find("^said") and decided[word] then
-        now[word], missing[word] = true, nil
+      -- What the server has taken of a reason or a comment is there for good.
+      local sent = word:find("^said") and (decided[word] or not world.up)
+      if kept[word] then
+        now[word] = true
+      end
+      if kept[word] or sent then
+        missing[word] = nil
       end
     end
   end

@@ -86,6 +86,14 @@ local function pending()
   return count
 end
 
+--- What was typed at a prompt and is kept to be offered again.
+---@return string[]
+local function drafts()
+  local module = package.loaded["suggestion-review.review.drafts"]
+  local _, kept = debug.getupvalue(module and module.get or function() end, 1)
+  return vim.tbl_values(kept or {})
+end
+
 local M = {}
 
 --- Everything that is judged, at one moment.
@@ -139,6 +147,7 @@ function M.look()
       return { id = one.id, change = one.jj_change_id }
     end, list),
     session = session(),
+    drafts = drafts(),
     buffers = buffers,
     floats = floats,
     dressed = dressed,
