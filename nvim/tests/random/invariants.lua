@@ -1,6 +1,7 @@
 --- What must hold after every step of a random run. Judges what was looked at; changes nothing but its own memory.
 local hunks = require("random.hunks")
 local records = require("random.records")
+local steps = require("random.steps")
 local t = require("support")
 local undo = require("random.undo")
 
@@ -50,9 +51,9 @@ end
 ---@param memory RandomMemory
 ---@param world RandomWorld
 ---@param seen table
----@param takes_away boolean
+---@param step table
 ---@return string|nil
-local function lost(memory, world, seen, takes_away)
+local function lost(memory, world, seen, step)
   local now = visible(world, seen)
   local missing = {}
   for word in pairs(memory.words) do
@@ -81,7 +82,12 @@ local function lost(memory, world, seen, takes_away)
       end
     end
   end
-  if next(missing) and not takes_away then
+  for word in pairs(missing) do
+    if steps.takes_away(step, word) then
+      missing[word] = nil
+    end
+  end
+  if next(missing) then
     local undone = {}
     for _, history in ipairs(world:ask("return probe.histories(...)", world.home .. "/tmp") or {}) do
       words_in(undo.texts(history), undone)
@@ -153,7 +159,7 @@ local function left_behind(world, seen)
       return "buffer " .. buffer.name
     elseif buffer.type == "nofile" and buffer.name == "" then
       return ("scratch buffer %d: %s"):format(buffer.number, vim.inspect(buffer.lines))
-    elseif buffer.marks > 0 then
+    elseif buffer.marks > 0 and not typed_in then
       return ("%d marks in %s"):format(buffer.marks, buffer.name)
     end
   end
@@ -220,7 +226,7 @@ function M.check(memory, world, seen, step)
   note_owned(memory, seen)
   local found = {
     { "traceback", said_wrongly(seen) },
-    { "lost", lost(memory, world, seen, require("random.steps").takes_away(step)) },
+    { "lost", lost(memory, world, seen, step) },
     { "text", seen.pending == 0 and hunks.problem(world, seen, memory.owned) or nil },
     { "state", seen.pending == 0 and hunks.disagreement(world, seen) or nil },
     { "disk", not_on_disk(world, seen, step) },

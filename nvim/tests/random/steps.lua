@@ -2,11 +2,13 @@
 --- be kept, shortened and run again; a step whose place on the screen is another is passed over.
 local M = {}
 
---- Steps with which the developer takes away own text: what is gone then was meant to go.
+--- Steps with which the developer takes away own text: what is gone then was meant to go. Who keeps the file's text in
+--- a conflict gives up the version of the hunk that was on its way there.
 ---@param step table
+---@param word string
 ---@return boolean
-function M.takes_away(step)
-  return step.own == true
+function M.takes_away(step, word)
+  return step.own == true or step.where == "conflict" and step.keys == "o" and word:find("^said") ~= nil
 end
 
 ---@param step table
@@ -40,7 +42,7 @@ function run.publish(world, step, seen)
   if not world.up or seen.blocking then
     return
   end
-  local change = not step.new and seen.open[1] and seen.open[1].change or nil
+  local change = not step.new and seen.open[1] and seen.open[#seen.open].change or nil
   local problem = world:publish(step, change)
   return problem or world:rest()
 end

@@ -270,10 +270,13 @@ function World:publish(step, change)
   if change then
     base = vim.trim(self.server:jj("log", "--no-graph", "-r", change .. "-", "-T", "commit_id"))
   end
+  -- Two suggestions never propose the same text.
+  self.ordinals = self.ordinals or {}
+  local ordinal = change and self.ordinals[change] or step.number
   local versions, files = {}, {}
   for _, slot in ipairs(step.slots) do
     versions[slot[1]] = versions[slot[1]] or {}
-    versions[slot[1]][slot[2]] = slot[3]
+    versions[slot[1]][slot[2]] = ordinal * 10000 + slot[3]
   end
   for file in pairs(project.FILES) do
     local lines = self:committed(base, file)
@@ -283,7 +286,7 @@ function World:publish(step, change)
     self:_beside_the_developer(files)
   end
   for _, created in ipairs(step.created) do
-    files[created[1]] = project.text(project.created(created[1], created[2]))
+    files[created[1]] = project.text(project.created(created[1], ordinal * 10000 + created[2]))
   end
   for _, file in ipairs(step.deleted) do
     if files[file] then
@@ -294,6 +297,11 @@ function World:publish(step, change)
   -- The agent may have nothing to publish, or its change may have become part of the shared branch.
   if not ok and not tostring(err):find("immutable") and not tostring(err):find("empty") and not tostring(err):find("nothing", 1, true) then
     return "publish: " .. tostring(err)
+  elseif ok then
+    local whole = self:get("/suggestions/" .. err)
+    if whole then
+      self.ordinals[whole.jj_change_id] = ordinal
+    end
   end
 end
 
