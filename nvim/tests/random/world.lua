@@ -80,11 +80,18 @@ function World:start()
   self.back = vim.rpcrequest(self.nvim.channel, "nvim_get_api_info")[1]
 end
 
+--- Kills Neovim while it is certain that its number is its own.
+function World:_kill()
+  if self.nvim.job and vim.fn.jobwait({ self.nvim.job }, 0)[1] == -1 then
+    vim.uv.kill(vim.fn.jobpid(self.nvim.job), "sigkill")
+  end
+end
+
 --- Neovim ends as a person ends it, or is killed.
 ---@param how "quit"|"kill"
 function World:restart(how)
   if how == "kill" then
-    vim.uv.kill(self.pid, "sigkill")
+    self:_kill()
   else
     pcall(vim.rpcrequest, self.nvim.channel, "nvim_command", "silent! wall! | qall!")
   end
@@ -362,9 +369,7 @@ function World:server_up()
 end
 
 function World:close()
-  pcall(function()
-    vim.uv.kill(self.pid, "sigkill")
-  end)
+  self:_kill()
   self.nvim:stop()
   self.server:stop("sigkill")
 end
