@@ -13,7 +13,7 @@ if not real.available() then
 end
 
 --- Tries at making a failure shorter.
-local TRIES = tonumber(vim.env.SUGGESTION_TRIES) or 60
+local TRIES = tonumber(vim.env.SUGGESTION_TRIES) or 80
 
 ---@param text string
 local function say(text)
@@ -50,7 +50,10 @@ local function fail(name, plan, failure)
         return true
       end
       return false
-    end, TRIES, say)
+    end, TRIES, function(list, left)
+      keep(plan, list, "short")
+      say(("%d steps, %d tries left"):format(#list, left))
+    end)
   local lines = {}
   for i, step in ipairs(steps) do
     lines[i] = vim.json.encode(step)

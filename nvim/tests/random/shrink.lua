@@ -1,4 +1,5 @@
---- Makes a list of steps that fails as short as it can be: first its end alone, then with parts left out.
+--- Makes a list of steps that fails as short as it can be: first its end alone, then without all steps of one sort, then
+--- with parts left out (delta debugging).
 local M = {}
 
 ---@param list any[]
@@ -22,14 +23,36 @@ local function needed(steps, from)
   return {}
 end
 
+--- What a step is a case of.
+---@param step table
+---@return string
+local function sort_of(step)
+  return table.concat({ step.op, step.where or "", step.how or "", #(step.keys or "") < 5 and step.keys or "" }, " ")
+end
+
+--- Sorts of steps, the most frequent first.
+---@param steps table[]
+---@return string[]
+local function sorts_of(steps)
+  local count = {}
+  for _, step in ipairs(steps) do
+    local sort = sort_of(step)
+    count[sort] = (count[sort] or 0) + 1
+  end
+  local sorts = vim.tbl_keys(count)
+  table.sort(sorts, function(a, b)
+    return count[a] == count[b] and a < b or count[a] > count[b]
+  end)
+  return sorts
+end
+
 --- The shortest list found within a number of tries.
 ---@param steps table[]
 ---@param fails fun(steps: table[]): boolean
 ---@param tries integer
----@param say? fun(text: string)
+---@param better fun(steps: table[], left: integer) called with each shorter list
 ---@return table[]
-function M.shorten(steps, fails, tries, say)
-  say = say or function() end
+function M.shorten(steps, fails, tries, better)
   local left = tries
   local function try(list)
     if left <= 0 then
@@ -45,9 +68,19 @@ function M.shorten(steps, fails, tries, say)
     local list = vim.list_extend(needed(steps, from), steps, from)
     if try(list) then
       best = list
+      better(best, left)
       break
     end
     length = length * 2
+  end
+  for _, sort in ipairs(sorts_of(best)) do
+    local list = vim.tbl_filter(function(step)
+      return sort_of(step) ~= sort
+    end, best)
+    if #list > 0 and #list < #best - 1 and try(list) then
+      best = list
+      better(best, left)
+    end
   end
   local size = math.max(1, math.floor(#best / 2))
   while size >= 1 and left > 0 do
@@ -56,7 +89,7 @@ function M.shorten(steps, fails, tries, say)
       local list = without(best, at, math.min(at + size - 1, #best))
       if try(list) then
         best, changed = list, true
-        say(("%d steps, %d tries left"):format(#best, left))
+        better(best, left)
       else
         at = at + size
       end
