@@ -43,17 +43,22 @@ local function fail(name, plan, failure)
   say("kept whole in " .. keep(plan, failure.steps, "whole"))
   local last = failure
   local steps = TRIES == 0 and failure.steps
-    or shrink.shorten(failure.steps, function(list)
-      local again = player.list(plan, list).failure
-      if again and again.kind == failure.kind then
-        last = again
-        return true
+    or shrink.shorten(
+      failure.steps,
+      function(list)
+        local again = player.list(plan, list).failure
+        if again and again.kind == failure.kind then
+          last = again
+          return true
+        end
+        return false
+      end,
+      TRIES,
+      function(list, left)
+        keep(plan, list, "short")
+        say(("%d steps, %d tries left"):format(#list, left))
       end
-      return false
-    end, TRIES, function(list, left)
-      keep(plan, list, "short")
-      say(("%d steps, %d tries left"):format(#list, left))
-    end)
+    )
   local lines = {}
   for i, step in ipairs(steps) do
     lines[i] = vim.json.encode(step)
@@ -67,7 +72,12 @@ local function fail(name, plan, failure)
       #steps,
       keep(plan, steps, "short"),
       #lines > 60 and "(many)" or table.concat(lines, "\n"),
-      last.screen
+      table.concat({
+        last.screen,
+        "the applied record: " .. (last.record or ""),
+        "hunks: " .. vim.inspect(last.hunks),
+        "events: " .. table.concat(last.events, "\n"),
+      }, "\n\n")
     ),
     0
   )

@@ -241,7 +241,10 @@ function by_place.file(self)
 end
 
 function by_place.conflict(self)
-  return keys("conflict", self:weighted({ { 5, "o" }, { 5, "t" }, { 4, "b" }, { 4, "e" }, { 2, "q" }, { 1, "<Esc>" } }))
+  return keys(
+    "conflict",
+    self:weighted({ { 5, "o" }, { 5, "t" }, { 4, "b" }, { 4, "e" }, { 2, "q" }, { 1, "<Esc>" } })
+  )
 end
 
 function by_place.editor(self, seen)
@@ -269,11 +272,30 @@ end
 
 function by_place.cmdline(self)
   -- A list to choose from.
-  return keys("cmdline", self:one_of({ "<Esc>", "<CR>", "1<CR>", "1<CR>", "2<CR>", "3<CR>", "4<CR>", "5<CR>" }))
+  return keys(
+    "cmdline",
+    self:one_of({ "<Esc>", "<CR>", "1<CR>", "1<CR>", "2<CR>", "3<CR>", "4<CR>", "5<CR>" })
+  )
 end
 
 function by_place.confirm(self)
-  return keys("confirm", self:weighted({ { 5, "y" }, { 3, "n" }, { 5, "a" }, { 4, "f" }, { 1, "e" }, { 2, "d" }, { 1, "l" }, { 1, "k" }, { 1, "s" }, { 1, "w" }, { 2, "<CR>" }, { 2, "<Esc>" } }))
+  return keys(
+    "confirm",
+    self:weighted({
+      { 5, "y" },
+      { 3, "n" },
+      { 5, "a" },
+      { 4, "f" },
+      { 1, "e" },
+      { 2, "d" },
+      { 1, "l" },
+      { 1, "k" },
+      { 1, "s" },
+      { 1, "w" },
+      { 2, "<CR>" },
+      { 2, "<Esc>" },
+    })
+  )
 end
 
 function by_place.plan(self)

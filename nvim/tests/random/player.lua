@@ -1,5 +1,6 @@
 --- Plays steps in a world and looks after each whether everything holds: steps of a generator, or a list.
 local invariants = require("random.invariants")
+local records = require("random.records")
 local steps = require("random.steps")
 local worlds = require("random.world")
 
@@ -13,12 +14,44 @@ local SETTLE_MS = tonumber(vim.env.SUGGESTION_SETTLE_MS) or 6000
 ---@field text string
 ---@field steps table[]
 ---@field screen string
+---@field record string|nil the end of the applied record
+---@field hunks table[]|nil of the session
+---@field events string[] decisions that the server told of, the last ones
 
 ---@class RandomResult
 ---@field played integer
 ---@field passed_over integer
 ---@field places table<string, integer> how often each place was come by
 ---@field failure RandomFailure|nil
+
+--- What the server tells of decisions on the suggestion under review, the last ones, a line each.
+---@param world RandomWorld
+---@param seen table
+---@return string[]
+local function events_of(world, seen)
+  local out, since = {}, 0
+  while seen.session do
+    local page = world:get("/events?since=" .. since)
+    if not page or #(page.events or {}) == 0 then
+      break
+    end
+    for _, event in ipairs(page.events) do
+      since = event.seq
+      if
+        event.suggestion_id == seen.session.id
+        or event.suggestion and event.suggestion.id == seen.session.id
+      then
+        out[#out + 1] = ("%d %s %s %s"):format(
+          event.seq,
+          event.type,
+          (event.hunk_id or ""):match(":(.*)$") or "",
+          event.action or ""
+        )
+      end
+    end
+  end
+  return vim.list_slice(out, math.max(1, #out - 60))
+end
 
 ---@param memory RandomMemory
 ---@param world RandomWorld
@@ -84,7 +117,15 @@ function M.play(plan, choose)
           local has, screen = pcall(world.ask, world, "return probe.screen()")
           shown = has and screen or ""
         end
-        result.failure = { kind = violation.kind, text = violation.text, steps = done, screen = shown }
+        result.failure = {
+          kind = violation.kind,
+          text = violation.text,
+          steps = done,
+          screen = shown,
+          record = records.log(world.home .. "/.local/state/nvim/suggestion-review"),
+          hunks = seen.session and seen.session.hunks or nil,
+          events = world.up and events_of(world, seen) or {},
+        }
         break
       end
       if not seen.blocking and #seen.messages > 4000 then
@@ -93,7 +134,7 @@ function M.play(plan, choose)
     end
   end, debug.traceback)
   if not ok then
-    result.failure = { kind = "broken", text = tostring(err), steps = done, screen = "" }
+    result.failure = { kind = "broken", text = tostring(err), steps = done, screen = "", events = {} }
   end
   world:close()
   return result

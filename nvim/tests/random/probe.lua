@@ -200,7 +200,10 @@ end
 --- Puts the cursor where a click would: into the window of a file.
 function M.click_on_file()
   for _, win in ipairs(vim.api.nvim_list_wins()) do
-    if vim.api.nvim_win_get_config(win).relative == "" and vim.bo[vim.api.nvim_win_get_buf(win)].buftype == "" then
+    if
+      vim.api.nvim_win_get_config(win).relative == ""
+      and vim.bo[vim.api.nvim_win_get_buf(win)].buftype == ""
+    then
       vim.api.nvim_set_current_win(win)
       return true
     end

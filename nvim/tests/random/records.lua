@@ -50,6 +50,21 @@ function M.applied(state)
   return table.concat(out, "\n")
 end
 
+--- The end of the applied record's log, for a person to read.
+---@param state string
+---@return string
+function M.log(state)
+  local out = {}
+  lines_of(state .. "/applied", function(_, line)
+    local readable = line:gsub('"([%w+/]+=*)"', function(word)
+      local ok, text = pcall(vim.base64.decode, word)
+      return ok and #word % 4 == 0 and text:find("^[%g ]+\n?$") and vim.json.encode(text) or nil
+    end)
+    out[#out + 1] = readable
+  end)
+  return table.concat(vim.list_slice(out, math.max(1, #out - 30)), "\n")
+end
+
 --- Everything that was ever decided.
 ---@param state string
 ---@return string

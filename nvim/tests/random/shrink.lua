@@ -27,7 +27,10 @@ end
 ---@param step table
 ---@return string
 local function sort_of(step)
-  return table.concat({ step.op, step.where or "", step.how or "", #(step.keys or "") < 5 and step.keys or "" }, " ")
+  return table.concat(
+    { step.op, step.where or "", step.how or "", #(step.keys or "") < 5 and step.keys or "" },
+    " "
+  )
 end
 
 --- Sorts of steps, the most frequent first.

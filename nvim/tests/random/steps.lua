@@ -97,15 +97,17 @@ end
 --- The developer's branch becomes what others have too.
 function run.push(world)
   if world.up then
-    vim.system({
-      require("support").program("git"),
-      "-c",
-      "http.extraHeader=Authorization: Bearer " .. world.server.token,
-      "push",
-      "--quiet",
-      world.server.hub,
-      "HEAD:refs/heads/main",
-    }, { cwd = world.root, env = world.server.environment }):wait(20000)
+    vim
+      .system({
+        require("support").program("git"),
+        "-c",
+        "http.extraHeader=Authorization: Bearer " .. world.server.token,
+        "push",
+        "--quiet",
+        world.server.hub,
+        "HEAD:refs/heads/main",
+      }, { cwd = world.root, env = world.server.environment })
+      :wait(20000)
     world.server:http("POST", "/settle", { project = world.server.project })
     return world:rest()
   end

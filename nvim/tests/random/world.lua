@@ -186,11 +186,13 @@ function World:rest()
       or not last.blocking and last.pending == 0 and (not last.session or last.session.sent == 0)
       or not self.up
   end, 10)
-  return not ok and ("without an answer: mode %s, %s commands, %s hunks"):format(
-    tostring(last.mode),
-    tostring(last.pending),
-    last.session and last.session.sent
-  ) or nil
+  return not ok
+      and ("without an answer: mode %s, %s commands, %s hunks"):format(
+        tostring(last.mode),
+        tostring(last.pending),
+        last.session and last.session.sent
+      )
+    or nil
 end
 
 --- A GET without a process of its own.
@@ -302,7 +304,12 @@ function World:publish(step, change)
   end
   local ok, err = pcall(self.server.publish, self.server, files, "Random " .. step.number, change or "new")
   -- The agent may have nothing to publish, or its change may have become part of the shared branch.
-  if not ok and not tostring(err):find("immutable") and not tostring(err):find("empty") and not tostring(err):find("nothing", 1, true) then
+  if
+    not ok
+    and not tostring(err):find("immutable")
+    and not tostring(err):find("empty")
+    and not tostring(err):find("nothing", 1, true)
+  then
     return "publish: " .. tostring(err)
   elseif ok then
     local whole = self:get("/suggestions/" .. err)
@@ -318,10 +325,12 @@ function World:outside(step)
   local path = self.root .. "/" .. step.file
   local text = t.read(path)
   if step.how == "checkout" then
-    vim.system({ t.program("git"), "checkout", "--", step.file }, {
-      cwd = self.root,
-      env = self.server.environment,
-    }):wait(20000)
+    vim
+      .system({ t.program("git"), "checkout", "--", step.file }, {
+        cwd = self.root,
+        env = self.server.environment,
+      })
+      :wait(20000)
   elseif step.how == "delete" then
     os.remove(path)
   elseif text then
