@@ -615,7 +615,10 @@ describe("the floating review", function()
       local inner = server.checkout .. "/thing/inner.txt"
       return vim.uv.fs_stat(inner) and t.read(inner) == "inside\n"
     end, 10000)
-    t.eq(server:git("checkout", "status", "--porcelain"), "")
+    -- HEAD follows the files.
+    t.wait(function()
+      return server:git("checkout", "status", "--porcelain") == ""
+    end, 10000, "a clean checkout")
     t.eq(checkout("other.txt"), "one\n")
   end)
 

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { startScriptedModel } from "../scripted-model.ts";
 import { Curl } from "../support/curl.ts";
 import { isRoot, Launcher } from "../support/launcher.ts";
-import { must, Running, run } from "../support/processes.ts";
+import { descendants, must, processList, Running, run } from "../support/processes.ts";
 import { Repository } from "../support/repository.ts";
 import { ROOT, Scene, until } from "../support/scene.ts";
 import type { ReadyLine } from "../support/server.ts";
@@ -92,6 +92,7 @@ describe.skipIf(!isRoot)("npm start", () => {
       const dir = launcher.repository("own");
       launcher.scene.write("own/a.txt", "not committed\n");
       const log = launcher.scene.path("feedback.jsonl");
+      must(["git", "init", "--quiet", "--bare", launcher.scene.path("r.git")], { env: launcher.env });
       const started = await launcher.start(
         [
           ...[
@@ -102,6 +103,8 @@ describe.skipIf(!isRoot)("npm start", () => {
             "Please say hello",
             "--env",
             "npm_config_offline",
+            "--env",
+            "HANDED_OVER",
           ],
           ...["--feedback-log", log, "--sync-remote", launcher.scene.path("r.git"), "--sync-branch", "done"],
           ...["--sync-base", "main", "--sync-prefix", "ai/", "--sync-push-branches", "topic/*"],
@@ -109,7 +112,7 @@ describe.skipIf(!isRoot)("npm start", () => {
           ...["--host", "127.0.0.2", "--allowed-origins", "http://localhost:1", "--no-auto-sync"],
           ...["--state", launcher.scene.path("elsewhere"), "--agent-may-approve"],
         ],
-        { npm_config_offline: "true" },
+        { npm_config_offline: "true", HANDED_OVER: "a word", NOT_HANDED_OVER: "another" },
       );
       const file = join(dirname(started.ready.agent_repo), "config/opencode/opencode.json");
       const { plugin } = JSON.parse(readFileSync(file, "utf8")) as { plugin: [[string, object]] };
@@ -132,6 +135,13 @@ describe.skipIf(!isRoot)("npm start", () => {
       });
       expect(must(["stat", "-c", "%u", started.ready.agent_repo]).trim()).toBe("0");
       expect(readFileSync(join(started.ready.agent_repo, "a.txt"), "utf8")).toBe("one\n");
+      const environments = descendants(started.running.pid)
+        .filter((pid) =>
+          processList().some((one) => one.pid === pid && one.command.includes("opencode serve")),
+        )
+        .map((pid) => readFileSync(`/proc/${pid}/environ`, "utf8").split("\0"));
+      expect(environments.some((one) => one.includes("HANDED_OVER=a word"))).toBe(true);
+      expect(environments.some((one) => one.includes("NOT_HANDED_OVER=another"))).toBe(false);
       await until("the agent is asked", () =>
         model.requests.some((request) => JSON.stringify(request).includes("Please say hello")),
       );

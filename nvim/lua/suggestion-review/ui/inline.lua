@@ -37,7 +37,7 @@ local M = {}
 ---@field marks table<integer, integer[]> extmarks by hunk
 ---@field version integer|nil of the session when the hunks were placed
 ---@field current integer|nil the hunk whose line shows the keys
----@field gone_to { index: integer, cursor: integer[] }|nil a hunk that was gone to and has no place yet
+---@field waited boolean|nil once for the places of the hunks, as long as one waits
 ---@field saved table[] maps of the user's
 ---@field width integer|nil cells of a row when it was drawn
 
@@ -398,8 +398,6 @@ local function redraw_hunk(one, index)
   draw_hunk(one, placed)
 end
 
-local follow_cursor
-
 --- Works out where the hunks of the buffer's file are in it now, and draws them.
 ---@param one SuggestionReview.InlineBuffer
 local function place_hunks(one)
@@ -454,7 +452,6 @@ local function place_hunks(one)
     one.tick = tick
     vim.api.nvim_buf_clear_namespace(one.buf, namespace, 0, -1)
     draw(one)
-    follow_cursor(one)
   end
   if session.place.in_place then
     return apply.locate(session.place, hunks, function(found)
@@ -516,6 +513,29 @@ local function buffer_of(file)
   end
 end
 
+--- Milliseconds that one waits for the places of a file's hunks.
+local PATIENCE = 1000
+
+--- Where a hunk is drawn. What is typed on waits, at most once in a file, until that is known for the first time: those
+--- keys are about where one is then.
+---@param one SuggestionReview.InlineBuffer
+---@param index integer
+---@return SuggestionReview.InlineHunk|nil nil as well where one has gone elsewhere meanwhile
+local function place_of(one, index)
+  if not one.tick and not one.waited then
+    one.waited = true
+    local inline = current
+    vim.wait(PATIENCE, function()
+      return one.tick ~= nil or current ~= inline
+    end, 2)
+    local same = current == inline and vim.api.nvim_get_current_buf() == one.buf
+    if not same or inline.session.index ~= index then
+      return
+    end
+  end
+  return one.by_index[index]
+end
+
 --- Shows the file of a hunk in the window the developer works in, and goes to it.
 ---@param index integer
 local function go(index)
@@ -535,14 +555,10 @@ local function go(index)
     end
     one = adopt_buffer(vim.api.nvim_get_current_buf())
   end
-  local placed = one and one.by_index[index]
-  if not one then
-    return
-  elseif not placed then
-    one.gone_to = { index = index, cursor = vim.api.nvim_win_get_cursor(0) }
+  local placed = one and place_of(one, index)
+  if not one or not placed then
     return
   end
-  one.gone_to = nil
   local row = math.max(
     1,
     math.min(
@@ -554,22 +570,6 @@ local function go(index)
   local need = math.max(placed.shown and #placed.shown.lines or 0, #rows_of.block_of(placed.hunk).new) + 2
   real_window.go_to(row, info.botline - row < need)
   draw(one)
-end
-
---- Goes to the hunk that was gone to before it had a place, if nobody has moved on since.
----@param one SuggestionReview.InlineBuffer
-function follow_cursor(one)
-  local wanted = one.gone_to
-  one.gone_to = nil
-  if
-    wanted
-    and wanted.index == current.session.index
-    and one.by_index[wanted.index]
-    and vim.api.nvim_get_current_buf() == one.buf
-    and vim.deep_equal(vim.api.nvim_win_get_cursor(0), wanted.cursor)
-  then
-    go(wanted.index)
-  end
 end
 
 ---@param session SuggestionReview.Session
