@@ -1,6 +1,7 @@
 --- A random editor: a real Neovim in a terminal, driven by keys that a seed chooses, against the real server, jj and git.
 --- After every step must hold what `random/invariants.lua` says. A failure prints the shortest list of steps found, and how to
---- play it again:
+--- play it again. Without more being said a few fixed seeds are played, so that a run does not go red by chance;
+--- SUGGESTION_LONG=1 plays ten of 3000 steps, SUGGESTION_SEED=random one that nobody has played.
 ---   nvim --clean --headless -l nvim/tests/run.lua random_spec --seed=N [--steps=N]
 ---   nvim --clean --headless -l nvim/tests/run.lua random_spec --replay=FILE
 local player = require("random.player")
@@ -12,8 +13,12 @@ if not real.available() then
   return
 end
 
+--- Seeds of the short form, of the long form, and how many steps each plays.
+local SHORT, SHORT_STEPS = { 1, 2, 8 }, 120
+local LONG, LONG_STEPS = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 }, 3000
+
 --- Tries at making a failure shorter.
-local TRIES = tonumber(vim.env.SUGGESTION_TRIES) or 80
+local TRIES = tonumber(vim.env.SUGGESTION_TRIES) or 60
 
 ---@param text string
 local function say(text)
@@ -86,7 +91,16 @@ end
 ---@param seed integer
 ---@param opts table
 local function play(seed, opts)
-  local result, plan = player.seed(seed, opts)
+  local result, plan = player.seed(
+    seed,
+    vim.tbl_extend("error", opts, {
+      progress = function(number)
+        if number % 250 == 0 then
+          say(("seed %d: %d steps"):format(seed, number))
+        end
+      end,
+    })
+  )
   local places = {}
   for place, count in vim.spairs(result.places) do
     places[#places + 1] = ("%s %d"):format(place, count)
@@ -108,30 +122,57 @@ local function play(seed, opts)
   t.ok(result.played > 0, "no step was played")
 end
 
+---@param path string
+---@return RandomPlan
+---@return table[] steps
+local function read(path)
+  local plan, steps = nil, {}
+  for line in t.read(path):gmatch("[^\n]+") do
+    local one = vim.json.decode(line)
+    if one.plan then
+      plan = one.plan
+    else
+      steps[#steps + 1] = one
+    end
+  end
+  return plan, steps
+end
+
+--- Seeds that are played and how many steps.
+---@return integer[]
+---@return integer
+local function chosen()
+  local asked = vim.env.SUGGESTION_SEED
+  local steps = tonumber(vim.env.SUGGESTION_STEPS)
+  if asked == "random" then
+    return { vim.uv.hrtime() % 1000000 }, steps or LONG_STEPS
+  elseif asked then
+    return { assert(tonumber(asked), "SUGGESTION_SEED is not a number, nor `random`: " .. asked) },
+      steps or LONG_STEPS
+  elseif vim.env.SUGGESTION_LONG then
+    return LONG, steps or LONG_STEPS
+  end
+  return SHORT, steps or SHORT_STEPS
+end
+
 describe("a random editor", function()
   if vim.env.SUGGESTION_REPLAY then
     it("plays a list of steps", function()
       t.needs(24 * 60 * 60 * 1000)
-      local plan, steps
-      for line in t.read(vim.env.SUGGESTION_REPLAY):gmatch("[^\n]+") do
-        local one = vim.json.decode(line)
-        if one.plan then
-          plan = one.plan
-        else
-          steps = steps or {}
-          steps[#steps + 1] = one
-        end
-      end
+      local plan, steps = read(vim.env.SUGGESTION_REPLAY)
       local result = player.list(plan, steps)
       if result.failure then
         fail("replay", plan, result.failure)
       end
     end)
-  elseif vim.env.SUGGESTION_SEED then
-    local seed = tonumber(vim.env.SUGGESTION_SEED)
-    it("keeps what must hold, seed " .. seed, function()
-      t.needs(24 * 60 * 60 * 1000)
-      play(seed, { steps = tonumber(vim.env.SUGGESTION_STEPS) or 3000 })
+    return
+  end
+  local seeds, steps = chosen()
+  for _, seed in ipairs(seeds) do
+    it(("keeps what must hold: seed %d, %d steps"):format(seed, steps), function()
+      -- A failure is shortened, which takes many tries.
+      t.needs(steps > SHORT_STEPS and 24 * 60 * 60 * 1000 or 10 * 60 * 1000)
+      play(seed, { steps = steps })
     end)
   end
 end)

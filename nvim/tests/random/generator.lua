@@ -255,7 +255,7 @@ function by_place.editor(self, seen)
     { 3, keys("editor", ("cc%s instead<Esc>"):format(self:word("said")), true) },
     { 1, keys("editor", "ggdG", true) },
     { 2, keys("editor", "u", true) },
-    { 4, keys("editor", [[:silent! g/^\(<<<<<<<\|=======\|>>>>>>>\)/d<CR>]]) },
+    { 4, keys("editor", [[:silent! g/^[<lt>=>]\{7}/d<CR>]]) },
     { 10, keys("editor", ":w<CR>") },
     { 3, keys("editor", ":q!<CR>", true) },
   })

@@ -142,19 +142,17 @@ end
 
 --- Plays what a seed leads to.
 ---@param seed integer
----@param opts { steps?: integer, milliseconds?: integer, plan?: RandomPlan }
+---@param opts { steps: integer, progress?: fun(number: integer) }
 ---@return RandomResult
 ---@return RandomPlan
 function M.seed(seed, opts)
   local generator = require("random.generator").new(seed)
-  local plan = vim.tbl_extend("force", generator:plan(), opts.plan or {})
-  local started = vim.uv.hrtime()
+  local plan = generator:plan()
   return M.play(plan, function(seen, world, number)
-    if
-      number > (opts.steps or math.huge)
-      or opts.milliseconds and (vim.uv.hrtime() - started) / 1e6 > opts.milliseconds
-    then
+    if number > opts.steps then
       return nil
+    elseif opts.progress then
+      opts.progress(number)
     end
     return generator:next(seen, world)
   end),

@@ -1,9 +1,30 @@
 --- Runs in the Neovim that is driven: tells what it shows and holds, changing nothing.
 
-local typed_bytes = 0
+--- Bytes of what was typed that Neovim has taken, and whether it waits for more, with nothing left to do.
+local taken, ready = 0, true
+local told
+
+local function tell()
+  if told then
+    vim.rpcnotify(told, "nvim_exec_lua", "_G.random_taken(...)", { taken, ready })
+  end
+end
+
 vim.on_key(function(_, typed)
-  typed_bytes = typed_bytes + #(typed or "")
+  if typed and typed ~= "" then
+    taken, ready = taken + #typed, false
+    tell()
+  end
 end)
+
+vim.api.nvim_create_autocmd("SafeState", {
+  callback = function()
+    if not ready then
+      ready = true
+      tell()
+    end
+  end,
+})
 
 ---@param win integer
 ---@return string
@@ -96,6 +117,13 @@ end
 
 local M = {}
 
+--- From now on tells how much it has taken; in a question too, where nothing can be asked.
+---@param channel integer
+function M.tell_taken(channel)
+  told = channel
+  tell()
+end
+
 --- Everything that is judged, at one moment.
 function M.look()
   local buffers = {}
@@ -136,7 +164,6 @@ function M.look()
   return {
     where = where(),
     mode = vim.api.nvim_get_mode().mode,
-    typed = typed_bytes,
     line = vim.fn.getcmdline(),
     buffer = vim.api.nvim_buf_get_name(0),
     errmsg = vim.v.errmsg,

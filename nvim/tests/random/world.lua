@@ -78,6 +78,7 @@ function World:start()
   })
   self.pid = self.nvim:get("vim.fn.getpid()")
   self.back = vim.rpcrequest(self.nvim.channel, "nvim_get_api_info")[1]
+  self:ask("probe.tell_taken(...)", self.back)
 end
 
 --- Kills Neovim while it is certain that its number is its own.
@@ -116,6 +117,14 @@ function _G.random_answer(number, ok, value)
   answers[number] = { ok = ok, value = value }
 end
 
+--- What the Neovim that is driven has taken of what was typed.
+local taken = { bytes = 0, ready = true }
+
+--- In this Neovim, called by the one that is driven.
+function _G.random_taken(bytes, ready)
+  taken.bytes, taken.ready = bytes, ready
+end
+
 local ANSWER = [[
   local channel, number, code, arguments = ...
   local ok, value = pcall(assert(loadstring(code)), unpack(arguments))
@@ -125,9 +134,11 @@ local ANSWER = [[
 ---@return { where: string, mode: string, blocking: true }|nil
 function World:_asks()
   local mode = vim.rpcrequest(self.nvim.channel, "nvim_get_mode")
-  if mode.blocking then
+  local where = ({ ["r?"] = "confirm", r = "prompt", rm = "prompt" })[mode.mode]
+  -- A question with letters to choose from is a command line of one key, which takes requests like any other.
+  if mode.blocking or where then
     -- In any other mode it is at work on a key.
-    local where = ({ ["r?"] = "confirm", r = "prompt", rm = "prompt" })[mode.mode] or "busy"
+    where = where or "busy"
     return { where = where, mode = mode.mode, blocking = true }
   end
 end
@@ -166,11 +177,18 @@ function World:look()
   return seen or instead --[[@as table]]
 end
 
+--- Milliseconds for Neovim to take what is typed; an error in a key may make it drop the rest.
+local TAKE_MS = 5000
+
 --- Types keys, and waits until Neovim has taken them and every answer has come.
 ---@param keys string
 ---@return string|nil problem
 function World:type(keys)
+  local all = taken.bytes + #vim.keycode(keys)
   self.nvim:type(keys)
+  vim.wait(TAKE_MS, function()
+    return taken.bytes >= all and (taken.ready or (self:_asks() or { where = "busy" }).where ~= "busy")
+  end, 2)
   return self:rest()
 end
 
