@@ -147,8 +147,8 @@ local function chosen()
   if asked == "random" then
     return { vim.uv.hrtime() % 1000000 }, steps or LONG_STEPS
   elseif asked then
-    return { assert(tonumber(asked), "SUGGESTION_SEED is not a number, nor `random`: " .. asked) },
-      steps or LONG_STEPS
+    local seed = assert(tonumber(asked), "SUGGESTION_SEED is not a number, nor `random`: " .. asked)
+    return { seed }, steps or LONG_STEPS
   elseif vim.env.SUGGESTION_LONG then
     return LONG, steps or LONG_STEPS
   end

@@ -10,12 +10,13 @@ local M = {}
 ---@class RandomMemory
 ---@field words table<string, true> the developer's words that are somewhere
 ---@field owned table<string, true> lines of the agent's that the developer made theirs
+---@field suggestions table<string, true> those that were ever open
 local Memory = {}
 Memory.__index = Memory
 
 ---@return RandomMemory
 function M.new()
-  return setmetatable({ words = {}, owned = {} }, Memory)
+  return setmetatable({ words = {}, owned = {}, suggestions = {} }, Memory)
 end
 
 ---@param text string
@@ -55,6 +56,9 @@ end
 ---@return string|nil
 local function lost(memory, world, seen, step)
   local now = visible(world, seen)
+  for _, one in ipairs(seen.open) do
+    memory.suggestions[one.id] = true
+  end
   local missing = {}
   for word in pairs(memory.words) do
     if not now[word] then
@@ -68,9 +72,10 @@ local function lost(memory, world, seen, step)
     local decided = {}
     words_in(records.decided(state), decided)
     words_in(table.concat(seen.drafts, "\n"), decided)
-    for _, one in ipairs(seen.open) do
-      words_in(vim.json.encode(world:get("/suggestions/" .. one.id) or {}), decided)
+    for id in pairs(memory.suggestions) do
+      words_in(vim.json.encode(world:get("/suggestions/" .. id) or {}), decided)
     end
+    words_in(world:messages(), decided)
     for word in pairs(missing) do
       -- What the server has taken of a reason or a comment is there for good.
       local sent = word:find("^said") and (decided[word] or not world.up)

@@ -252,6 +252,18 @@ function World:get(path)
   return vim.json.decode(body, { luanil = { object = true, array = true } })
 end
 
+--- Messages of all commits of the shared repository; a finalized suggestion is one.
+---@return string
+function World:messages()
+  local hub = vim.fn.glob(self.server.state .. "/git/*.git", true, true)[1]
+  return vim
+    .system({ t.program("git"), "--git-dir", hub, "log", "--all", "--format=%B" }, {
+      cwd = self.home,
+      env = self.server.environment,
+    })
+    :wait(20000).stdout or ""
+end
+
 --- Text of a file in a commit of the agent's repository, as lines; nil where there is none.
 ---@param commit string
 ---@param file string
