@@ -182,7 +182,8 @@ local function left_behind(world, seen)
   if children then
     local pids = children:read("*a")
     children:close()
-    for pid in pids:gmatch("%d+") do
+    local pid = pids:match("%d+")
+    if pid then
       local name = t.read(("/proc/%s/cmdline"):format(pid)) or ""
       return ("process %s: %s"):format(pid, (name:gsub("%z", " ")))
     end
