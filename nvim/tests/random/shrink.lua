@@ -1,5 +1,5 @@
---- Makes a list of steps that fails as short as it can be: first its end alone, then without all steps of one sort, then
---- with parts left out (delta debugging).
+--- Makes a list of steps that fails as short as it can be: first its end alone, then without all steps of one sort,
+--- then with parts left out (delta debugging).
 local M = {}
 
 ---@param list any[]

@@ -1,5 +1,5 @@
---- Carries out one step of a random run. A step is plain data with everything that it needs, so that a list of steps can
---- be kept, shortened and run again; a step whose place on the screen is another is passed over.
+--- Carries out one step of a random run. A step is plain data with everything that it needs, so that a list of steps
+--- can be kept, shortened and run again; a step whose place on the screen is another is passed over.
 local M = {}
 
 --- Steps with which the developer takes away own text: what is gone then was meant to go. Who keeps the file's text in
