@@ -1,5 +1,5 @@
 --- A random editor: a real Neovim in a terminal, driven by keys that a seed chooses, against the real server, jj and
---- git. After every step must hold what `random/invariants.lua` says. A failure prints the shortest list of steps found,
+--- git. After every step must hold what `random/invariants.lua` says. A failure prints the shortest list of steps
 --- and how to play it again. Without more being said a few fixed seeds are played, so that a run does not go red by
 --- chance; SUGGESTION_LONG=1 plays ten of 3000 steps each, SUGGESTION_SEED=random one that nobody has played.
 ---   nvim --clean --headless -l nvim/tests/run.lua random_spec --seed=N [--steps=N]

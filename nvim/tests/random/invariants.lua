@@ -144,6 +144,24 @@ local function said_wrongly(seen)
   end
 end
 
+--- There is no other Neovim here, and nobody decides without one: what is said to come from elsewhere is wrong.
+---@param seen table
+---@return string|nil
+local function foreign(seen)
+  for _, hunk in ipairs(seen.session and seen.session.hunks or {}) do
+    if hunk.said and hunk.said:find("decided elsewhere", 1, true) then
+      return ("hunk %s (%s): %s"):format(hunk.id:match(":(.*)$"), hunk.state, hunk.said)
+    end
+  end
+  for _, buffer in ipairs(seen.buffers) do
+    for _, line in ipairs(buffer.plan and buffer.lines or {}) do
+      if line:find("not in a Neovim of yours", 1, true) then
+        return line
+      end
+    end
+  end
+end
+
 --- Ours after the review was closed.
 ---@param world RandomWorld
 ---@param seen table
@@ -162,7 +180,7 @@ local function left_behind(world, seen)
     local typed_in = buffer.type == "acwrite"
     if buffer.name:find("^suggestion%-review://") and not typed_in then
       return "buffer " .. buffer.name
-    elseif buffer.type == "nofile" and buffer.name == "" then
+    elseif buffer.type == "nofile" and buffer.name == "" and not (buffer.plan and buffer.shown) then
       return ("scratch buffer %d: %s"):format(buffer.number, vim.inspect(buffer.lines))
     elseif buffer.marks > 0 and not typed_in then
       return ("%d marks in %s"):format(buffer.marks, buffer.name)
@@ -236,9 +254,10 @@ function M.check(memory, world, seen, step)
     { "text", seen.pending == 0 and hunks.problem(world, seen, memory.owned) or nil },
     { "state", seen.pending == 0 and hunks.disagreement(world, seen) or nil },
     { "disk", not_on_disk(world, seen, step) },
+    { "foreign", seen.pending == 0 and foreign(seen) or nil },
     { "left", left_behind(world, seen) },
   }
-  for _, kind in ipairs({ 1, 2, 3, 4, 5, 6 }) do
+  for _, kind in ipairs({ 1, 2, 3, 4, 5, 6, 7 }) do
     if found[kind][2] then
       return { kind = found[kind][1], text = found[kind][2] }
     end

@@ -143,6 +143,9 @@ function M.look()
       modified = vim.bo[buf].modified,
       lines = loaded and vim.api.nvim_buf_get_lines(buf, 0, -1, false) or nil,
       marks = marks,
+      -- The plan of an adoption stays until it is answered.
+      plan = vim.bo[buf].filetype == "suggestion-plan" or nil,
+      shown = #vim.fn.win_findbuf(buf) > 0 or nil,
     }
   end
   local floats, dressed = {}, {}
