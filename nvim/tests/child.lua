@@ -9,6 +9,7 @@ local M = {}
 ---@field channel integer
 ---@field job integer?
 ---@field home string
+---@field written string what was drawn last, as the terminal gets it
 local Child = {}
 Child.__index = Child
 
@@ -25,7 +26,7 @@ Child.__index = Child
 ---@return Child
 function M.start(opts)
   opts = opts or {}
-  local self = setmetatable({ home = opts.home or t.tempdir() }, Child)
+  local self = setmetatable({ home = opts.home or t.tempdir(), written = "" }, Child)
   local init = self.home .. "/init.lua"
   local plugin = ([[
 vim.opt.runtimepath:prepend(%q)
@@ -42,6 +43,9 @@ vim.opt.runtimepath:append(%q)
   self.job = vim.fn.jobstart(command, {
     rpc = not opts.ui,
     pty = opts.ui,
+    on_stdout = opts.ui and function(_, data)
+      self.written = (self.written .. table.concat(data, "\n")):sub(-8000)
+    end or nil,
     width = 100,
     height = 30,
     cwd = opts.cwd or self.home,

@@ -435,6 +435,24 @@ describe("keys in one go", function()
     r:no_traceback()
   end)
 
+  it("C2: do not wait for a longer map to come, also under 'notimeout'", function()
+    begin({
+      settings = [[
+        vim.o.timeout = false
+        vim.keymap.set("n", "an", "<Cmd>let g:longer = 1<CR>")
+        vim.keymap.set("x", "an", "<Cmd>let g:longer = 1<CR>")
+      ]],
+    })
+    -- One of the two lines: the hunk is split.
+    r.s:text("Va")
+    r:wait_states({ A, P, P, P, P, P, P })
+    r.s:text("u")
+    r:wait_states({ P, P, P, P, P, P })
+    r.s:text("a")
+    r:wait_states({ A, P, P, P, P, P })
+    t.eq(r.s:lua([[return vim.g.longer]]), vim.NIL)
+  end)
+
   it("C2: as a macro, and a decision with its undo behind it", function()
     begin()
     r.s:lua([[vim.fn.setreg("q", "an")]])

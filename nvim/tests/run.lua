@@ -3,7 +3,9 @@
 --- Each `*_spec.lua` runs in a Neovim of its own with a fresh HOME; inside, `describe`, `it`, `before_each`,
 --- `after_each`, `pending` and the functions of `tests/support.lua` (as `t`) are global.
 --- Options: `--only=<pattern>` runs the tests whose full name matches the Lua pattern.
---- A test may take four minutes (on a quiet machine one is enough); then its file's Neovim is ended and the test named.
+--- `--seed=N`, `--steps=N` and `--replay=FILE` are for the random editor (`random_spec.lua`).
+--- A test may take four minutes (on a quiet machine one is enough), or what it says with `t.needs`; then its file's
+--- Neovim is ended and the test named.
 --- Last line: `N passed, N failed, N skipped`; exit code 1 when anything failed.
 
 local here = vim.fs.dirname(vim.fs.abspath(debug.getinfo(1, "S").source:sub(2)))
@@ -131,6 +133,9 @@ local function main()
       only = argument:sub(8)
     elseif argument:sub(1, 8) == "--child=" then
       child = argument:sub(9)
+    elseif argument:match("^%-%-%l+=") then
+      local name, value = argument:match("^%-%-(%l+)=(.*)$")
+      vim.env["SUGGESTION_" .. name:upper()] = value
     else
       filters[#filters + 1] = argument
     end
@@ -169,11 +174,14 @@ local function main()
         tail = rest
         local p, f, s = line:match("^@result (%d+) (%d+) (%d+)$")
         local begun = line:match("^@start (.*)$")
+        local needed = line:match("^@needs (%d+)$")
         if p then
           passed, failed, skipped, counted = passed + p, failed + f, skipped + s, true
         elseif begun then
           running = begun
           clock:start(TEST_MS, 0, too_long)
+        elseif needed then
+          clock:start(math.max(TEST_MS, tonumber(needed)), 0, too_long)
         else
           io.write(line .. "\n")
           io.flush()

@@ -21,6 +21,13 @@ function M.clean_up()
   cleaners = {}
 end
 
+--- Says that the running test may take longer than a minute, counted from now.
+---@param milliseconds integer
+function M.needs(milliseconds)
+  io.write(("@needs %d\n"):format(milliseconds))
+  io.flush()
+end
+
 --- Leaves the running test as skipped.
 ---@param reason string
 function M.skip(reason)

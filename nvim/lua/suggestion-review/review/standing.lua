@@ -44,8 +44,14 @@ local function note(session, file, hunk, found, stale)
   if hunk.state == "accepted" or hunk.state == "modified" then
     if whole.comes_later(hunk) then
       return sessions.KEPT_OUT.deferred
-    elseif not session.place.applied:get(session.id, file, hunk.id) then
+    end
+    local recorded = session.place.applied:get(session.id, file, hunk.id)
+    if not recorded then
       return session.outcomes[hunk.id] or sessions.KEPT_OUT.refused
+    elseif recorded.decided and recorded.decided ~= hunk.state then
+      -- What stands there is what another decision brought: this one could not take its place.
+      local refused = session.outcomes[hunk.id] == sessions.KEPT_OUT.refused
+      return refused and sessions.KEPT_OUT.refused or sessions.KEPT_OUT.conflict
     elseif found[hunk.id] == "gone" then
       return sessions.KEPT_OUT.refused
     end

@@ -283,7 +283,6 @@ end
 ---@param desc string
 local function map_key(buf, mode, lhs, own, run, desc)
   local opts = { buffer = buf, nowait = true, silent = true, desc = desc }
-  vim.keymap.set(mode, lhs, run, opts)
   local typed = vim.keycode(lhs)
   for _, longer in ipairs(vim.api.nvim_get_keymap(mode)) do
     local raw = longer.lhsraw
@@ -294,6 +293,9 @@ local function map_key(buf, mode, lhs, own, run, desc)
       end, opts)
     end
   end
+  -- Last, since <nowait> counts only against maps that are older: else the key would wait for a longer one to come,
+  -- as visual `a` for Neovim's own `an`.
+  vim.keymap.set(mode, lhs, run, opts)
 end
 
 --- Maps the keys in a buffer of ours.

@@ -1,0 +1,267 @@
+--- What must hold after every step of a random run. Judges what was looked at; changes nothing but its own memory.
+local hunks = require("random.hunks")
+local records = require("random.records")
+local steps = require("random.steps")
+local t = require("support")
+local undo = require("random.undo")
+
+local M = {}
+
+---@class RandomMemory
+---@field words table<string, true> the developer's words that are somewhere
+---@field owned table<string, true> lines of the agent's that the developer made theirs
+---@field suggestions table<string, true> those that were ever open
+local Memory = {}
+Memory.__index = Memory
+
+---@return RandomMemory
+function M.new()
+  return setmetatable({ words = {}, owned = {}, suggestions = {} }, Memory)
+end
+
+---@param text string
+---@param into table<string, true>
+local function words_in(text, into)
+  for word in text:gmatch("mine%d+%.") do
+    into[word] = true
+  end
+  for word in text:gmatch("said%d+%.") do
+    into[word] = true
+  end
+end
+
+--- Words that can be seen: in buffers, in files, in the line that is being typed.
+---@param world RandomWorld
+---@param seen table
+---@return table<string, true>
+local function visible(world, seen)
+  local out = {}
+  words_in(seen.line or "", out)
+  for _, buffer in ipairs(seen.buffers) do
+    words_in(table.concat(buffer.lines or {}, "\n"), out)
+  end
+  for name, kind in vim.fs.dir(world.root, { depth = 2 }) do
+    if kind == "file" and name:sub(-4) == ".txt" then
+      words_in(t.read(world.root .. "/" .. name) or "", out)
+    end
+  end
+  return out
+end
+
+--- Words of the developer's that were somewhere before the step and are nowhere now.
+---@param memory RandomMemory
+---@param world RandomWorld
+---@param seen table
+---@param step table
+---@return string|nil
+local function lost(memory, world, seen, step)
+  local now = visible(world, seen)
+  for _, one in ipairs(seen.open) do
+    memory.suggestions[one.id] = true
+  end
+  local missing = {}
+  for word in pairs(memory.words) do
+    if not now[word] then
+      missing[word] = true
+    end
+  end
+  if next(missing) then
+    local state = world.home .. "/.local/state/nvim/suggestion-review"
+    local kept = {}
+    words_in(records.applied(state), kept)
+    local decided = {}
+    words_in(records.decided(state), decided)
+    words_in(table.concat(seen.drafts, "\n"), decided)
+    for id in pairs(memory.suggestions) do
+      words_in(vim.json.encode(world:get("/suggestions/" .. id) or {}), decided)
+    end
+    words_in(world:messages(), decided)
+    for word in pairs(missing) do
+      -- What the server has taken of a reason or a comment is there for good.
+      local sent = word:find("^said") and (decided[word] or not world.up)
+      if kept[word] then
+        now[word] = true
+      end
+      if kept[word] or sent then
+        missing[word] = nil
+      end
+    end
+  end
+  for word in pairs(missing) do
+    if steps.takes_away(step, word) then
+      missing[word] = nil
+    end
+  end
+  if next(missing) then
+    local undone = {}
+    for _, history in ipairs(world:ask("return probe.histories(...)", world.home .. "/tmp") or {}) do
+      words_in(undo.texts(history), undone)
+      os.remove(history.path)
+    end
+    for word in pairs(missing) do
+      if not undone[word] then
+        return word
+      end
+    end
+  end
+  memory.words = now
+end
+
+--- What the developer makes theirs: lines in a conflict window, and in what they sent as their version.
+---@param memory RandomMemory
+---@param seen table
+local function note_owned(memory, seen)
+  for _, line in ipairs(seen.pane or {}) do
+    memory.owned[line] = true
+  end
+  if seen.where == "editor" then
+    for _, buffer in ipairs(seen.buffers) do
+      if buffer.name == seen.buffer then
+        for _, line in ipairs(buffer.lines) do
+          memory.owned[line] = true
+        end
+      end
+    end
+  end
+  for _, hunk in ipairs(seen.session and seen.session.hunks or {}) do
+    if hunk.own then
+      for _, line in ipairs((hunks.sides(hunk.own))) do
+        memory.owned[line] = true
+      end
+    end
+  end
+end
+
+---@param seen table
+---@return string|nil
+local function said_wrongly(seen)
+  for _, text in ipairs({ seen.errmsg, seen.messages }) do
+    for _, pattern in ipairs({ "stack traceback", "Error executing", "Error in ", "E5108", "[Ll]ua:%d+:" }) do
+      if text:find(pattern) then
+        return text
+      end
+    end
+  end
+end
+
+--- There is no other Neovim here, and nobody decides without one: what is said to come from elsewhere is wrong.
+---@param seen table
+---@return string|nil
+local function foreign(seen)
+  for _, hunk in ipairs(seen.session and seen.session.hunks or {}) do
+    if hunk.said and hunk.said:find("decided elsewhere", 1, true) then
+      return ("hunk %s (%s): %s"):format(hunk.id:match(":(.*)$"), hunk.state, hunk.said)
+    end
+  end
+  for _, buffer in ipairs(seen.buffers) do
+    for _, line in ipairs(buffer.plan and buffer.lines or {}) do
+      if line:find("not in a Neovim of yours", 1, true) then
+        return line
+      end
+    end
+  end
+end
+
+--- Ours after the review was closed.
+---@param world RandomWorld
+---@param seen table
+---@return string|nil
+local function left_behind(world, seen)
+  if seen.session or seen.where ~= "file" or seen.mode ~= "n" then
+    return nil
+  end
+  for _, title in ipairs(seen.floats) do
+    -- What the developer types stays until they send it or drop it.
+    if not (title:find("^ Edit ") or title:find("^ Resolve ") or title:find("^ Commit message")) then
+      return "floating window: " .. title
+    end
+  end
+  for _, buffer in ipairs(seen.buffers) do
+    local typed_in = buffer.type == "acwrite"
+    if buffer.name:find("^suggestion%-review://") and not typed_in then
+      return "buffer " .. buffer.name
+    elseif buffer.type == "nofile" and buffer.name == "" and not (buffer.plan and buffer.shown) then
+      return ("scratch buffer %d: %s"):format(buffer.number, vim.inspect(buffer.lines))
+    elseif buffer.marks > 0 and not typed_in then
+      return ("%d marks in %s"):format(buffer.marks, buffer.name)
+    end
+  end
+  if #seen.dressed > 0 then
+    return "options of the review's in a window of " .. seen.dressed[1]
+  end
+  for name in vim.fs.dir(world.root, { depth = 2 }) do
+    local base = vim.fs.basename(name)
+    local known = name:find("^%.git") or name:find("^%.jj") or base:find("%.txt$") or name == "d"
+    if not known and not base:find("%.sw.$") then
+      return "file " .. name
+    end
+  end
+  local children = io.open(("/proc/%d/task/%d/children"):format(world.pid, world.pid))
+  if children then
+    local pids = children:read("*a")
+    children:close()
+    local pid = pids:match("%d+")
+    if pid then
+      local name = t.read(("/proc/%s/cmdline"):format(pid)) or ""
+      return ("process %s: %s"):format(pid, (name:gsub("%z", " ")))
+    end
+  end
+end
+
+--- A file that Neovim has unchanged is on disk as it is in Neovim.
+---@param world RandomWorld
+---@param seen table
+---@param step table
+---@return string|nil
+local function not_on_disk(world, seen, step)
+  if step.op == "outside" and step.unseen then
+    world.unseen = true
+  elseif step.op == "outside" or step.op == "restart" then
+    world.unseen = false
+  end
+  if world.unseen or world.plan.users == 1 then
+    return nil
+  end
+  for _, buffer in ipairs(seen.buffers) do
+    if buffer.type == "" and buffer.lines and not buffer.modified and buffer.name:find("%.txt$") then
+      local text = t.read(buffer.name)
+      local held = table.concat(buffer.lines, "\n")
+      if text and text ~= held .. "\n" and not (text == "" and held == "") then
+        return ("%s is not modified, and differs from the file"):format(vim.fs.basename(buffer.name))
+      end
+    end
+  end
+end
+
+--- The first thing that does not hold, or nil.
+---@param memory RandomMemory
+---@param world RandomWorld
+---@param seen table
+---@param step table
+---@return { kind: string, text: string }|nil
+function M.check(memory, world, seen, step)
+  if seen.where == "prompt" then
+    return { kind = "prompt", text = ("Vim waits in mode %q"):format(seen.mode) }
+  elseif seen.where == "busy" then
+    return { kind = "stuck", text = ("Neovim is at work in mode %q and answers nothing"):format(seen.mode) }
+  elseif seen.blocking then
+    return nil
+  end
+  note_owned(memory, seen)
+  local found = {
+    { "traceback", said_wrongly(seen) },
+    { "lost", lost(memory, world, seen, step) },
+    { "text", seen.pending == 0 and hunks.problem(world, seen, memory.owned) or nil },
+    { "state", seen.pending == 0 and hunks.disagreement(world, seen) or nil },
+    { "disk", not_on_disk(world, seen, step) },
+    { "foreign", seen.pending == 0 and foreign(seen) or nil },
+    { "left", left_behind(world, seen) },
+  }
+  for _, kind in ipairs({ 1, 2, 3, 4, 5, 6, 7 }) do
+    if found[kind][2] then
+      return { kind = found[kind][1], text = found[kind][2] }
+    end
+  end
+end
+
+return M
