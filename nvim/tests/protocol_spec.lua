@@ -8,7 +8,7 @@ if not real.available() then
   return
 end
 
-local client = require("suggestion-review.connection.client")
+local client = require("suggestion-review").client
 local handshake = require("suggestion-review.connection.handshake")
 
 local notices = {}
