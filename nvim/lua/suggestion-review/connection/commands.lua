@@ -210,9 +210,11 @@ end
 ---@param callback fun(err?: SuggestionReview.Error, data?: table)
 ---@param opts? { timeout?: integer } a time-out of its own says that the answer is known to take a while
 function Commands:request(command, callback, opts)
-  if self.state ~= "connected" then
+  -- Who is told that the connection broke may ask again before the state says so too.
+  local broken = self.state == "connected" and not self.socket
+  if self.state ~= "connected" or broken then
     vim.schedule(function()
-      callback({ code = "disconnected", message = self:describe() })
+      callback({ code = "disconnected", message = broken and "The connection broke" or self:describe() })
     end)
     return
   end

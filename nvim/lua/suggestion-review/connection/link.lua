@@ -216,8 +216,9 @@ end
 --- Disconnects and stays so.
 function Client:stop()
   self:drop()
-  self:broke(true)
+  -- First, for what is called back now may ask again.
   self:set_state("stopped")
+  self:broke(true)
 end
 
 --- Connects: TCP, proof, the journal's position and the projects, upgrade, all on one connection, so that what proved
