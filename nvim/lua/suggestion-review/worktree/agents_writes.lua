@@ -56,7 +56,8 @@ end
 --- Replaces a buffer's text with another by its smallest changes, as one step.
 ---@param buf integer
 ---@param text string
-local function become(buf, text)
+---@param joined? boolean as a part of the undo step before
+local function become(buf, text, joined)
   local now, wanted = diff.split_lines(form.buffer_text(buf)), diff.split_lines(text)
   local edits = {}
   for _, range in ipairs(diff.ranges(now, wanted)) do
@@ -69,7 +70,7 @@ local function become(buf, text)
   end
   local carrier =
     { path = vim.api.nvim_buf_get_name(buf), buf = buf, form = form.of_buffer(buf), exists = true }
-  document.apply(carrier, edits, #now)
+  document.apply(carrier, edits, #now, { joined = joined })
 end
 
 --- What changed on disk, in the place that it has in the buffer's own text.
@@ -171,7 +172,8 @@ local function after_reload(buf)
   if not waiting then
     return remember(buf)
   elseif form.buffer_text(buf) ~= waiting.merged then
-    become(buf, waiting.merged)
+    -- Reading it and putting the own lines back are one step for the user.
+    become(buf, waiting.merged, true)
   end
 end
 

@@ -238,49 +238,48 @@ local function ends_without_newline(lines)
   return #lines > 0 and lines[#lines]:sub(-1) ~= "\n"
 end
 
---- Runs `body` as the buffer's own step: one entry in its undo list, whatever mode the user is in.
+--- Closes the buffer's undo step. Neovim closes one only where somebody types, which is in another buffer while a
+--- review is open; setting 'undolevels' does it.
 ---@param buf integer
----@param body fun()
-local function as_one_step(buf, body)
-  -- What was typed or applied before keeps an undo step of its own: Neovim closes one only where somebody types, which
-  -- is in another buffer while a review is open. Setting 'undolevels' closes it.
+local function close_step(buf)
   vim.api.nvim_buf_call(buf, function()
     local levels = vim.bo[buf].undolevels
     vim.bo[buf].undolevels = levels
   end)
-  body()
 end
 
 --- Applies edits (ascending, apart from each other).
 ---@param carrier SuggestionReview.Carrier
 ---@param edits SuggestionReview.Edit[]
 ---@param total integer lines there are now
+---@param opts? { joined?: boolean } of a buffer: a part of the undo step before, instead of a step of its own
 ---@return boolean ok
 ---@return string|nil reason
-function M.apply(carrier, edits, total)
+function M.apply(carrier, edits, total, opts)
   if carrier.buf then
     local buf = carrier.buf
     if carrier.form.eol == "dos" and vim.bo[buf].fileformat ~= "dos" and not vim.bo[buf].binary then
       vim.bo[buf].fileformat = "dos"
     end
-    as_one_step(buf, function()
-      for i = #edits, 1, -1 do
-        edit_buffer(buf, edits[i])
+    if not (opts and opts.joined) then
+      close_step(buf)
+    end
+    for i = #edits, 1, -1 do
+      edit_buffer(buf, edits[i])
+    end
+    local last = edits[#edits]
+    if last and last.to == total then
+      -- The final newline is an option of the buffer, not text.
+      local without
+      if #last.lines > 0 then
+        without = ends_without_newline(last.lines)
+      elseif last.from > 0 and ends_without_newline(last.old) then
+        without = false
       end
-      local last = edits[#edits]
-      if last and last.to == total then
-        -- The final newline is an option of the buffer, not text.
-        local without
-        if #last.lines > 0 then
-          without = ends_without_newline(last.lines)
-        elseif last.from > 0 and ends_without_newline(last.old) then
-          without = false
-        end
-        if without ~= nil and vim.bo[buf].eol == without then
-          vim.bo[buf].eol = not without
-        end
+      if without ~= nil and vim.bo[buf].eol == without then
+        vim.bo[buf].eol = not without
       end
-    end)
+    end
     return true
   end
   local lines = diff.split_lines(M.text(carrier))
