@@ -38,7 +38,7 @@ export interface DecideContext {
 const STATE_OF = { accept: "accepted", reject: "rejected", modify: "modified" } as const;
 
 export function decide(context: DecideContext, request: FeedbackRequest, by: Actor): DecisionResult {
-  return once(context.ledger, "decide", request, () => {
+  return once(context.ledger, "feedback", request, () => {
     const { suggestion_id, request_id: _, ...decision } = request;
     return decideBatch(context, suggestion_id, [decision], by);
   });
