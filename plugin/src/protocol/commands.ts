@@ -1,56 +1,34 @@
 /**
- * WebSocket messages. Commands carry an optional `id`, echoed by the response. Field names are camelCase here and
- * snake_case over REST; `toRequest` functions are the only place where one becomes the other.
+ * WebSocket messages. Commands carry an optional `id`, echoed by the response. Their schemas are those of the requests:
+ * under `request` as REST has it, or in camelCase beside `type`; `requestOf` is where one becomes the other.
  */
 import { z } from "zod";
 import { SuggestionId } from "./model.ts";
-import {
-  AbortRequest,
-  AskRequest,
-  BatchRequest,
-  CommentRequest,
-  type CompleteRequest,
-  ContentQuery,
-  DecisionAction,
-  type FeedbackRequest,
-  HunksQuery,
-  LineRange,
-  ListQuery,
-  PublishRequest,
-  RebaseRequest,
-  ReviseRequest,
-  SettleRequest,
-  StatusRequest,
-  UndoRequest,
-  VerifyRequest,
-} from "./requests.ts";
+import { ContentQuery, HunksQuery, ListQuery, REQUESTS, type UseCaseName } from "./requests.ts";
 
 const id = z
   .union([z.string().max(128), z.number()])
   .optional()
   .describe("Echoed in the response");
 
-const feedback = z.strictObject({
-  type: z.literal("feedback"),
-  id,
-  suggestionId: z.string(),
-  hunkId: z.string(),
-  action: DecisionAction,
-  modifiedDiff: z.string().optional(),
-  comment: z.string().optional(),
-  digest: z.string().optional(),
-  lines: LineRange.optional(),
-  requestId: z.string().optional(),
-});
+/** `suggestion_id` → `suggestionId` */
+export function camelCase(field: string): string {
+  return field.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+type CamelCase<Field> = Field extends `${infer Head}_${infer Tail}`
+  ? `${Head}${Capitalize<CamelCase<Tail>>}`
+  : Field;
 
-const complete = z.strictObject({
-  type: z.literal("complete"),
-  id,
-  suggestionId: z.string(),
-  action: z.enum(["finalize", "discard"]),
-  description: z.string().optional(),
-  requestId: z.string().optional(),
-});
+/** The first two use cases have the request's fields beside `type`, in camelCase; the others have it under `request`. */
+const SPELLED_OUT = ["feedback", "complete"] as const;
+type SpelledOut = (typeof SPELLED_OUT)[number];
+
+type CamelShape<Shape> = { [Field in keyof Shape as CamelCase<Field>]: Shape[Field] };
+const spelledOut = <Name extends SpelledOut>(name: Name) => {
+  const fields = Object.entries(REQUESTS[name].shape).map(([field, schema]) => [camelCase(field), schema]);
+  const shape = Object.fromEntries(fields) as CamelShape<(typeof REQUESTS)[Name]["shape"]>;
+  return z.strictObject({ type: z.literal(name), id, ...shape });
+};
 
 const list = z.strictObject({ type: z.literal("list"), id, ...ListQuery.shape });
 const get = z.strictObject({ type: z.literal("get"), id, suggestionId: SuggestionId });
@@ -73,55 +51,31 @@ const subscribe = z.strictObject({
   project: z.string().optional(),
 });
 const ping = z.strictObject({ type: z.literal("ping"), id });
-/** The newer use cases: the REST request, as it is, under `request`. */
-const wrapped = <Name extends string, Schema extends z.ZodType>(name: Name, request: Schema) =>
-  z.strictObject({ type: z.literal(name), id, request });
+type Wrapped = Exclude<UseCaseName, SpelledOut>;
+const wrapped = <Name extends Wrapped>(name: Name) =>
+  z.strictObject({ type: z.literal(name), id, request: REQUESTS[name] });
+const isWrapped = (name: string): name is Wrapped => !SPELLED_OUT.some((other) => other === name);
 
 export const Command = z.discriminatedUnion("type", [
-  feedback,
-  complete,
+  spelledOut("feedback"),
+  spelledOut("complete"),
   list,
   get,
   hunks,
   content,
   subscribe,
   ping,
-  wrapped("batch", BatchRequest),
-  wrapped("undo", UndoRequest),
-  wrapped("redo", UndoRequest),
-  wrapped("comment", CommentRequest),
-  wrapped("publish", PublishRequest),
-  wrapped("status", StatusRequest),
-  wrapped("revise", ReviseRequest),
-  wrapped("rebase", RebaseRequest),
-  wrapped("verify", VerifyRequest),
-  wrapped("settle", SettleRequest),
-  wrapped("ask", AskRequest),
-  wrapped("abort", AbortRequest),
+  ...Object.keys(REQUESTS)
+    .filter(isWrapped)
+    .map((name) => wrapped(name) as { [Name in Wrapped]: ReturnType<typeof wrapped<Name>> }[Wrapped]),
 ]);
 export type Command = z.infer<typeof Command>;
 
-/** The seed's camelCase feedback command as the REST request it stands for. */
-export function feedbackRequest(command: z.infer<typeof feedback>): z.input<typeof FeedbackRequest> {
-  return {
-    suggestion_id: command.suggestionId,
-    hunk_id: command.hunkId,
-    action: command.action,
-    ...(command.modifiedDiff === undefined ? {} : { modified_diff: command.modifiedDiff }),
-    ...(command.comment === undefined ? {} : { comment: command.comment }),
-    ...(command.digest === undefined ? {} : { digest: command.digest }),
-    ...(command.lines === undefined ? {} : { lines: command.lines }),
-    ...(command.requestId === undefined ? {} : { request_id: command.requestId }),
-  };
-}
-
-export function completeRequest(command: z.infer<typeof complete>): z.input<typeof CompleteRequest> {
-  return {
-    suggestion_id: command.suggestionId,
-    action: command.action,
-    ...(command.description === undefined ? {} : { description: command.description }),
-    ...(command.requestId === undefined ? {} : { request_id: command.requestId }),
-  };
+/** The fields of a command that is spelled out, as the request that they stand for. */
+export function requestOf(command: Extract<Command, { type: SpelledOut }>): Record<string, unknown> {
+  const { type, id: _, ...fields } = command;
+  const snake = new Map(Object.keys(REQUESTS[type].shape).map((field) => [camelCase(field), field]));
+  return Object.fromEntries(Object.entries(fields).map(([field, value]) => [snake.get(field), value]));
 }
 
 /** Answer to a command. `error` is the sentence; `code` and `details` are for programs. */

@@ -180,6 +180,28 @@ export const AbortRequest = z.strictObject({
 });
 export type AbortRequest = z.infer<typeof AbortRequest>;
 
+/**
+ * Every use case that changes something, by its name, with what it is asked with. Routes, WebSocket commands and the
+ * record of request ids go by this table: what is in it is served by all of them.
+ */
+export const REQUESTS = {
+  feedback: FeedbackRequest,
+  complete: CompleteRequest,
+  batch: BatchRequest,
+  undo: UndoRequest,
+  redo: UndoRequest,
+  comment: CommentRequest,
+  publish: PublishRequest,
+  status: StatusRequest,
+  revise: ReviseRequest,
+  rebase: RebaseRequest,
+  verify: VerifyRequest,
+  settle: SettleRequest,
+  ask: AskRequest,
+  abort: AbortRequest,
+} as const;
+export type UseCaseName = keyof typeof REQUESTS;
+
 const count = (max: number, fallback: number) => z.coerce.number().int().min(1).max(max).default(fallback);
 const offset = z.coerce.number().int().min(0).default(0);
 

@@ -134,7 +134,7 @@ export class Hosts {
     const { project } = host;
     if (retryFailed)
       this.#ledger.change(
-        "UPDATE suggestion SET settle_needed = 1 WHERE project = ? AND settle_needed = 2",
+        "UPDATE suggestion SET settle_needed = 'yes' WHERE project = ? AND settle_needed = 'failed'",
         project.dir,
       );
     while (host.settling !== null) await host.settling;

@@ -81,7 +81,7 @@ export function get(ledger: Ledger, id: string): Suggestion {
     hunks_omitted: hunks === null,
     file_summaries: ledger.rows<Suggestion["file_summaries"][number]>(
       `SELECT file, count(*) AS hunk_count, sum(state <> 'pending') AS reviewed_count, sum(new_count) AS added, sum(old_count) AS removed
-       FROM reviewed_hunk WHERE suggestion = ? AND revision = ? AND retired = 0 GROUP BY file ORDER BY min(position)`,
+       FROM standing_hunk WHERE suggestion = ? AND revision = ? GROUP BY file ORDER BY min(position)`,
       id,
       row.revision,
     ),
@@ -92,7 +92,7 @@ export function get(ledger: Ledger, id: string): Suggestion {
 
 export function hunks(ledger: Ledger, id: string, query: HunksQuery): HunkPage {
   const row = getSuggestion(ledger, id);
-  const where = ["suggestion = ?", "revision = ?", "retired = 0"];
+  const where = ["suggestion = ?", "revision = ?"];
   const values: (string | number)[] = [id, row.revision];
   for (const column of ["file", "state"] as const) {
     const value = query[column];
@@ -102,7 +102,7 @@ export function hunks(ledger: Ledger, id: string, query: HunksQuery): HunkPage {
   }
   const condition = where.join(" AND ");
   const total =
-    ledger.row<{ n: number }>(`SELECT count(*) AS n FROM reviewed_hunk WHERE ${condition}`, ...values)?.n ??
+    ledger.row<{ n: number }>(`SELECT count(*) AS n FROM standing_hunk WHERE ${condition}`, ...values)?.n ??
     0;
   const page: HunkPage = {
     suggestion_id: id,
@@ -120,7 +120,7 @@ export function hunks(ledger: Ledger, id: string, query: HunksQuery): HunkPage {
   while (more && page.hunks.length < query.limit) {
     const limit = Math.min(50, query.limit - page.hunks.length);
     const rows = ledger.rows<HunkRow>(
-      `SELECT * FROM reviewed_hunk WHERE ${condition}
+      `SELECT * FROM standing_hunk WHERE ${condition}
        ${after === null ? "" : "AND (position, old_from, new_from, key) > (?, ?, ?, ?)"}
        ORDER BY position, old_from, new_from, key LIMIT ? OFFSET ?`,
       ...values,
@@ -139,7 +139,7 @@ export function hunks(ledger: Ledger, id: string, query: HunksQuery): HunkPage {
   }
   const isLast =
     ledger.row(
-      `SELECT 1 FROM reviewed_hunk WHERE ${condition} AND (position, old_from, new_from, key) > (?, ?, ?, ?)`,
+      `SELECT 1 FROM standing_hunk WHERE ${condition} AND (position, old_from, new_from, key) > (?, ?, ?, ?)`,
       ...values,
       ...(after ?? [-1, -1, -1, -1]),
     ) === null;

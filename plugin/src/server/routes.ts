@@ -5,14 +5,14 @@
 import { z } from "zod";
 import { EventPageAnswer, HealthAnswer, HealthQuery, SettingsAnswer } from "../protocol/answers.ts";
 import type { ErrorCode } from "../protocol/errors.ts";
-import { EventsQuery, PatchQuery, StreamQuery } from "../protocol/requests.ts";
+import { EventsQuery, PatchQuery, StreamQuery, type UseCaseName } from "../protocol/requests.ts";
 import { asyncApiDocument } from "./documents/asyncapi.ts";
 import { openApiDocument } from "./documents/openapi.ts";
 import { JSON_TYPE, Payload } from "./http/answers.ts";
 import { checkFile, checkId, checkSince, LOOKUPS } from "./lookups.ts";
 import { healthReport, metricsText, settingsReport } from "./reports.ts";
 import type { Call, Route } from "./route.ts";
-import { USE_CASES, type UseCaseName } from "./use-cases.ts";
+import { USE_CASES, type UseCase } from "./use-cases.ts";
 
 const NoQuery = z.strictObject({});
 
@@ -48,11 +48,11 @@ function get<Query extends z.ZodType>(
   };
 }
 
-function post(path: string, name: UseCaseName, status: 200 | 201 = 200): Route {
-  const useCase = USE_CASES[name];
+function post(name: UseCaseName): Route {
+  const useCase: UseCase = USE_CASES[name];
   return {
     method: "POST",
-    path,
+    path: useCase.path,
     operation: name,
     tag: useCase.tag,
     example: useCase.example,
@@ -60,7 +60,7 @@ function post(path: string, name: UseCaseName, status: 200 | 201 = 200): Route {
     access: useCase.access,
     query: NoQuery,
     body: useCase.request,
-    status,
+    status: useCase.status,
     answer: useCase.answer,
     errors: useCase.errors,
     run: ({ context, identity, body }) => useCase.run(context.desk, body, identity?.role ?? "agent"),
@@ -128,20 +128,7 @@ export const ROUTES: Route[] = [
       return call.context.desk.content(id(call), call.query);
     },
   }),
-  post("/suggestions", "publish", 201),
-  post("/feedback", "feedback"),
-  post("/feedback/batch", "batch"),
-  post("/undo", "undo"),
-  post("/redo", "redo"),
-  post("/comments", "comment"),
-  post("/complete", "complete"),
-  post("/revise", "revise"),
-  post("/rebase", "rebase"),
-  post("/verify", "verify"),
-  post("/settle", "settle"),
-  post("/status", "status"),
-  post("/ask", "ask"),
-  post("/abort", "abort"),
+  ...(Object.keys(USE_CASES) as UseCaseName[]).map(post),
   get("/events", "listEvents", {
     tag: "journal",
     summary: "Events after ?since=, by page. With Accept: text/event-stream the same as /events/stream",

@@ -1,6 +1,6 @@
 /**
- * The use cases that change something, each with its request schema and who may call it. HTTP and WebSocket are
- * both made from this table, so that neither door can allow what the other refuses.
+ * The use cases that change something, each with its route and who may call it; what each is asked with stands in
+ * `protocol/requests.ts`. HTTP and WebSocket are both made from this table, so that neither door can allow what the other refuses.
  */
 import type { z } from "zod";
 import {
@@ -15,27 +15,16 @@ import {
   VerifyAnswer,
 } from "../protocol/answers.ts";
 import { type ErrorCode, ReviewError } from "../protocol/errors.ts";
-import {
-  AbortRequest,
-  AskRequest,
-  BatchRequest,
-  CommentRequest,
-  CompleteRequest,
-  FeedbackRequest,
-  PublishRequest,
-  RebaseRequest,
-  ReviseRequest,
-  SettleRequest,
-  StatusRequest,
-  UndoRequest,
-  VerifyRequest,
-} from "../protocol/requests.ts";
+import { REQUESTS, type UseCaseName } from "../protocol/requests.ts";
 import type { ReviewDesk } from "../review/contract.ts";
 import type { Access } from "./access.ts";
 import type { Tag } from "./route.ts";
 import type { Role } from "./tokens/tokens.ts";
 
 export interface UseCase {
+  /** Of its route. */
+  path: string;
+  status: 200 | 201;
   access: Access;
   tag: Tag;
   /** A request, for the published document. */
@@ -47,21 +36,32 @@ export interface UseCase {
   run(desk: ReviewDesk, request: unknown, actor: Role): unknown;
 }
 
-function useCase<Schema extends z.ZodType, Answer extends z.ZodType>(definition: {
-  access: Access;
-  tag: Tag;
-  example: z.input<Schema> & object;
-  summary: string;
-  request: Schema;
-  answer: Answer;
-  errors?: ErrorCode[];
-  run(desk: ReviewDesk, request: z.output<Schema>, actor: Role): z.output<Answer> | Promise<z.output<Answer>>;
-}): UseCase {
+function useCase<Name extends UseCaseName, Answer extends z.ZodType>(
+  name: Name,
+  definition: {
+    path: string;
+    status?: 201;
+    access: Access;
+    tag: Tag;
+    example: z.input<(typeof REQUESTS)[Name]> & object;
+    summary: string;
+    answer: Answer;
+    errors?: ErrorCode[];
+    run(
+      desk: ReviewDesk,
+      request: z.output<(typeof REQUESTS)[Name]>,
+      actor: Role,
+    ): z.output<Answer> | Promise<z.output<Answer>>;
+  },
+): UseCase {
   return {
     ...definition,
+    status: definition.status ?? 200,
+    request: REQUESTS[name],
     errors: [...(definition.errors ?? []), ...WRITING],
     // The door has parsed the request with this very schema.
-    run: (desk, request, actor) => patiently(() => definition.run(desk, request as z.output<Schema>, actor)),
+    run: (desk, request, actor) =>
+      patiently(() => definition.run(desk, request as z.output<(typeof REQUESTS)[Name]>, actor)),
   };
 }
 
@@ -101,12 +101,13 @@ const HUNK = `${ID}:src/a.ts:0`;
 const DECIDING: ErrorCode[] = ["not_found", "stale_hunk", "suggestion_closed", "request_reused"];
 
 export const USE_CASES = {
-  publish: useCase({
+  publish: useCase("publish", {
+    path: "/suggestions",
+    status: 201,
     access: "report",
     tag: "suggestions",
     example: { description: "Validate the input", change_id: "@" },
     summary: "Publish a jj change as a suggestion, or as a new revision of one",
-    request: PublishRequest,
     answer: PublishAnswer,
     errors: [
       "not_found",
@@ -118,62 +119,62 @@ export const USE_CASES = {
     ],
     run: (desk, request, actor) => desk.publish(request, actor),
   }),
-  feedback: useCase({
+  feedback: useCase("feedback", {
+    path: "/feedback",
     access: "decide",
     tag: "review",
     example: { suggestion_id: ID, hunk_id: HUNK, action: "reject", comment: "Throw instead" },
     summary: "Decide one hunk: accept, reject or modify",
-    request: FeedbackRequest,
     answer: DecisionAnswer,
     errors: [...DECIDING, "invalid_modification"],
     run: (desk, request, actor) => desk.decide(request, actor),
   }),
-  batch: useCase({
+  batch: useCase("batch", {
+    path: "/feedback/batch",
     access: "decide",
     tag: "review",
     example: { suggestion_id: ID, scope: { action: "accept", file: "src/a.ts" } },
     summary: "Decide many hunks as one: all of them or none",
-    request: BatchRequest,
     answer: DecisionAnswer,
     errors: [...DECIDING, "invalid_modification", "nothing_to_do"],
     run: (desk, request, actor) => desk.decideMany(request, actor),
   }),
-  undo: useCase({
+  undo: useCase("undo", {
+    path: "/undo",
     access: "decide",
     tag: "review",
     example: { suggestion_id: ID, request_id: "undo-1" },
     summary: "Undo a hunk's last decision, or the suggestion's",
-    request: UndoRequest,
     answer: DecisionAnswer,
     errors: ["not_found", "nothing_to_do", "suggestion_closed", "request_reused"],
     run: (desk, request, actor) => desk.undo(request, actor),
   }),
-  redo: useCase({
+  redo: useCase("redo", {
+    path: "/redo",
     access: "decide",
     tag: "review",
     example: { suggestion_id: ID },
     summary: "Do again what was last undone",
-    request: UndoRequest,
     answer: DecisionAnswer,
     errors: ["not_found", "nothing_to_do", "suggestion_closed", "request_reused"],
     run: (desk, request, actor) => desk.redo(request, actor),
   }),
-  comment: useCase({
+  comment: useCase("comment", {
+    path: "/comments",
     access: "decide",
     tag: "review",
     example: { suggestion_id: ID, hunk_id: HUNK, comment: "Why not a set?" },
     summary: "Comment on a hunk without deciding it",
-    request: CommentRequest,
     answer: DecisionAnswer,
     errors: ["not_found", "suggestion_closed", "request_reused"],
     run: (desk, request, actor) => desk.comment(request, actor),
   }),
-  complete: useCase({
+  complete: useCase("complete", {
+    path: "/complete",
     access: "decide",
     tag: "finish",
     example: { suggestion_id: ID, action: "finalize", request_id: "finalize-1" },
     summary: "Finalize (commit and push what was accepted) or discard a suggestion",
-    request: CompleteRequest,
     answer: CompleteAnswer,
     errors: [
       "not_found",
@@ -185,22 +186,22 @@ export const USE_CASES = {
     ],
     run: (desk, request, actor) => desk.complete(request, actor),
   }),
-  revise: useCase({
+  revise: useCase("revise", {
+    path: "/revise",
     access: "decide",
     tag: "agent",
     example: { suggestion_id: ID, comment: "Keep the old name" },
     summary: "Tell the agent to act on the rejections now",
-    request: ReviseRequest,
     answer: ReviseAnswer,
     errors: ["not_found", "suggestion_closed", "request_reused"],
     run: (desk, request) => desk.revise(request),
   }),
-  rebase: useCase({
+  rebase: useCase("rebase", {
+    path: "/rebase",
     access: "decide",
     tag: "finish",
     example: { suggestion_id: ID },
     summary: "Move a suggestion onto the shared branch as a new revision",
-    request: RebaseRequest,
     answer: PublishAnswer,
     errors: [
       "not_found",
@@ -212,56 +213,54 @@ export const USE_CASES = {
     ],
     run: (desk, request, actor) => desk.rebase(request, actor),
   }),
-  verify: useCase({
+  verify: useCase("verify", {
+    path: "/verify",
     access: "decide",
     tag: "finish",
     example: { suggestion_id: ID },
     summary: "Run the configured check on the accepted tree alone",
-    request: VerifyRequest,
     answer: VerifyAnswer,
     errors: ["not_found", "suggestion_closed"],
     run: (desk, request) => desk.verify(request),
   }),
-  settle: useCase({
+  settle: useCase("settle", {
+    path: "/settle",
     access: "report",
     tag: "agent",
     example: {},
     summary: "The agent is at a quiet moment: bring its working copy up to the decisions",
-    request: SettleRequest,
     answer: SettleAnswer,
     errors: ["not_found"],
     run: (desk, request, actor) => desk.settle(request, actor),
   }),
-  status: useCase({
+  status: useCase("status", {
+    path: "/status",
     access: "report",
     tag: "agent",
     example: { message: "Running the tests", status: "testing" },
     summary: "Tell the developer in one line what the agent is doing",
-    request: StatusRequest,
     answer: StatusAnswer,
     errors: ["not_found"],
     run: (desk, request, actor) => desk.status(request, actor),
   }),
-  ask: useCase({
+  ask: useCase("ask", {
+    path: "/ask",
     access: "decide",
     tag: "agent",
     example: { text: "Validate the input of greet()" },
     summary: "Send the agent a prompt",
-    request: AskRequest,
     answer: AskAnswer,
     errors: ["not_found", "nothing_to_do", "request_reused"],
     run: (desk, request) => desk.ask(request),
   }),
-  abort: useCase({
+  abort: useCase("abort", {
+    path: "/abort",
     access: "decide",
     tag: "agent",
     example: {},
     summary: "Stop the agent's running turn",
-    request: AbortRequest,
     answer: AbortAnswer,
     errors: ["not_found", "nothing_to_do"],
     run: (desk, request) => desk.abort(request),
   }),
-} satisfies Record<string, UseCase>;
-
-export type UseCaseName = keyof typeof USE_CASES;
+} satisfies Record<UseCaseName, UseCase>;

@@ -54,10 +54,6 @@ export function check<Schema extends z.ZodType>(
   });
 }
 
-export function camelCase(field: string): string {
-  return field.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
-}
-
 /** A query string as an object; a parameter given twice is refused rather than silently picked from. */
 export function queryObject(url: URL): Record<string, string> {
   const query: Record<string, string> = {};

@@ -7,7 +7,7 @@ import { loadConfig } from "../../src/config.ts";
 import { FeedbackLog } from "../../src/review/ledger/feedback-log.ts";
 import { type HunkRow, standingHunks } from "../../src/review/ledger/hunk-rows.ts";
 import { Ledger } from "../../src/review/ledger/ledger.ts";
-import { MIGRATIONS } from "../../src/review/ledger/schema.ts";
+import { MIGRATIONS, type Migration, UNNAMED } from "../../src/review/ledger/schema.ts";
 import { temporaryDirectory } from "../support/place.ts";
 
 setDefaultTimeout(60_000);
@@ -65,9 +65,8 @@ describe("a migration", () => {
   test("goes forward after a copy of what was there", () => {
     const path = place();
     Ledger.open(path).close();
-    const later = [...MIGRATIONS, "CREATE TABLE later (x INTEGER) STRICT"];
-    const mutable = MIGRATIONS as string[];
-    mutable.push(later[later.length - 1] as string);
+    const mutable = MIGRATIONS as Migration[];
+    mutable.push({ name: "later", sql: "CREATE TABLE later (x INTEGER) STRICT" });
     try {
       openLedger(path).change("INSERT INTO event VALUES (1, '/p', 't', '{}')");
     } finally {
@@ -84,7 +83,7 @@ describe("a migration", () => {
   test("from version 1 keeps hunks, decisions, comments, history and the journal", () => {
     const path = place();
     const old = new Database(path, { create: true, strict: true });
-    old.run(MIGRATIONS[0] as string);
+    old.run(MIGRATIONS[0]?.sql ?? "");
     old.run("PRAGMA application_id = 0x49414331");
     old.run("PRAGMA user_version = 1");
     const insert = (table: string, row: Record<string, SQLQueryBindings>) => {
@@ -162,6 +161,146 @@ describe("a migration", () => {
     expect(ledger.rows("SELECT files FROM revision")).toEqual([{ files: '["b.txt","a.txt"]' }]);
     expect(ledger.db.query("PRAGMA foreign_key_check").all()).toEqual([]);
     expect(ledger.rows("PRAGMA integrity_check")).toEqual([{ integrity_check: "ok" }]);
+  });
+});
+
+describe("a migration from every earlier version to words", () => {
+  /** A ledger of `version` steps as it was kept then: by its number alone. */
+  const older = (version: number): { path: string; old: Database } => {
+    const path = place();
+    const old = new Database(path, { create: true, strict: true });
+    for (const { sql } of MIGRATIONS.slice(0, version)) old.run(sql);
+    old.run("PRAGMA application_id = 0x49414331");
+    old.run(`PRAGMA user_version = ${version}`);
+    return { path, old };
+  };
+  const numbers = [0, 1, 2];
+  const schemaOf = (db: Database) =>
+    db.query("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name").all();
+
+  for (let version = 1; version <= UNNAMED; version++) {
+    test(`from version ${version}: when to settle, what was cut and joined, and all beside it`, () => {
+      const { path, old } = older(version);
+      for (const n of numbers) {
+        old.run(
+          `INSERT INTO suggestion (id, project, hub, change_id, description, state, revision, hunk_count, settled, settled_parent, agent_commit, settle_needed, created_at, updated_at)
+           VALUES (?, '/p', 'h', 'k', 'd', 'open', 1, 1, 'c', 'b', 'c', ?, 't', 't')`,
+          [`s${n}`, n],
+        );
+        old.run(
+          `INSERT INTO hunk (suggestion, revision, id, position, entry, kind, file, path, digest, old_from, old_count, new_from, new_count, context_before, context_after, encoding, split_from, retired, diff)
+           VALUES ('s0', 1, ?, ?, 0, 'text', 'f', 'f', 'digest', 1, 1, 1, 1, 0, 0, 'utf-8', ?, ?, x'00ff0a')`,
+          [`s0:f:${n}`, n, n === 0 ? null : "s0:f:0", n],
+        );
+      }
+      if (version > 1)
+        old.run(
+          "INSERT INTO hunk_state (hunk, mark, state, decision) VALUES (1, 'digest', 'accepted', '{}')",
+        );
+      old.close();
+
+      const ledger = openLedger(path);
+      expect(ledger.rows("SELECT id, settle_needed FROM suggestion ORDER BY id")).toEqual([
+        { id: "s0", settle_needed: "no" },
+        { id: "s1", settle_needed: "yes" },
+        { id: "s2", settle_needed: "failed" },
+      ]);
+      const state = version > 1 ? "accepted" : "pending";
+      const expected = ["no", "cut", "joined"].map((retired, n) => ({
+        ...{ key: n + 1, id: `s0:f:${n}`, position: n, retired, split_from: n === 0 ? null : "s0:f:0" },
+        state: n === 0 ? state : "pending",
+        diff: "00FF0A",
+      }));
+      const columns = "key, id, position, retired, split_from, state, hex(diff) AS diff";
+      expect(ledger.rows(`SELECT ${columns} FROM reviewed_hunk ORDER BY key`)).toEqual(expected);
+      expect(ledger.rows(`SELECT ${columns} FROM standing_hunk`)).toEqual(expected.slice(0, 1));
+      expect(ledger.rows("PRAGMA foreign_key_check")).toEqual([]);
+      expect(ledger.rows("PRAGMA foreign_keys")).toEqual([{ foreign_keys: 1 }]);
+      expect(ledger.rows("PRAGMA integrity_check")).toEqual([{ integrity_check: "ok" }]);
+      // However it came there, it has the tables of a new one.
+      expect(schemaOf(ledger.db)).toEqual(schemaOf(openLedger(place()).db));
+      expect(existsSync(`${path}.v${version}.backup`)).toBe(true);
+    });
+  }
+
+  test("and no other word is taken", () => {
+    const ledger = openLedger(older(UNNAMED).path);
+    const insert = (column: string, word: string) =>
+      ledger.change(
+        `INSERT INTO suggestion (id, project, hub, change_id, description, state, revision, hunk_count, settled, settled_parent, agent_commit, ${column}, created_at, updated_at)
+         VALUES ('s', '/p', 'h', 'k', 'd', 'open', 1, 1, 'c', 'b', 'c', ?, 't', 't')`,
+        word,
+      );
+    expect(() => insert("settle_needed", "soon")).toThrow("CHECK");
+    expect(insert("settle_needed", "failed")).toBe(1);
+    expect(() => ledger.change("UPDATE hunk SET retired = 'no'")).not.toThrow();
+  });
+});
+
+test("a ledger that another process holds for a moment is waited for, and not called damaged", async () => {
+  const path = place();
+  Ledger.open(path).close();
+  const holder = `
+    const { Database } = require("bun:sqlite");
+    const db = new Database(${JSON.stringify(path)});
+    db.run("PRAGMA locking_mode = EXCLUSIVE");
+    db.run("INSERT INTO event VALUES (1, '/p', 't', '{}')");
+    console.log("held");
+    Bun.sleepSync(400);
+    db.close();`;
+  const child = Bun.spawn([process.execPath, "-e", holder], { stdout: "pipe", stderr: "inherit" });
+  await child.stdout.getReader().read();
+  expect(openLedger(path).lastSeq()).toBe(1);
+  expect(await child.exited).toBe(0);
+});
+
+describe("migrations are known by name", () => {
+  const { length } = MIGRATIONS;
+  const mutable = MIGRATIONS as Migration[];
+  const own: Migration = { name: "ours", sql: "CREATE TABLE ours (x INTEGER) STRICT" };
+
+  test("a ledger that another line of the program changed in as many steps is refused and left as it is", () => {
+    const path = place();
+    mutable.push({ name: "theirs", sql: "CREATE TABLE theirs (x INTEGER) STRICT" });
+    try {
+      Ledger.open(path).close();
+    } finally {
+      mutable.pop();
+    }
+    const before = readFileSync(path);
+    mutable.push(own);
+    try {
+      expect(() => Ledger.open(path)).toThrow('changed by "theirs", where this program has "ours"');
+    } finally {
+      mutable.pop();
+    }
+    expect(readFileSync(path).equals(before)).toBe(true);
+    expect(() => Ledger.open(path)).toThrow("use a newer version");
+  });
+
+  test("a ledger with a step more than were ever without a name is refused", () => {
+    const path = place();
+    const old = new Database(path, { create: true, strict: true });
+    for (const { sql } of MIGRATIONS.slice(0, UNNAMED)) old.run(sql);
+    old.run("CREATE TABLE theirs (x INTEGER) STRICT");
+    old.run("PRAGMA application_id = 0x49414331");
+    old.run(`PRAGMA user_version = ${UNNAMED + 1}`);
+    old.close();
+    expect(() => Ledger.open(path)).toThrow(`where this program has "${MIGRATIONS[UNNAMED]?.name}"`);
+  });
+
+  test("the names are kept, each once, in order", () => {
+    const path = place();
+    Ledger.open(path).close();
+    mutable.push(own);
+    try {
+      expect(openLedger(path).rows("SELECT step, name FROM migration ORDER BY step")).toEqual(
+        MIGRATIONS.map(({ name }, index) => ({ step: index + 1, name })),
+      );
+    } finally {
+      mutable.pop();
+    }
+    expect(new Set(MIGRATIONS.map(({ name }) => name)).size).toBe(length);
   });
 });
 

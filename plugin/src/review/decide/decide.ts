@@ -38,7 +38,7 @@ export interface DecideContext {
 const STATE_OF = { accept: "accepted", reject: "rejected", modify: "modified" } as const;
 
 export function decide(context: DecideContext, request: FeedbackRequest, by: Actor): DecisionResult {
-  return once(context.ledger, "decide", request, () => {
+  return once(context.ledger, "feedback", request, () => {
     const { suggestion_id, request_id: _, ...decision } = request;
     return decideBatch(context, suggestion_id, [decision], by);
   });
@@ -62,7 +62,7 @@ export function decideMany(context: DecideContext, request: BatchRequest, by: Ac
       );
     }
     const hunks = context.ledger.rows<HunkHead>(
-      `SELECT ${HEAD} FROM reviewed_hunk WHERE suggestion = ?1 AND revision = ?2 AND retired = 0
+      `SELECT ${HEAD} FROM standing_hunk WHERE suggestion = ?1 AND revision = ?2
          AND (?3 IS NULL OR file = ?3) AND (?4 = 'all' OR state = 'pending')
        ORDER BY position, old_from, new_from`,
       suggestion.id,
@@ -171,7 +171,7 @@ function headsOf(
   decisions: HunkDecision[],
 ): Map<string, HunkHead> {
   const rows = ledger.rows<HunkHead>(
-    `SELECT ${HEAD} FROM reviewed_hunk WHERE suggestion = ? AND revision = ? AND retired = 0
+    `SELECT ${HEAD} FROM standing_hunk WHERE suggestion = ? AND revision = ?
        AND id IN (SELECT value FROM json_each(?))`,
     suggestion.id,
     suggestion.revision,
@@ -239,7 +239,7 @@ function revert(
   for (const row of rows) {
     const [hunk] = hunksOf(ledger, [row.hunk]);
     if (hunk === undefined) throw new ReviewError("internal", "A decision is on a hunk that is not there");
-    if (hunk.retired === 2) writer.cutAgain(hunk);
+    if (hunk.retired === "joined") writer.cutAgain(hunk);
     const [state, record] = way === "undo" ? [row.before_state, row.before] : [row.after_state, row.after];
     ledger.change("UPDATE decision SET undone = ? WHERE id = ?", stamp, row.id);
     writer.restore(hunk, state, record === null ? null : (JSON.parse(record) as DecisionRecord));

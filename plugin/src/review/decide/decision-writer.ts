@@ -130,7 +130,7 @@ export class BatchWriter {
       );
     }
     const hasJoined = ledger.row(
-      "SELECT 1 FROM hunk WHERE suggestion = ? AND revision = ? AND retired = 2 LIMIT 1",
+      "SELECT 1 FROM hunk WHERE suggestion = ? AND revision = ? AND retired = 'joined' LIMIT 1",
       this.suggestion.id,
       this.suggestion.revision,
     );
@@ -235,7 +235,7 @@ export class BatchWriter {
   }
 
   #cut(hunk: HunkRow, parts: HunkRow[]): void {
-    retire(this.#ledger, hunk, 1);
+    retire(this.#ledger, hunk, "cut");
     this.#touched.delete(hunk.key);
     this.#hunksAdded += parts.length - 1;
     this.#counts.pending += parts.length - 1;
@@ -252,13 +252,13 @@ export class BatchWriter {
     const ledger = this.#ledger;
     const whole = this.#wholeOf(part);
     if (whole === null) throw new ReviewError("internal", `Hunk ${part.id} is part of nothing`);
-    if (whole.retired === 2) this.cutAgain(whole);
+    if (whole.retired === "joined") this.cutAgain(whole);
     const parts = joinedParts(ledger, this.suggestion, whole.id).filter(
       (other) => other.split_from === whole.id,
     );
-    for (const other of parts) retire(ledger, other, 0);
+    for (const other of parts) retire(ledger, other, "no");
     this.#cut(whole, parts);
-    part.retired = 0;
+    part.retired = "no";
   }
 
   #wholeOf(part: HunkRow): HunkRow | null {
@@ -277,17 +277,17 @@ export class BatchWriter {
       if (!this.#touched.has(touched.key)) continue;
       for (let part = touched; part.split_from !== null; ) {
         const whole = this.#wholeOf(part);
-        if (whole === null || whole.retired !== 1) break;
+        if (whole === null || whole.retired !== "cut") break;
         const parts = partsOf(ledger, whole);
         const isWhole = parts.every(
-          (other) => other.retired === 0 && other.state === "pending" && other.comments === null,
+          (other) => other.retired === "no" && other.state === "pending" && other.comments === null,
         );
         if (!isWhole) break;
         for (const other of parts) {
-          retire(ledger, other, 2);
+          retire(ledger, other, "joined");
           this.#touched.delete(other.key);
         }
-        retire(ledger, whole, 0);
+        retire(ledger, whole, "no");
         this.#hunksAdded -= parts.length - 1;
         this.#counts.pending -= parts.length - 1;
         this.#touched.set(whole.key, whole);
@@ -311,7 +311,7 @@ export class BatchWriter {
     const { suggestion } = this;
     ledger.change(
       `UPDATE suggestion SET accepted = accepted + ?, modified = modified + ?, rejected = rejected + ?,
-       hunk_count = hunk_count + ?, settle_needed = iif(?, 1, settle_needed),
+       hunk_count = hunk_count + ?, settle_needed = iif(?, 'yes', settle_needed),
        discard_undone = iif(?, 0, discard_undone), updated_at = ? WHERE id = ?`,
       this.#counts.accepted,
       this.#counts.modified,

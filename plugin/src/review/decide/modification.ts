@@ -67,7 +67,7 @@ function encodeLatin1(text: string): Uint8Array {
 /** The other hunks of the same file that have lines. */
 const othersOf = (ledger: Ledger, suggestion: SuggestionRow, hunk: HunkRow): HunkRow[] =>
   ledger.rows<HunkRow>(
-    `SELECT * FROM reviewed_hunk WHERE suggestion = ? AND revision = ? AND retired = 0 AND entry = ? AND id <> ?
+    `SELECT * FROM standing_hunk WHERE suggestion = ? AND revision = ? AND entry = ? AND id <> ?
      AND atomic_reason IS NULL`,
     suggestion.id,
     suggestion.revision,

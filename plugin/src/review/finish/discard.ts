@@ -54,7 +54,7 @@ export function undoDiscard(context: EndContext, request: UndoRequest, by: Actor
   return once(ledger, "undo", request, () => {
     checkNotPublishedSince(ledger, suggestion);
     ledger.change(
-      `UPDATE suggestion SET state = 'open', settle_needed = 1, discard_undone = ?, updated_at = ? WHERE id = ?`,
+      `UPDATE suggestion SET state = 'open', settle_needed = 'yes', discard_undone = ?, updated_at = ? WHERE id = ?`,
       ledger.lastSeq() + 1,
       nextStamp(suggestion.updated_at, context.now()),
       suggestion.id,
@@ -141,7 +141,7 @@ export function closeSuggestion(
   state: "finalized" | "discarded",
 ): void {
   ledger.change(
-    "UPDATE suggestion SET state = ?, settle_needed = 1, updated_at = ? WHERE id = ?",
+    "UPDATE suggestion SET state = ?, settle_needed = 'yes', updated_at = ? WHERE id = ?",
     state,
     nextStamp(suggestion.updated_at, now()),
     suggestion.id,

@@ -21,7 +21,7 @@ import { findTakenBack } from "./taken-back.ts";
 /** @param failed whether those count that failed before and wait for the next decision or call */
 export const needsSettling = (ledger: Ledger, project: string, failed: boolean): boolean =>
   ledger.row(
-    `SELECT 1 FROM suggestion WHERE project = ? AND settle_needed ${failed ? "> 0" : "= 1"} LIMIT 1`,
+    `SELECT 1 FROM suggestion WHERE project = ? AND settle_needed ${failed ? "<> 'no'" : "= 'yes'"} LIMIT 1`,
     project,
   ) !== null;
 
@@ -43,7 +43,7 @@ async function settleAll(context: SettleContext): Promise<string[]> {
   await resumePublishes(ledger, project);
   const takenBack = await findTakenBack(ledger, project);
   const rows = ledger.rows<SuggestionRow>(
-    "SELECT * FROM suggestion WHERE project = ? AND settle_needed = 1 ORDER BY created_at, id",
+    "SELECT * FROM suggestion WHERE project = ? AND settle_needed = 'yes' ORDER BY created_at, id",
     project.dir,
   );
   const problems: string[] = [];
@@ -148,7 +148,7 @@ function recordOutcome(
       commit,
       abandonedBy(outcome, row),
       row.updated_at,
-      outcome.kind === "partial" ? 2 : 0,
+      outcome.kind === "partial" ? "failed" : "no",
       row.id,
     );
     if (outcome.kind === "revived") stackAgain(ledger, row, outcome.children);
@@ -224,7 +224,7 @@ function report(context: SettleContext, row: SuggestionRow, outcome: SettleOutco
   ledger.transaction(() => {
     // Tried again after the next decision or call, and at the next quiet moment, not in a loop.
     ledger.change(
-      "UPDATE suggestion SET settle_needed = 2 WHERE id = ? AND updated_at = ?",
+      "UPDATE suggestion SET settle_needed = 'failed' WHERE id = ? AND updated_at = ?",
       row.id,
       row.updated_at,
     );

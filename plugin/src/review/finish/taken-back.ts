@@ -13,7 +13,7 @@ const LOOKED_AT = 100;
 /** Of several suggestions of one change only the latest has a say in it. */
 const candidates = (ledger: Ledger, project: string): SuggestionRow[] =>
   ledger.rows<SuggestionRow>(
-    `SELECT * FROM suggestion WHERE project = ? AND settle_needed = 0 AND NOT EXISTS (
+    `SELECT * FROM suggestion WHERE project = ? AND settle_needed = 'no' AND NOT EXISTS (
        SELECT 1 FROM suggestion AS later WHERE later.project = suggestion.project
          AND later.change_id = suggestion.change_id AND later.created_at > suggestion.created_at)
      ORDER BY state = 'open' DESC, updated_at DESC LIMIT ${LOOKED_AT}`,
@@ -37,7 +37,10 @@ export async function findTakenBack(ledger: Ledger, project: Project): Promise<S
     const standing =
       standingAt(ledger, row.id, now.commit) ?? (await standingOfEarlier(ledger, project, row, now.commit));
     if (standing === null || standing.settled === row.settled) continue;
-    ledger.change("UPDATE suggestion SET settle_needed = 1 WHERE id = ? AND settle_needed = 0", row.id);
+    ledger.change(
+      "UPDATE suggestion SET settle_needed = 'yes' WHERE id = ? AND settle_needed = 'no'",
+      row.id,
+    );
     found.add(row.id);
   }
   return found;

@@ -25,6 +25,9 @@ export interface DecisionRecord {
   carried_from?: number;
 }
 
+/** `no`: it stands. `cut`: into parts. `joined`: it is a part of what stands in one piece again. */
+export type Retired = "no" | "cut" | "joined";
+
 /** A hunk as it is written: what it is, and what was decided on it so far. */
 export interface NewHunk {
   suggestion: string;
@@ -49,8 +52,7 @@ export interface NewHunk {
   encoding: "utf-8" | "latin1" | "binary";
   atomic_reason: string | null;
   split_from: string | null;
-  /** 0: it stands. 1: it was cut into parts. 2: it was a part of what stands in one piece again. */
-  retired: number;
+  retired: Retired;
   earlier: string | null;
   /** JSON {before, after}, of hunks without lines. */
   sides: string | null;
@@ -87,14 +89,14 @@ export function getHunk(ledger: Ledger, suggestion: SuggestionRow, hunkId: strin
       `hunk_id: no hunk ${shorten(hunkId)} in revision ${suggestion.revision} of the suggestion`,
     );
   }
-  if (row.retired === 2) {
+  if (row.retired === "joined") {
     throw new ReviewError(
       "stale_hunk",
       `Hunk ${shorten(hunkId)} is part of ${shorten(row.split_from ?? "")} again; decide on that`,
       { details: { hunk_id: hunkId, joined: row.split_from } },
     );
   }
-  if (row.retired === 1) {
+  if (row.retired === "cut") {
     throw new ReviewError("stale_hunk", `Hunk ${shorten(hunkId)} was split; decide on its parts`, {
       details: { hunk_id: hunkId, parts: partsOf(ledger, row).map((part) => part.id) },
     });
@@ -105,7 +107,7 @@ export function getHunk(ledger: Ledger, suggestion: SuggestionRow, hunkId: strin
 /** The parts that a hunk is cut into. */
 export const partsOf = (ledger: Ledger, row: HunkRow): HunkRow[] =>
   ledger.rows<HunkRow>(
-    "SELECT * FROM reviewed_hunk WHERE suggestion = ? AND revision = ? AND split_from = ? AND retired <> 2 ORDER BY old_from, new_from",
+    "SELECT * FROM reviewed_hunk WHERE suggestion = ? AND revision = ? AND split_from = ? AND retired <> 'joined' ORDER BY old_from, new_from",
     row.suggestion,
     row.revision,
     row.id,
@@ -114,7 +116,7 @@ export const partsOf = (ledger: Ledger, row: HunkRow): HunkRow[] =>
 /** What was cut from a hunk, at any depth, and is part of it again. */
 export function joinedParts(ledger: Ledger, suggestion: SuggestionRow, id: string): HunkRow[] {
   const parts = ledger.rows<HunkRow>(
-    `SELECT * FROM reviewed_hunk WHERE suggestion = ? AND revision = ? AND retired = 2 AND split_from = ?
+    `SELECT * FROM reviewed_hunk WHERE suggestion = ? AND revision = ? AND retired = 'joined' AND split_from = ?
      ORDER BY old_from, new_from`,
     suggestion.id,
     suggestion.revision,
@@ -126,7 +128,7 @@ export function joinedParts(ledger: Ledger, suggestion: SuggestionRow, id: strin
 /** Hunks that stand, in order. */
 export const standingHunks = (ledger: Ledger, suggestion: string, revision: number): HunkRow[] =>
   ledger.rows<HunkRow>(
-    "SELECT * FROM reviewed_hunk WHERE suggestion = ? AND revision = ? AND retired = 0 ORDER BY position, old_from, new_from",
+    "SELECT * FROM standing_hunk WHERE suggestion = ? AND revision = ? ORDER BY position, old_from, new_from",
     suggestion,
     revision,
   );
@@ -190,8 +192,7 @@ export function insertHunk(ledger: Ledger, row: NewHunk): HunkRow {
   return hunk;
 }
 
-/** Stands, was cut into parts, or is part of a whole again: see {@link NewHunk.retired}. */
-export function retire(ledger: Ledger, hunk: HunkRow, retired: 0 | 1 | 2): void {
+export function retire(ledger: Ledger, hunk: HunkRow, retired: Retired): void {
   ledger.change("UPDATE hunk SET retired = ? WHERE key = ?", retired, hunk.key);
   hunk.retired = retired;
 }

@@ -4,11 +4,12 @@
  * replay reads is the very text that listeners got.
  */
 import { Database, type SQLQueryBindings, type Statement } from "bun:sqlite";
-import { copyFileSync, existsSync, mkdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { ReviewError, storageFull } from "../../protocol/errors.ts";
+import { ReviewError } from "../../protocol/errors.ts";
 import type { EventBody, EventListener, ReviewEvent } from "../../protocol/events.ts";
-import { APPLICATION_ID, MIGRATIONS } from "./schema.ts";
+import { checkOurs, checkWhole, migrate, retryBusy } from "./migrate.ts";
+import { explainSqlite, isBusy } from "./sqlite-errors.ts";
 
 /** How long the opening of a database waits for another process, in milliseconds. */
 const OPEN_BUSY_MS = 10_000;
@@ -56,17 +57,20 @@ export class Ledger {
     const isNew = !existsSync(path) || statSync(path).size === 0;
     const db = openDatabase(path);
     try {
+      // Before the first look: another process that has just opened or closed it holds it for a moment.
+      db.run(`PRAGMA busy_timeout = ${OPEN_BUSY_MS}`);
       if (!isNew) checkOurs(db, path);
       if (!isNew) checkWhole(db, path);
-      db.run(`PRAGMA busy_timeout = ${OPEN_BUSY_MS}`);
       retryBusy(() => db.run("PRAGMA journal_mode = WAL"));
       db.run("PRAGMA synchronous = FULL");
       // A big publish is not to copy itself into the database within its own commit: see tidy().
       db.run("PRAGMA wal_autocheckpoint = 16000");
-      db.run("PRAGMA foreign_keys = ON");
       // KiB: a batch over a big suggestion finds its hunks in memory.
       db.run("PRAGMA cache_size = -16000");
+      // Before references are watched: a migration may make a table anew that others refer to.
+      db.run("PRAGMA foreign_keys = OFF");
       migrate(db, path);
+      db.run("PRAGMA foreign_keys = ON");
       // From here on most of the waiting is our own, see #begin.
       db.run(`PRAGMA busy_timeout = ${SQLITE_BUSY_MS}`);
       return new Ledger(path, db);
@@ -362,119 +366,5 @@ function openDatabase(path: string): Database {
         cause,
       },
     );
-  }
-}
-
-/** @throws ReviewError when pages of the database contradict each other: nothing is written into such a file */
-function checkWhole(db: Database, path: string): void {
-  let verdict: string;
-  try {
-    verdict = String(Object.values(db.query("PRAGMA quick_check(1)").get() as Record<string, unknown>)[0]);
-  } catch (cause) {
-    throw damagedFile(path, cause as Error);
-  }
-  if (verdict !== "ok") throw damagedFile(path, new Error(verdict));
-}
-
-function damagedFile(path: string, cause: Error): ReviewError {
-  return new ReviewError(
-    "state_damaged",
-    `The ledger ${path} is damaged (${cause.message}); it was left untouched. Put back a copy of it (or ${path}.v*.backup), or move the state directory away to begin a new one.`,
-    { cause, details: { path } },
-  );
-}
-
-/** The other process's lock, and nothing else. */
-export const isBusy = (thrown: unknown): boolean =>
-  thrown instanceof ReviewError && thrown.code === "ledger_busy";
-
-/** See https://www.sqlite.org/rescode.html; bun:sqlite has the name of the code in `code`. */
-function explainSqlite(thrown: unknown, path: string): unknown {
-  const code = (thrown as { code?: unknown } | null)?.code;
-  if (typeof code !== "string" || !code.startsWith("SQLITE_")) return thrown;
-  if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED")) {
-    return new ReviewError(
-      "ledger_busy",
-      "Another process is writing to the ledger; nothing was changed. Try again.",
-      {
-        cause: thrown,
-        details: { retry_after: 1 },
-      },
-    );
-  }
-  if (code === "SQLITE_FULL") return storageFull(dirname(path), thrown);
-  if (/^SQLITE_(CORRUPT|NOTADB|IOERR|CANTOPEN|READONLY)/.test(code)) {
-    return new ReviewError(
-      "state_damaged",
-      `The ledger ${path} cannot be used (${code}: ${(thrown as Error).message}). Nothing was changed. See to its disk, then restart the server.`,
-      { cause: thrown, details: { path } },
-    );
-  }
-  return thrown;
-}
-
-const pragma = (db: Database, name: string): number =>
-  Number(Object.values(db.query(`PRAGMA ${name}`).get() as Record<string, unknown>)[0]);
-
-function checkOurs(db: Database, path: string): void {
-  let id: number;
-  let version: number;
-  try {
-    id = pragma(db, "application_id");
-    version = pragma(db, "user_version");
-  } catch (cause) {
-    if ((cause as { code?: unknown }).code !== "SQLITE_NOTADB") throw damagedFile(path, cause as Error);
-    throw new ReviewError(
-      "internal",
-      `${path} is not a ledger (${(cause as Error).message}); it was left untouched`,
-      { cause },
-    );
-  }
-  const fresh = id === 0 && version === 0 && db.query("SELECT 1 FROM sqlite_master").get() === null;
-  if (id !== APPLICATION_ID && !fresh) {
-    throw new ReviewError("internal", `${path} is a database of another program; it was left untouched`);
-  }
-  if (version > MIGRATIONS.length) {
-    throw new ReviewError(
-      "internal",
-      `The ledger ${path} has schema version ${version}, this program knows ${MIGRATIONS.length}: use a newer version. It was left untouched.`,
-    );
-  }
-}
-
-function migrate(db: Database, path: string): void {
-  const from = pragma(db, "user_version");
-  if (from === MIGRATIONS.length) return;
-  if (from > 0) {
-    db.run("PRAGMA wal_checkpoint(TRUNCATE)");
-    copyFileSync(path, `${path}.v${from}.backup`);
-  }
-  retryBusy(() => {
-    db.run("BEGIN IMMEDIATE");
-    try {
-      // Another process may have been first.
-      for (let version = pragma(db, "user_version"); version < MIGRATIONS.length; version++) {
-        db.run(MIGRATIONS[version] as string);
-      }
-      db.run(`PRAGMA application_id = ${APPLICATION_ID}`);
-      db.run(`PRAGMA user_version = ${MIGRATIONS.length}`);
-      db.run("COMMIT");
-    } catch (thrown) {
-      if (db.inTransaction) db.run("ROLLBACK");
-      throw thrown;
-    }
-  });
-}
-
-/** The switch to WAL and the first tables are not covered by busy_timeout when two processes start at once. */
-function retryBusy(work: () => void): void {
-  for (let tries = 0; ; tries++) {
-    try {
-      work();
-      return;
-    } catch (thrown) {
-      if (tries >= 50 || !/locked|busy/i.test((thrown as Error).message)) throw thrown;
-      Bun.sleepSync(100);
-    }
   }
 }

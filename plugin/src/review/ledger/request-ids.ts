@@ -1,5 +1,6 @@
 /** Idempotency: a request id seen before gets the answer it got then. */
 import { ReviewError } from "../../protocol/errors.ts";
+import type { UseCaseName } from "../../protocol/requests.ts";
 import type { Ledger } from "./ledger.ts";
 
 interface Answered {
@@ -11,21 +12,11 @@ interface Identified {
   request_id?: string | undefined;
 }
 
-/** What can be asked under a request id: the same body means another thing to another use case. */
-export type UseCase =
-  | "decide"
-  | "batch"
-  | "undo"
-  | "redo"
-  | "comment"
-  | "complete"
-  | "publish"
-  | "rebase"
-  | "revise"
-  | "ask";
-
-const hash = (useCase: UseCase, request: object): string =>
-  new Bun.CryptoHasher("sha256").update(`${useCase} ${canonical(request)}`).digest("hex");
+/** The same body means another thing to another use case. A single decision is recorded as it always was. */
+const hash = (useCase: UseCaseName, request: object): string =>
+  new Bun.CryptoHasher("sha256")
+    .update(`${useCase === "feedback" ? "decide" : useCase} ${canonical(request)}`)
+    .digest("hex");
 
 /** JSON with sorted keys, so that the order of fields does not make another body. */
 function canonical(value: unknown): string {
@@ -37,7 +28,7 @@ function canonical(value: unknown): string {
 }
 
 /** The recorded answer of `request_id`, if there is one. */
-export function answered<Answer>(ledger: Ledger, useCase: UseCase, request: Identified): Answer | null {
+export function answered<Answer>(ledger: Ledger, useCase: UseCaseName, request: Identified): Answer | null {
   if (request.request_id === undefined) return null;
   const before = ledger.row<Answered>(
     "SELECT body_hash, answer FROM request WHERE id = ?",
@@ -53,7 +44,12 @@ export function answered<Answer>(ledger: Ledger, useCase: UseCase, request: Iden
   return JSON.parse(before.answer) as Answer;
 }
 
-export function recordAnswer(ledger: Ledger, useCase: UseCase, request: Identified, answer: object): void {
+export function recordAnswer(
+  ledger: Ledger,
+  useCase: UseCaseName,
+  request: Identified,
+  answer: object,
+): void {
   if (request.request_id === undefined) return;
   ledger.change(
     "INSERT INTO request (id, body_hash, answer, at) VALUES (?, ?, ?, ?)",
@@ -67,7 +63,7 @@ export function recordAnswer(ledger: Ledger, useCase: UseCase, request: Identifi
 /** Runs a mutation in one transaction together with the record of its answer. */
 export function once<Answer extends object>(
   ledger: Ledger,
-  useCase: UseCase,
+  useCase: UseCaseName,
   request: Identified,
   work: () => Answer,
 ): Answer {

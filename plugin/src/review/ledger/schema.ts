@@ -281,5 +281,86 @@ ALTER TABLE suggestion ADD COLUMN discard_undone INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE suggestion ADD COLUMN abandoned TEXT;
 `;
 
-/** migration i brings a database from version i to i + 1. */
-export const MIGRATIONS: readonly string[] = [V1, V2, V3, V4, V5];
+/** Words where numbers stood for what a hunk is by now and for when a suggestion is settled, and the hunks that stand. */
+const V6 = `
+DROP VIEW reviewed_hunk;
+CREATE TABLE hunk_in_words (
+  key INTEGER PRIMARY KEY,
+  suggestion TEXT NOT NULL,
+  revision INTEGER NOT NULL,
+  id TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  entry INTEGER NOT NULL,
+  members TEXT,
+  kind TEXT NOT NULL,
+  file TEXT NOT NULL,
+  path TEXT NOT NULL,
+  old_path TEXT,
+  old_mode TEXT,
+  new_mode TEXT,
+  digest TEXT NOT NULL,
+  old_from INTEGER NOT NULL,
+  old_count INTEGER NOT NULL,
+  new_from INTEGER NOT NULL,
+  new_count INTEGER NOT NULL,
+  context_before INTEGER NOT NULL,
+  context_after INTEGER NOT NULL,
+  encoding TEXT NOT NULL,
+  atomic_reason TEXT,
+  split_from TEXT,
+  -- no: it stands; cut: into parts; joined: a part of what stands in one piece again.
+  retired TEXT NOT NULL DEFAULT 'no' CHECK (retired IN ('no', 'cut', 'joined')),
+  earlier TEXT,
+  sides TEXT,
+  -- Last: what stands behind many bytes is read through them.
+  diff BLOB NOT NULL
+) STRICT;
+INSERT INTO hunk_in_words (key, suggestion, revision, id, position, entry, members, kind, file, path, old_path,
+    old_mode, new_mode, digest, old_from, old_count, new_from, new_count, context_before, context_after, encoding,
+    atomic_reason, split_from, retired, earlier, sides, diff)
+  SELECT key, suggestion, revision, id, position, entry, members, kind, file, path, old_path,
+    old_mode, new_mode, digest, old_from, old_count, new_from, new_count, context_before, context_after, encoding,
+    atomic_reason, split_from, CASE retired WHEN 0 THEN 'no' WHEN 1 THEN 'cut' ELSE 'joined' END, earlier, sides, diff
+  FROM hunk ORDER BY key;
+DROP TABLE hunk;
+ALTER TABLE hunk_in_words RENAME TO hunk;
+CREATE UNIQUE INDEX hunk_by_id ON hunk (suggestion, revision, id);
+CREATE INDEX hunk_in_order ON hunk (suggestion, revision, retired, position, old_from, new_from);
+CREATE VIEW reviewed_hunk AS
+  SELECT hunk.*, coalesce(hunk_state.state, 'pending') AS state, hunk_state.decision AS decision,
+    hunk_state.comments AS comments
+  FROM hunk LEFT JOIN hunk_state ON hunk_state.hunk = hunk.key;
+CREATE VIEW standing_hunk AS
+  SELECT hunk.*, coalesce(hunk_state.state, 'pending') AS state, hunk_state.decision AS decision,
+    hunk_state.comments AS comments
+  FROM hunk LEFT JOIN hunk_state ON hunk_state.hunk = hunk.key
+  WHERE hunk.retired = 'no';
+-- yes: at the next quiet moment; failed: in whole or in part, tried again with the next decision or call of the agent.
+ALTER TABLE suggestion ADD COLUMN settle_in_words TEXT NOT NULL DEFAULT 'no'
+  CHECK (settle_in_words IN ('no', 'yes', 'failed'));
+UPDATE suggestion SET settle_in_words = CASE settle_needed WHEN 1 THEN 'yes' ELSE 'failed' END WHERE settle_needed <> 0;
+ALTER TABLE suggestion DROP COLUMN settle_needed;
+ALTER TABLE suggestion RENAME COLUMN settle_in_words TO settle_needed;
+`;
+
+export interface Migration {
+  /** Kept in the ledger: never changed once it was released. */
+  readonly name: string;
+  readonly sql: string;
+}
+
+/**
+ * In order. A ledger keeps the names of those it has been through, so that one which another program changed in
+ * another way is known as such, though it has the same number of steps.
+ */
+export const MIGRATIONS: readonly Migration[] = [
+  { name: "first tables", sql: V1 },
+  { name: "decisions apart from hunks", sql: V2 },
+  { name: "sides of hunks without lines", sql: V3 },
+  { name: "settlements and owners", sql: V4 },
+  { name: "discards taken back", sql: V5 },
+  { name: "states in words", sql: V6 },
+];
+
+/** Ledgers with this many steps and fewer kept their number alone. */
+export const UNNAMED = 5;

@@ -4,6 +4,12 @@ import { ReviewError } from "../../protocol/errors.ts";
 import type { Lifecycle, SuggestionSummary } from "../../protocol/model.ts";
 import type { Ledger } from "./ledger.ts";
 
+/**
+ * Whether the agent's repository is to be brought to what was decided. `yes`: at the next quiet moment. `failed`, in
+ * whole or in part: tried again with the next decision or call of the agent.
+ */
+export type SettleNeeded = "no" | "yes" | "failed";
+
 export interface SuggestionRow {
   id: string;
   project: string;
@@ -22,7 +28,7 @@ export interface SuggestionRow {
   settled: string;
   settled_parent: string;
   agent_commit: string;
-  settle_needed: number;
+  settle_needed: SettleNeeded;
   settle_problem: string | null;
   leave_needed: number;
   /** 0, or when the last discard was taken back: greater than any event before it. */

@@ -87,7 +87,7 @@ export async function recordRevision(
       current === null || mapLine === null
         ? newHunks(ledger, pinned, place, null)
         : keptHunks(ledger, pinned, place, current.revision, mapLine);
-    const rows = written.filter((row) => row.retired === 0);
+    const rows = written.filter((row) => row.retired === "no");
     const files = [...new Set(rows.map((row) => row.file))];
     const count = (state: NewHunk["state"]) => rows.filter((row) => row.state === state).length;
     const at = nextStamp(current?.updated_at ?? null, now);
@@ -111,7 +111,7 @@ export async function recordRevision(
       settled: pinned.change.commit,
       settled_parent: pinned.base,
       agent_commit: pinned.change.commit,
-      settle_needed: rows.some((row) => row.state === "rejected" || row.state === "modified") ? 1 : 0,
+      settle_needed: rows.some((row) => row.state === "rejected" || row.state === "modified") ? "yes" : "no",
       settle_problem: null,
       leave_needed: alsoWrite === null ? 0 : 1,
       discard_undone: 0,
@@ -211,7 +211,7 @@ function keptHunks(
   const roots = splitHunks(ledger, place.suggestionId, previous);
   return found.flatMap((row) => {
     const parts = row.state !== "pending" || roots.length === 0 ? [] : carryParts(roots, row, mapLine);
-    return parts.length === 0 ? [row] : [{ ...row, retired: 1 }, ...parts];
+    return parts.length === 0 ? [row] : [{ ...row, retired: "cut" as const }, ...parts];
   });
 }
 
@@ -226,8 +226,8 @@ function recordCarried(ledger: Ledger, suggestion: string, revision: number, at:
   );
   ledger.change(
     `INSERT INTO decision (batch, hunk, before_state, before, after_state, after)
-     SELECT ?, key, 'pending', NULL, state, decision FROM reviewed_hunk
-     WHERE suggestion = ? AND revision = ? AND retired = 0 AND state <> 'pending'`,
+     SELECT ?, key, 'pending', NULL, state, decision FROM standing_hunk
+     WHERE suggestion = ? AND revision = ? AND state <> 'pending'`,
     batch,
     suggestion,
     revision,
@@ -273,7 +273,7 @@ function hunkRow(
     sides: sidesText(hunk.sides),
     diff: hunk.diff,
     split_from: null,
-    retired: 0,
+    retired: "no",
     state,
     decision: carried?.decision ? JSON.stringify(carried.decision) : null,
     earlier: earlier === null ? null : JSON.stringify(earlier),
@@ -304,7 +304,7 @@ function splitHunks(
   const below = (row: HunkRow): HunkRow[] => partsOf(ledger, row).flatMap((part) => [part, ...below(part)]);
   return ledger
     .rows<HunkRow>(
-      "SELECT * FROM reviewed_hunk WHERE suggestion = ? AND revision = ? AND retired = 1 AND split_from IS NULL",
+      "SELECT * FROM reviewed_hunk WHERE suggestion = ? AND revision = ? AND retired = 'cut' AND split_from IS NULL",
       suggestion,
       revision,
     )

@@ -1,15 +1,16 @@
 /** WebSocket commands: text in, response object out. Knows the protocol, not the socket. */
 import type { z } from "zod";
-import { Command, completeRequest, feedbackRequest, type Response } from "../../protocol/commands.ts";
+import { Command, camelCase, type Response, requestOf } from "../../protocol/commands.ts";
 import { ReviewError, toReviewError } from "../../protocol/errors.ts";
+import { REQUESTS, type UseCaseName } from "../../protocol/requests.ts";
 import { PROTOCOL_VERSION } from "../../protocol/version.ts";
 import { checkAccess } from "../access.ts";
 import type { Context } from "../context.ts";
 import { parseJson } from "../http/body.ts";
 import { checkFile, checkId, checkSince } from "../lookups.ts";
 import type { Identity } from "../tokens/tokens.ts";
-import { USE_CASES, type UseCaseName } from "../use-cases.ts";
-import { camelCase, check } from "../validate.ts";
+import { USE_CASES } from "../use-cases.ts";
+import { check } from "../validate.ts";
 
 type Subscribe = Extract<z.output<typeof Command>, { type: "subscribe" }>;
 type CommandId = Response["id"];
@@ -112,25 +113,16 @@ async function perform(
       return { ...(await desk.content(checkId(suggestionId), query)) };
     }
     case "feedback":
-      return useCase(context, identity, "feedback", feedbackRequest(command), camelCase);
-    case "complete":
-      return useCase(context, identity, "complete", completeRequest(command), camelCase);
+    case "complete": {
+      // Who may not is told so before what is wrong with it.
+      checkAccess(USE_CASES[command.type].access, identity.role, context.config.agentMayApprove);
+      const request = check(REQUESTS[command.type], requestOf(command), "Command", camelCase);
+      return runUseCase(context, identity, command.type, request);
+    }
     default:
       // Its schema holds the request's own: it is checked already.
       return runUseCase(context, identity, command.type, command.request);
   }
-}
-
-async function useCase(
-  context: Context,
-  identity: Identity,
-  name: UseCaseName,
-  request: unknown,
-  rename: (field: string) => string,
-): Promise<Record<string, unknown>> {
-  const { access, request: schema } = USE_CASES[name];
-  checkAccess(access, identity.role, context.config.agentMayApprove);
-  return runUseCase(context, identity, name, check(schema, request, "Command", rename));
 }
 
 /** @param request as the use case's schema gives it */
