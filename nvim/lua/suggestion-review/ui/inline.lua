@@ -56,19 +56,6 @@ local namespace = vim.api.nvim_create_namespace("suggestion-review.inline")
 --- Lines that are not in the buffer, of one side of a hunk: a longer hunk is shown in a window of its own.
 local MOST_SHOWN = 500
 
---- Actions that get a key while reviewing inline, by their name in `global_keymaps`.
-local ACTIONS = {
-  { name = "accept", action = "accept" },
-  { name = "reject", action = "reject" },
-  { name = "modify", action = "modify" },
-  { name = "next_hunk", action = "next" },
-  { name = "prev_hunk", action = "prev" },
-  { name = "accept_all", action = "accept_all" },
-  { name = "reject_all", action = "reject_all" },
-  { name = "discard", action = "discard" },
-  { name = "complete", action = "complete" },
-}
-
 ---@param file SuggestionReview.SessionFile
 ---@return string|nil
 local function path_of(file)
@@ -109,21 +96,16 @@ local function map_keys(one)
       { buffer = buf, silent = true, nowait = true, expr = expr, desc = "Review: " .. text }
     )
   end
-  for _, action in ipairs(ACTIONS) do
-    local lhs = config.global_keymaps[action.name]
+  for _, key in ipairs(keys.list) do
+    local lhs = key.global and config.global_keymaps[key.name]
     if lhs then
-      for _, key in ipairs(keys.list) do
-        if key.action == action.action and not key.name:find("_in_file$") then
-          map("n", lhs, function()
-            keys.run(key, false, actions)
-          end, key.text)
-          if key.visual then
-            map("x", lhs, function()
-              keys.run(key, true, actions)
-            end, key.text)
-          end
-          break
-        end
+      map("n", lhs, function()
+        keys.run(key, false, actions)
+      end, key.text)
+      if key.visual then
+        map("x", lhs, function()
+          keys.run(key, true, actions)
+        end, key.text)
       end
     end
   end
