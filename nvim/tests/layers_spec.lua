@@ -43,6 +43,10 @@ describe("the client's files", function()
     none(layers.crowd(files))
   end)
 
+  it("have functions that fit a screen or two", function()
+    none(layers.long(files))
+  end)
+
   it("are in the folders that the contributors' guide names, in that order", function()
     local guide = t.read(t.root .. "/CONTRIBUTING.md")
     t.ok(guide:find("`" .. table.concat(layers.FOLDERS, " ") .. "`", 1, true))
