@@ -47,9 +47,14 @@ describe("the client's files", function()
     none(layers.long(files))
   end)
 
-  it("are in the folders that the contributors' guide names, in that order", function()
+  it("are in the folders that the contributors' guide and the design name, in that order", function()
     local guide = t.read(t.root .. "/CONTRIBUTING.md")
     t.ok(guide:find("`" .. table.concat(layers.FOLDERS, " ") .. "`", 1, true))
+    local named = {}
+    for folder in t.read(t.root .. "/DESIGN.md"):gmatch("\n| `(%a+)` |") do
+      named[#named + 1] = folder
+    end
+    t.eq(vim.list_slice(named, 1, #layers.FOLDERS), layers.FOLDERS)
   end)
 end)
 
