@@ -40,61 +40,7 @@ local function servers(lead)
   )
 end
 
---- The suggestion under review, else the only open one.
----@return SuggestionReview.Suggestion?
-local function current()
-  local store = require("suggestion-review.model.store")
-  local review = package.loaded["suggestion-review.review"]
-  local id = review and review.current_id and review.current_id()
-  if id then
-    return store.get(id)
-  end
-  local open = store.list()
-  if #open == 1 then
-    return open[1]
-  end
-  if #open == 0 then
-    return require("suggestion-review.watch.label").say_nothing()
-  end
-  notify().warn("Several suggestions are open: open one with :Suggest review")
-end
-M.current = current
-
----@param comment? string
-function M.revise(comment)
-  local suggestion = current()
-  if not suggestion then
-    return
-  end
-  local drafts = require("suggestion-review.review.drafts")
-  local draft = "revise:" .. suggestion.id
-  drafts.keep(draft, comment or "")
-  require("suggestion-review.decisions.requests").revise(
-    suggestion.id,
-    { comment = comment },
-    function(err, data)
-      drafts.settle(draft, err)
-      if err then
-        return
-      end
-      notify().info(data.message ~= "" and data.message or "The agent was asked to revise the suggestion")
-    end
-  )
-end
-
---- A subcommand that is a function of the public module without arguments.
----@param name string
----@param text string
----@return SuggestionReview.Subcommand
-local function plain(name, text)
-  return {
-    text = text,
-    run = function()
-      require("suggestion-review")[name]()
-    end,
-  }
-end
-
+--- Those that take something, or are no action of the review.
 ---@type table<string, SuggestionReview.Subcommand>
 local subcommands = {
   review = {
@@ -108,12 +54,6 @@ local subcommands = {
       end, ids(lead, true))
     end,
   },
-  close = plain("close", "close the review"),
-  next = plain("next", "next hunk"),
-  prev = plain("prev", "previous hunk"),
-  next_file = plain("next_file", "next file"),
-  prev_file = plain("prev_file", "previous file"),
-  accept = plain("accept", "accept the hunk"),
   reject = {
     text = "reject the hunk [reason]",
     run = function(args)
@@ -121,57 +61,23 @@ local subcommands = {
       require("suggestion-review").reject(reason ~= "" and { comment = reason } or nil)
     end,
   },
-  modify = plain("modify", "edit the hunk in a buffer"),
-  accept_all = plain("accept_all", "accept all remaining hunks"),
-  reject_all = plain("reject_all", "reject all remaining hunks"),
-  accept_file = plain("accept_file", "accept the remaining hunks of this file"),
-  reject_file = plain("reject_file", "reject the remaining hunks of this file"),
-  undo = plain("undo", "take back the last decision, or the discard"),
-  redo = plain("redo", "bring it back"),
-  comment = plain("comment", "comment on the hunk"),
-  complete = plain("complete", "finalize the suggestion"),
-  discard = plain("discard", "discard the suggestion"),
-  resolve = plain("resolve", "resolve a conflict with your own edits"),
-  compare = plain("compare", "compare with what you rejected before"),
-  next_pending = plain("next_pending", "next undecided hunk"),
-  layout = plain("toggle_layout", "unified or side by side"),
-  panel = plain("toggle_panel", "list of files"),
-  quickfix = plain("quickfix", "hunks into the quickfix list"),
-  help = plain("help", "the review's keys"),
   revise = {
     text = "ask the agent for a revision [comment]",
     run = function(args)
       local comment = table.concat(args, " ")
-      M.revise(comment ~= "" and comment or nil)
+      require("suggestion-review").revise(comment ~= "" and comment or nil)
     end,
   },
   rebase = {
     text = "make the suggestion anew on the shared branch",
     run = function()
-      local suggestion = current()
-      if not suggestion then
-        return
-      end
-      require("suggestion-review.decisions.requests").rebase(suggestion.id, function(err)
-        if err then
-          notify().error(err.message)
-        end
-      end)
+      require("suggestion-review.review.requests").rebase()
     end,
   },
   verify = {
     text = "run the server's check on what is accepted",
     run = function()
-      local suggestion = current()
-      if not suggestion then
-        return
-      end
-      require("suggestion-review.decisions.requests").verify(suggestion.id, function(err, data)
-        if err then
-          return notify().error(err.message)
-        end
-        notify().info(data.ok and "The check passed" or "The check failed:\n" .. data.output)
-      end)
+      require("suggestion-review.review.requests").verify()
     end,
   },
   adopt = {
@@ -225,7 +131,6 @@ local subcommands = {
       })
     end,
   },
-  abort = plain("abort", "stop the agent"),
   log = {
     text = "open the log",
     run = function()
@@ -253,6 +158,19 @@ local subcommands = {
     end,
   },
 }
+
+-- The others call the function of the public module.
+for _, one in ipairs(require("suggestion-review.actions").list) do
+  local name = one.command
+  if name and not subcommands[name] then
+    subcommands[name] = {
+      text = one.text,
+      run = function()
+        require("suggestion-review")[one.action]()
+      end,
+    }
+  end
+end
 
 ---@return string[]
 function M.names()

@@ -1,5 +1,7 @@
 --- Settings: defaults, `vim.g.suggestion_review`, then `setup()`. A setting that is not known or of the wrong type is
---- reported by name and left at its default; nothing else breaks over it.
+--- reported by name and left at its default; nothing else breaks over it. Requires nothing but a table of names, so
+--- that every module may require it.
+local actions = require("suggestion-review.actions")
 
 local M = {}
 
@@ -25,6 +27,28 @@ local M = {}
 ---@field write_on_accept boolean
 ---@field auto_connect boolean
 ---@field [string] any
+
+--- Default keys of the review: the basic ones, and the one that opens it.
+---@return table<string, string>
+local function review_keys()
+  local keys = { [actions.OPENS.name] = actions.OPENS.global }
+  for _, one in ipairs(actions.keys()) do
+    keys[one.name] = one.basic and one.default or nil
+  end
+  return keys
+end
+
+--- Default keys of everywhere, but for the one that opens the review.
+---@return table<string, string>
+local function global_keys()
+  local keys = {}
+  for _, one in ipairs(actions.list) do
+    if one ~= actions.OPENS then
+      keys[one.name] = one.global
+    end
+  end
+  return keys
+end
 
 ---@type SuggestionReview.Config
 local defaults = {
@@ -52,27 +76,8 @@ local defaults = {
     treesitter = true,
     file_panel = true,
   },
-  keymaps = {
-    open_review = "<leader>sr",
-    accept = "a",
-    reject = "r",
-    modify = "m",
-    next_hunk = "n",
-    prev_hunk = "p",
-    complete = "<CR>",
-    discard = "<Esc>",
-  },
-  global_keymaps = {
-    next_hunk = "<leader>sn",
-    prev_hunk = "<leader>sp",
-    accept = "<leader>sa",
-    reject = "<leader>sx",
-    modify = "<leader>sm",
-    accept_all = "<leader>sA",
-    reject_all = "<leader>sX",
-    discard = "<leader>sd",
-    complete = "<leader>sc",
-  },
+  keymaps = review_keys(),
+  global_keymaps = global_keys(),
   notifications = {
     on_ready = true,
     on_error = true,
@@ -207,6 +212,19 @@ local merged
 local problems = {}
 ---@type table?
 local from_setup
+--- What is wrong with the settings, as long as nobody has said it.
+---@type string?
+local unsaid
+---@type fun(text: string)?
+local say
+
+local function say_unsaid()
+  local text = unsaid
+  if text and say then
+    unsaid = nil
+    say(text)
+  end
+end
 
 ---@param name string
 ---@param value any
@@ -246,7 +264,9 @@ end
 local function key_names(group)
   local names = vim.tbl_keys(defaults[group])
   if group == "keymaps" then
-    vim.list_extend(names, require("suggestion-review.ui.keys").names())
+    for _, one in ipairs(actions.keys()) do
+      names[#names + 1] = one.name
+    end
   end
   return names
 end
@@ -321,11 +341,16 @@ local function build()
       config.keymaps.open_review = false
     end
   end
-  if #problems > 0 then
-    local text = "suggestion-review: " .. table.concat(problems, "\n  ")
-    require("suggestion-review.say.echo").show(text, vim.log.levels.ERROR)
-  end
+  unsaid = #problems > 0 and "suggestion-review: " .. table.concat(problems, "\n  ") or nil
+  say_unsaid()
   return config
+end
+
+--- Sets who says what is wrong with the settings; at once where that is known.
+---@param callback fun(text: string)
+function M.on_problems(callback)
+  say = callback
+  say_unsaid()
 end
 
 --- The settings in force.

@@ -75,23 +75,12 @@ local function makes_room(root, path, deleted)
   return true
 end
 
---- How every path that the commit changes stands in the checkout.
----@param changes SuggestionReview.TreeChange[]
+--- What the index has of the paths, and which of them it leaves out of the worktree.
+---@param paths string[]
 ---@param root string
----@return SuggestionReview.PathState[]
-function M.look(changes, root)
-  local deleted = {}
-  for _, change in ipairs(changes) do
-    deleted[change.path] = not change.new or nil
-  end
-  local file_mode = git.run(
-    { "config", "--type=bool", "core.fileMode" },
-    { cwd = root, ok = { [0] = true, [1] = true } }
-  )
-  local trust_mode = vim.trim(file_mode.stdout) ~= "false"
-  local paths = vim.tbl_map(function(change)
-    return change.path
-  end, changes)
+---@return table<string, SuggestionReview.TreeEntry>
+---@return table<string, true> skipped
+local function in_index(paths, root)
   local index, skipped = {}, {}
   for from = 1, #paths, 200 do
     local slice = vim.list_slice(paths, from, math.min(from + 199, #paths))
@@ -109,6 +98,29 @@ function M.look(changes, root)
       end
     end
   end
+  return index, skipped
+end
+
+--- How every path that the commit changes stands in the checkout.
+---@param changes SuggestionReview.TreeChange[]
+---@param root string
+---@return SuggestionReview.PathState[]
+function M.look(changes, root)
+  local deleted = {}
+  for _, change in ipairs(changes) do
+    deleted[change.path] = not change.new or nil
+  end
+  local file_mode = git.run(
+    { "config", "--type=bool", "core.fileMode" },
+    { cwd = root, ok = { [0] = true, [1] = true } }
+  )
+  local trust_mode = vim.trim(file_mode.stdout) ~= "false"
+  local index, skipped = in_index(
+    vim.tbl_map(function(change)
+      return change.path
+    end, changes),
+    root
+  )
   local states, files = {}, {}
   local breathe = task.breather()
   for i, change in ipairs(changes) do

@@ -13,16 +13,12 @@ local ACTION = {
   refuse = "STOP  ",
 }
 
---- The plan as text.
+---@alias SuggestionReview.AddText fun(text: string, ...: any) adds lines; with more arguments it is a format
+
+--- The commit, where it goes and whether it is what was decided.
 ---@param plan SuggestionReview.AdoptPlan
----@return string[]
-function M.of(plan)
-  local lines = {}
-  local function add(text, ...)
-    for line in vim.gsplit(select("#", ...) > 0 and text:format(...) or text, "\n", { plain = true }) do
-      lines[#lines + 1] = line
-    end
-  end
+---@param add SuggestionReview.AddText
+local function add_commit(plan, add)
   add("Commit   %s  %s", plan.commit:sub(1, 12), plan.title)
   add("Author   %s", plan.author)
   if plan.committer and plan.committer ~= plan.author then
@@ -50,10 +46,12 @@ function M.of(plan)
   for _, line in ipairs(plan.verdict.log or {}) do
     add("         not yours: %s", line)
   end
-  if plan.done then
-    add("")
-    add("The checkout has this commit already.")
-  end
+end
+
+--- The developer's own commits that come along.
+---@param plan SuggestionReview.AdoptPlan
+---@param add SuggestionReview.AddText
+local function add_own_commits(plan, add)
   if #plan.brought > 0 then
     add("")
     add("It stands on commits of yours that this branch does not have; they come along:")
@@ -70,6 +68,12 @@ function M.of(plan)
       add("  %s", line)
     end
   end
+end
+
+--- What happens to the files, and what to look at in them.
+---@param plan SuggestionReview.AdoptPlan
+---@param add SuggestionReview.AddText
+local function add_files(plan, add)
   if #plan.files > 0 then
     add("")
     for _, file in ipairs(plan.files) do
@@ -80,16 +84,22 @@ function M.of(plan)
     add("")
     add("In your files all the same:")
     for _, one in ipairs(plan.remains) do
-      add("  %s: %s", require("suggestion-review.text.display").plain(one.file), one.what)
+      add("  %s: %s", text_of.plain(one.file), one.what)
     end
   end
   if #plan.second_look > 0 then
     add("")
     add("Look at this before you go on:")
     for _, line in ipairs(plan.second_look) do
-      lines[#lines + 1] = "  " .. text_of.plain(line)
+      add("  %s", text_of.plain(line))
     end
   end
+end
+
+--- What is done, or why nothing is.
+---@param plan SuggestionReview.AdoptPlan
+---@param add SuggestionReview.AddText
+local function add_steps(plan, add)
   if plan.refusal then
     add("")
     add(plan.refusal.reason)
@@ -115,6 +125,26 @@ function M.of(plan)
       add("  %s", step)
     end
   end
+end
+
+--- The plan as text.
+---@param plan SuggestionReview.AdoptPlan
+---@return string[]
+function M.of(plan)
+  local lines = {}
+  local function add(text, ...)
+    for line in vim.gsplit(select("#", ...) > 0 and text:format(...) or text, "\n", { plain = true }) do
+      lines[#lines + 1] = line
+    end
+  end
+  add_commit(plan, add)
+  if plan.done then
+    add("")
+    add("The checkout has this commit already.")
+  end
+  add_own_commits(plan, add)
+  add_files(plan, add)
+  add_steps(plan, add)
   return lines
 end
 

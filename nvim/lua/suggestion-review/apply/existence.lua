@@ -66,6 +66,30 @@ local function mode_of(plan)
   return hunk.new_mode or hunk.old_mode
 end
 
+--- Where a conflict about all of a file is: in all of it.
+---@param plan SuggestionReview.FilePlan with its base
+---@param carried SuggestionReview.Carrier
+---@param expected string[] what would be there without the developer's edits
+---@param theirs string[] what is to be there
+local function place_conflict(plan, carried, expected, theirs)
+  local ours = diff.split_lines(carrier.text(carried))
+  for _, item in ipairs(plan.items) do
+    item.placed = {
+      status = "conflict",
+      from = 0,
+      to = #ours,
+      lines = theirs,
+      ours = ours,
+      theirs = theirs,
+      base = expected,
+      base_from = 0,
+      base_to = #plan.base.lines,
+    }
+  end
+  plan.carrier, plan.tick = carried, carrier.tick(carried)
+  plan.shape = carried.buf and carried.form or { eol = "unix", encoding = "", bom = false }
+end
+
 --- Plans that the file comes or goes.
 ---@param place SuggestionReview.Place
 ---@param plan SuggestionReview.FilePlan with its base
@@ -123,23 +147,7 @@ function M.plan(place, plan, work, existence, path, note)
   end
   local function conflict(reason)
     file_plan.mark(items, "conflict", reason)
-    local ours = diff.split_lines(carrier.text(carried))
-    local theirs = existence.after and wanted_lines or {}
-    for _, item in ipairs(items) do
-      item.placed = {
-        status = "conflict",
-        from = 0,
-        to = #ours,
-        lines = theirs,
-        ours = ours,
-        theirs = theirs,
-        base = diff.split_lines(expected),
-        base_from = 0,
-        base_to = #base.lines,
-      }
-    end
-    plan.carrier, plan.tick = carried, carrier.tick(carried)
-    plan.shape = carried.buf and carried.form or { eol = "unix", encoding = "", bom = false }
+    place_conflict(plan, carried, diff.split_lines(expected), existence.after and wanted_lines or {})
   end
 
   if existence.after then

@@ -69,6 +69,167 @@ local function in_worktree(side, path, attributes)
   return { mode = side.mode, bytes = attributes_of.checked_out(side.bytes, attributes) }
 end
 
+--- The plan of one hunk, in the making.
+---@class SuggestionReview.WholePlan
+---@field place SuggestionReview.Place
+---@field item SuggestionReview.PlanItem
+---@field file string
+---@field into boolean the change comes in; else it is taken out
+---@field was SuggestionReview.Replacement|nil what is noted of it
+---@field touched { relative: string, absolute: string }[] files that the change touches
+---@field callback fun(run: (fun(): boolean, string|nil)|nil)
+local Plan = {}
+Plan.__index = Plan
+
+--- Notes in the own record that the change is in the files, or is there no longer.
+---@param stood boolean|nil the developer had made the same change
+---@return fun() take_back
+function Plan:note(stood)
+  local hunk, place = self.item.hunk, self.place
+  if not self.into then
+    return place.applied:record(place.suggestion.id, self.file, {}, { hunk.id })
+  end
+  return place.applied:record(place.suggestion.id, self.file, {
+    {
+      key = hunk.id,
+      at = 0,
+      count = 0,
+      lines = {},
+      order = 0,
+      digest = hunk.digest,
+      kind = hunk.kind,
+      decided = "accepted",
+      whose = "hunk",
+      base = place.suggestion.base_commit,
+      revision = place.suggestion.revision,
+      old_file = hunk.old_file ~= self.file and hunk.old_file or nil,
+      stood = stood,
+    },
+  }, {})
+end
+
+---@param relative string
+---@return string|nil absolute
+---@return string|nil reason
+function Plan:resolve(relative)
+  local absolute, why = worktree.resolve(self.place.root, relative)
+  if absolute then
+    self.touched[#self.touched + 1] = { relative = relative, absolute = absolute }
+  end
+  return absolute, why
+end
+
+--- Carries the change out, noted before it is made.
+---@param change fun(): boolean, string|nil
+---@return boolean
+---@return string|nil reason
+function Plan:carry_out(change)
+  for _, one in ipairs(self.touched) do
+    -- What came first in the same batch may be a link on the way to this.
+    local moved = worktree.moved(self.place.root, one.relative, one.absolute)
+    if moved then
+      return false, moved
+    end
+  end
+  local take_back = self:note()
+  local called, ok, why = pcall(change)
+  if not called or not ok then
+    take_back()
+    return false, tostring(called and why or ok)
+  end
+  return ok, why
+end
+
+--- Says what the hunk comes to.
+---@param status SuggestionReview.Outcome
+---@param reason? string
+---@param change? fun(): boolean, string|nil
+function Plan:finish(status, reason, change)
+  self.item.status, self.item.reason = status, reason
+  if status == "already" then
+    return self.callback(function()
+      local stood = self.was == nil or self.was.stood
+      self:note(stood or nil)
+      return true
+    end)
+  elseif status == "clean" then
+    return self.callback(function()
+      return self:carry_out(change --[[@as function]])
+    end)
+  end
+  self.callback(nil)
+end
+
+--- The two states of what changes, in the direction it goes.
+---@generic T
+---@param old T
+---@param new T
+---@return T from
+---@return T to
+function Plan:directed(old, new)
+  if self.into then
+    return old, new
+  end
+  return new, old
+end
+
+--- Plans that the file gets another name.
+function Plan:rename()
+  local hunk, root = self.item.hunk, self.place.root
+  if digest.of(hunk) ~= hunk.digest then
+    return self:finish("refused", "the renaming is not what its digest names")
+  end
+  local old, old_reason = self:resolve(hunk.old_file)
+  local new, new_reason = self:resolve(self.file)
+  if not old or not new then
+    return self:finish("refused", old_reason or new_reason)
+  end
+  local from, to = self:directed(old, new)
+  local status, reason = fileop.rename_state(from, to)
+  self:finish(status, reason, function()
+    return fileop.rename(root, from, to)
+  end)
+end
+
+--- Plans that the file gets another mode.
+---@param path string absolute
+function Plan:change_mode(path)
+  local hunk = self.item.hunk
+  if digest.of(hunk) ~= hunk.digest then
+    return self:finish("refused", "the mode is not what its digest names")
+  end
+  local from, to = self:directed(hunk.old_mode, hunk.new_mode)
+  local status, reason = fileop.mode_state(path, from --[[@as string]], to --[[@as string]])
+  self:finish(status, reason, function()
+    return fileop.change_mode(path, to --[[@as string]])
+  end)
+end
+
+--- Plans that the file gets other content, or becomes something else.
+---@param relative string
+---@param path string absolute
+---@param attributes SuggestionReview.Attributes|nil of the file
+---@param sides { from: SuggestionReview.Whole, to: SuggestionReview.Whole }
+function Plan:replace(relative, path, attributes, sides)
+  local place = self.place
+  local from, to =
+    self:directed(in_worktree(sides.from, path, attributes), in_worktree(sides.to, path, attributes))
+  local status, reason = fileop.whole_state(path, from, to)
+  if status == "clean" and to.mode == "120000" then
+    if vim.fs.basename(relative):lower() == ".gitmodules" then
+      return self:finish("refused", "git takes no symbolic link of that name")
+    end
+    local planned = marks.planned_links(place.suggestion.hunks or {})
+    local mark = marks.of_link(place.root, relative, to.bytes, planned)
+    if mark then
+      return self:finish("deferred", mark.text)
+    end
+  end
+  self:finish(status, reason, function()
+    return fileop.replace(place.root, path, to)
+  end)
+end
+
 --- Works out what one hunk comes to; `run` carries it out, without one nothing is to be done.
 ---@param place SuggestionReview.Place
 ---@param item SuggestionReview.PlanItem
@@ -77,134 +238,38 @@ end
 function M.plan(place, item, attributes, callback)
   local hunk = item.hunk
   local file = digest.path(hunk)
-  local into = item.want.state == "accepted" or item.want.state == "modified"
-  local was = place.applied:get(place.suggestion.id, file, hunk.id)
-  ---@param stood boolean|nil the developer had made the same change
-  local function note(stood)
-    if not into then
-      return place.applied:record(place.suggestion.id, file, {}, { hunk.id })
-    end
-    return place.applied:record(place.suggestion.id, file, {
-      {
-        key = hunk.id,
-        at = 0,
-        count = 0,
-        lines = {},
-        order = 0,
-        digest = hunk.digest,
-        kind = hunk.kind,
-        decided = "accepted",
-        whose = "hunk",
-        base = place.suggestion.base_commit,
-        revision = place.suggestion.revision,
-        old_file = hunk.old_file ~= file and hunk.old_file or nil,
-        stood = stood,
-      },
-    }, {})
-  end
-  ---@type { relative: string, absolute: string }[] files that the change touches
-  local touched = {}
-  ---@return string|nil absolute
-  ---@return string|nil reason
-  local function resolve(relative)
-    local absolute, why = worktree.resolve(place.root, relative)
-    if absolute then
-      touched[#touched + 1] = { relative = relative, absolute = absolute }
-    end
-    return absolute, why
-  end
-  local function finish(status, reason, run)
-    item.status, item.reason = status, reason
-    if status == "already" then
-      callback(function()
-        local stood = was == nil or was.stood
-        note(stood or nil)
-        return true
-      end)
-    elseif status == "clean" then
-      callback(function()
-        for _, one in ipairs(touched) do
-          -- What came first in the same batch may be a link on the way to this.
-          local moved = worktree.moved(place.root, one.relative, one.absolute)
-          if moved then
-            return false, moved
-          end
-        end
-        local take_back = note()
-        local called, ok, why = pcall(run)
-        if not called or not ok then
-          take_back()
-          return false, tostring(called and why or ok)
-        end
-        return ok, why
-      end)
-    else
-      callback(nil)
-    end
-  end
+  local plan = setmetatable({
+    place = place,
+    item = item,
+    file = file,
+    into = item.want.state == "accepted" or item.want.state == "modified",
+    was = place.applied:get(place.suggestion.id, file, hunk.id),
+    touched = {},
+    callback = callback,
+  }, Plan)
   if LATER[hunk.kind] then
-    return finish("deferred", LATER[hunk.kind])
+    return plan:finish("deferred", LATER[hunk.kind])
   end
-  if not into and (not was or was.stood) then
+  if not plan.into and (not plan.was or plan.was.stood) then
     -- What the developer had made by hand stays.
-    return finish("already")
+    return plan:finish("already")
   end
   if hunk.kind == "rename" then
-    if digest.of(hunk) ~= hunk.digest then
-      return finish("refused", "the renaming is not what its digest names")
-    end
-    local old, old_reason = resolve(hunk.old_file)
-    local new, new_reason = resolve(file)
-    if not old or not new then
-      return finish("refused", old_reason or new_reason)
-    end
-    local from, to = into and old or new, into and new or old
-    local status, reason = fileop.rename_state(from, to)
-    return finish(status, reason, function()
-      return fileop.rename(place.root, from, to)
-    end)
+    return plan:rename()
   end
   local relative = M.path_now(place, file, hunk.old_file)
-  local path, reason = resolve(relative)
+  local path, reason = plan:resolve(relative)
   if not path then
-    return finish("refused", reason)
+    return plan:finish("refused", reason)
   end
   if hunk.kind == "mode" then
-    if digest.of(hunk) ~= hunk.digest then
-      return finish("refused", "the mode is not what its digest names")
-    end
-    local from, to = hunk.old_mode, hunk.new_mode
-    if not into then
-      from, to = to, from
-    end
-    local status, mode_reason = fileop.mode_state(path, from --[[@as string]], to --[[@as string]])
-    return finish(status, mode_reason, function()
-      return fileop.change_mode(path, to --[[@as string]])
-    end)
+    return plan:change_mode(path)
   end
   fileop.fetch_sides(place.suggestion, hunk, place.git_root, function(sides, sides_reason)
     if not sides then
-      return finish("refused", sides_reason)
+      return plan:finish("refused", sides_reason)
     end
-    local from = in_worktree(sides.from, path, attributes)
-    local to = in_worktree(sides.to, path, attributes)
-    if not into then
-      from, to = to, from
-    end
-    local status, whole_reason = fileop.whole_state(path, from, to)
-    if status == "clean" and to.mode == "120000" then
-      if vim.fs.basename(relative):lower() == ".gitmodules" then
-        return finish("refused", "git takes no symbolic link of that name")
-      end
-      local planned = marks.planned_links(place.suggestion.hunks or {})
-      local mark = marks.of_link(place.root, relative, to.bytes, planned)
-      if mark then
-        return finish("deferred", mark.text)
-      end
-    end
-    return finish(status, whole_reason, function()
-      return fileop.replace(place.root, path, to)
-    end)
+    plan:replace(relative, path, attributes, sides)
   end)
 end
 

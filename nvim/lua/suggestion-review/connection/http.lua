@@ -62,6 +62,97 @@ end
 ---@field max_body? integer bytes (1 MB)
 ---@field keep? boolean leave the connection open for another exchange
 
+--- What is sent, or why it cannot be.
+---@param request SuggestionReview.HttpRequest
+---@return string? text
+---@return string? problem
+local function request_text(request)
+  local lines = {
+    ("GET %s HTTP/1.1"):format(request.path),
+    "Host: " .. require("suggestion-review.connection.tcp").authority(request.host, request.port),
+    "Accept: application/json",
+  }
+  if not request.keep then
+    lines[#lines + 1] = "Connection: close"
+  end
+  for name, value in pairs(request.headers or {}) do
+    if (name .. value):find("[\r\n%z]") then
+      return nil, "a header holds a line break"
+    end
+    lines[#lines + 1] = ("%s: %s"):format(name, value)
+  end
+  return table.concat(lines, "\r\n") .. "\r\n\r\n"
+end
+
+--- An answer as far as it has come.
+---@class (exact) SuggestionReview.HttpAnswer
+---@field text string
+---@field status? integer
+---@field headers? table<string, string>
+---@field body_at? integer where the body begins, once the head is whole
+
+--- Reads the head of an answer, once it is whole.
+---@param answer SuggestionReview.HttpAnswer
+---@param ended boolean nothing more will come
+---@return string? problem
+local function look_at_head(answer, ended)
+  local _, stop = answer.text:find("\r\n\r\n", 1, true)
+  if not stop then
+    if #answer.text > MAX_HEAD then
+      return "the answer's head is too long"
+    end
+    return ended and "the connection was closed before an answer came" or nil
+  end
+  answer.status, answer.headers = M.parse_head(answer.text:sub(1, stop))
+  if not answer.status then
+    return "the answer is not HTTP"
+  end
+  answer.body_at = stop + 1
+end
+
+--- Whether an answer is whole, or never will be.
+---@param answer SuggestionReview.HttpAnswer
+---@param max_body integer
+---@param ended boolean nothing more will come
+---@return boolean done
+---@return string? problem
+---@return SuggestionReview.HttpResponse? response
+---@return boolean? kept the connection may be used again
+local function look(answer, max_body, ended)
+  if not answer.body_at then
+    local problem = look_at_head(answer, ended)
+    if problem or not answer.body_at then
+      return problem ~= nil, problem
+    end
+  end
+  local text, body_at = answer.text, answer.body_at --[[@as integer]]
+  local headers = answer.headers --[[@as table<string, string>]]
+  if #text - body_at > max_body + 4096 then
+    return true, "the answer is too long"
+  end
+  local kept = not ended and not (headers.connection or ""):lower():find("close", 1, true)
+  local length = tonumber(headers["content-length"])
+  local body, problem
+  if (headers["transfer-encoding"] or ""):lower():find("chunked", 1, true) then
+    body, problem = dechunk(text:sub(body_at))
+  elseif length then
+    if length > max_body then
+      return true, "the answer is too long"
+    end
+    body = #text - body_at + 1 >= length and text:sub(body_at, body_at + length - 1) or nil
+  elseif ended then
+    body = text:sub(body_at)
+  else
+    return false
+  end
+  if body then
+    return true, nil, { status = answer.status, headers = headers, body = body }, kept
+  elseif problem or ended then
+    return true, problem or "the answer ended early"
+  end
+  return false
+end
+
 --- One GET on an open connection; calls back exactly once, outside the main loop's safe context. After an answer that
 --- was complete, `kept` says whether the connection may be used again.
 ---@param socket uv.uv_tcp_t
@@ -88,73 +179,16 @@ function M.exchange(socket, request, callback)
     callback(err, response, kept)
   end
 
-  local lines = {
-    ("GET %s HTTP/1.1"):format(request.path),
-    "Host: " .. tcp.authority(request.host, request.port),
-    "Accept: application/json",
-  }
-  if not request.keep then
-    lines[#lines + 1] = "Connection: close"
+  local asked, problem = request_text(request)
+  if not asked then
+    return finish(problem)
   end
-  for name, value in pairs(request.headers or {}) do
-    if (name .. value):find("[\r\n%z]") then
-      return finish("a header holds a line break")
-    end
-    lines[#lines + 1] = ("%s: %s"):format(name, value)
-  end
-  local ok, message = socket:write(table.concat(lines, "\r\n") .. "\r\n\r\n")
+  local ok, message = socket:write(asked)
   if not ok then
     return finish(message)
   end
 
-  local text = ""
-  local status, headers, body_at
-  local function look(ended)
-    if not body_at then
-      local _, stop = text:find("\r\n\r\n", 1, true)
-      if not stop then
-        if #text > MAX_HEAD then
-          return finish("the answer's head is too long")
-        end
-        if ended then
-          finish("the connection was closed before an answer came")
-        end
-        return
-      end
-      status, headers = M.parse_head(text:sub(1, stop))
-      if not status then
-        return finish("the answer is not HTTP")
-      end
-      body_at = stop + 1
-    end
-    if #text - body_at > max_body + 4096 then
-      return finish("the answer is too long")
-    end
-    local kept = not ended and not (headers.connection or ""):lower():find("close", 1, true)
-    local length = tonumber(headers["content-length"])
-    if (headers["transfer-encoding"] or ""):lower():find("chunked", 1, true) then
-      local body, broken = dechunk(text:sub(body_at))
-      if body then
-        return finish(nil, { status = status, headers = headers, body = body }, kept)
-      end
-      if broken or ended then
-        finish(broken or "the answer ended early")
-      end
-    elseif length then
-      if length > max_body then
-        return finish("the answer is too long")
-      end
-      if #text - body_at + 1 >= length then
-        local body = text:sub(body_at, body_at + length - 1)
-        return finish(nil, { status = status, headers = headers, body = body }, kept)
-      end
-      if ended then
-        finish("the answer ended early")
-      end
-    elseif ended then
-      finish(nil, { status = status, headers = headers, body = text:sub(body_at) }, false)
-    end
-  end
+  local answer = { text = "" }
   deadline = tcp.timer(timeout, function()
     finish("ETIMEDOUT: no answer within " .. timeout .. " ms")
   end)
@@ -167,9 +201,12 @@ function M.exchange(socket, request, callback)
     end
     -- The answers read here are small; `max_body` bounds what this adds up to.
     if data then
-      text = text .. data
+      answer.text = answer.text .. data
     end
-    look(data == nil)
+    local done, broken, response, kept = look(answer, max_body, data == nil)
+    if done then
+      finish(broken, response, kept)
+    end
   end)
 end
 

@@ -473,15 +473,15 @@ local function check_handshake(head, key)
   end
 end
 
----@private
----@param socket uv.uv_tcp_t
-function WebSocket:handshake(socket)
-  local opts = self.opts
-  local tcp = require("suggestion-review.connection.tcp")
-  local key = vim.base64.encode(assert(vim.uv.random(16)))
+--- What asks for the handshake, or why it cannot be asked for.
+---@param opts SuggestionReview.WebSocketOpts
+---@param key string
+---@return string? text
+---@return string? problem
+local function request_text(opts, key)
   local lines = {
     ("GET %s HTTP/1.1"):format(opts.path),
-    "Host: " .. tcp.authority(opts.host, opts.port),
+    "Host: " .. require("suggestion-review.connection.tcp").authority(opts.host, opts.port),
     "Upgrade: websocket",
     "Connection: Upgrade",
     "Sec-WebSocket-Key: " .. key,
@@ -489,9 +489,21 @@ function WebSocket:handshake(socket)
   }
   for name, value in pairs(opts.headers or {}) do
     if (name .. value):find("[\r\n%z]") then
-      return self:finish(M.CLOSE.ABNORMAL, "a header holds a line break")
+      return nil, "a header holds a line break"
     end
     lines[#lines + 1] = ("%s: %s"):format(name, value)
+  end
+  return table.concat(lines, "\r\n") .. "\r\n\r\n"
+end
+
+---@private
+---@param socket uv.uv_tcp_t
+function WebSocket:handshake(socket)
+  local opts = self.opts
+  local key = vim.base64.encode(assert(vim.uv.random(16)))
+  local asked, unfit = request_text(opts, key)
+  if not asked then
+    return self:finish(M.CLOSE.ABNORMAL, unfit --[[@as string]])
   end
   local answer = ""
   local refusal
@@ -553,7 +565,7 @@ function WebSocket:handshake(socket)
     end
   end
   socket:read_start(self.on_read)
-  local ok, message = socket:write(table.concat(lines, "\r\n") .. "\r\n\r\n")
+  local ok, message = socket:write(asked)
   if not ok then
     self:finish(M.CLOSE.ABNORMAL, message or "could not write")
   end

@@ -209,32 +209,13 @@ local function in_scope(hunks, scope)
   end, hunks)
 end
 
---- Decides many hunks as one decision: `opts.decisions` lists them, `opts.scope` names all, the remaining or those of
---- a file. A scope holds for the revision shown here and is refused when a newer one was published meanwhile.
----@param suggestion_id string
+--- What is sent of a batch, and what it is to become of each hunk.
+---@param suggestion SuggestionReview.Suggestion with hunks
 ---@param opts SuggestionReview.BatchOpts
----@param callback? SuggestionReview.Callback
-function M.batch(suggestion_id, opts, callback)
-  vim.validate("suggestion_id", suggestion_id, "string")
-  vim.validate("opts", opts, "table")
-  local turn = opts.turn or turns.take(suggestion_id)
-  local suggestion = open_suggestion(suggestion_id, callback)
-  if not suggestion then
-    return turn:give_up()
-  end
-  local store = require("suggestion-review.model.store")
-  if not suggestion.hunks then
-    store.fetch(suggestion_id, function(err)
-      if err then
-        turn:give_up()
-        return callback and callback(err)
-      end
-      M.batch(suggestion_id, vim.tbl_extend("force", opts, { turn = turn }), callback)
-    end)
-    return
-  end
-  local fits = require("suggestion-review.text.digest").fits
-  local request = { suggestion_id = suggestion_id }
+---@return table request
+---@return SuggestionReview.Intent[] items
+local function batch_request(suggestion, opts)
+  local request = { suggestion_id = suggestion.id }
   local items = {}
   if opts.scope then
     local scope = opts.scope
@@ -267,6 +248,35 @@ function M.batch(suggestion_id, opts, callback)
       }
     end
   end
+  return request, items
+end
+
+--- Decides many hunks as one decision: `opts.decisions` lists them, `opts.scope` names all, the remaining or those of
+--- a file. A scope holds for the revision shown here and is refused when a newer one was published meanwhile.
+---@param suggestion_id string
+---@param opts SuggestionReview.BatchOpts
+---@param callback? SuggestionReview.Callback
+function M.batch(suggestion_id, opts, callback)
+  vim.validate("suggestion_id", suggestion_id, "string")
+  vim.validate("opts", opts, "table")
+  local turn = opts.turn or turns.take(suggestion_id)
+  local suggestion = open_suggestion(suggestion_id, callback)
+  if not suggestion then
+    return turn:give_up()
+  end
+  local store = require("suggestion-review.model.store")
+  if not suggestion.hunks then
+    store.fetch(suggestion_id, function(err)
+      if err then
+        turn:give_up()
+        return callback and callback(err)
+      end
+      M.batch(suggestion_id, vim.tbl_extend("force", opts, { turn = turn }), callback)
+    end)
+    return
+  end
+  local fits = require("suggestion-review.text.digest").fits
+  local request, items = batch_request(suggestion, opts)
   if #items == 0 then
     turn:give_up()
     return refuse(callback, "nothing_to_do", "There is no hunk left to decide")

@@ -1,5 +1,5 @@
 --- The review on the screen: which session it is, in which style it is drawn, and at which hunk. What the keys do
---- (`review.lua` and its neighbours here) asks this module for the session and for drawing, and after every wait
+--- (`review/init.lua` and its neighbours) asks this module for the session and for drawing, and after every wait
 --- whether the session is still the one it began with.
 local editor = require("suggestion-review.lib.editor")
 local notify = require("suggestion-review.say.notify")

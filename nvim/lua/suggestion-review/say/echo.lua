@@ -92,4 +92,8 @@ function M.answer(text)
   end
 end
 
+require("suggestion-review.config").on_problems(function(text)
+  M.show(text, vim.log.levels.ERROR)
+end)
+
 return M

@@ -185,6 +185,94 @@ end
 ---@field start? integer the first of them that matters
 ---@field to_base? fun(from: integer, to: integer, keys: string[]): integer, integer the base's lines of expected ones
 
+--- Changes and edits of the developer's that hang together: each touches another.
+---@class (exact) SuggestionReview.Knot
+---@field from integer lines of the expected text
+---@field to integer
+---@field members SuggestionReview.TextChange[]
+---@field next_change integer the first change behind it
+---@field next_range integer the first edit behind it
+---@field shift integer how far the actual text is ahead behind it
+
+--- Gathers everything that hangs together with a change that an edit touches.
+---@param changes SuggestionReview.TextChange[]
+---@param i integer the change
+---@param ranges integer[][]
+---@param at integer the edit
+---@param shift integer
+---@return SuggestionReview.Knot
+local function gather(changes, i, ranges, at, shift)
+  local from, to, members = changes[i].from, changes[i].to, { changes[i] }
+  local after, next_change, end_shift = at, i + 1, shift
+  local grown = true
+  while grown do
+    grown = false
+    while ranges[after] and ranges[after][1] <= to do
+      from = math.min(from, ranges[after][1])
+      to = math.max(to, ranges[after][2])
+      end_shift = ranges[after][4] - ranges[after][2]
+      after = after + 1
+      grown = true
+    end
+    while changes[next_change] and changes[next_change].from <= to do
+      to = math.max(to, changes[next_change].to)
+      members[#members + 1] = changes[next_change]
+      next_change = next_change + 1
+      grown = true
+    end
+  end
+  return {
+    from = from,
+    to = to,
+    members = members,
+    next_change = next_change,
+    next_range = after,
+    shift = end_shift,
+  }
+end
+
+--- What becomes of the changes of a knot: all are there already, or all are in conflict.
+---@param knot SuggestionReview.Knot
+---@param shift integer how far the actual text is ahead before it
+---@param ours string[] what the actual text has there
+---@param expected string[]
+---@param to_base? fun(from: integer, to: integer, keys: string[]): integer, integer
+---@return SuggestionReview.Placed[]
+local function clash(knot, shift, ours, expected, to_base)
+  local from, to, members = knot.from, knot.to, knot.members
+  local theirs, keys, line = {}, {}, from
+  for _, member in ipairs(members) do
+    vim.list_extend(theirs, expected, line + 1, member.from)
+    vim.list_extend(theirs, member.lines)
+    vim.list_extend(keys, member.keys)
+    line = member.to
+  end
+  vim.list_extend(theirs, expected, line + 1, to)
+  local base_from, base_to
+  if to_base then
+    base_from, base_to = to_base(from, to, keys)
+  else
+    base_from = members[1].base_from - (members[1].from - from)
+    base_to = members[#members].base_to + (to - members[#members].to)
+  end
+  local status = vim.deep_equal(ours, theirs) and "already" or "conflict"
+  local base = vim.list_slice(expected, from + 1, to)
+  return vim.tbl_map(function(member)
+    return {
+      change = member,
+      status = status,
+      from = from + shift,
+      to = to + knot.shift,
+      lines = status == "already" and ours or theirs,
+      ours = ours,
+      theirs = theirs,
+      base = base,
+      base_from = base_from,
+      base_to = base_to,
+    }
+  end, members)
+end
+
 --- Carries changes of the expected text over to the actual one.
 ---@param changes SuggestionReview.TextChange[] in order
 ---@param expected string[]|(fun(): string[])|nil nil when the actual text is the expected one
@@ -227,64 +315,10 @@ function M.place(changes, expected, actual, hints)
       placed[#placed + 1] = untouched(change, shift)
       i = i + 1
     else
-      -- The developer's edits touch this change: gather everything that hangs together with it.
-      local from, to = change.from, change.to
-      local members, keys = { change }, vim.list_slice(change.keys)
-      local after, next_change = at, i + 1
-      local end_shift = shift
-      local grown = true
-      while grown do
-        grown = false
-        while ranges[after] and ranges[after][1] <= to do
-          from = math.min(from, ranges[after][1])
-          to = math.max(to, ranges[after][2])
-          end_shift = ranges[after][4] - ranges[after][2]
-          after = after + 1
-          grown = true
-        end
-        while changes[next_change] and changes[next_change].from <= to do
-          to = math.max(to, changes[next_change].to)
-          members[#members + 1] = changes[next_change]
-          vim.list_extend(keys, changes[next_change].keys)
-          next_change = next_change + 1
-          grown = true
-        end
-      end
-      local actual_from, actual_to = from + shift, to + end_shift
-      local expected_list, actual_list = expected_lines(), actual_lines()
-      local ours = vim.list_slice(actual_list, actual_from + 1, actual_to)
-      local theirs, base, line = {}, vim.list_slice(expected_list, from + 1, to), from
-      for _, member in ipairs(members) do
-        vim.list_extend(theirs, expected_list, line + 1, member.from)
-        vim.list_extend(theirs, member.lines)
-        line = member.to
-      end
-      vim.list_extend(theirs, expected_list, line + 1, to)
-      local base_from, base_to
-      if hints.to_base then
-        base_from, base_to = hints.to_base(from, to, keys)
-      else
-        base_from = change.base_from - (change.from - from)
-        base_to = members[#members].base_to + (to - members[#members].to)
-      end
-      local status = vim.deep_equal(ours, theirs) and "already" or "conflict"
-      for _, member in ipairs(members) do
-        placed[#placed + 1] = {
-          change = member,
-          status = status,
-          from = actual_from,
-          to = actual_to,
-          lines = status == "already" and ours or theirs,
-          ours = ours,
-          theirs = theirs,
-          base = base,
-          base_from = base_from,
-          base_to = base_to,
-        }
-      end
-      i = next_change
-      at = after
-      shift = end_shift
+      local knot = gather(changes, i, ranges, at, shift)
+      local ours = vim.list_slice(actual_lines(), knot.from + shift + 1, knot.to + knot.shift)
+      vim.list_extend(placed, clash(knot, shift, ours, expected_lines(), hints.to_base))
+      i, at, shift = knot.next_change, knot.next_range, knot.shift
     end
   end
   return placed

@@ -56,19 +56,6 @@ local namespace = vim.api.nvim_create_namespace("suggestion-review.inline")
 --- Lines that are not in the buffer, of one side of a hunk: a longer hunk is shown in a window of its own.
 local MOST_SHOWN = 500
 
---- Actions that get a key while reviewing inline, by their name in `global_keymaps`.
-local ACTIONS = {
-  { name = "accept", action = "accept" },
-  { name = "reject", action = "reject" },
-  { name = "modify", action = "modify" },
-  { name = "next_hunk", action = "next" },
-  { name = "prev_hunk", action = "prev" },
-  { name = "accept_all", action = "accept_all" },
-  { name = "reject_all", action = "reject_all" },
-  { name = "discard", action = "discard" },
-  { name = "complete", action = "complete" },
-}
-
 ---@param file SuggestionReview.SessionFile
 ---@return string|nil
 local function path_of(file)
@@ -109,21 +96,16 @@ local function map_keys(one)
       { buffer = buf, silent = true, nowait = true, expr = expr, desc = "Review: " .. text }
     )
   end
-  for _, action in ipairs(ACTIONS) do
-    local lhs = config.global_keymaps[action.name]
+  for _, key in ipairs(keys.list) do
+    local lhs = key.global and config.global_keymaps[key.name]
     if lhs then
-      for _, key in ipairs(keys.list) do
-        if key.action == action.action and not key.name:find("_in_file$") then
-          map("n", lhs, function()
-            keys.run(key, false, actions)
-          end, key.text)
-          if key.visual then
-            map("x", lhs, function()
-              keys.run(key, true, actions)
-            end, key.text)
-          end
-          break
-        end
+      map("n", lhs, function()
+        keys.run(key, false, actions)
+      end, key.text)
+      if key.visual then
+        map("x", lhs, function()
+          keys.run(key, true, actions)
+        end, key.text)
       end
     end
   end
@@ -249,90 +231,87 @@ local function draw_lines(one, placed)
   })
 end
 
----@param one SuggestionReview.InlineBuffer
+--- Draws a mark of a hunk; the row is brought into the buffer.
+---@alias SuggestionReview.MarkRow fun(row: integer, opts: table, column?: integer)
+
+--- Draws a decided hunk: what became of it, behind its first line.
 ---@param placed SuggestionReview.InlineHunk
-local function draw_hunk(one, placed)
+---@param mark SuggestionReview.MarkRow
+local function draw_decided(placed, mark)
   local session = current.session
-  local buf, index = one.buf, placed.index
-  local hunk = placed.hunk
-  local state = session:state_of(hunk)
-  local config = require("suggestion-review.config").get().ui
-  local count = vim.api.nvim_buf_line_count(buf)
-  local marks = {}
-  one.marks[index] = marks
-  local function mark(row, opts)
-    opts.strict = false
-    marks[#marks + 1] =
-      vim.api.nvim_buf_set_extmark(buf, namespace, math.max(0, math.min(row, count - 1)), 0, opts)
-  end
-  placed.shown = nil
-  local warnings = index == 1 and require("suggestion-review.ui.notes").head(session:warnings()) or {}
-  if #warnings > 0 then
-    -- Above the first line of a buffer nothing would be seen.
-    mark(placed.from, { virt_lines = warnings, virt_lines_above = placed.from > 0, priority = 30 })
-  end
-  local head = headline(session, index, placed)
-  local short, waits = { head[1] }, session:unanswered(hunk)
+  local head = headline(session, placed.index, placed)
+  local short, waits = { head[1] }, session:unanswered(placed.hunk)
   if waits then
     short[2] = { " · " .. waits, "SuggestionReviewNotApplied" }
   end
-  if state == "accepted" or state == "modified" then
+  if session:state_of(placed.hunk) ~= "rejected" then
     for row = placed.from, placed.to - 1 do
       mark(row, { sign_text = "▎", sign_hl_group = "SuggestionReviewAccepted", priority = 20 })
     end
-    mark(
-      placed.from,
-      { virt_text = session.index == index and head or short, virt_text_pos = "eol", priority = 20 }
-    )
-    return
-  elseif state == "rejected" then
-    mark(
-      placed.from,
-      { virt_text = session.index == index and head or short, virt_text_pos = "eol", priority = 20 }
-    )
-    return
   end
-  local virtual, head_first = {}, false
+  mark(placed.from, {
+    virt_text = session.index == placed.index and head or short,
+    virt_text_pos = "eol",
+    priority = 20,
+  })
+end
+
+--- Lines of one side that are not in the buffer, as far as they are shown there.
+---@param block SuggestionReview.Block
+---@param side "old"|"new"
+---@param opts SuggestionReview.VirtualLineOpts
+---@return table[] lines of chunks
+local function lines_of_side(block, side, opts)
+  local lines = {}
+  for nth = 1, math.min(#block[side], MOST_SHOWN) do
+    vim.list_extend(lines, virtual_line.rows(block, side, nth, opts))
+  end
+  return lines
+end
+
+--- Draws a hunk that has its place: marks the lines of one side, and gives those of the other.
+---@param placed SuggestionReview.InlineHunk
+---@param mark SuggestionReview.MarkRow
+---@param opts SuggestionReview.VirtualLineOpts
+---@return table[] lines of chunks
+---@return boolean head_first the headline comes before them
+local function draw_clean(placed, mark, opts)
+  local block = rows_of.block_of(placed.hunk)
+  local here, away = "old", "new"
+  if current.session.place.in_place then
+    here, away = away, here
+  end
+  local group = SIDE[here].group
+  for row = placed.from, placed.to - 1 do
+    mark(row, { end_row = row + 1, hl_group = group, hl_eol = true, priority = 20 })
+    mark(row, { sign_text = SIDE[here].sign, sign_hl_group = group .. "Sign", priority = 20 })
+    local words = opts.word_diff and rows_of.words(block, here, row - placed.from + 1) or {}
+    for _, span in ipairs(words) do
+      mark(row, { end_row = row, end_col = span[2], hl_group = group .. "Word", priority = 120 }, span[1])
+    end
+  end
+  local lines = lines_of_side(block, away, opts)
+  local more = #block[away] - MOST_SHOWN
+  if more > 0 then
+    lines[#lines + 1] = { { ("… %d more lines"):format(more), "SuggestionReviewHint" } }
+  end
+  return lines, here == "new" and #lines > 0
+end
+
+--- Draws an undecided hunk: its lines in the buffer are marked, the others are shown beside them.
+---@param one SuggestionReview.InlineBuffer
+---@param placed SuggestionReview.InlineHunk
+---@param mark SuggestionReview.MarkRow
+local function draw_undecided(one, placed, mark)
+  local session, hunk = current.session, placed.hunk
+  local lines, head_first = {}, false
   local opts = line_opts(one)
   if placed.status == "clean" then
-    local block = rows_of.block_of(hunk)
-    local here, away = "old", "new"
-    if session.place.in_place then
-      here, away = away, here
-    end
-    local group = SIDE[here].group
-    for row = placed.from, placed.to - 1 do
-      mark(row, { end_row = row + 1, hl_group = group, hl_eol = true, priority = 20 })
-      mark(row, { sign_text = SIDE[here].sign, sign_hl_group = group .. "Sign", priority = 20 })
-      for _, span in ipairs(config.word_diff and rows_of.words(block, here, row - placed.from + 1) or {}) do
-        marks[#marks + 1] = vim.api.nvim_buf_set_extmark(buf, namespace, row, span[1], {
-          end_row = row,
-          end_col = span[2],
-          hl_group = group .. "Word",
-          priority = 120,
-          strict = false,
-        })
-      end
-    end
-    local lines = block[away]
-    if #lines > 0 then
-      for nth = 1, math.min(#lines, MOST_SHOWN) do
-        vim.list_extend(virtual, virtual_line.rows(block, away, nth, opts))
-      end
-      if #lines > MOST_SHOWN then
-        virtual[#virtual + 1] =
-          { { ("… %d more lines"):format(#lines - MOST_SHOWN), "SuggestionReviewHint" } }
-      end
-      head_first = here == "new"
-    end
+    lines, head_first = draw_clean(placed, mark, opts)
   elseif placed.status == "refused" then
     -- It has no place in this file, and can be accepted all the same: so all of it is shown.
     local block = rows_of.block_of(hunk)
-    for _, side in ipairs({ "old", "new" }) do
-      for nth = 1, math.min(#block[side], MOST_SHOWN) do
-        vim.list_extend(virtual, virtual_line.rows(block, side, nth, opts))
-      end
-    end
+    lines = vim.list_extend(lines_of_side(block, "old", opts), lines_of_side(block, "new", opts))
   else
     for row = placed.from, math.max(placed.from, placed.to - 1) do
       mark(row, { sign_text = "!", sign_hl_group = "SuggestionReviewNotApplied", priority = 20 })
@@ -341,17 +320,42 @@ local function draw_hunk(one, placed)
   local notes = require("suggestion-review.ui.notes")
   local said = diff.has_text(hunk) and notes.marks(hunk, session) or notes.of(hunk, session)
   for i, chunks in ipairs(said) do
-    table.insert(virtual, head_first and i or #virtual + 1, chunks)
+    table.insert(lines, head_first and i or #lines + 1, chunks)
   end
   local row, above = anchor(placed)
   placed.shown = {
-    row = math.max(0, math.min(row, count - 1)),
+    row = math.max(0, math.min(row, vim.api.nvim_buf_line_count(one.buf) - 1)),
     above = above,
-    lines = virtual,
+    lines = lines,
     head_first = head_first,
   }
   draw_lines(one, placed)
-  marks[#marks + 1] = placed.shown.mark
+  table.insert(one.marks[placed.index], placed.shown.mark)
+end
+
+---@param one SuggestionReview.InlineBuffer
+---@param placed SuggestionReview.InlineHunk
+local function draw_hunk(one, placed)
+  local session, buf = current.session, one.buf
+  local last = vim.api.nvim_buf_line_count(buf) - 1
+  local marks = {}
+  one.marks[placed.index] = marks
+  ---@type SuggestionReview.MarkRow
+  local function mark(row, opts, column)
+    opts.strict = false
+    row = math.max(0, math.min(row, last))
+    marks[#marks + 1] = vim.api.nvim_buf_set_extmark(buf, namespace, row, column or 0, opts)
+  end
+  placed.shown = nil
+  local warnings = placed.index == 1 and require("suggestion-review.ui.notes").head(session:warnings()) or {}
+  if #warnings > 0 then
+    -- Above the first line of a buffer nothing would be seen.
+    mark(placed.from, { virt_lines = warnings, virt_lines_above = placed.from > 0, priority = 30 })
+  end
+  if session:is_decided(placed.hunk) then
+    return draw_decided(placed, mark)
+  end
+  draw_undecided(one, placed, mark)
 end
 
 --- Draws the hunks that are in sight in any window of the buffer, and a screen around.

@@ -145,6 +145,14 @@ end
 ---@field notes fun(hunk: SuggestionReview.Hunk): string[][][] lines of chunks below the header
 ---@field head? string[][][] lines of chunks above everything
 
+---@param index integer
+---@param block SuggestionReview.Block
+---@return SuggestionReview.Row
+local function without_newline(index, block)
+  local chunks = { { "no newline at end of file", "SuggestionReviewHint" } }
+  return { kind = "note", text = "", hunk = index, block = block, chunks = chunks }
+end
+
 ---@param input SuggestionReview.RowsInput
 ---@return SuggestionReview.Row[]
 ---@return table<integer, integer> header_row by hunk index, 1-based
@@ -203,26 +211,14 @@ function M.build(input)
         add({ kind = "old", text = text, hunk = index, old = line, nth = i, block = block })
       end
       if block.no_newline_old ~= block.no_newline_new and block.no_newline_old then
-        add({
-          kind = "note",
-          text = "",
-          hunk = index,
-          block = block,
-          chunks = { { "no newline at end of file", "SuggestionReviewHint" } },
-        })
+        add(without_newline(index, block))
       end
       local new_line = line - #block.old + shift
       for i, text in ipairs(block.new) do
         add({ kind = "new", text = text, hunk = index, new = new_line + i, nth = i, block = block })
       end
       if block.no_newline_old ~= block.no_newline_new and block.no_newline_new then
-        add({
-          kind = "note",
-          text = "",
-          hunk = index,
-          block = block,
-          chunks = { { "no newline at end of file", "SuggestionReviewHint" } },
-        })
+        add(without_newline(index, block))
       end
       shift = shift + #block.new - #block.old
       for _, text in ipairs(block.after) do
