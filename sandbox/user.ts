@@ -1,10 +1,14 @@
 /** The agent's Unix user: whether one is possible here, making it, finding it, removing it. */
 import { existsSync } from "node:fs";
 import { delimiter } from "node:path";
-import { StartError } from "../scripts/start/report.ts";
 
 /** Marks the user as made by this project, so that another one is neither used nor removed by mistake. */
 export const COMMENT = "Isolated AI Coder agent";
+
+/** Something about the user that a person can put right, in one sentence. */
+export class UserError extends Error {
+  override readonly name = "UserError";
+}
 
 export interface UserEntry {
   name: string;
@@ -27,14 +31,14 @@ function runAdmin(command: string[]): { ok: boolean; complaint: string; output: 
       timeout: ADMIN_MS,
     });
     if (result.exitedDueToTimeout === true)
-      throw new StartError(`${command.join(" ")} did not end within ${ADMIN_MS / 1000} s and was stopped`);
+      throw new UserError(`${command.join(" ")} did not end within ${ADMIN_MS / 1000} s and was stopped`);
     return {
       ok: result.exitCode === 0,
       complaint: result.stderr.toString().trim(),
       output: result.stdout.toString(),
     };
   } catch (error) {
-    if (error instanceof StartError) throw error;
+    if (error instanceof UserError) throw error;
     return { ok: false, complaint: (error as Error).message, output: "" };
   }
 }
@@ -58,14 +62,14 @@ export function whyNoSeparateUser(): string | null {
 /** The agent's own user, made when it is not there. */
 export function ensureUser(name: string, home: string): { user: UserEntry; created: boolean } {
   if (!/^[a-z_][a-z0-9_-]{0,30}$/.test(name)) {
-    throw new StartError(
+    throw new UserError(
       `ISOLATED_AI_CODER_USER: "${name}" is not a user name (lower-case letters, digits, - and _)`,
     );
   }
   const existing = lookUp(name);
   if (existing !== null) {
     if (existing.uid === 0 || !existing.comment.startsWith(COMMENT)) {
-      throw new StartError(
+      throw new UserError(
         `There is a user ${name} on this machine that was not made for the agent: name another with ISOLATED_AI_CODER_USER`,
       );
     }
@@ -79,7 +83,7 @@ export function ensureUser(name: string, home: string): { user: UserEntry; creat
   ]);
   const user = lookUp(name);
   if (!made.ok || user === null) {
-    throw new StartError(`The user ${name} could not be made: ${made.complaint || "useradd failed"}`);
+    throw new UserError(`The user ${name} could not be made: ${made.complaint || "useradd failed"}`);
   }
   return { user, created: true };
 }

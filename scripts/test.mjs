@@ -25,5 +25,6 @@ const failed = result.failed + (doorsFail ? doors.failed : 0);
 const skipsFail = Boolean(process.env.CI);
 if (skipsFail && skipped > 0)
   progress(`npm test: ${skipped} tests were skipped, which fails where CI is set`);
+for (const failure of result.failures) process.stdout.write(`failed: ${failure}\n`);
 process.stdout.write(`\n${passed} passed, ${failed} failed, ${skipped} skipped\n`);
 process.exit(failed === 0 && !(skipsFail && skipped > 0) ? 0 : 1);

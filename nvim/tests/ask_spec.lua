@@ -69,7 +69,7 @@ local script = {
 t.write(directory .. "/script.json", vim.json.encode(script))
 local model = t.spawn({
   t.program("bun"),
-  t.root .. "/test-harness/scripted-model.ts",
+  t.root .. "/demo/scripted-model.ts",
   "--script",
   directory .. "/script.json",
   "--log",

@@ -33,7 +33,29 @@ describe("C13: the help is found", function()
     t.eq(help_of(init, home), nvim .. "/doc/suggestion-review.txt")
   end)
 
-  it("C13: as vim.pack and a plugin manager load it, after the start", function()
+  it("C13: as vim.pack installs it from a repository, as the README says it", function()
+    local home = t.tempdir()
+    local origin = home .. "/src"
+    copy(origin .. "/nvim")
+    local git = { env = require("real").env(home), cwd = origin }
+    t.run({ "sh", "-ec", "git init -q -b main .; git add .; git commit -q -m all" }, git)
+    local snippet = assert(t.read(t.root .. "/README.md"):match("\n(vim%.pack%.add.-\n}%))\n"))
+    snippet = snippet:gsub("file:///path/to/isolated%-ai%-coder", "file://" .. origin)
+    local shown = help_of(snippet:gsub("}, {", "}, { confirm = false,", 1), home)
+    t.match(shown, "/isolated%-ai%-coder/nvim/doc/suggestion%-review.txt$")
+  end)
+
+  it("C13: as a package of Neovim's own, as the README says it", function()
+    local home = t.tempdir()
+    local origin = home .. "/src"
+    copy(origin .. "/nvim")
+    local commands = assert(t.read(t.root .. "/README.md"):match("\n(mkdir %-p ~/%.local/share/nvim.-)\n```"))
+    commands = commands:gsub("/path/to/isolated%-ai%-coder", origin)
+    t.run({ "sh", "-ec", commands }, { env = { HOME = home }, cwd = home })
+    t.match(help_of("", home), "/start/suggestion%-review/doc/suggestion%-review.txt$")
+  end)
+
+  it("C13: as a plugin manager loads it, after the start", function()
     local home = t.tempdir()
     local nvim = copy(home .. "/src/nvim")
     local init = ([[

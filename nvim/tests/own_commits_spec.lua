@@ -342,6 +342,34 @@ describe("C9: the recipe that is printed works:", function()
     t.eq(on:sh(checkout, "git stash list"), "")
   end)
 
+  for kind, make in pairs({
+    ["a git checkout"] = function()
+      return on:git_checkout()
+    end,
+    ["a colocated jj checkout"] = function()
+      return on:jj_checkout(true)
+    end,
+    ["a jj checkout that is not colocated"] = function()
+      return on:jj_checkout(false)
+    end,
+  }) do
+    it("what the commit holds beyond one's decisions is shown, in " .. kind, function()
+      local other = on:publish({ ["a.txt"] = CHANGED["a.txt"] })
+      on:decide(other, 1, "accept")
+      local foreign = store.hunks(other)[2]
+      server:http("POST", "/feedback", { suggestion_id = other, hunk_id = foreign.id, action = "accept" })
+      on:finalize(other)
+      local checkout = make()
+      local plan = adoption.prepare(other, checkout)
+      t.match(adoption.text(plan), "Verified NO")
+      local commands = adoption.printed(plan, "To go on by hand:")
+      t.eq(#commands, 1)
+      local shown = on:sh(checkout, commands[1])
+      t.match(shown, "%+LINE 38")
+      t.eq(shown:find("LINE 3\n", 1, true), nil)
+    end)
+  end
+
   it("an older stash of the developer's is never popped", function()
     local checkout = on:git_checkout()
     on:sh(
@@ -504,6 +532,34 @@ describe("C9: a jj checkout", function()
     on:type_in(checkout, adoption.printed(plan, "To go on by hand:"))
   end)
 
+  it("that cannot be put back says so, and the printed recipe brings everything back", function()
+    local checkout = on:jj_checkout(true)
+    own(checkout)
+    t.write(checkout .. "/b.txt", lines(20, { [1] = "wip" }))
+    local plan = adoption.prepare(id, checkout)
+    local before = everything(checkout)
+    -- The developer's editor saves half a setting in the middle of it: no jj command works from then on.
+    t.run({ "jj", "config", "set", "--repo", "ui.color", "never" }, { cwd = checkout })
+    local config = vim.trim(t.run({ "jj", "config", "path", "--repo" }, { cwd = checkout }))
+    local good = t.read(config)
+    local ref = checkout .. "/.git/refs/remotes/suggestions/" .. store.get(id).result.ref
+    local watch = assert(vim.uv.new_timer())
+    watch:start(0, 1, function()
+      if vim.uv.fs_stat(ref) then
+        watch:close()
+        local file = assert(io.open(config, "ab"))
+        file:write("\n[half")
+        file:close()
+      end
+    end)
+    local err = adoption.execute(plan)
+    t.ok(err, "it went through")
+    t.match(err.message, "could not be put back")
+    t.write(config, good)
+    on:type_in(checkout, err.commands)
+    t.eq(everything(checkout), before)
+  end)
+
   it("merges own commits that are on a remote already", function()
     local checkout = on:jj_checkout(true)
     own(checkout)
@@ -513,6 +569,96 @@ describe("C9: a jj checkout", function()
     t.match(adoption.text(plan), "on a remote already")
     adopt(plan)
     t.match(descriptions(checkout), "^Merge %x+\n")
+  end)
+end)
+
+describe("a Neovim that is killed while it adopts", function()
+  --- Carries the plan out in a Neovim of its own and kills that after `ms`.
+  ---@return boolean finished
+  local function killed(plan, ms)
+    local file = t.tempdir() .. "/plan"
+    t.write(file, vim.mpack.encode(plan))
+    local script = t.root .. "/nvim/tests/fixtures/adopt_plan.lua"
+    local process =
+      t.spawn({ vim.v.progpath, "--clean", "--headless", "-l", script, t.root .. "/nvim", file })
+    t.wait(function()
+      return process.out:find("begun", 1, true)
+    end)
+    vim.wait(ms, function()
+      return process.code ~= nil
+    end, 1)
+    process:kill("sigkill")
+    t.wait(function()
+      return process.code
+    end)
+    return process.out:find("done", 1, true) ~= nil
+  end
+
+  --- Waits for the program that the killed one had started, which goes on to its end.
+  local function calm(checkout)
+    t.wait(function()
+      return not vim.uv.fs_stat(checkout .. "/.git/index.lock")
+        and not vim.uv.fs_stat(checkout .. "/.git/HEAD.lock")
+    end)
+  end
+
+  local function worked_in(checkout)
+    on:sh(checkout, OWN)
+    accepted_in_worktree(checkout)
+    on:sh(checkout, "sed -i 's/^line 9$/mine 9/' b.txt; echo mine > untracked; echo staged > s; git add s")
+  end
+
+  it("leaves a git checkout in which adopting again does what one alone would have done", function()
+    local undisturbed = on:git_checkout()
+    worked_in(undisturbed)
+    local undisturbed_plan = adoption.prepare(id, undisturbed)
+    local begun = vim.uv.hrtime()
+    adopt(undisturbed_plan)
+    -- The kills are spread over the time that one takes.
+    local whole = (vim.uv.hrtime() - begun) / 1e6
+    local in_between = 0
+    for round = 0, 11 do
+      local checkout = on:git_checkout()
+      worked_in(checkout)
+      -- Something for the plan to write, delete and make executable.
+      on:sh(checkout, round % 2 == 0 and "git checkout -q a.txt gone.txt; rm -r dir" or "true")
+      local finished = killed(adoption.prepare(id, checkout), math.floor(whole * 1.2 * round / 11))
+      calm(checkout)
+      local plan = adoption.prepare(id, checkout)
+      in_between = in_between + (not finished and not plan.done and 1 or 0)
+      if not plan.done then
+        adopt(plan)
+      end
+      local left, right = on:snapshot(undisturbed), on:snapshot(checkout)
+      t.eq(right.files, left.files, "round " .. round)
+      t.eq(right.index, left.index, "round " .. round)
+      t.eq(status(checkout), status(undisturbed))
+      t.eq(log(checkout), log(undisturbed))
+    end
+    t.ok(in_between > 0, "each was over before it was killed")
+  end)
+
+  it("leaves a jj checkout in which adopting again does what one alone would have done", function()
+    for round = 0, 5 do
+      local checkout = on:jj_checkout(round % 2 == 0)
+      t.write(checkout .. "/b.txt", lines(20, { [1] = "wip" }))
+      killed(adoption.prepare(id, checkout), round * 25)
+      local plan
+      t.wait(function()
+        plan = adoption.prepare(id, checkout)
+        return plan
+      end)
+      if not plan.done then
+        adopt(plan)
+      end
+      local env = { cwd = checkout, env = server.environment }
+      t.eq(t.run({ "jj", "diff", "--summary", "--color=never" }, env), "M b.txt\n")
+      t.eq(t.read(checkout .. "/b.txt"), lines(20, { [1] = "wip" }))
+      t.eq(
+        t.run({ "jj", "log", "--no-graph", "-r", "conflicts() | divergent()", "-T", "change_id" }, env),
+        ""
+      )
+    end
   end)
 end)
 

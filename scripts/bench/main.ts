@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { basename, join } from "node:path";
-import type { Row } from "../../plugin/bench/row.ts";
+import type { Row } from "./row.ts";
 
 const ROOT = join(import.meta.dir, "../..");
 const json = process.argv.includes("--json");

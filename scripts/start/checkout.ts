@@ -5,7 +5,7 @@ import { type Identity, runAs } from "./identity.ts";
 import { type DeveloperPlace, ROOT } from "./places.ts";
 import type { Repository } from "./repository.ts";
 
-const DEMO = join(ROOT, "scripts/start/demo/project");
+const DEMO = join(ROOT, "demo/project");
 
 /** A git repository with one commit, made as the developer. */
 export async function makeDemoCheckout(place: DeveloperPlace, owner: Identity): Promise<void> {

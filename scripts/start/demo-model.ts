@@ -1,7 +1,7 @@
 /** The demo's scripted model, as a process of the agent's. */
 import { join } from "node:path";
+import { demoScript } from "../../demo/script.ts";
 import { agentEnvironment, putFile } from "./agent-side.ts";
-import { demoScript } from "./demo/script.ts";
 import { type Identity, writeAs } from "./identity.ts";
 import { type AgentPlace, type DeveloperPlace, ROOT } from "./places.ts";
 import type { Supervisor } from "./processes.ts";
@@ -14,7 +14,7 @@ export async function startModel(
   port: number,
 ): Promise<void> {
   const built = await Bun.build({
-    entrypoints: [join(ROOT, "test-harness/scripted-model.ts")],
+    entrypoints: [join(ROOT, "demo/scripted-model.ts")],
     target: "bun",
   });
   const [output] = built.outputs;

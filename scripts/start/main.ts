@@ -1,12 +1,12 @@
 /** `npm start`: brings everything up, stays, and takes everything down again. */
 import { chownSync, existsSync, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { DEMO_PROMPT } from "../../demo/script.ts";
 import { forgetForeignRepositories } from "../../plugin/src/vcs/environment.ts";
 import { whyNoSeparateUser } from "../../sandbox/user.ts";
 import { agentEnvironment, ensureToken, prepareAgentPlace } from "./agent-side.ts";
 import { makeDemoCheckout, setRemote } from "./checkout.ts";
 import { cloneForAgent } from "./clone.ts";
-import { DEMO_PROMPT } from "./demo/script.ts";
 import { startModel } from "./demo-model.ts";
 import { agentUser, findDeveloper, type Identity, sameUser } from "./identity.ts";
 import { keepRunning, lastOf } from "./keeper.ts";

@@ -1,5 +1,6 @@
 /** What the launcher says, and how it ends. Progress goes to standard error, results to standard output. */
 
+import { UserError } from "../../sandbox/user.ts";
 import { visible } from "./visible.ts";
 
 /** Something the person can put right; shown as one sentence, without a stack. */
@@ -82,7 +83,7 @@ export function progress(what: string): (text: string) => void {
 
 /** The sentence for an error of any kind. */
 export function sentenceOf(error: unknown): string {
-  if (error instanceof StartError) return error.message;
+  if (error instanceof StartError || error instanceof UserError) return error.message;
   const code = (error as NodeJS.ErrnoException | null)?.code;
   const path = (error as NodeJS.ErrnoException | null)?.path;
   if (code === "EACCES" || code === "EPERM" || code === "EROFS") {
@@ -99,7 +100,10 @@ export function sentenceOf(error: unknown): string {
 /** Ends a program with the sentence of what was thrown. */
 export function fail(error: unknown): never {
   say(sentenceOf(error));
-  const known = error instanceof StartError || (error as NodeJS.ErrnoException | null)?.code !== undefined;
+  const known =
+    error instanceof StartError ||
+    error instanceof UserError ||
+    (error as NodeJS.ErrnoException | null)?.code !== undefined;
   if (!known && error instanceof Error && error.stack !== undefined)
     process.stderr.write(`${visible(error.stack)}\n`);
   process.exit(error instanceof StartError ? error.exitCode : 1);

@@ -20,7 +20,15 @@ const COUNTS = {
   },
 };
 
+/** How each runner names a test that failed. */
+const FAILURES = {
+  bun: /^\(fail\) (.*)$/gm,
+  node: /^(?:\s*not ok \d+ - |\s*✖ )(.*)$/gm,
+  nvim: /^ {2}FAIL (.*)$/gm,
+};
+
 /** @typedef {{passed: number, failed: number, skipped: number}} Counts */
+/** @typedef {Counts & {failures: string[]}} Result `failures` are the names of what failed, for a reader who sees only the end */
 
 /** @param {string} output @param {RegExp} pattern */
 const sum = (output, pattern) =>
@@ -33,10 +41,11 @@ const sum = (output, pattern) =>
  * @param {string[]} argv
  * @param {"one" | "bun" | "node" | "nvim"} counts
  * @param {{cwd: string, env: Record<string, string>}} options
- * @returns {Promise<Counts>}
+ * @param {(text: string) => void} [write] where its output goes; default: to the screen as it comes
+ * @returns {Promise<Result>}
  */
-export function runCounted(title, argv, counts, options) {
-  process.stdout.write(`\n── ${title}\n`);
+export function runCounted(title, argv, counts, options, write = (text) => void process.stdout.write(text)) {
+  write(`\n── ${title}\n`);
   const started = Date.now();
   const [program = "", ...args] = argv;
   return new Promise((resolve) => {
@@ -50,28 +59,32 @@ export function runCounted(title, argv, counts, options) {
       stream.setEncoding("utf8");
       stream.on("data", (/** @type {string} */ text) => {
         output += text;
-        process.stdout.write(text);
+        write(text);
       });
     }
     child.on("error", (error) => {
-      process.stdout.write(`${program} could not be run: ${error.message}\n`);
-      resolve({ passed: 0, failed: 1, skipped: 0 });
+      write(`${program} could not be run: ${error.message}\n`);
+      resolve({ passed: 0, failed: 1, skipped: 0, failures: [title] });
     });
     child.on("close", (code) => {
       let passed = code === 0 ? 1 : 0;
       let failed = code === 0 ? 0 : 1;
       let skipped = 0;
+      /** @type {string[]} */
+      let failures = [];
       if (counts !== "one") {
         const patterns = COUNTS[counts];
         passed = sum(output, patterns.passed);
         failed = sum(output, patterns.failed);
         skipped = sum(output, patterns.skipped);
+        failures = [...output.matchAll(FAILURES[counts])].map((match) => `${title}: ${match[1]}`);
         if (failed === 0 && (code !== 0 || passed === 0)) failed = 1;
       }
-      process.stdout.write(
+      if (failed > 0 && failures.length === 0) failures = [title];
+      write(
         `── ${title}: ${passed} passed, ${failed} failed, ${skipped} skipped in ${((Date.now() - started) / 1000).toFixed(1)} s\n`,
       );
-      resolve({ passed, failed, skipped });
+      resolve({ passed, failed, skipped, failures });
     });
   });
 }

@@ -3,12 +3,14 @@
 import { appendFileSync, existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "../bootstrap.mjs";
+import { lane } from "./lanes.mjs";
 import { runCounted } from "./run.mjs";
 
 /**
  * @typedef {object} Suite
  * @property {string} name
  * @property {() => Command[]} commands
+ * @property {string} [beside] the suite that it runs at the same time as: most of both is waiting for programs
  */
 /**
  * @typedef {object} Command
@@ -63,6 +65,7 @@ export const SUITES = [
   },
   {
     name: "nvim",
+    beside: "plugin",
     commands: () => [command("nvim", ["nvim", "--clean", "--headless", "-l", "nvim/tests/run.lua"], "nvim")],
   },
   {
@@ -113,22 +116,44 @@ export const QUICK = {
 };
 
 /**
+ * @param {Suite} suite
+ * @param {Record<string, string>} env
+ * @param {(text: string) => void} write
+ * @returns {Promise<import("./run.mjs").Result[]>} one a command
+ */
+async function runSuite(suite, env, write) {
+  const results = [];
+  for (const { title, argv, counts, env: extra } of suite.commands())
+    results.push(await runCounted(title, argv, counts, { cwd: ROOT, env: { ...env, ...extra } }, write));
+  if (env.SUGGESTION_DOORS !== undefined && results.some(({ passed }) => passed > 0))
+    appendFileSync(env.SUGGESTION_DOORS, `${JSON.stringify({ door: `suite ${suite.name}` })}\n`);
+  return results;
+}
+
+/** @param {string} text */
+const show = (text) => void process.stdout.write(text);
+
+/**
  * @param {Record<string, string>} env
  * @param {string[]} wanted names; [] for all
+ * @returns {Promise<import("./run.mjs").Result>} of all together
  */
 export async function runSuites(env, wanted) {
-  const total = { passed: 0, failed: 0, skipped: 0 };
   const suites = wanted.length > 0 ? [...SUITES, QUICK].filter(({ name }) => wanted.includes(name)) : SUITES;
-  for (const suite of suites) {
-    const before = total.passed;
-    for (const { title, argv, counts, env: extra } of suite.commands()) {
-      const result = await runCounted(title, argv, counts, { cwd: ROOT, env: { ...env, ...extra } });
-      total.passed += result.passed;
-      total.failed += result.failed;
-      total.skipped += result.skipped;
-    }
-    if (env.SUGGESTION_DOORS !== undefined && total.passed > before)
-      appendFileSync(env.SUGGESTION_DOORS, `${JSON.stringify({ door: `suite ${suite.name}` })}\n`);
+  const results = [];
+  for (const suite of suites.filter((one) => !suites.some(({ name }) => name === one.beside))) {
+    const together = [suite, ...suites.filter(({ beside }) => beside === suite.name)];
+    const done = await Promise.all(
+      together.map(async (one) => {
+        if (together.length === 1) return runSuite(one, env, show);
+        const { write, end } = lane(one.name, show);
+        return runSuite(one, env, write).finally(end);
+      }),
+    );
+    results.push(...done.flat());
   }
-  return total;
+  const sum = (/** @type {"passed" | "failed" | "skipped"} */ count) =>
+    results.reduce((total, result) => total + result[count], 0);
+  const failures = results.flatMap((result) => result.failures);
+  return { passed: sum("passed"), failed: sum("failed"), skipped: sum("skipped"), failures };
 }

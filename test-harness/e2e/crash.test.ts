@@ -1,7 +1,7 @@
 /** kill -9 of everything between two decisions, on real opencode: none is lost, and the review goes on. */
 import { afterAll, expect, test } from "bun:test";
+import { DEMO_PROMPT } from "../../demo/script.ts";
 import type { Hunk } from "../../plugin/src/protocol/model.ts";
-import { DEMO_PROMPT } from "../../scripts/start/demo/script.ts";
 import { fetchHub, treeOf } from "../support/expected-tree.ts";
 import { Host, wordsOf } from "../support/opencode.ts";
 import { Repository } from "../support/repository.ts";

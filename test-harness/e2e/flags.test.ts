@@ -2,7 +2,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, renameSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { startScriptedModel } from "../scripted-model.ts";
+import { startScriptedModel } from "../../demo/scripted-model.ts";
 import { Curl } from "../support/curl.ts";
 import { isRoot, Launcher } from "../support/launcher.ts";
 import { descendants, must, processList, Running, run } from "../support/processes.ts";

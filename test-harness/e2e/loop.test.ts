@@ -3,7 +3,7 @@
  * who has nothing but curl.
  */
 import { afterAll, expect, test } from "bun:test";
-import { DEMO_PROMPT } from "../../scripts/start/demo/script.ts";
+import { DEMO_PROMPT } from "../../demo/script.ts";
 import { fetchHub, treeOf } from "../support/expected-tree.ts";
 import { Host, wordsOf } from "../support/opencode.ts";
 import { Repository } from "../support/repository.ts";

@@ -1,7 +1,7 @@
 /** The API as a developer at a shell has it: every request is one run of the real curl. */
 import { readFileSync } from "node:fs";
 import type { Hunk, Suggestion } from "../../plugin/src/protocol/model.ts";
-import { noteHttp } from "../../plugin/tests/support/doors.ts";
+import { noteHttp } from "./doors.ts";
 import { run } from "./processes.ts";
 import type { Scene } from "./scene.ts";
 

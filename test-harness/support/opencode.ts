@@ -2,10 +2,15 @@
 import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { noteTools } from "../../plugin/tests/support/doors.ts";
-import { demoScript } from "../../scripts/start/demo/script.ts";
-import { type RecordedRequest, type ScriptedModel, startScriptedModel, textOf } from "../scripted-model.ts";
+import { demoScript } from "../../demo/script.ts";
+import {
+  type RecordedRequest,
+  type ScriptedModel,
+  startScriptedModel,
+  textOf,
+} from "../../demo/scripted-model.ts";
 import { Curl } from "./curl.ts";
+import { noteTools } from "./doors.ts";
 import { must, Running } from "./processes.ts";
 import { ROOT, type Scene, until } from "./scene.ts";
 

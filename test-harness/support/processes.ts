@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { constants } from "node:os";
-import { noteFlags } from "../../plugin/tests/support/doors.ts";
+import { noteFlags } from "./doors.ts";
 import type { Scene } from "./scene.ts";
 
 export interface Done {

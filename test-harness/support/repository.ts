@@ -1,7 +1,7 @@
 /** The agent's jj repository, the developer's clone, and what git says of either. */
 import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { demoScript } from "../../scripts/start/demo/script.ts";
+import { demoScript } from "../../demo/script.ts";
 import { must } from "./processes.ts";
 import { ROOT, type Scene } from "./scene.ts";
 
@@ -14,7 +14,7 @@ export class Repository {
   /** The demo project with one commit on main, colocated, as the agent's own. */
   static agent(scene: Scene, name = "agent"): Repository {
     const dir = scene.folder(name);
-    cpSync(join(ROOT, "scripts/start/demo/project"), dir, { recursive: true });
+    cpSync(join(ROOT, "demo/project"), dir, { recursive: true });
     const repository = new Repository(scene, dir);
     repository.jj("git", "init", "--colocate", ".");
     repository.jj("commit", "-m", "base");

@@ -1,9 +1,9 @@
 /** Deciding over the socket, durable, on a big and a small suggestion, beside the floor: one jj process. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Row } from "../../../scripts/bench/row.ts";
 import { loadConfig } from "../../src/config.ts";
 import { type Host, startHost } from "../../src/process.ts";
-import type { Row } from "../row.ts";
 import { benchPlace, interleaved, row, spawned, timed, writeFiles } from "./place.ts";
 
 const ROUNDS = 60;

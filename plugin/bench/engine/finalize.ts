@@ -2,9 +2,9 @@
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Row } from "../../../scripts/bench/row.ts";
 import { loadConfig } from "../../src/config.ts";
 import { Desk } from "../../src/review/desk.ts";
-import type { Row } from "../row.ts";
 import { benchPlace, interleaved, row, spawned, timed, writeFiles } from "./place.ts";
 
 export async function run(): Promise<Row[]> {

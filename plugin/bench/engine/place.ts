@@ -2,9 +2,9 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Row } from "../../../scripts/bench/row.ts";
 import { loadConfig } from "../../src/config.ts";
 import { Desk } from "../../src/review/desk.ts";
-import type { Row } from "../row.ts";
 
 export interface BenchPlace {
   root: string;

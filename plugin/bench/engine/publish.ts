@@ -3,9 +3,9 @@
 import { heapStats } from "bun:jsc";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Row } from "../../../scripts/bench/row.ts";
 import { findChanges } from "../../src/vcs/find-changes.ts";
 import { Git } from "../../src/vcs/git.ts";
-import type { Row } from "../row.ts";
 import { benchPlace, interleaved, row, spawned, timed, writeFiles } from "./place.ts";
 
 const ROUNDS = 5;

@@ -1,6 +1,6 @@
 /** What a client that only waits costs the server, beside a bare Bun.serve. */
 import { join } from "node:path";
-import type { Row } from "../row.ts";
+import type { Row } from "../../../scripts/bench/row.ts";
 import { quantile, row } from "./parts/numbers.ts";
 import { swarm } from "./parts/swarm-process.ts";
 

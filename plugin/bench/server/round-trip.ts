@@ -5,8 +5,8 @@
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Row } from "../../../scripts/bench/row.ts";
 import { AgentRepository, Place } from "../../tests/server/place.ts";
-import type { Row } from "../row.ts";
 import { bareServer } from "./parts/bare.ts";
 import { quantile, row } from "./parts/numbers.ts";
 

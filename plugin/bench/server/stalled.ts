@@ -1,8 +1,8 @@
 /** One client of 100 stops reading: what the others notice. */
 import { connect } from "node:net";
+import type { Row } from "../../../scripts/bench/row.ts";
 import { handshake } from "../../tests/server/frames.ts";
 import { Place } from "../../tests/server/place.ts";
-import type { Row } from "../row.ts";
 import { clock } from "./parts/clock.ts";
 import { quantile, row } from "./parts/numbers.ts";
 import { frameLength, swarm } from "./parts/swarm-process.ts";

@@ -3,19 +3,14 @@ import type { Hooks, PluginInput } from "@opencode-ai/plugin";
 import { ReviewError } from "../protocol/errors.ts";
 import type { AbortRequest, AskRequest } from "../protocol/requests.ts";
 import type { Ledger } from "../review/ledger/ledger.ts";
+import { knownSpeaker, rememberSession, type Speaker, sessionsOf } from "../review/ledger/sessions.ts";
 import type { AgentLink, Teller } from "../review/tell/agent-link.ts";
 import { thisProcess } from "../review/tell/owner.ts";
 import { Moments } from "./moments.ts";
-import { SessionTree, type Speaker } from "./session-tree.ts";
+import { SessionTree } from "./session-tree.ts";
 
 type Client = PluginInput["client"];
 type HostEvent = Parameters<NonNullable<Hooks["event"]>>[0]["event"];
-
-interface SessionRow {
-  id: string;
-  agent: string | null;
-  model: string | null;
-}
 
 /** A tool does not wait longer than this for what is told before it. */
 const TELL_MS = 2_000;
@@ -76,18 +71,9 @@ export class SessionLink implements AgentLink {
     });
   }
 
-  #write(session: string, { agent, model }: Speaker): void {
-    this.ledger.change(
-      `INSERT INTO session (id, project, agent, model, at, owner) VALUES (?, ?, ?, ?, ?, ?)
-       ON CONFLICT (id) DO UPDATE SET agent = coalesce(excluded.agent, agent), model = coalesce(excluded.model, model),
-         at = excluded.at, owner = excluded.owner`,
-      session,
-      this.project,
-      agent ?? null,
-      model === undefined ? null : JSON.stringify(model),
-      new Date().toISOString(),
-      thisProcess(),
-    );
+  #write(session: string, speaker: Speaker): void {
+    const seen = { owner: thisProcess(), at: new Date().toISOString() };
+    rememberSession(this.ledger, { id: session, project: this.project, ...speaker }, seen);
   }
 
   rootOf(session: string): Promise<string> {
@@ -95,11 +81,7 @@ export class SessionLink implements AgentLink {
   }
 
   async latest(): Promise<string | null> {
-    const rows = this.ledger.rows<{ id: string }>(
-      "SELECT id FROM session WHERE project = ? ORDER BY at DESC",
-      this.project,
-    );
-    for (const { id } of rows) {
+    for (const id of sessionsOf(this.ledger, this.project)) {
       const root = await this.#tree.rootOf(id);
       if (await this.#tree.exists(root)) return root;
     }
@@ -197,22 +179,10 @@ export class SessionLink implements AgentLink {
 
   /** Who answers there; of a session that was never seen from here, the host is asked first. */
   async #speaker(session: string): Promise<Speaker> {
-    const row = this.#session(session);
-    if (row?.agent != null && row.model != null) {
-      return {
-        agent: row.agent,
-        model: JSON.parse(row.model) as { providerID: string; modelID: string },
-      };
-    }
+    const known = knownSpeaker(this.ledger, session);
+    if (known.agent !== undefined && known.model !== undefined) return known;
     const speaker = await this.#tree.speakerOf(session);
-    return {
-      ...speaker,
-      ...(row?.agent == null ? {} : { agent: row.agent }),
-    };
-  }
-
-  #session(id: string): SessionRow | null {
-    return this.ledger.row<SessionRow>("SELECT id, agent, model FROM session WHERE id = ?", id);
+    return { ...speaker, ...(known.agent === undefined ? {} : { agent: known.agent }) };
   }
 }
 

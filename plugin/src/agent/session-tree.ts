@@ -3,15 +3,10 @@
  * roots; what a subagent publishes belongs to its root. Reads the host and keeps nothing that the host does not know.
  */
 import type { Hooks, PluginInput } from "@opencode-ai/plugin";
+import type { Speaker } from "../review/ledger/sessions.ts";
 
 type Client = PluginInput["client"];
 type HostEvent = Parameters<NonNullable<Hooks["event"]>>[0]["event"];
-
-/** Who answers in a session: what is put into it must not change either. */
-export interface Speaker {
-  agent?: string;
-  model?: { providerID: string; modelID: string };
-}
 
 /** More than anybody nests; a circle would be the host's mistake, and must not become an endless walk here. */
 const DEPTH = 32;

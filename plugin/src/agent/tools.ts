@@ -7,7 +7,7 @@ import { z } from "zod";
 import { toReviewError } from "../protocol/errors.ts";
 import { type Hunk, SuggestionId, type SuggestionSummary } from "../protocol/model.ts";
 import { FeedbackRequest, ListQuery, PublishRequest, StatusRequest } from "../protocol/requests.ts";
-import type { Desk } from "../review/desk.ts";
+import type { ReviewDesk } from "../review/contract.ts";
 
 const text = tool.schema.string;
 const GetRequest = z.strictObject({ suggestion_id: SuggestionId });
@@ -44,7 +44,7 @@ async function answer<Schema extends z.ZodType>(
  * @param rootOf the session that a published suggestion belongs to: of a subagent, the one that started it
  */
 export function createTools(
-  desk: Desk,
+  desk: ReviewDesk,
   project: string,
   rootOf: (session: string) => Promise<string>,
 ): Record<string, ToolDefinition> {
@@ -60,7 +60,8 @@ export function createTools(
       },
       execute: (args, context) =>
         answer(PublishRequest, args, async (request) => {
-          const result = await desk.publishFrom({ ...request, project }, await rootOf(context.sessionID));
+          const session = await rootOf(context.sessionID);
+          const result = await desk.publish({ ...request, project }, "agent", session);
           return [
             `Published suggestion ${result.suggestion_id}, revision ${result.revision}: ${result.hunk_count} hunks in ${result.files.length} files, ${result.pending_count} to be reviewed.`,
             ...result.files.slice(0, 50).map((file) => `- ${file}`),

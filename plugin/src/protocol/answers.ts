@@ -1,6 +1,6 @@
 /**
- * What the use cases answer, as schemas: the published API documents are made from these. The compiler checks that
- * each agrees with the interface in review/contract.ts.
+ * What the use cases answer, as schemas: the published API documents are made from these, and so are the types that
+ * the use cases return (`…Result` of an act, else by what it holds).
  */
 import { z } from "zod";
 import { ERROR_STATUS, type ErrorCode } from "./errors.ts";
@@ -34,6 +34,7 @@ export const DecisionAnswer = z.object({
     .optional()
     .describe("Only where undo took back a discard, or redo discarded again: what the suggestion is now"),
 });
+export type DecisionResult = z.output<typeof DecisionAnswer>;
 
 export const PublishAnswer = z.object({
   suggestion_id: SuggestionId,
@@ -44,6 +45,7 @@ export const PublishAnswer = z.object({
   warnings: z.array(z.string()),
   feedback: z.array(z.string()).describe("What the developer decided since the agent last heard"),
 });
+export type PublishResult = z.output<typeof PublishAnswer>;
 
 export const CompleteAnswer = z.object({
   success: z.literal(true),
@@ -54,22 +56,29 @@ export const CompleteAnswer = z.object({
   base_commit: z.string().optional(),
   files: z.array(z.string()).optional(),
 });
+export type CompleteResult = z.output<typeof CompleteAnswer>;
 
 export const SettleAnswer = z.object({
   settled: z.boolean(),
   message: z.string(),
   feedback: z.array(z.string()),
 });
+export type SettleResult = z.output<typeof SettleAnswer>;
 
 export const StatusAnswer = z.object({ sent: z.literal(true), feedback: z.array(z.string()) });
+export type StatusResult = z.output<typeof StatusAnswer>;
 export const ReviseAnswer = z.object({ sent: z.boolean(), message: z.string() });
+export type ReviseResult = z.output<typeof ReviseAnswer>;
 export const AskAnswer = z.object({ session_id: z.string() });
+export type AskResult = z.output<typeof AskAnswer>;
 export const AbortAnswer = z.object({ aborted: z.boolean() });
+export type AbortResult = z.output<typeof AbortAnswer>;
 export const VerifyAnswer = z.object({
   ok: z.boolean(),
   exit_code: z.int().nullable(),
   output: z.string(),
 });
+export type VerifyResult = z.output<typeof VerifyAnswer>;
 
 export const ListAnswer = z.object({
   suggestions: z.array(SuggestionSummary),
@@ -87,6 +96,7 @@ export const HunkPageAnswer = z.object({
   next: z.int().nullable().describe("Offset of the next page, null at the end"),
   next_cursor: z.string().nullable().describe("Cursor of the next page, null at the end"),
 });
+export type HunkPage = z.output<typeof HunkPageAnswer>;
 
 export const ContentAnswer = z.object({
   file: z.string(),
@@ -98,12 +108,14 @@ export const ContentAnswer = z.object({
   base64: z.string(),
   next: z.int().nullable(),
 });
+export type ContentChunk = z.output<typeof ContentAnswer>;
 
 export const EventPageAnswer = z.object({
   events: z.array(ReviewEvent),
   last_seq: z.int(),
   more: z.boolean(),
 });
+export type EventPage = Omit<z.output<typeof EventPageAnswer>, "events"> & { events: ReviewEvent[] };
 
 const health = {
   healthy: z.boolean().describe("false: something must be seen to, see `problems`"),

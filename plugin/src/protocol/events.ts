@@ -162,3 +162,6 @@ export const ReviewEvent = z.discriminatedUnion(
   ],
 );
 export type ReviewEvent = EventBody & { seq: number; ts: string; project: string };
+
+/** Receives each event once, in order, with the exact text that is in the journal. */
+export type EventListener = (event: ReviewEvent, json: string) => void;

@@ -4,17 +4,21 @@
  *
  * All functions throw ReviewError. A function that returns has made its effect durable.
  */
-import type { z } from "zod";
 import type {
-  CompleteAnswer,
-  ContentAnswer,
-  DecisionAnswer,
-  EventPageAnswer,
-  HunkPageAnswer,
-  PublishAnswer,
-  SettleAnswer,
+  AbortResult,
+  AskResult,
+  CompleteResult,
+  ContentChunk,
+  DecisionResult,
+  EventPage,
+  HunkPage,
+  PublishResult,
+  ReviseResult,
+  SettleResult,
+  StatusResult,
+  VerifyResult,
 } from "../protocol/answers.ts";
-import type { EventBody, ReviewEvent } from "../protocol/events.ts";
+import type { EventListener } from "../protocol/events.ts";
 import type { Actor, Suggestion, SuggestionSummary } from "../protocol/model.ts";
 import type {
   AbortRequest,
@@ -37,14 +41,6 @@ import type {
   VerifyRequest,
 } from "../protocol/requests.ts";
 
-export type DecisionResult = z.output<typeof DecisionAnswer>;
-export type PublishResult = z.output<typeof PublishAnswer>;
-export type CompleteResult = z.output<typeof CompleteAnswer>;
-export type SettleResult = z.output<typeof SettleAnswer>;
-export type HunkPage = z.output<typeof HunkPageAnswer>;
-export type ContentChunk = z.output<typeof ContentAnswer>;
-export type EventPage = Omit<z.output<typeof EventPageAnswer>, "events"> & { events: ReviewEvent[] };
-
 export interface ProjectInfo {
   project: string;
   hub: string;
@@ -61,11 +57,9 @@ export interface DeskHealth {
   last_error: { at: string; message: string } | null;
 }
 
-/** Receives each event once, in order, with the exact text that is in the journal. */
-export type EventListener = (event: ReviewEvent, json: string) => void;
-
 export interface ReviewDesk {
-  publish(request: PublishRequest, actor: Actor): Promise<PublishResult>;
+  /** @param session the agent's session that feedback goes to, where it is known */
+  publish(request: PublishRequest, actor: Actor, session?: string): Promise<PublishResult>;
   list(query: ListQuery): { suggestions: SuggestionSummary[]; total: number };
   get(suggestionId: string): Suggestion;
   hunks(suggestionId: string, query: HunksQuery): HunkPage;
@@ -80,11 +74,11 @@ export interface ReviewDesk {
 
   complete(request: CompleteRequest, actor: Actor): Promise<CompleteResult>;
   rebase(request: RebaseRequest, actor: Actor): Promise<PublishResult>;
-  verify(request: VerifyRequest): Promise<{ ok: boolean; exit_code: number | null; output: string }>;
-  revise(request: ReviseRequest): Promise<{ sent: boolean; message: string }>;
-  ask(request: AskRequest): Promise<{ session_id: string }>;
-  abort(request: AbortRequest): Promise<{ aborted: boolean }>;
-  status(request: StatusRequest, actor: Actor): Promise<{ sent: true; feedback: string[] }>;
+  verify(request: VerifyRequest): Promise<VerifyResult>;
+  revise(request: ReviseRequest): Promise<ReviseResult>;
+  ask(request: AskRequest): Promise<AskResult>;
+  abort(request: AbortRequest): Promise<AbortResult>;
+  status(request: StatusRequest, actor: Actor): Promise<StatusResult>;
   settle(request: SettleRequest, actor: Actor): Promise<SettleResult>;
 
   events(query: EventsQuery): EventPage;
@@ -103,6 +97,3 @@ export interface ReviewDesk {
   /** Branches of a hub the developer may push to over HTTP, as full refs; a trailing * matches any rest. */
   pushableRefs(hubName: string): string[];
 }
-
-/** Something that happens outside any use case, such as an agent's turn ending; journalled like the rest. */
-export type EmitEvent = (project: string, body: EventBody) => ReviewEvent;

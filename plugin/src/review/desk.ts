@@ -5,8 +5,20 @@
 import { realpath } from "node:fs/promises";
 import { join } from "node:path";
 import type { Config } from "../config.ts";
+import type {
+  AbortResult,
+  AskResult,
+  CompleteResult,
+  DecisionResult,
+  EventPage,
+  PublishResult,
+  ReviseResult,
+  SettleResult,
+  StatusResult,
+  VerifyResult,
+} from "../protocol/answers.ts";
 import { ReviewError, toReviewError } from "../protocol/errors.ts";
-import type { ReviewEvent } from "../protocol/events.ts";
+import type { EventListener, ReviewEvent } from "../protocol/events.ts";
 import type { Actor } from "../protocol/model.ts";
 import type {
   AbortRequest,
@@ -30,16 +42,7 @@ import type {
 } from "../protocol/requests.ts";
 import { Git } from "../vcs/git.ts";
 import { Project, type QuietGate } from "../vcs/project.ts";
-import type {
-  CompleteResult,
-  DecisionResult,
-  DeskHealth,
-  EventListener,
-  EventPage,
-  PublishResult,
-  ReviewDesk,
-  SettleResult,
-} from "./contract.ts";
+import type { DeskHealth, ReviewDesk } from "./contract.ts";
 import * as decisions from "./decide/decide.ts";
 import { AutoSync } from "./finish/auto-sync.ts";
 import { discard, redoDiscard, undoDiscard } from "./finish/discard.ts";
@@ -87,7 +90,7 @@ export class Desk implements ReviewDesk {
   readonly #autoSync: AutoSync;
   readonly #problems: Problems;
   /** Prompts under way, by request id. */
-  readonly #asking = new Map<string, Promise<{ session_id: string }>>();
+  readonly #asking = new Map<string, Promise<AskResult>>();
   readonly #poll: ReturnType<typeof setInterval>;
   readonly #opening = new Map<string, Promise<Project>>();
   #logBehind = false;
@@ -201,15 +204,10 @@ export class Desk implements ReviewDesk {
 
   // ── Publishing ────────────────────────────────────────────────────────────────────────────────────────────────
 
-  publish(request: PublishRequest, actor: Actor): Promise<PublishResult> {
-    return this.publishFrom(request, null, actor);
-  }
-
-  /** @param session the agent's session that feedback goes to */
-  async publishFrom(
+  async publish(
     request: PublishRequest,
-    session: string | null,
-    actor: Actor = "agent",
+    actor: Actor,
+    session: string | null = null,
   ): Promise<PublishResult> {
     const host = this.#hosts.of(request.project);
     const { project } = host;
@@ -374,7 +372,7 @@ export class Desk implements ReviewDesk {
     return result;
   }
 
-  verify(request: VerifyRequest): ReturnType<ReviewDesk["verify"]> {
+  verify(request: VerifyRequest): Promise<VerifyResult> {
     const context = {
       ...this.#config.verify,
       ledger: this.ledger,
@@ -386,7 +384,7 @@ export class Desk implements ReviewDesk {
 
   // ── The agent ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async revise(request: ReviseRequest): Promise<{ sent: boolean; message: string }> {
+  async revise(request: ReviseRequest): Promise<ReviseResult> {
     const suggestion = getSuggestion(this.ledger, request.suggestion_id);
     const head = {
       project: suggestion.project,
@@ -414,10 +412,10 @@ export class Desk implements ReviewDesk {
     return answer;
   }
 
-  async ask(request: AskRequest): Promise<{ session_id: string }> {
+  async ask(request: AskRequest): Promise<AskResult> {
     const id = request.request_id;
     if (id === undefined) return this.#hosts.linkOf(request.project).ask(request);
-    const before = answered<{ session_id: string }>(this.ledger, "ask", request);
+    const before = answered<AskResult>(this.ledger, "ask", request);
     if (before !== null) return before;
     // The same request twice at once waits for the first.
     const asking = this.#asking.get(id) ?? this.#askOnce(request);
@@ -429,14 +427,14 @@ export class Desk implements ReviewDesk {
     }
   }
 
-  async #askOnce(request: AskRequest): Promise<{ session_id: string }> {
+  async #askOnce(request: AskRequest): Promise<AskResult> {
     const { request_id: _, ...prompt } = request;
     const answer = await this.#hosts.linkOf(request.project).ask(prompt);
     await this.ledger.transactionWhenFree(() => recordAnswer(this.ledger, "ask", request, answer));
     return answer;
   }
 
-  async abort(request: AbortRequest): Promise<{ aborted: boolean }> {
+  async abort(request: AbortRequest): Promise<AbortResult> {
     return this.#hosts.linkOf(request.project).abort(request);
   }
 
@@ -450,7 +448,7 @@ export class Desk implements ReviewDesk {
     this.#hosts.find(project)?.courier?.wake();
   }
 
-  async status(request: StatusRequest, actor: Actor): Promise<{ sent: true; feedback: string[] }> {
+  async status(request: StatusRequest, actor: Actor): Promise<StatusResult> {
     const host = this.#hosts.of(request.project);
     if (request.suggestion_id !== undefined) getSuggestion(this.ledger, request.suggestion_id);
     this.ledger.emit(

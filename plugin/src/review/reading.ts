@@ -1,11 +1,12 @@
 /** Use cases that only read: lists, pages, file contents, patches. */
 import { type RawPath, rawFromText } from "../diff/paths.ts";
+import type { ContentChunk, HunkPage } from "../protocol/answers.ts";
 import { ReviewError } from "../protocol/errors.ts";
 import type { Suggestion } from "../protocol/model.ts";
 import type { ContentQuery, HunksQuery, ListQuery, PatchQuery } from "../protocol/requests.ts";
 import { EMPTY_TREE } from "../vcs/git.ts";
 import type { Project } from "../vcs/project.ts";
-import type { ContentChunk, HunkPage, ReviewDesk } from "./contract.ts";
+import type { ReviewDesk } from "./contract.ts";
 import { fromCursor, toCursor } from "./cursor.ts";
 import { writeTree } from "./finish/suggestion-trees.ts";
 import { type HunkRow, inlineHunks, standingHunks, toHunk } from "./ledger/hunk-rows.ts";

@@ -1,9 +1,9 @@
 /** What a route is: its schemas, who may call it and what it answers. The table of all is in `routes.ts`. */
 import type { z } from "zod";
 import type { ErrorCode } from "../protocol/errors.ts";
+import type { Access } from "./access.ts";
 import type { Context } from "./context.ts";
 import type { Identity } from "./tokens/tokens.ts";
-import type { Access } from "./use-cases.ts";
 
 export interface Call<Query = unknown, Body = unknown> {
   context: Context;

@@ -5,7 +5,7 @@ import { Connections, type Context } from "./context.ts";
 import { Feed } from "./feed.ts";
 import { GitHttp } from "./git/git-http.ts";
 import { boundAddresses } from "./http/guard.ts";
-import { HttpDoor } from "./http/http.ts";
+import { HttpDoor } from "./http-door.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { ListTexts } from "./list-texts.ts";
 import type { Log } from "./log.ts";

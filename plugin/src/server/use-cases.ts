@@ -31,19 +31,9 @@ import {
   VerifyRequest,
 } from "../protocol/requests.ts";
 import type { ReviewDesk } from "../review/contract.ts";
+import type { Access } from "./access.ts";
 import type { Tag } from "./route.ts";
 import type { Role } from "./tokens/tokens.ts";
-
-/** `read` and `report` are for every token; `decide` for the developer's, and the agent's where settings allow. */
-export type Access = "read" | "report" | "decide";
-
-export function checkAccess(access: Access, role: Role, agentMayApprove: boolean): void {
-  if (access !== "decide" || role === "developer" || agentMayApprove) return;
-  throw new ReviewError(
-    "forbidden",
-    "The agent's token may publish, report and read; deciding is the developer's",
-  );
-}
 
 export interface UseCase {
   access: Access;

@@ -2,7 +2,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Turn } from "../../../test-harness/model/script.ts";
+import type { Turn } from "../../../demo/model/script.ts";
 import type { ReviewEvent } from "../../src/protocol/events.ts";
 import type { Hunk } from "../../src/protocol/model.ts";
 import { type Field, prepareField } from "../settle/stress.ts";

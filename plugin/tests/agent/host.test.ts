@@ -2,7 +2,7 @@
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { textOf } from "../../../test-harness/scripted-model.ts";
+import { textOf } from "../../../demo/scripted-model.ts";
 import { AgentPlace, bash } from "./agent-place.ts";
 import { missingOpencode, until } from "./opencode.ts";
 

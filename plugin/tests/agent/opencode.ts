@@ -2,9 +2,9 @@
 import { cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import type { Script } from "../../../test-harness/model/script.ts";
-import { type ScriptedModel, startScriptedModel } from "../../../test-harness/scripted-model.ts";
-import { noteTools } from "../support/doors.ts";
+import type { Script } from "../../../demo/model/script.ts";
+import { type ScriptedModel, startScriptedModel } from "../../../demo/scripted-model.ts";
+import { noteTools } from "../../../test-harness/support/doors.ts";
 
 const ROOT = join(import.meta.dir, "../../..");
 

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Script } from "../../../test-harness/model/script.ts";
+import type { Script } from "../../../demo/model/script.ts";
 import type { Hunk } from "../../src/protocol/model.ts";
 import { prepareField } from "../settle/stress.ts";
 import { missingOpencode, type Opencode, startOpencode, until } from "./opencode.ts";

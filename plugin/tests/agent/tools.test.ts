@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Turn } from "../../../test-harness/model/script.ts";
+import type { Turn } from "../../../demo/model/script.ts";
 import { type Client, connect } from "../server/client.ts";
 import { prepareField } from "../settle/stress.ts";
 import { missingOpencode, type Opencode, startOpencode, until } from "./opencode.ts";

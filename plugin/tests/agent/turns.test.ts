@@ -3,7 +3,7 @@ import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Script } from "../../../test-harness/model/script.ts";
+import type { Script } from "../../../demo/model/script.ts";
 import { prepareField } from "../settle/stress.ts";
 import { missingOpencode, type Opencode, startOpencode, until } from "./opencode.ts";
 

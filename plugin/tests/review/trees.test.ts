@@ -14,7 +14,8 @@ import { expectedTree, type Place } from "../support/oracle.ts";
 import { linesOf, type Tree } from "../support/trees.ts";
 
 const LONG = process.env.SUGGESTION_LONG === "1";
-const PAIRS = Number(process.env.SUGGESTION_PAIRS ?? (LONG ? 10_000 : 500));
+/** In npm test it runs under two Buns, with other seeds. */
+const PAIRS = Number(process.env.SUGGESTION_PAIRS ?? (LONG ? 10_000 : 250));
 /** Two at a time: most of it is waiting for git. */
 const SHARDS = 2;
 /** Suggestions after which ledger and hub are made anew, so that a long run does not slow down. */

@@ -1,11 +1,11 @@
 /** One review gone through by the WebSocket alone, what only moved branches reach, and options by their effects. */
 import { afterEach, expect, setDefaultTimeout, spyOn, test } from "bun:test";
 import { join } from "node:path";
+import { watched } from "../../../test-harness/support/doors.ts";
 import { loadConfig } from "../../src/config.ts";
 import { startHost } from "../../src/process.ts";
 import { openBare } from "../../src/vcs/git.ts";
 import { Review } from "../support/desk.ts";
-import { watched } from "../support/doors.ts";
 import { numbered } from "../support/repo.ts";
 import { type Client, connect } from "./client.ts";
 import { AgentRepository, Place, temporaryDirectory } from "./place.ts";

@@ -3,6 +3,7 @@ import { createHash, createHmac } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { watched } from "../../../test-harness/support/doors.ts";
 import { type Config, loadConfig } from "../../src/config.ts";
 import type { ReviewEvent } from "../../src/protocol/events.ts";
 import type { Hunk } from "../../src/protocol/model.ts";
@@ -11,7 +12,6 @@ import type { Limits } from "../../src/server/limits.ts";
 import { createLog } from "../../src/server/log.ts";
 import { type RunningServer, startServer } from "../../src/server/server.ts";
 import { ensureTokens, openTokens } from "../../src/server/tokens/tokens.ts";
-import { watched } from "../support/doors.ts";
 import { write } from "./git.ts";
 
 export interface Ask {

@@ -3,7 +3,7 @@ import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Turn } from "../../../test-harness/model/script.ts";
+import type { Turn } from "../../../demo/model/script.ts";
 import { freePort, missingOpencode, startOpencode, until } from "../agent/opencode.ts";
 import { decideOnce, type Found, inspect, nextStep, prepareField, randomness, TOLERANT } from "./stress.ts";
 

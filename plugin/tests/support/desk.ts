@@ -1,11 +1,11 @@
 /** The real desk over an agent's real jj repository, without any door: every use case by its name. */
 import { join } from "node:path";
+import { watched } from "../../../test-harness/support/doors.ts";
 import { loadConfig } from "../../src/config.ts";
+import type { CompleteResult, PublishResult } from "../../src/protocol/answers.ts";
 import type { Hunk } from "../../src/protocol/model.ts";
-import type { CompleteResult, PublishResult } from "../../src/review/contract.ts";
 import { Desk } from "../../src/review/desk.ts";
 import type { Project } from "../../src/vcs/project.ts";
-import { watched } from "./doors.ts";
 import { type Repo, repoWith } from "./repo.ts";
 
 export class Review {

@@ -1,7 +1,7 @@
 /** The server as users start it without opencode: a process of its own, spoken to over HTTP. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { noteFlags } from "./doors.ts";
+import { noteFlags } from "../../../test-harness/support/doors.ts";
 import type { Repo } from "./repo.ts";
 
 const SERVE = join(import.meta.dir, "../../src/serve.ts");

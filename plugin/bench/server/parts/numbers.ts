@@ -1,4 +1,4 @@
-import type { Row } from "../../row.ts";
+import type { Row } from "../../../../scripts/bench/row.ts";
 
 export function quantile(values: number[], q: number): number {
   const sorted = values.toSorted((a, b) => a - b);

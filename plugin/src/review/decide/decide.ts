@@ -2,6 +2,8 @@
  * Decisions on hunks: accept, reject, modify, split, undo, redo, comment. One request is one transaction: hunks,
  * history, events, the answer of its request id and the note for the agent are written together or not at all.
  */
+
+import type { DecisionResult } from "../../protocol/answers.ts";
 import { ReviewError } from "../../protocol/errors.ts";
 import type { Actor, HunkState } from "../../protocol/model.ts";
 import type {
@@ -11,7 +13,6 @@ import type {
   HunkDecision,
   UndoRequest,
 } from "../../protocol/requests.ts";
-import type { DecisionResult } from "../contract.ts";
 import {
   CARRIED,
   type DecisionRecord,

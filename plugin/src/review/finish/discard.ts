@@ -2,10 +2,11 @@
  * Discarding a suggestion, and taking that back. A discard only closes the suggestion and has its change settled: hunks,
  * decisions and their history stay in the ledger, and so the way back is open until the change is published again.
  */
+
+import type { CompleteResult, DecisionResult } from "../../protocol/answers.ts";
 import { ReviewError } from "../../protocol/errors.ts";
 import type { Actor } from "../../protocol/model.ts";
 import type { CompleteRequest, UndoRequest } from "../../protocol/requests.ts";
-import type { CompleteResult, DecisionResult } from "../contract.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { answered, once, recordAnswer } from "../ledger/request-ids.ts";
 import { getDecidable, getSuggestion, nextStamp, type SuggestionRow } from "../ledger/suggestion-rows.ts";

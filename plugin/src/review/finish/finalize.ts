@@ -2,13 +2,14 @@
  * Ending a review: discard (discard.ts), or finalize, which makes one commit of what was accepted and pushes it. What
  * is about to be pushed is in the ledger before it is pushed, so that a crash in between is finished at the next start.
  */
+
+import type { CompleteResult } from "../../protocol/answers.ts";
 import { ReviewError } from "../../protocol/errors.ts";
 import type { Actor } from "../../protocol/model.ts";
 import type { CompleteRequest } from "../../protocol/requests.ts";
 import { EMPTY_TREE, ZERO } from "../../vcs/git.ts";
 import type { Project } from "../../vcs/project.ts";
 import { ontoBranch, push, pushUnlessMoved, remoteTips, slug } from "../../vcs/sync.ts";
-import type { CompleteResult } from "../contract.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { answered, recordAnswer } from "../ledger/request-ids.ts";
 import { getOpen, getRevision, getSuggestion, type SuggestionRow } from "../ledger/suggestion-rows.ts";

@@ -8,7 +8,7 @@ import type { Ledger } from "../ledger/ledger.ts";
 import { getRevision, type SuggestionRow } from "../ledger/suggestion-rows.ts";
 import { republish } from "../publish/publish.ts";
 import { enqueue } from "../tell/outbox.ts";
-import type { SettleContext } from "./settle.ts";
+import type { SettleContext } from "./settle-context.ts";
 
 export async function followUps(context: SettleContext): Promise<void> {
   const { ledger, project } = context;

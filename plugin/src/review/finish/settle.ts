@@ -14,14 +14,9 @@ import { enqueue } from "../tell/outbox.ts";
 import { followShared } from "./follow.ts";
 import { followUps } from "./follow-ups.ts";
 import { heldRows, heldText } from "./held.ts";
+import type { SettleContext } from "./settle-context.ts";
 import { type Part, writeTree } from "./suggestion-trees.ts";
 import { findTakenBack } from "./taken-back.ts";
-
-export interface SettleContext {
-  ledger: Ledger;
-  project: Project;
-  now: () => Date;
-}
 
 /** @param failed whether those count that failed before and wait for the next decision or call */
 export const needsSettling = (ledger: Ledger, project: string, failed: boolean): boolean =>

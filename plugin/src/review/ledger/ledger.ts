@@ -7,8 +7,7 @@ import { Database, type SQLQueryBindings, type Statement } from "bun:sqlite";
 import { copyFileSync, existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { ReviewError, storageFull } from "../../protocol/errors.ts";
-import type { EventBody, ReviewEvent } from "../../protocol/events.ts";
-import type { EventListener } from "../contract.ts";
+import type { EventBody, EventListener, ReviewEvent } from "../../protocol/events.ts";
 import { APPLICATION_ID, MIGRATIONS } from "./schema.ts";
 
 /** How long the opening of a database waits for another process, in milliseconds. */

@@ -1,10 +1,10 @@
 /** Publishing: a change of the agent's repository becomes a suggestion, or a new revision of one. */
 import { v7 as uuid } from "uuid";
+import type { PublishResult } from "../../protocol/answers.ts";
 import { ReviewError } from "../../protocol/errors.ts";
 import type { Change } from "../../vcs/jj.ts";
 import type { Project } from "../../vcs/project.ts";
 import { leaveChange, pin, pinChange } from "../../vcs/publish.ts";
-import type { PublishResult } from "../contract.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { answered, recordAnswer } from "../ledger/request-ids.ts";
 import type { SuggestionRow } from "../ledger/suggestion-rows.ts";

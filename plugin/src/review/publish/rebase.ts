@@ -1,10 +1,11 @@
 /** When the shared branch moves: marking what stands on an old base, and bringing a suggestion onto the new one. */
+
+import type { PublishResult } from "../../protocol/answers.ts";
 import { ReviewError } from "../../protocol/errors.ts";
 import type { RebaseRequest } from "../../protocol/requests.ts";
 import { EMPTY_TREE, ZERO } from "../../vcs/git.ts";
 import type { Project } from "../../vcs/project.ts";
 import { mergeCommits } from "../../vcs/settle.ts";
-import type { PublishResult } from "../contract.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { answered, recordAnswer } from "../ledger/request-ids.ts";
 import { getOpen, getRevision, type SuggestionRow } from "../ledger/suggestion-rows.ts";

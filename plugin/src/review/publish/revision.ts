@@ -1,9 +1,9 @@
 /** A revision in the ledger: what was pinned becomes rows, decisions on unchanged hunks are kept, and it is told. */
 import { displayPath } from "../../diff/paths.ts";
+import type { PublishResult } from "../../protocol/answers.ts";
 import { ReviewError } from "../../protocol/errors.ts";
 import type { Project } from "../../vcs/project.ts";
 import type { PinnedRevision } from "../../vcs/publish.ts";
-import type { PublishResult } from "../contract.ts";
 import {
   CARRIED,
   diffText,

@@ -5,6 +5,7 @@
 import { v7 as uuid } from "uuid";
 import { ReviewError } from "../../protocol/errors.ts";
 import type { Ledger } from "../ledger/ledger.ts";
+import { forgetSession, lastSeenIn } from "../ledger/sessions.ts";
 import type { AgentLink, Teller } from "./agent-link.ts";
 import { feedbackText, type OutboxRow } from "./outbox.ts";
 import { isLive, thisProcess, timeOf } from "./owner.ts";
@@ -157,11 +158,8 @@ export class Courier implements Teller {
   }
 
   #isOthers(session: string): boolean {
-    const row = this.ledger.row<{ owner: string | null; at: string }>(
-      "SELECT owner, at FROM session WHERE id = ?",
-      session,
-    );
-    return row !== null && row.owner !== thisProcess() && isLive(row.owner, Date.parse(row.at));
+    const seen = lastSeenIn(this.ledger, session);
+    return seen !== null && seen.owner !== thisProcess() && isLive(seen.owner, Date.parse(seen.at));
   }
 
   /** Takes them for a session, in one statement: of two couriers one gets each. */
@@ -185,7 +183,7 @@ export class Courier implements Teller {
       if (error instanceof ReviewError && error.code === "not_found") {
         // The session is gone: the notes wait for the next one of this project.
         this.ledger.transaction(() => {
-          this.ledger.change("DELETE FROM session WHERE id = ?", session);
+          forgetSession(this.ledger, session);
           this.#release(batch, "state = 'new', delivery = NULL, session = NULL, owner = NULL");
         });
       } else if (this.#stopped) {

@@ -3,11 +3,12 @@ import type { z } from "zod";
 import { Command, completeRequest, feedbackRequest, type Response } from "../../protocol/commands.ts";
 import { ReviewError, toReviewError } from "../../protocol/errors.ts";
 import { PROTOCOL_VERSION } from "../../protocol/version.ts";
+import { checkAccess } from "../access.ts";
 import type { Context } from "../context.ts";
 import { parseJson } from "../http/body.ts";
 import { checkFile, checkId, checkSince } from "../lookups.ts";
 import type { Identity } from "../tokens/tokens.ts";
-import { checkAccess, USE_CASES, type UseCaseName } from "../use-cases.ts";
+import { USE_CASES, type UseCaseName } from "../use-cases.ts";
 import { camelCase, check } from "../validate.ts";
 
 type Subscribe = Extract<z.output<typeof Command>, { type: "subscribe" }>;

@@ -2,7 +2,7 @@
  * A language model whose answers are written down beforehand: an OpenAI-compatible server on the loopback
  * interface, so that demos and tests run a real agent host without a provider. Records every request it gets.
  *
- *   bun test-harness/scripted-model.ts --script FILE [--port N] [--log requests.jsonl] [--set name=value …]
+ *   bun demo/scripted-model.ts --script FILE [--port N] [--log requests.jsonl] [--set name=value …]
  *
  * FILE is JSON (see `model/script.ts`), or a module whose default export is a script. Prints one JSON line
  * `{"url", "port"}` when it listens. `GET /requests?since=N` lists what the model was asked.

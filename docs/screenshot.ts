@@ -2,8 +2,8 @@
  * Draws a terminal screen as an SVG: reads what `tmux capture-pane -p -e` prints and writes a window with every cell
  * in its place and its own colour.
  *
- *   tmux capture-pane -p -e | bun scripts/screenshot.ts [--columns N] [--title TEXT] [--out FILE] [--png FILE]
- *   bun scripts/screenshot.ts --review [--out docs/review.svg]     the README's picture, from a real review
+ *   tmux capture-pane -p -e | bun docs/screenshot.ts [--columns N] [--title TEXT] [--out FILE] [--png FILE]
+ *   bun docs/screenshot.ts --review [--out docs/review.svg]     the README's picture, from a real review
  *
  * --png needs chromium on PATH.
  */
@@ -236,8 +236,8 @@ async function main(): Promise<void> {
   });
   if (values.help) {
     process.stdout.write(
-      "usage: tmux capture-pane -p -e | bun scripts/screenshot.ts [--columns N] [--title TEXT] [--out FILE] [--png FILE]\n" +
-        "       bun scripts/screenshot.ts --review [--out docs/review.svg]\n",
+      "usage: tmux capture-pane -p -e | bun docs/screenshot.ts [--columns N] [--title TEXT] [--out FILE] [--png FILE]\n" +
+        "       bun docs/screenshot.ts --review [--out docs/review.svg]\n",
     );
     return;
   }

@@ -4,16 +4,10 @@
  */
 import type { Server } from "bun";
 import { z } from "zod";
-import { ReviewError, toReviewError } from "../../protocol/errors.ts";
-import type { Context } from "../context.ts";
-import type { GitHttp } from "../git/git-http.ts";
-import type { Route } from "../route.ts";
-import { ROUTES } from "../routes.ts";
-import type { SocketClient } from "../socket/socket-client.ts";
-import type { Sockets } from "../socket/sockets.ts";
-import type { Identity } from "../tokens/tokens.ts";
-import { checkAccess } from "../use-cases.ts";
-import { check, queryObject } from "../validate.ts";
+import { ReviewError, toReviewError } from "../protocol/errors.ts";
+import { checkAccess } from "./access.ts";
+import type { Context } from "./context.ts";
+import type { GitHttp } from "./git/git-http.ts";
 import {
   etagOf,
   JSON_TYPE,
@@ -23,9 +17,9 @@ import {
   respond,
   SECURITY_HEADERS,
   unauthorized,
-} from "./answers.ts";
-import { parseJson, readBytes } from "./body.ts";
-import { EventStreams } from "./event-stream.ts";
+} from "./http/answers.ts";
+import { parseJson, readBytes } from "./http/body.ts";
+import { EventStreams } from "./http/event-stream.ts";
 import {
   allowedHosts,
   checkHost,
@@ -33,8 +27,14 @@ import {
   checkNoTokenInUrl,
   checkOrigin,
   presentedToken,
-} from "./guard.ts";
-import { Matcher } from "./match.ts";
+} from "./http/guard.ts";
+import { Matcher } from "./http/match.ts";
+import type { Route } from "./route.ts";
+import { ROUTES } from "./routes.ts";
+import type { SocketClient } from "./socket/socket-client.ts";
+import type { Sockets } from "./socket/sockets.ts";
+import type { Identity } from "./tokens/tokens.ts";
+import { check, queryObject } from "./validate.ts";
 
 type BunServer = Server<SocketClient>;
 

@@ -3,7 +3,7 @@
  * publishes. Only the words are scripted; every tool call is carried out by the real agent host. The host runs
  * the calls of one turn at the same time, so whatever builds on an edit stands in a later turn.
  */
-import type { Conversation, Script, Turn } from "../../../test-harness/model/script.ts";
+import type { Conversation, Script, Turn } from "./model/script.ts";
 
 /** The prompt that the demo's developer sends. */
 export const DEMO_PROMPT =
