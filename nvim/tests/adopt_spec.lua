@@ -245,6 +245,60 @@ describe("verification", function()
     end
   end)
 
+  --- The agent settles, and publishes the suggestion again with an edit of its own.
+  ---@param id string
+  ---@param edit fun(text: string): string of b.txt
+  local function publish_again(id, edit)
+    server:http("POST", "/settle", { project = server.project })
+    local change, revision = store.get(id).jj_change_id, store.get(id).revision
+    server:jj("edit", change)
+    server:publish({ ["b.txt"] = edit(t.read(server.agent .. "/b.txt")) }, "Once more", change)
+    t.wait(function()
+      return store.get(id).revision == revision + 1
+    end)
+    t.await(function(callback)
+      store.fetch(id, callback)
+    end)
+  end
+
+  it("holds for a modification that the agent built on", function()
+    for _, mine in ipairs({ "\n+Mine", "\n+Above\n line 9\n+Mine\n+Below" }) do
+      local id = publish({ ["b.txt"] = lines(20, { [10] = "LINE 10" }) })
+      local diff = store.hunks(id)[1].diff
+      if mine:find("Above") then
+        diff = diff:gsub("\n line 9\n%-line 10\n%+LINE", "\n+Above\n line 9\n-line 10\n+Mine")
+        diff = diff:gsub("@@.-@@", "@@ -7,7 +7,8 @@")
+      else
+        diff = diff:gsub("\n%+LINE", mine)
+      end
+      decide(id, 1, "modify", { modified_diff = diff })
+      publish_again(id, function(text)
+        t.match(text, "Mine")
+        return (text:gsub("line 20", "LINE 20"))
+      end)
+      for index, hunk in ipairs(store.hunks(id)) do
+        if hunk.state == "pending" then
+          decide(id, index, "accept")
+        end
+      end
+      finalize(id)
+      local plan = prepare(id, clone())
+      t.ok(plan.verdict.ok, table.concat(plan_text.of(plan), "\n"))
+    end
+  end)
+
+  it("holds for a decision that was carried on, where another hunk has its number now", function()
+    local id = publish({ ["b.txt"] = lines(20, { [10] = "LINE 10" }) })
+    decide(id, 1, "accept")
+    publish_again(id, function(text)
+      return (text:gsub("line 1\n", "LINE 1\n"))
+    end)
+    decide(id, 1, "accept")
+    finalize(id)
+    local plan = prepare(id, clone())
+    t.ok(plan.verdict.ok, table.concat(plan_text.of(plan), "\n"))
+  end)
+
   it("holds for parts of hunks", function()
     local id = publish({ ["b.txt"] = lines(20, { [10] = "X 10", [11] = "X 11", [12] = "X 12" }) })
     decide(id, 1, "accept", { lines = { old = { 1, 1 }, new = { 1, 1 } } })

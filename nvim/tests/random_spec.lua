@@ -80,6 +80,7 @@ local function fail(name, plan, failure)
       table.concat({
         last.screen,
         "the applied record: " .. (last.record or ""),
+        "the record of decisions: " .. (last.decided or ""),
         "hunks: " .. vim.inspect(last.hunks),
         "events: " .. table.concat(last.events, "\n"),
       }, "\n\n")

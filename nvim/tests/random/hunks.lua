@@ -1,5 +1,5 @@
---- Whether the text of hunks is in the files as the review says. All lines of a random run are different, so a line is
---- in a file or is not; no diff is needed.
+--- Whether the text of hunks is in the files as the review says. What is written in a random run is always new, so
+--- that a line is in a file or is not; no diff is needed.
 local project = require("random.project")
 local t = require("support")
 
@@ -9,30 +9,33 @@ local M = {}
 ---@param text string unified diff
 ---@return string[] added
 ---@return string[] removed
----@return table<string, true> joined added lines that stand right below another added one
+---@return string[][] runs added lines that stand right below each other
 local function sides(text)
-  local added, removed, joined = {}, {}, {}
+  local added, removed, runs = {}, {}, {}
   local body = text:match("\n(@@ .*)$") or text:match("^(@@ .*)$") or ""
   for line in body:gmatch("[^\n]+") do
     if line:sub(1, 1) == "-" then
       removed[line:sub(2)] = true
     end
   end
-  local previous = false
+  local run
   for line in body:gmatch("[^\n]+") do
     local sign, rest = line:sub(1, 1), line:sub(2)
     if sign == "+" and removed[rest] then
       -- A modification may hold lines of its context on both sides.
-      removed[rest], previous = nil, false
+      removed[rest], run = nil, nil
     elseif sign == "+" then
       added[#added + 1] = rest
-      joined[rest] = previous or nil
-      previous = true
+      if not run then
+        run = {}
+        runs[#runs + 1] = run
+      end
+      run[#run + 1] = rest
     elseif sign == " " then
-      previous = false
+      run = nil
     end
   end
-  return added, vim.tbl_keys(removed), joined
+  return added, vim.tbl_keys(removed), runs
 end
 M.sides = sides
 
@@ -52,13 +55,28 @@ function M.lines(world, seen, file)
 end
 
 ---@param lines string[]
----@return table<string, integer>
+---@return table<string, integer[]>
 local function places(lines)
   local at = {}
   for i, line in ipairs(lines) do
-    at[line] = i
+    at[line] = at[line] or {}
+    table.insert(at[line], i)
   end
   return at
+end
+
+--- Whether lines stand right below each other. A file may hold some of them twice: who keeps both sides of a conflict
+--- has what both have.
+---@param run string[]
+---@param lines string[]
+---@param at table<string, integer[]>
+local function stands_together(run, lines, at)
+  for _, first in ipairs(at[run[1]]) do
+    if vim.deep_equal(vim.list_slice(lines, first, first + #run - 1), run) then
+      return true
+    end
+  end
+  return false
 end
 
 ---@param hunk table
@@ -68,7 +86,7 @@ end
 local function judge(hunk, lines, owned)
   local decided_in = hunk.state == "accepted" or hunk.state == "modified"
   local at = places(lines or {})
-  local added, removed, joined = sides(hunk.state == "modified" and hunk.own or hunk.diff)
+  local added, removed, runs = sides(hunk.state == "modified" and hunk.own or hunk.diff)
   if hunk.said then
     return nil
   elseif not decided_in then
@@ -82,14 +100,15 @@ local function judge(hunk, lines, owned)
   if hunk.kind == "delete" and hunk.state == "accepted" then
     return lines and #lines > 0 and lines[1] ~= "" and "is accepted, and the file is there" or nil
   end
-  local previous
   for _, line in ipairs(added) do
     if not at[line] then
       return ("is %s, and “%s” is not in the file"):format(hunk.state, line)
-    elseif joined[line] and at[line] ~= previous + 1 then
-      return ("is %s, and “%s” stands apart"):format(hunk.state, line)
     end
-    previous = at[line]
+  end
+  for _, run in ipairs(runs) do
+    if not stands_together(run, lines or {}, at) then
+      return ("is %s, and “%s” stands apart"):format(hunk.state, run[1])
+    end
   end
   for _, line in ipairs(removed) do
     if at[line] then

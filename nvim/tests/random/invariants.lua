@@ -30,22 +30,25 @@ local function words_in(text, into)
   end
 end
 
---- Words that can be seen: in buffers, in files, in the line that is being typed.
+--- Words that can be seen: in buffers, in files, in the line that is being typed. What is drawn from hunks is no place
+--- of the developer's: it goes with the hunk, which may be of long ago.
 ---@param world RandomWorld
 ---@param seen table
----@return table<string, true>
+---@return table<string, true> kept in what the developer edits
+---@return table<string, true> drawn
 local function visible(world, seen)
-  local out = {}
+  local out, drawn = {}, {}
   words_in(seen.line or "", out)
   for _, buffer in ipairs(seen.buffers) do
-    words_in(table.concat(buffer.lines or {}, "\n"), out)
+    local edited = buffer.type == "" or buffer.type == "acwrite"
+    words_in(table.concat(buffer.lines or {}, "\n"), edited and out or drawn)
   end
   for name, kind in vim.fs.dir(world.root, { depth = 2 }) do
     if kind == "file" and name:sub(-4) == ".txt" then
       words_in(t.read(world.root .. "/" .. name) or "", out)
     end
   end
-  return out
+  return out, drawn
 end
 
 --- Words of the developer's that were somewhere before the step and are nowhere now.
@@ -55,13 +58,13 @@ end
 ---@param step table
 ---@return string|nil
 local function lost(memory, world, seen, step)
-  local now = visible(world, seen)
+  local now, drawn = visible(world, seen)
   for _, one in ipairs(seen.open) do
     memory.suggestions[one.id] = true
   end
   local missing = {}
   for word in pairs(memory.words) do
-    if not now[word] then
+    if not now[word] and not drawn[word] then
       missing[word] = true
     end
   end

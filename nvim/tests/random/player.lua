@@ -15,6 +15,7 @@ local SETTLE_MS = tonumber(vim.env.SUGGESTION_SETTLE_MS) or 6000
 ---@field steps table[]
 ---@field screen string
 ---@field record string|nil the end of the applied record
+---@field decided string|nil the end of the record of decisions
 ---@field hunks table[]|nil of the session
 ---@field events string[] decisions that the server told of, the last ones
 
@@ -24,23 +25,22 @@ local SETTLE_MS = tonumber(vim.env.SUGGESTION_SETTLE_MS) or 6000
 ---@field places table<string, integer> how often each place was come by
 ---@field failure RandomFailure|nil
 
---- What the server tells of decisions on the suggestion under review, the last ones, a line each.
+--- What the server tells of decisions, on the suggestion under review if there is one, the last ones, a line each.
 ---@param world RandomWorld
 ---@param seen table
 ---@return string[]
 local function events_of(world, seen)
   local out, since = {}, 0
-  while seen.session do
+  local id = seen.session and seen.session.id
+  while true do
     local page = world:get("/events?since=" .. since)
     if not page or #(page.events or {}) == 0 then
       break
     end
     for _, event in ipairs(page.events) do
       since = event.seq
-      if
-        event.suggestion_id == seen.session.id
-        or event.suggestion and event.suggestion.id == seen.session.id
-      then
+      local about = event.suggestion_id or event.suggestion and event.suggestion.id
+      if not id or about == id then
         out[#out + 1] = ("%d %s %s %s"):format(
           event.seq,
           event.type,
@@ -117,12 +117,14 @@ function M.play(plan, choose)
           local has, screen = pcall(world.ask, world, "return probe.screen()")
           shown = has and screen or ""
         end
+        local state = world.home .. "/.local/state/nvim/suggestion-review"
         result.failure = {
           kind = violation.kind,
           text = violation.text,
           steps = done,
           screen = shown,
-          record = records.log(world.home .. "/.local/state/nvim/suggestion-review"),
+          record = records.log(state, "applied"),
+          decided = records.log(state, "decisions"),
           hunks = seen.session and seen.session.hunks or nil,
           events = world.up and events_of(world, seen) or {},
         }

@@ -50,12 +50,13 @@ function M.applied(state)
   return table.concat(out, "\n")
 end
 
---- The end of the applied record's log, for a person to read.
+--- The end of a record, for a person to read.
 ---@param state string
+---@param name "applied"|"decisions"
 ---@return string
-function M.log(state)
+function M.log(state, name)
   local out = {}
-  lines_of(state .. "/applied", function(_, line)
+  lines_of(state .. "/" .. name, function(_, line)
     local readable = line:gsub('"([%w+/]+=*)"', function(word)
       local ok, text = pcall(vim.base64.decode, word)
       return ok and #word % 4 == 0 and text:find("^[%g ]+\n?$") and vim.json.encode(text) or nil

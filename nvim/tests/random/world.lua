@@ -1,6 +1,6 @@
 --- The real parts of a random run: server, agent's jj repository, the developer's checkout, Neovim in a terminal. Each
 --- function here is something that a person, the agent or another process does.
-local child = require("child")
+local driven = require("random.driven")
 local project = require("random.project")
 local real = require("real")
 local t = require("support")
@@ -10,6 +10,7 @@ local M = {}
 ---@class RandomWorld
 ---@field plan RandomPlan
 ---@field server Real
+---@field driven RandomDriven
 ---@field nvim Child
 ---@field root string the checkout
 ---@field home string
@@ -62,7 +63,7 @@ function World:_init()
 end
 
 function World:start()
-  self.nvim = child.start({
+  self.driven = driven.start({
     ui = true,
     cwd = self.root,
     home = self.home,
@@ -75,10 +76,10 @@ function World:start()
       JJ_USER = "Dev",
       JJ_EMAIL = "dev@example.org",
     }),
-  })
-  self.pid = self.nvim:get("vim.fn.getpid()")
-  self.back = vim.rpcrequest(self.nvim.channel, "nvim_get_api_info")[1]
-  self:ask("probe.tell_taken(...)", self.back)
+  }, function()
+    return self.up
+  end)
+  self.nvim, self.pid = self.driven.nvim, self.driven.pid
 end
 
 --- Kills Neovim while it is certain that its number is its own.
@@ -107,110 +108,27 @@ function World:restart(how)
   self:start()
 end
 
---- Answers of the Neovim that is driven, by number.
----@type table<integer, { ok: boolean, value: any }>
-local answers = {}
-local asked = 0
-
---- In this Neovim, called by the one that is driven.
-function _G.random_answer(number, ok, value)
-  answers[number] = { ok = ok, value = value }
-end
-
---- What the Neovim that is driven has taken of what was typed.
-local taken = { bytes = 0, ready = true }
-
---- In this Neovim, called by the one that is driven.
-function _G.random_taken(bytes, ready)
-  taken.bytes, taken.ready = bytes, ready
-end
-
-local ANSWER = [[
-  local channel, number, code, arguments = ...
-  local ok, value = pcall(assert(loadstring(code)), unpack(arguments))
-  vim.rpcnotify(channel, "nvim_exec_lua", "_G.random_answer(...)", { number, ok, value })
-]]
-
----@return { where: string, mode: string, blocking: true }|nil
-function World:_asks()
-  local mode = vim.rpcrequest(self.nvim.channel, "nvim_get_mode")
-  local where = ({ ["r?"] = "confirm", r = "prompt", rm = "prompt" })[mode.mode]
-  -- A question with letters to choose from is a command line of one key, which takes requests like any other.
-  if mode.blocking or where then
-    -- In any other mode it is at work on a key.
-    where = where or "busy"
-    return { where = where, mode = mode.mode, blocking = true }
-  end
-end
-
---- Runs Lua in Neovim. A request would wait for ever where a key that is being worked on ends in a question.
 ---@param code string
 ---@return any value
----@return table|nil asks what it waits for instead of answering
+---@return table|nil asks
 function World:ask(code, ...)
-  asked = asked + 1
-  local number = asked
-  vim.rpcnotify(self.nvim.channel, "nvim_exec_lua", ANSWER, { self.back, number, code, { ... } })
-  local asks
-  vim.wait(30000, function()
-    asks = not answers[number] and self:_asks() or nil
-    return answers[number] ~= nil or asks ~= nil and asks.where ~= "busy"
-  end, 5)
-  local answer = answers[number]
-  answers[number] = nil
-  if not answer then
-    return nil, asks or { where = "busy", mode = "?", blocking = true }
-  elseif not answer.ok then
-    error(answer.value)
-  end
-  return answer.value
+  return self.driven:ask(code, ...)
 end
 
---- What Neovim shows and holds; while it waits in a question there is no more than that.
 ---@return table
 function World:look()
-  local asks = self:_asks()
-  if asks then
-    return asks
-  end
-  local seen, instead = self:ask("return probe.look()")
-  return seen or instead --[[@as table]]
+  return self.driven:look()
 end
 
---- Milliseconds for Neovim to take what is typed; an error in a key may make it drop the rest.
-local TAKE_MS = 5000
-
---- Types keys, and waits until Neovim has taken them and every answer has come.
 ---@param keys string
 ---@return string|nil problem
 function World:type(keys)
-  local all = taken.bytes + #vim.keycode(keys)
-  self.nvim:type(keys)
-  vim.wait(TAKE_MS, function()
-    return taken.bytes >= all and (taken.ready or (self:_asks() or { where = "busy" }).where ~= "busy")
-  end, 2)
-  return self:rest()
+  return self.driven:type(keys)
 end
-
---- Milliseconds for what a key started to end; far above what it takes on a loaded machine.
-local REST_MS = 30000
 
 ---@return string|nil problem
 function World:rest()
-  local last
-  local ok = vim.wait(REST_MS, function()
-    last = self:look()
-    return last.blocking and last.where ~= "busy"
-      or not last.blocking and last.pending == 0 and (not last.session or last.session.sent == 0)
-      or not self.up
-  end, 10)
-  return not ok
-      and ("without an answer: mode %s, %s commands, %s hunks"):format(
-        tostring(last.mode),
-        tostring(last.pending),
-        last.session and last.session.sent
-      )
-    or nil
+  return self.driven:rest()
 end
 
 --- A GET without a process of its own.

@@ -1,4 +1,5 @@
 --- This developer's decision on each hunk of a final revision, from what is kept here alone.
+local built_on = require("suggestion-review.adopt.built_on")
 local own_digest = require("suggestion-review.decisions.own_digest")
 
 local M = {}
@@ -44,7 +45,7 @@ local function take_best(records, state)
 end
 
 --- Found by the hunk's id with the same digest, else (a decision carried from an earlier revision, or on a part of a
---- hunk) by the digest alone. Each decision counts once.
+--- hunk) by the digest alone, else as a modification that the agent built on. Each decision counts once.
 ---@param hunks SuggestionReview.Hunk[] of the final revision
 ---@param by_hunk table<string, SuggestionReview.Record> latest decisions
 ---@return SuggestionReview.Own[]
@@ -69,14 +70,26 @@ function M.resolve(hunks, by_hunk)
     return own
   end
   local by_digest = unused_by_digest(by_hunk, used)
+  local unknown = {}
   for _, i in ipairs(open) do
     local hunk = hunks[i]
     local record = take_best(by_digest[hunk.digest], hunk.state)
+    unknown[#unknown + 1] = not record and i or nil
     own[i] = {
       hunk = hunk,
       state = record and record.state or "pending",
       modified_diff = record and record.modified_diff,
     }
+  end
+  for _, records in vim.spairs(by_digest) do
+    for _, record in ipairs(#unknown > 0 and records or {}) do
+      for _, i in ipairs(record.state == "modified" and built_on.find(record, hunks, unknown) or {}) do
+        own[i].state = "accepted"
+        unknown = vim.tbl_filter(function(other)
+          return other ~= i
+        end, unknown)
+      end
+    end
   end
   return own
 end

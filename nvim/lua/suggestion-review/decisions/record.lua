@@ -26,7 +26,7 @@ local M = {}
 ---@field offset integer bytes read so far
 ---@field intents table<string, SuggestionReview.Record[]> unanswered, by request id
 ---@field voided table<string, SuggestionReview.Record[]> refused, or given up on
----@field by_hunk table<string, SuggestionReview.Record> latest, by hunk id
+---@field by_hunk table<string, SuggestionReview.Record> latest, by hunk id; by "\0" and a digest where the id is another's now
 ---@field history SuggestionReview.Record[] every decision that stood once, oldest first
 
 ---@type table<string, SuggestionReview.Ledger>
@@ -44,10 +44,24 @@ local function path_of(id)
   return ("%s/%s.jsonl"):format(M.directory(), name)
 end
 
+---@param record SuggestionReview.Record
+---@return string
+local function digest_of(record)
+  return require("suggestion-review.adopt.verify").digest_of(record)
+end
+
+--- A later revision may give the number of a decided hunk to another one, while the decision is carried on under
+--- another number: it is kept by what it was made on, until the same text is decided anew.
 ---@param ledger SuggestionReview.Ledger
 ---@param record SuggestionReview.Record
 local function stand(ledger, record)
-  ledger.by_hunk[record.hunk.id] = record
+  local id, name = record.hunk.id, digest_of(record)
+  local before = ledger.by_hunk[id]
+  if before and digest_of(before) ~= name then
+    ledger.by_hunk["\0" .. digest_of(before)] = before
+  end
+  ledger.by_hunk["\0" .. name] = nil
+  ledger.by_hunk[id] = record
   table.insert(ledger.history, record)
 end
 
@@ -370,7 +384,7 @@ function M.settle_unanswered(suggestion, in_flight)
   end
 end
 
---- The latest decision on each hunk.
+--- The latest decision on each hunk, and those whose hunk's id is another one's by now.
 ---@param id string suggestion
 ---@return table<string, SuggestionReview.Record>
 function M.by_hunk(id)
