@@ -69,6 +69,18 @@ async function main(): Promise<void> {
   await reads("/settings", "/settings", ({ json }) => equal(json.role, "developer", "role"));
   await reads("/metrics", "/metrics", ({ text }) => text.includes("# TYPE"));
   await reads("/events", "/events?since=0", ({ json }) => Array.isArray(json.events));
+  await endpoint("GET /events/stream", async () => {
+    const response = await fetch(`${values.url}/events/stream?since=0`, {
+      headers: { Authorization: `Bearer ${token}` },
+      signal: AbortSignal.timeout(30_000),
+    });
+    equal(response.status, 200, "status");
+    equal(response.headers.get("content-type")?.split(";")[0], "text/event-stream", "content type");
+    const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+    const { value } = await reader.read();
+    await reader.cancel();
+    return /^(?:id|event|data|retry)?:/m.test(new TextDecoder().decode(value));
+  });
   await reads("/asyncapi.json", "/asyncapi.json", ({ json }) => typeof json.asyncapi === "string");
   await reads("/suggestions", "/suggestions?status=all", ({ json }) => Array.isArray(json.suggestions));
   await checks.check("without a token: 401", async () =>

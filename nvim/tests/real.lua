@@ -74,9 +74,16 @@ function M.start(files, arguments, plugin)
   self:git("agent", "add", "--all")
   self:git("agent", "commit", "--quiet", "--message=base")
   self:jj("git", "init", "--colocate", ".")
-  -- The same port across restarts, as a client expects it.
-  self.port = free_port()
-  self:serve()
+  -- The same port across restarts, as a client expects it. Whoever else looks for one may have taken it meanwhile.
+  for attempt = 1, 5 do
+    self.port = free_port()
+    local ok, message = pcall(self.serve, self)
+    if ok then
+      break
+    elseif attempt == 5 or not tostring(message):find(tostring(self.port), 1, true) then
+      error(message, 0)
+    end
+  end
   self:git(
     nil,
     "-c",

@@ -26,7 +26,7 @@ local M = {}
 ---@field offset integer bytes read so far
 ---@field intents table<string, SuggestionReview.Record[]> unanswered, by request id
 ---@field voided table<string, SuggestionReview.Record[]> refused, or given up on
----@field by_hunk table<string, SuggestionReview.Record> latest, by hunk id; by "\0" and a digest where the id is another's now
+---@field by_hunk table<string, SuggestionReview.Record> latest, by hunk id ("\0" and a digest where another has that)
 ---@field history SuggestionReview.Record[] every decision that stood once, oldest first
 
 ---@type table<string, SuggestionReview.Ledger>
