@@ -1,5 +1,5 @@
 --- What stands on the borders and bars of the floating review: the suggestion, how far one is in it and in the file,
---- and hints at keys. Makes text for a width; the windows are `floating/init.lua`'s.
+--- and hints at keys. Makes text for a width; the windows are `init.lua`'s.
 local keys = require("suggestion-review.ui.keys")
 local text_of = require("suggestion-review.text.display")
 
