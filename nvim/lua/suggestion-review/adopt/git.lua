@@ -7,6 +7,7 @@ local own_commits = require("suggestion-review.adopt.own_commits")
 local refuse = require("suggestion-review.adopt.refusal").raise
 local repository = require("suggestion-review.adopt.repository")
 local rules = require("suggestion-review.adopt.rules")
+local config = require("suggestion-review.config")
 
 local M = {}
 
@@ -79,7 +80,7 @@ end
 ---@param own SuggestionReview.OwnCommit[]
 ---@return SuggestionReview.Joined
 local function join_own(plan, own)
-  local wanted = plan.way or require("suggestion-review.config").get().adopt_own_commits
+  local wanted = plan.way or config.get().adopt_own_commits
   local function merge(why)
     plan.why_way = why
     return own_commits.join(plan.head --[[@as string]], plan.commit, plan.title, plan.opts)

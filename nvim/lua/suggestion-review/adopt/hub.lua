@@ -3,6 +3,9 @@
 local git = require("suggestion-review.worktree.git")
 local refuse = require("suggestion-review.adopt.refusal").raise
 local repository = require("suggestion-review.adopt.repository")
+local config = require("suggestion-review.config")
+local handshake = require("suggestion-review.connection.handshake")
+local tcp = require("suggestion-review.connection.tcp")
 
 local M = {}
 
@@ -34,7 +37,6 @@ end
 ---@return string token
 ---@return string peer address that proved it
 function M.token_for(server)
-  local handshake = require("suggestion-review.connection.handshake")
   local token, problem = handshake.read_token(server.token_file)
   if not token then
     refuse(problem --[[@as string]])
@@ -57,7 +59,7 @@ end
 ---@param suggestion SuggestionReview.Suggestion
 ---@return SuggestionReview.Server
 function M.server_of(suggestion)
-  for _, server in ipairs(require("suggestion-review.config").servers()) do
+  for _, server in ipairs(config.servers()) do
     if server.name == suggestion.server then
       return server
     end
@@ -70,10 +72,7 @@ end
 ---@param suggestion SuggestionReview.Suggestion
 ---@return string
 function M.url(server, suggestion)
-  return ("http://%s%s"):format(
-    require("suggestion-review.connection.tcp").authority(server.host, server.port),
-    suggestion.hub
-  )
+  return ("http://%s%s"):format(tcp.authority(server.host, server.port), suggestion.hub)
 end
 
 --- Names that the server gives and git and a shell are to be told: refused where they are not what they should be.

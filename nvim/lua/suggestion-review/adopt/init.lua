@@ -12,6 +12,15 @@ local refusal = require("suggestion-review.adopt.refusal")
 local reload = require("suggestion-review.worktree.reload")
 local repository = require("suggestion-review.adopt.repository")
 local task = require("suggestion-review.lib.task")
+local second_look = require("suggestion-review.adopt.second_look")
+local apply = require("suggestion-review.apply")
+local remains = require("suggestion-review.apply.remains")
+local config = require("suggestion-review.config")
+local client = require("suggestion-review.connection.client")
+local decisions = require("suggestion-review.decisions.record")
+local feedback = require("suggestion-review.decisions.requests")
+local store = require("suggestion-review.model.store")
+local notify = require("suggestion-review.say.notify")
 
 local M = {}
 
@@ -63,7 +72,7 @@ end
 ---@param suggestion SuggestionReview.Suggestion
 ---@return string
 local function root_of(suggestion)
-  local place = require("suggestion-review.apply").place(suggestion)
+  local place = apply.place(suggestion)
   if not place.root then
     refuse("This directory is in no git or jj repository")
   end
@@ -76,12 +85,12 @@ end
 --- Inside a task: names what is the agent's in files that hold more than the commit.
 ---@param plan SuggestionReview.AdoptPlan
 local function name_remains(plan)
-  local place = require("suggestion-review.apply").place(plan.suggestion, plan.root)
+  local place = apply.place(plan.suggestion, plan.root)
   if place.root ~= plan.root then
     return
   end
   plan.remains = task.await(function(callback)
-    require("suggestion-review.apply.remains").look(place, plan.suggestion.hunks or {}, callback)
+    remains.look(place, plan.suggestion.hunks or {}, callback)
   end)
   for _, one in ipairs(plan.remains) do
     for _, file in ipairs(plan.files) do
@@ -115,7 +124,6 @@ end
 ---@param id string
 ---@return SuggestionReview.Suggestion
 local function load(id)
-  local store = require("suggestion-review.model.store")
   local err = task.await(function(callback)
     store.fetch(id, callback)
   end)
@@ -123,7 +131,7 @@ local function load(id)
     refuse("The decisions could not be loaded: " .. err.message)
   end
   task.await(function(callback)
-    require("suggestion-review.decisions.record").after_writes(callback)
+    decisions.after_writes(callback)
   end)
   return store.get(id) --[[@as SuggestionReview.Suggestion]]
 end
@@ -173,7 +181,7 @@ local function verify(suggestion, root, is_jj, opts)
     if not loaded.result or loaded.result.commit ~= commit then
       refuse("The server named another commit meanwhile; try again")
     end
-    local by_hunk = require("suggestion-review.decisions.record").by_hunk(loaded.id)
+    local by_hunk = decisions.by_hunk(loaded.id)
     local verdict = require("suggestion-review.adopt.verify").verify(loaded, by_hunk, commit, opts, own)
     if verdict.ok and not fetched.on_branch then
       verdict.ok = false
@@ -227,7 +235,7 @@ function M.prepare(suggestion, root, way)
     steps = {},
     own = {},
     brought = {},
-    second_look = require("suggestion-review.adopt.second_look").of(root, first or "", commit, opts),
+    second_look = second_look.of(root, first or "", commit, opts),
   }
   if not verdict.ok then
     plan.refusal = { reason = verdict.message .. ". Nothing was moved.", commands = verdict.commands or {} }
@@ -276,19 +284,19 @@ end
 ---@param id string
 ---@param on_plan fun(plan: SuggestionReview.AdoptPlan)
 function M.offer(id, on_plan)
-  if require("suggestion-review.config").get().adopt_on_finalize ~= "ask" then
+  if config.get().adopt_on_finalize ~= "ask" then
     return
   end
-  local suggestion = require("suggestion-review.model.store").get(id)
+  local suggestion = store.get(id)
   if not suggestion or not suggestion.result then
     return
   end
-  local place = require("suggestion-review.apply").place(suggestion)
+  local place = apply.place(suggestion)
   if not place.root or place.in_place then
     return
   end
-  if not require("suggestion-review.decisions.requests").take_finalized(id) then
-    return require("suggestion-review.say.notify").info(
+  if not feedback.take_finalized(id) then
+    return notify.info(
       ("Finalized: %s (%s). :Suggest adopt brings it into this checkout."):format(
         vim.split(suggestion.description, "\n", { plain = true })[1],
         suggestion.result.commit:sub(1, 12)
@@ -302,7 +310,6 @@ end
 ---@param plan SuggestionReview.AdoptPlan
 ---@param callback? fun(err?: string)
 function M.run(plan, callback)
-  local notify = require("suggestion-review.say.notify")
   task.run(function()
     return M.execute(plan)
   end, function(err, remarks)
@@ -328,9 +335,6 @@ end
 ---@param id? string
 ---@param callback fun(suggestion?: SuggestionReview.Suggestion)
 local function choose(id, callback)
-  local store = require("suggestion-review.model.store")
-  local notify = require("suggestion-review.say.notify")
-  local client = require("suggestion-review.connection.client")
   local known = id and store.get(id)
   if known and known.result then
     return callback(known)
@@ -387,7 +391,7 @@ function M.open(id, on_plan)
       return M.prepare(suggestion --[[@as SuggestionReview.Suggestion]])
     end, function(err, plan)
       if err then
-        return require("suggestion-review.say.notify").error("Not adopted: " .. refusal.text(err))
+        return notify.error("Not adopted: " .. refusal.text(err))
       end
       on_plan(plan)
     end)

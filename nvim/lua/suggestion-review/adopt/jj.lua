@@ -4,6 +4,7 @@
 local git = require("suggestion-review.worktree.git")
 local refuse = require("suggestion-review.adopt.refusal").raise
 local repository = require("suggestion-review.adopt.repository")
+local config = require("suggestion-review.config")
 
 local M = {}
 
@@ -90,7 +91,7 @@ local function choose_way(plan)
     plan.way = nil
     return
   end
-  local wanted = plan.way or require("suggestion-review.config").get().adopt_own_commits
+  local wanted = plan.way or config.get().adopt_own_commits
   if wanted ~= "merge" then
     local fixed =
       list(plan, ("(::@- ~ ::%s) & (immutable() | ::remote_bookmarks())"):format(plan.parent), LINE)
@@ -119,7 +120,7 @@ function M.plan(plan)
     choose_way(plan)
     plan.brought = list(plan, ("::%s ~ ::@"):format(plan.parent), LINE)
   else
-    plan.way = plan.way or require("suggestion-review.config").get().adopt_own_commits
+    plan.way = plan.way or config.get().adopt_own_commits
   end
   plan.steps = steps_of(plan)
 end

@@ -3,6 +3,7 @@
 --- remote-tracking branches, tags (git follows them by itself), and in jj local bookmarks that follow its bookmarks.
 local git = require("suggestion-review.worktree.git")
 local repository = require("suggestion-review.adopt.repository")
+local config = require("suggestion-review.config")
 
 local M = {}
 
@@ -32,7 +33,7 @@ local function leads_to_hub(url, suggestion)
     end
     host = host:gsub("^.*@", ""):gsub(":%d+$", ""):lower()
     local here = { localhost = true, ["127.0.0.1"] = true, ["[::1]"] = true }
-    for _, server in ipairs(require("suggestion-review.config").servers()) do
+    for _, server in ipairs(config.servers()) do
       here[server.host:lower()] = true
     end
     return here[host] == true and vim.startswith(path, "/git/")

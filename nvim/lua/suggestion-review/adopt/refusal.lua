@@ -1,4 +1,6 @@
 --- What an adoption cannot do without risk: raised in its task as an error with the reason and what to run instead.
+local log = require("suggestion-review.say.log")
+
 local M = {}
 
 ---@param reason string
@@ -12,7 +14,7 @@ end
 ---@return string
 function M.text(err)
   if type(err) ~= "table" then
-    require("suggestion-review.say.log").error("adopt: %s", tostring(err))
+    log.error("adopt: %s", tostring(err))
     return tostring(err):match("^[^\n]*")
   end
   local text = err.message

@@ -4,6 +4,7 @@ local git = require("suggestion-review.worktree.git")
 local links = require("suggestion-review.worktree.links")
 local marks = require("suggestion-review.apply.marks")
 local runs = require("suggestion-review.text.runs")
+local verify = require("suggestion-review.adopt.verify")
 
 local M = {}
 
@@ -33,7 +34,7 @@ end
 ---@param opts SuggestionReview.GitOpts
 ---@return string[]
 function M.of(root, parent, commit, opts)
-  local from = parent ~= "" and parent or require("suggestion-review.adopt.verify").EMPTY_TREE
+  local from = parent ~= "" and parent or verify.EMPTY_TREE
   local changes = git.changes(from, commit, opts)
   local targets, planned, lines = targets_of(changes, opts), {}, {}
   for path, target in pairs(targets) do

@@ -2,6 +2,8 @@
 --- it is, and what of the developer's own stood there before. Kept in an append-only file below stdpath("state"), so
 --- that a hunk can be taken out again after a restart, and so that two Neovims on one worktree agree. A checkout at
 --- another path has a record of its own.
+local mapping = require("suggestion-review.text.merge")
+
 local M = {}
 
 local uv = vim.uv
@@ -261,7 +263,7 @@ function Applied:of_file(suggestion_id, file)
   if not kept or kept.version ~= version then
     kept = {
       version = version,
-      list = require("suggestion-review.text.merge").sorted(vim.tbl_values(files[file])),
+      list = mapping.sorted(vim.tbl_values(files[file])),
     }
     self.lists[key] = kept
   end

@@ -4,6 +4,8 @@
 local diff = require("suggestion-review.text.diff")
 local digest = require("suggestion-review.text.digest")
 local sides = require("suggestion-review.text.sides")
+local store = require("suggestion-review.model.store")
+local fileop = require("suggestion-review.worktree.whole_file")
 
 local M = {}
 
@@ -109,7 +111,6 @@ function M.load(place, hunk, callback)
     if hunk.kind == "submodule" or hunk.kind == "swap" then
       return callback("the server does not tell what stands before and after")
     end
-    local fileop = require("suggestion-review.worktree.whole_file")
     return fileop.fetch_sides(place.suggestion, hunk, place.git_root, function(content, reason)
       if not content then
         return callback(reason or "its content could not be loaded")
@@ -117,7 +118,6 @@ function M.load(place, hunk, callback)
       take(side_fields(hunk, content))
     end)
   end
-  local store = require("suggestion-review.model.store")
   store.content(place.suggestion.id, hunk.file, "base", function(base_error, base)
     if base_error or not base then
       return callback(base_error and base_error.message or "its base could not be loaded")

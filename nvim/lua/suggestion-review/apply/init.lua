@@ -13,6 +13,7 @@ local text = require("suggestion-review.apply.text")
 local whole = require("suggestion-review.apply.whole")
 local windows = require("suggestion-review.worktree.windows")
 local worktree = require("suggestion-review.worktree.paths")
+local config = require("suggestion-review.config")
 
 local M = {}
 
@@ -28,7 +29,6 @@ local M = {}
 ---@param directory? string
 ---@return SuggestionReview.Place
 function M.place(suggestion, directory)
-  local config = require("suggestion-review.config")
   local root
   for _, server in ipairs(config.servers()) do
     if server.name == suggestion.server and server.root then

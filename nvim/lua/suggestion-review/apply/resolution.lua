@@ -7,6 +7,7 @@ local exchange = require("suggestion-review.text.exchange")
 local fileop = require("suggestion-review.worktree.whole_file")
 local form = require("suggestion-review.worktree.encoding")
 local mapping = require("suggestion-review.text.merge")
+local config = require("suggestion-review.config")
 
 local M = {}
 
@@ -97,7 +98,7 @@ local function write(place, item, lines)
   elseif vim.deep_equal(lines, placed.ours) then
     return true
   end
-  local write_on_accept = require("suggestion-review.config").get().write_on_accept
+  local write_on_accept = config.get().write_on_accept
   local save = carried.buf and write_on_accept and not vim.bo[carried.buf].modified
   local total = #diff.split_lines(carrier.text(carried))
   local ok, reason = carrier.apply(

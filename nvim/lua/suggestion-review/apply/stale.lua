@@ -5,6 +5,7 @@ local base_of = require("suggestion-review.model.base_text")
 local digest = require("suggestion-review.text.digest")
 local exchange = require("suggestion-review.text.exchange")
 local whole = require("suggestion-review.apply.whole")
+local decisions = require("suggestion-review.decisions.record")
 
 local M = {}
 
@@ -36,7 +37,7 @@ end
 ---@return SuggestionReview.Hunk
 local function hunk_of(place, one)
   local replacement = one.replacement
-  for _, record in ipairs(require("suggestion-review.decisions.record").history(place.suggestion.id)) do
+  for _, record in ipairs(decisions.history(place.suggestion.id)) do
     local hunk = record.hunk
     if not record.lines and hunk.digest == replacement.digest and digest.path(hunk) == one.file then
       return vim.tbl_extend("force", hunk, { id = replacement.key, state = "pending" })

@@ -8,6 +8,7 @@ local line_places = require("suggestion-review.apply.line_places")
 local line_work = require("suggestion-review.apply.line_work")
 local resolution = require("suggestion-review.apply.resolution")
 local worktree = require("suggestion-review.worktree.paths")
+local config = require("suggestion-review.config")
 
 local M = {}
 
@@ -84,7 +85,7 @@ end
 ---@return string|nil reason
 local function carry_out(place, plan, places, is_refused)
   local carried = plan.carrier --[[@as SuggestionReview.Carrier]]
-  local write = require("suggestion-review.config").get().write_on_accept
+  local write = config.get().write_on_accept
   local edits, put, out = effects(plan, places, is_refused)
   local buf = carried.buf
   if buf and carrier.tick(carried) ~= plan.tick then
@@ -124,7 +125,7 @@ local TOUCHES = "your own edits touch the same lines"
 ---@param path string absolute
 local function plan_lines(place, plan, work, item_of, path)
   local items = plan.items
-  local write = require("suggestion-review.config").get().write_on_accept
+  local write = config.get().write_on_accept
   local carried, why = carrier.open(path, not write)
   if not carried then
     return file_plan.mark(items, "refused", why)

@@ -2,6 +2,7 @@
 --- the store gives.
 local link = require("suggestion-review.connection.link")
 local wording = require("suggestion-review.connection.wording")
+local config = require("suggestion-review.config")
 
 local M = {}
 
@@ -30,7 +31,7 @@ M.is_proven = require("suggestion-review.connection.handshake").is_proven
 function M.start(name)
   local inlet = assert(owner, "nobody takes what the servers tell")
   math.randomseed(vim.uv.hrtime() % 2 ^ 31)
-  for _, server in ipairs(require("suggestion-review.config").servers()) do
+  for _, server in ipairs(config.servers()) do
     if not name or server.name == name then
       local client = clients[server.name]
       if not client then

@@ -1,4 +1,5 @@
 --- A small HTTP/1.1 GET on `vim.uv`, for the health check: status, headers and a bounded body, one connection each.
+local tcp = require("suggestion-review.connection.tcp")
 
 local M = {}
 
@@ -69,7 +70,7 @@ end
 local function request_text(request)
   local lines = {
     ("GET %s HTTP/1.1"):format(request.path),
-    "Host: " .. require("suggestion-review.connection.tcp").authority(request.host, request.port),
+    "Host: " .. tcp.authority(request.host, request.port),
     "Accept: application/json",
   }
   if not request.keep then
@@ -159,7 +160,6 @@ end
 ---@param request SuggestionReview.HttpRequest
 ---@param callback fun(err?: string, response?: SuggestionReview.HttpResponse, kept?: boolean)
 function M.exchange(socket, request, callback)
-  local tcp = require("suggestion-review.connection.tcp")
   local timeout, max_body = request.timeout or 5000, request.max_body or 1024 * 1024
   local finished, deadline = false, nil
 
@@ -214,22 +214,17 @@ end
 ---@param request SuggestionReview.HttpRequest
 ---@param callback fun(err?: string, response?: SuggestionReview.HttpResponse)
 function M.get(request, callback)
-  require("suggestion-review.connection.tcp").connect(
-    request.host,
-    request.port,
-    request.timeout or 5000,
-    function(err, socket)
-      if err then
-        return callback(err)
-      end
-      M.exchange(socket, request, function(failed, response)
-        if not socket:is_closing() then
-          socket:close()
-        end
-        callback(failed, response)
-      end)
+  tcp.connect(request.host, request.port, request.timeout or 5000, function(err, socket)
+    if err then
+      return callback(err)
     end
-  )
+    M.exchange(socket, request, function(failed, response)
+      if not socket:is_closing() then
+        socket:close()
+      end
+      callback(failed, response)
+    end)
+  end)
 end
 
 return M

@@ -4,6 +4,9 @@
 local bit = require("bit")
 local band, bxor = bit.band, bit.bxor
 local byte, char, sub = string.byte, string.char, string.sub
+local http = require("suggestion-review.connection.http")
+local tcp = require("suggestion-review.connection.tcp")
+local sha256 = require("suggestion-review.lib.sha256")
 
 local M = {}
 
@@ -170,7 +173,7 @@ end
 ---@param callback fun()
 function WebSocket:set_timer(name, ms, callback)
   self:stop_timer(name)
-  self.timers[name] = require("suggestion-review.connection.tcp").timer(ms, function()
+  self.timers[name] = tcp.timer(ms, function()
     self.timers[name] = nil
     if self.state ~= "closed" then
       callback()
@@ -181,7 +184,7 @@ end
 ---@private
 ---@param name string
 function WebSocket:stop_timer(name)
-  require("suggestion-review.connection.tcp").stop_timer(self.timers[name])
+  tcp.stop_timer(self.timers[name])
   self.timers[name] = nil
 end
 
@@ -448,7 +451,7 @@ end
 ---@param key string
 ---@return string? problem
 local function check_handshake(head, key)
-  local status, headers = require("suggestion-review.connection.http").parse_head(head)
+  local status, headers = http.parse_head(head)
   if not status then
     return "the answer is not HTTP"
   end
@@ -462,7 +465,6 @@ local function check_handshake(head, key)
   if not connection:find(",upgrade,", 1, true) then
     return "the answer does not upgrade the connection"
   end
-  local sha256 = require("suggestion-review.lib.sha256")
   local expected = vim.base64.encode(sha256.sha1_raw(key .. GUID))
   if headers["sec-websocket-accept"] ~= expected then
     return "Sec-WebSocket-Accept does not answer this request"
@@ -483,7 +485,7 @@ end
 local function request_text(opts, key)
   local lines = {
     ("GET %s HTTP/1.1"):format(opts.path),
-    "Host: " .. require("suggestion-review.connection.tcp").authority(opts.host, opts.port),
+    "Host: " .. tcp.authority(opts.host, opts.port),
     "Upgrade: websocket",
     "Connection: Upgrade",
     "Sec-WebSocket-Key: " .. key,
@@ -545,7 +547,7 @@ function WebSocket:handshake(socket)
     local problem = refusal or check_handshake(head, key)
     if problem then
       refusal = problem
-      local status, headers = require("suggestion-review.connection.http").parse_head(head)
+      local status, headers = http.parse_head(head)
       local body = sub(answer, stop + 1)
       local length = tonumber(headers["content-length"]) or 0
       -- The body says why; waiting for it is bounded by its length, 16 kB and the handshake's deadline.
@@ -654,22 +656,17 @@ function M.connect(opts)
     self:handshake(opts.socket)
     return self
   end
-  self.cancel = require("suggestion-review.connection.tcp").connect(
-    opts.host,
-    opts.port,
-    timeout,
-    function(err, socket)
-      self.cancel = nil
-      if err then
-        return self:finish(M.CLOSE.ABNORMAL, err)
-      end
-      if self.state ~= "connecting" then
-        return socket:close()
-      end
-      self.socket = socket
-      self:handshake(socket)
+  self.cancel = tcp.connect(opts.host, opts.port, timeout, function(err, socket)
+    self.cancel = nil
+    if err then
+      return self:finish(M.CLOSE.ABNORMAL, err)
     end
-  )
+    if self.state ~= "connecting" then
+      return socket:close()
+    end
+    self.socket = socket
+    self:handshake(socket)
+  end)
   return self
 end
 

@@ -1,5 +1,8 @@
 --- Asking the agent: a prompt with the current file or selection goes to the sandbox's session; how its turn goes comes
 --- back as events.
+local client = require("suggestion-review.connection.client")
+local store = require("suggestion-review.model.store")
+local notify = require("suggestion-review.say.notify")
 
 local M = {}
 
@@ -90,7 +93,7 @@ local function with_project(target, under_review, callback)
   if root and vim.list_contains(projects, root) then
     return callback(root)
   end
-  local suggestion = under_review and require("suggestion-review.model.store").get(under_review)
+  local suggestion = under_review and store.get(under_review)
   if suggestion then
     return callback(suggestion.project)
   end
@@ -110,8 +113,6 @@ local unsent
 ---@param opts SuggestionReview.AskOpts
 local function send(text, attachments, opts)
   unsent = text
-  local client = require("suggestion-review.connection.client")
-  local notify = require("suggestion-review.say.notify")
   local target = client.get(opts.server)
   local server = target and target.server.name
   with_project(target, opts.suggestion_id, function(project)
@@ -148,10 +149,10 @@ end
 function M.ask(text, opts)
   opts = opts or {}
   local attachments = M.attachments(vim.api.nvim_get_current_buf(), opts)
-  local state = require("suggestion-review.connection.client").state(opts.server)
+  local state = client.state(opts.server)
   if state.state ~= "connected" then
     unsent = text and text:find("%S") and text or unsent
-    return require("suggestion-review.say.notify").error("Not asked: " .. state.message)
+    return notify.error("Not asked: " .. state.message)
   end
   if text and text:find("%S") then
     return send(text, attachments, opts)
@@ -167,8 +168,6 @@ end
 --- Stops the agent's turn: the one asked for last, else whatever the project's agent does.
 ---@param suggestion_id? string the one under review
 function M.abort(suggestion_id)
-  local client = require("suggestion-review.connection.client")
-  local notify = require("suggestion-review.say.notify")
   local function stop(request, server)
     if next(request) == nil then
       request = vim.empty_dict()

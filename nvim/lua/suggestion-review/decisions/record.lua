@@ -5,6 +5,9 @@
 --- and synced before it is sent ("intent") and closed by the answer ("done" or "void"); several Neovims append to the
 --- same file.
 local own_digest = require("suggestion-review.decisions.own_digest")
+local sha256 = require("suggestion-review.lib.sha256")
+local store = require("suggestion-review.model.store")
+local log = require("suggestion-review.say.log")
 
 local M = {}
 
@@ -40,7 +43,7 @@ end
 ---@param id string suggestion
 ---@return string
 local function path_of(id)
-  local name = id:find("^[%w%-]+$") and id or require("suggestion-review.lib.sha256").hex(id)
+  local name = id:find("^[%w%-]+$") and id or sha256.hex(id)
   return ("%s/%s.jsonl"):format(M.directory(), name)
 end
 
@@ -137,7 +140,7 @@ local function read(id)
       if ok and type(entry) == "table" then
         take_in(ledger, entry)
       elseif line ~= "" then
-        require("suggestion-review.say.log").warn("%s: passed over a line that is not JSON", ledger.path)
+        log.warn("%s: passed over a line that is not JSON", ledger.path)
       end
       from = stop + 1
     end
@@ -360,7 +363,6 @@ function M.settle_unanswered(suggestion, in_flight)
   if next(ledger.intents) == nil then
     return
   end
-  local store = require("suggestion-review.model.store")
   local old = os.date("!%Y-%m-%dT%H:%M:%SZ", os.time() - PATIENCE) --[[@as string]]
   for request_id, records in pairs(ledger.intents) do
     local abandoned = records[1] == nil or records[1].at <= old

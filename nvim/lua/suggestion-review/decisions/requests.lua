@@ -2,6 +2,11 @@
 --- screen and a request id, so that it can neither hit other text nor count twice, and is on disk before it is sent.
 
 local turns = require("suggestion-review.decisions.turns")
+local client = require("suggestion-review.connection.client")
+local decisions = require("suggestion-review.decisions.record")
+local sha256 = require("suggestion-review.lib.sha256")
+local task = require("suggestion-review.lib.task")
+local store = require("suggestion-review.model.store")
 
 local M = {}
 
@@ -45,7 +50,7 @@ local finalized_here = {}
 
 ---@return string 32 hex digits
 local function new_id()
-  return require("suggestion-review.lib.sha256").to_hex(assert(vim.uv.random(16)))
+  return sha256.to_hex(assert(vim.uv.random(16)))
 end
 
 --- Request ids whose answers are still to come.
@@ -81,7 +86,7 @@ end
 ---@param even_discarded? boolean what is asked for may concern a discarded suggestion
 ---@return SuggestionReview.Suggestion?
 local function open_suggestion(id, callback, even_discarded)
-  local suggestion = require("suggestion-review.model.store").get(id)
+  local suggestion = store.get(id)
   if not suggestion then
     refuse(callback, "not_found", "This suggestion is not known here; :Suggest list shows those that are")
     return nil
@@ -90,7 +95,7 @@ local function open_suggestion(id, callback, even_discarded)
     refuse(callback, "suggestion_closed", ("This suggestion is already %s"):format(suggestion.state))
     return nil
   end
-  local state = require("suggestion-review.connection.client").state(suggestion.server)
+  local state = client.state(suggestion.server)
   if state.state ~= "connected" then
     refuse(
       callback,
@@ -112,10 +117,8 @@ end
 ---@param callback SuggestionReview.Callback?
 ---@param expected? integer how many hunks it is to set
 local function send(suggestion, request_id, command, callback, expected)
-  local decisions = require("suggestion-review.decisions.record")
-  local store = require("suggestion-review.model.store")
   in_flight[request_id] = true
-  require("suggestion-review.connection.client").request(command, function(err, data)
+  client.request(command, function(err, data)
     in_flight[request_id] = nil
     if err then
       -- Without an answer it is open whether the decision arrived: left to the next load of the suggestion.
@@ -177,7 +180,7 @@ function M.decide(suggestion_id, hunk, action, opts, callback)
     { hunk = hunk, state = OUTCOME[action], modified_diff = opts.modified_diff, lines = opts.lines }
   local digest, hunk_id = hunk.digest, hunk.id
   in_flight[request_id] = true
-  require("suggestion-review.decisions.record").intend(suggestion, request_id, { item }, function(err)
+  decisions.intend(suggestion, request_id, { item }, function(err)
     if err then
       in_flight[request_id] = nil
       turn:give_up()
@@ -264,7 +267,6 @@ function M.batch(suggestion_id, opts, callback)
   if not suggestion then
     return turn:give_up()
   end
-  local store = require("suggestion-review.model.store")
   if not suggestion.hunks then
     store.fetch(suggestion_id, function(err)
       if err then
@@ -290,7 +292,6 @@ function M.batch(suggestion_id, opts, callback)
     refuse(callback, code, message)
   end
   -- Thousands of digests take a while: the editor gets its turns in between.
-  local task = require("suggestion-review.lib.task")
   task.run(function()
     local breathe = task.breather()
     for _, item in ipairs(items) do
@@ -305,7 +306,7 @@ function M.batch(suggestion_id, opts, callback)
     elseif misfit then
       return fail("local", MISFIT:format(misfit.file))
     end
-    require("suggestion-review.decisions.record").intend(suggestion, request_id, items, function(err)
+    decisions.intend(suggestion, request_id, items, function(err)
       if err then
         return fail("local", "The decisions could not be kept on disk, so they were not sent: " .. err)
       end
@@ -323,7 +324,7 @@ end
 ---@param opts? { timeout?: integer }
 local function in_turn(suggestion, command, callback, opts)
   turns.take(suggestion.id):use(function()
-    require("suggestion-review.connection.client").request(command, callback, suggestion.server, opts)
+    client.request(command, callback, suggestion.server, opts)
   end)
 end
 
@@ -336,7 +337,6 @@ local function step(direction, suggestion_id, opts, callback)
   if not suggestion then
     return
   end
-  local store = require("suggestion-review.model.store")
   in_turn(suggestion, {
     type = direction,
     request = { suggestion_id = suggestion_id, hunk_id = opts and opts.hunk_id, request_id = new_id() },
@@ -346,7 +346,7 @@ local function step(direction, suggestion_id, opts, callback)
     end
     store.merge(suggestion_id, data.hunks or {})
     local function follow(hunks)
-      require("suggestion-review.decisions.record").follow(suggestion, hunks, function()
+      decisions.follow(suggestion, hunks, function()
         if callback then
           callback(nil, data)
         end
@@ -394,7 +394,7 @@ function M.comment(suggestion_id, hunk, text, callback)
     request = { suggestion_id = suggestion_id, hunk_id = hunk.id, comment = text, request_id = new_id() },
   }, function(err, data)
     if not err then
-      require("suggestion-review.model.store").merge(suggestion_id, data.hunks or {})
+      store.merge(suggestion_id, data.hunks or {})
     end
     if callback then
       callback(err, data)
@@ -458,7 +458,7 @@ function M.rebase(suggestion_id, callback)
   if not suggestion then
     return
   end
-  require("suggestion-review.connection.client").request({
+  client.request({
     type = "rebase",
     request = { suggestion_id = suggestion_id, request_id = new_id() },
   }, function(err, data)
@@ -476,7 +476,7 @@ function M.verify(suggestion_id, callback)
   if not suggestion then
     return
   end
-  require("suggestion-review.connection.client").request({
+  client.request({
     type = "verify",
     request = { suggestion_id = suggestion_id },
   }, function(err, data)

@@ -2,6 +2,7 @@
 --- where it has that commit, else asked of the server; in both cases checked against the hunks before it is used.
 local diff = require("suggestion-review.text.diff")
 local program = require("suggestion-review.lib.program")
+local store = require("suggestion-review.model.store")
 
 local M = {}
 
@@ -138,7 +139,7 @@ function M.get(suggestion, hunk, root, callback)
       keep(commit, path, base)
       return callback(base)
     end
-    require("suggestion-review.model.store").content(suggestion.id, hunk.file, "base", function(err, content)
+    store.content(suggestion.id, hunk.file, "base", function(err, content)
       if err or not content then
         return callback(nil, err and err.message or "the base of this file is not known")
       end

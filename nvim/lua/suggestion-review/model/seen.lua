@@ -1,6 +1,7 @@
 --- Which hunks of a suggestion the developer has seen in which revision, on disk, so that "new in this revision" means
 --- the same after the review was closed or Neovim was left. One small file of JSON per suggestion; losing it loses
 --- nothing but that mark.
+local sha256 = require("suggestion-review.lib.sha256")
 
 local M = {}
 
@@ -15,7 +16,7 @@ local LENGTH = 16
 ---@param id string suggestion
 ---@return string
 local function path_of(id)
-  local name = id:find("^[%w%-]+$") and id or require("suggestion-review.lib.sha256").hex(id)
+  local name = id:find("^[%w%-]+$") and id or sha256.hex(id)
   return ("%s/suggestion-review/seen/%s.json"):format(vim.fn.stdpath("state"), name)
 end
 

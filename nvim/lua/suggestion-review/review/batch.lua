@@ -11,6 +11,8 @@ local sending = require("suggestion-review.review.send")
 local shown = require("suggestion-review.review.shown")
 local text_of = require("suggestion-review.text.display")
 local turns = require("suggestion-review.decisions.turns")
+local log = require("suggestion-review.say.log")
+local keys = require("suggestion-review.ui.keys")
 
 local M = {}
 
@@ -123,7 +125,7 @@ local function send(session, batch, chosen, left_out, held)
       left_out,
       ("%s touch your own edits; press %s on each"):format(
         text_of.count(#left_out, "hunk"),
-        require("suggestion-review.ui.keys").key("accept") or ":Suggest accept"
+        keys.key("accept") or ":Suggest accept"
       )
     )
   end
@@ -159,7 +161,7 @@ local function send(session, batch, chosen, left_out, held)
     end)
   end)
   if not ok then
-    require("suggestion-review.say.log").error("sending decisions: %s", message)
+    log.error("sending decisions: %s", message)
     return withdraw(session, batch, chosen, "Not sent: " .. text_of.first_line(message))
   end
   if batch.targets then

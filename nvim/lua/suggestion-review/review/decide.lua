@@ -12,6 +12,8 @@ local shown = require("suggestion-review.review.shown")
 local target = require("suggestion-review.review.target")
 local text_of = require("suggestion-review.text.display")
 local turns = require("suggestion-review.decisions.turns")
+local decisions = require("suggestion-review.decisions.record")
+local feedback = require("suggestion-review.decisions.requests")
 
 local M = {}
 
@@ -165,7 +167,7 @@ function M.comment()
     if vim.trim(text) == "" then
       return
     end
-    require("suggestion-review.decisions.requests").comment(session.id, hunk, text, function(err)
+    feedback.comment(session.id, hunk, text, function(err)
       drafts.settle(draft, err)
       if not err and current.get() == session then
         current.draw({ keep_cursor = true })
@@ -185,7 +187,7 @@ function M.resolve()
     return notify.info("The agent works in this very checkout; there is nothing to apply")
   end
   local state = session:state_of(hunk)
-  local record = require("suggestion-review.decisions.record").by_hunk(session.id)[hunk.id]
+  local record = decisions.by_hunk(session.id)[hunk.id]
   if state ~= "pending" and not record then
     return notify.warn("This hunk was not decided in your Neovim; decide it here first")
   end

@@ -5,6 +5,11 @@ local drafts = require("suggestion-review.review.drafts")
 local feedback = require("suggestion-review.decisions.requests")
 local notify = require("suggestion-review.say.notify")
 local text_of = require("suggestion-review.text.display")
+local follow = require("suggestion-review.review.follow")
+local history = require("suggestion-review.review.history")
+local standing = require("suggestion-review.review.standing")
+local keys = require("suggestion-review.ui.keys")
+local modify = require("suggestion-review.ui.modify")
 
 local M = {}
 
@@ -54,7 +59,7 @@ function M.complete()
   if accepted == 0 then
     return notify.warn("Nothing is accepted, so there is nothing to finalize; discard drops the suggestion")
   end
-  require("suggestion-review.review.standing").before_finalize(session, function(lines, first)
+  standing.before_finalize(session, function(lines, first)
     if current.get() ~= session then
       return
     elseif #lines == 0 then
@@ -92,7 +97,7 @@ function M._ask(session, description, accepted, left)
     finalize(session, nil)
   elseif answer == 2 then
     local key = "message:" .. session.id
-    require("suggestion-review.ui.modify").open_message(key, description, function(edited, done)
+    modify.open_message(key, description, function(edited, done)
       finalize(session, edited, done)
     end)
   end
@@ -103,7 +108,6 @@ local CONFIRMS = { "!", "=", "+", "~", "%" }
 
 ---@return string
 local function confirming_key()
-  local keys = require("suggestion-review.ui.keys")
   local taken = {}
   for _, name in ipairs(keys.names()) do
     local lhs = keys.key(name)
@@ -138,10 +142,10 @@ function M.discard()
     if err then
       return notify.warn(err.message)
     end
-    require("suggestion-review.review.history").note_discard(session.id)
+    history.note_discard(session.id)
     if current.get() == session then
       current.close()
-      notify.info(require("suggestion-review.review.follow").ENDED.discarded)
+      notify.info(follow.ENDED.discarded)
     end
   end)
 end

@@ -6,6 +6,8 @@ local editor = require("suggestion-review.lib.editor")
 local notify = require("suggestion-review.say.notify")
 local store = require("suggestion-review.model.store")
 local text_of = require("suggestion-review.text.display")
+local seen = require("suggestion-review.model.seen")
+local standing = require("suggestion-review.review.standing")
 
 local M = {}
 
@@ -40,8 +42,7 @@ local function on_hunks(session)
     end
   end
   if newer then
-    session.fresh =
-      require("suggestion-review.model.seen").look(session.id, suggestion.revision, session.hunks)
+    session.fresh = seen.look(session.id, suggestion.revision, session.hunks)
     local left = #session.hunks - session.decided
     session.index = session:pending_from(session.index) or session.index
     notify.info(
@@ -56,7 +57,7 @@ local function on_hunks(session)
       current.draw()
     end
   end)
-  require("suggestion-review.review.standing").begin(session)
+  standing.begin(session)
 end
 
 --- A hunk was split, or its parts joined.

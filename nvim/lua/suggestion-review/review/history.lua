@@ -5,6 +5,7 @@ local outcome = require("suggestion-review.review.outcome")
 local sessions = require("suggestion-review.review.session")
 local store = require("suggestion-review.model.store")
 local text_of = require("suggestion-review.text.display")
+local feedback = require("suggestion-review.decisions.requests")
 
 local M = {}
 
@@ -58,7 +59,7 @@ function go_on()
   under_way = true
   local session, direction = step.session, step.direction
   local from = session:current_hunk().id
-  require("suggestion-review.decisions.requests")[direction](session.id, nil, function(err, data)
+  feedback[direction](session.id, nil, function(err, data)
     under_way = false
     local ok, message = xpcall(function()
       if err then
@@ -104,7 +105,7 @@ local function undo_discard()
   if not suggestion then
     return notify.info("No review is open; :Suggest review opens one")
   end
-  require("suggestion-review.decisions.requests").undo(suggestion.id, nil, function(err)
+  feedback.undo(suggestion.id, nil, function(err)
     if err then
       return notify.warn(err.message)
     end

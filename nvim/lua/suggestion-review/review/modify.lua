@@ -7,6 +7,7 @@ local diff = require("suggestion-review.text.diff")
 local notify = require("suggestion-review.say.notify")
 local sending = require("suggestion-review.review.send")
 local target = require("suggestion-review.review.target")
+local modify = require("suggestion-review.ui.modify")
 
 local M = {}
 
@@ -136,7 +137,7 @@ function M.modify()
     return notify.warn(("This %s change has no text to edit; accept or reject it"):format(hunk.kind))
   end
   local session = current.get() --[[@as SuggestionReview.Session]]
-  require("suggestion-review.ui.modify").open(hunk, text, "modify:" .. hunk.id, function(edited, done, forced)
+  modify.open(hunk, text, "modify:" .. hunk.id, function(edited, done, forced)
     submit(session, hunk, edited, done, forced)
   end)
 end

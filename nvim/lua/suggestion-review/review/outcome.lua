@@ -6,6 +6,8 @@ local notify = require("suggestion-review.say.notify")
 local standing = require("suggestion-review.review.standing")
 local sessions = require("suggestion-review.review.session")
 local text_of = require("suggestion-review.text.display")
+local verify = require("suggestion-review.adopt.verify")
+local decisions = require("suggestion-review.decisions.record")
 
 local M = {}
 
@@ -73,8 +75,8 @@ end
 function M.reconcile(session, hunks, done)
   -- What the server reports counts only where this developer decided the same here.
   local own = {}
-  local here = require("suggestion-review.decisions.record").by_hunk(session.id)
-  for _, decision in pairs(require("suggestion-review.adopt.verify").resolve(session.hunks, here)) do
+  local here = decisions.by_hunk(session.id)
+  for _, decision in pairs(verify.resolve(session.hunks, here)) do
     own[decision.hunk.id] = decision
   end
   local known = {}

@@ -4,6 +4,7 @@ local drafts = require("suggestion-review.review.drafts")
 local feedback = require("suggestion-review.decisions.requests")
 local notify = require("suggestion-review.say.notify")
 local store = require("suggestion-review.model.store")
+local label = require("suggestion-review.watch.label")
 
 local M = {}
 
@@ -19,7 +20,7 @@ local function suggestion_meant()
     return open[1]
   end
   if #open == 0 then
-    return require("suggestion-review.watch.label").say_nothing()
+    return label.say_nothing()
   end
   notify.warn("Several suggestions are open: open one with :Suggest review")
 end

@@ -9,6 +9,9 @@ local outcome = require("suggestion-review.review.outcome")
 local sessions = require("suggestion-review.review.session")
 local text_of = require("suggestion-review.text.display")
 local turns = require("suggestion-review.decisions.turns")
+local log = require("suggestion-review.say.log")
+local conflict = require("suggestion-review.ui.conflict")
+local keys = require("suggestion-review.ui.keys")
 
 local M = {}
 
@@ -23,7 +26,7 @@ local STATE_AFTER = { accept = "accepted", reject = "rejected", modify = "modifi
 --- Says what finishing the last hunk leads to.
 ---@param session SuggestionReview.Session
 function M.tell_all_decided(session)
-  local key = require("suggestion-review.ui.keys").key("complete")
+  local key = keys.key("complete")
   local total = #session.hunks
   local what = total == 1 and "The one hunk is decided" or ("All %d hunks are decided"):format(total)
   notify.info(what .. (key and ("; %s finalizes"):format(key) or ""))
@@ -164,7 +167,7 @@ function M.send(session, hunk, action, opts)
   }, answer)
   if not ok then
     turn:give_up()
-    require("suggestion-review.say.log").error("sending a decision: %s", message)
+    log.error("sending a decision: %s", message)
     return answer({ code = "local", message = "Not sent: " .. text_of.first_line(message) })
   end
   if opts.stay then
@@ -192,7 +195,7 @@ function M.settle_conflict(session, item, done)
     end
     return notify.warn(reason)
   end
-  require("suggestion-review.ui.conflict").open(session, item, {
+  conflict.open(session, item, {
     send = function(action, opts)
       M.send(
         session,

@@ -2,6 +2,11 @@
 --- of the worktree. Draws nothing; `review/current.lua` knows which session is on the screen.
 local apply = require("suggestion-review.apply")
 local text_of = require("suggestion-review.text.display")
+local revision = require("suggestion-review.apply.revision")
+local client = require("suggestion-review.connection.client")
+local base_of = require("suggestion-review.model.base_text")
+local seen = require("suggestion-review.model.seen")
+local store = require("suggestion-review.model.store")
 
 local M = {}
 
@@ -70,11 +75,7 @@ function M.new(suggestion, place, opts)
     outcomes = {},
     shown = {},
     agreed = {},
-    fresh = require("suggestion-review.model.seen").look(
-      suggestion.id,
-      suggestion.revision,
-      suggestion.hunks
-    ),
+    fresh = seen.look(suggestion.id, suggestion.revision, suggestion.hunks),
     opened_with = suggestion,
   }, Session)
   session:take_hunks(suggestion)
@@ -83,7 +84,7 @@ end
 
 ---@return SuggestionReview.Suggestion
 function Session:suggestion()
-  return require("suggestion-review.model.store").get(self.id) or self.opened_with
+  return store.get(self.id) or self.opened_with
 end
 
 --- Something that is shown beside a hunk was not known yet, and is now.
@@ -111,7 +112,7 @@ function Session:unanswered(hunk)
   if not self.sent[hunk.id] then
     return
   end
-  local _, fine = require("suggestion-review.connection.client").brief(self:suggestion().server)
+  local _, fine = client.brief(self:suggestion().server)
   return not fine and "no answer yet" or nil
 end
 
@@ -151,15 +152,14 @@ function Session:base_lines(file)
   if hunk.kind == "create" or not hunk.old_file or hunk.encoding == "latin1" then
     return nil
   end
-  local base =
-    require("suggestion-review.model.base_text").known(self:suggestion().base_commit, hunk.old_file)
+  local base = base_of.known(self:suggestion().base_commit, hunk.old_file)
   return base and base.lines
 end
 
 --- Takes over what answers and events have set on the hunks, which may be other tables by now.
 ---@private
 function Session:renew_hunks()
-  local suggestion = require("suggestion-review.model.store").get(self.id)
+  local suggestion = store.get(self.id)
   local now = suggestion and suggestion.revision == self.revision and suggestion.hunks
   if not now then
     return
@@ -169,7 +169,7 @@ function Session:renew_hunks()
     if other and other.id == hunk.id then
       self.hunks[index] = other
     else
-      self.hunks[index] = require("suggestion-review.model.store").hunk(self.id, hunk.id) or hunk
+      self.hunks[index] = store.hunk(self.id, hunk.id) or hunk
     end
   end
 end
@@ -202,7 +202,7 @@ end
 --- when it says so: rows on the screen and keys count hunks by their number.
 ---@return boolean changed
 function Session:follow_store()
-  local suggestion = require("suggestion-review.model.store").get(self.id)
+  local suggestion = store.get(self.id)
   local hunks = suggestion and suggestion.hunks
   if not suggestion or not hunks then
     return false
@@ -216,7 +216,7 @@ function Session:follow_store()
   local at = self.hunks[self.index]
   self.hunks, self.source = vim.list_slice(hunks), hunks
   -- What is applied of a hunk that was split is filed under its parts, and the other way round.
-  require("suggestion-review.apply.revision").rekey(self.place, self.hunks)
+  revision.rekey(self.place, self.hunks)
   for index, hunk in ipairs(self.hunks) do
     if at and M.is_akin(hunk.id, at.id) then
       self.index = index
@@ -283,7 +283,7 @@ function Session:take_hunks(suggestion)
   self.revision = suggestion.revision
   -- Where they go follows the revision: its base, and how it is numbered in the record.
   self.place.suggestion = suggestion
-  require("suggestion-review.apply.revision").rekey(self.place, self.hunks)
+  revision.rekey(self.place, self.hunks)
   self.outcomes = {}
   if not self.place.in_place then
     -- What is known without looking at the files; `review/standing.lua` looks.

@@ -5,6 +5,9 @@ local contents = require("suggestion-review.apply.contents")
 local current = require("suggestion-review.review.current")
 local marks = require("suggestion-review.apply.marks")
 local text_of = require("suggestion-review.text.display")
+local notify = require("suggestion-review.say.notify")
+local keys = require("suggestion-review.ui.keys")
+local whole_hunk = require("suggestion-review.ui.whole_hunk")
 
 local M = {}
 
@@ -39,9 +42,7 @@ local function index_of(session, shown)
       return index
     end
   end
-  require("suggestion-review.say.notify").warn(
-    ("%s is another hunk by now; look at it again"):format(text_of.plain(shown.file))
-  )
+  notify.warn(("%s is another hunk by now; look at it again"):format(text_of.plain(shown.file)))
 end
 M.index_of = index_of
 
@@ -66,9 +67,9 @@ local function show(session, hunk, and_then)
         local question = ("%s cannot be shown whole: %s."):format(text_of.plain(hunk.file), reason)
         return consent.ask(question, "Accept it unseen") and go_on()
       end
-      require("suggestion-review.ui.whole_hunk").open(session, hunk, {
+      whole_hunk.open(session, hunk, {
         title = text_of.plain(hunk.file),
-        key = require("suggestion-review.ui.keys").key("accept") or "a",
+        key = keys.key("accept") or "a",
         label = "accept",
         on_key = go_on,
       })

@@ -2,6 +2,8 @@
 local current = require("suggestion-review.review.current")
 local notify = require("suggestion-review.say.notify")
 local text_of = require("suggestion-review.text.display")
+local diff = require("suggestion-review.text.diff")
+local rows_of = require("suggestion-review.ui.rows")
 
 local M = {}
 
@@ -34,12 +36,12 @@ end
 ---@return SuggestionReview.Target
 local function target_of(session, selected)
   local hunk, lines = session.hunks[selected.index], selected.lines
-  local block = require("suggestion-review.ui.rows").block_of(hunk)
+  local block = rows_of.block_of(hunk)
   if lines.old[2] == #block.old and lines.new[2] == #block.new then
     return { hunk = hunk }
   end
   -- A side without a selected line is cut where the other side's lines belong.
-  local pairs_of = require("suggestion-review.text.diff").pairs_of(block.old, block.new)
+  local pairs_of = diff.pairs_of(block.old, block.new)
   if lines.old[1] < 0 then
     lines.old[1] = lines_before(pairs_of, "old", "new", lines.new[1])
   elseif lines.new[1] < 0 then

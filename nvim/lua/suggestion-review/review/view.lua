@@ -5,6 +5,11 @@ local editor = require("suggestion-review.lib.editor")
 local notify = require("suggestion-review.say.notify")
 local place_in_file = require("suggestion-review.review.place_in_file")
 local target = require("suggestion-review.review.target")
+local base_of = require("suggestion-review.model.base_text")
+local help = require("suggestion-review.ui.help")
+local interdiff = require("suggestion-review.ui.interdiff")
+local quickfix = require("suggestion-review.ui.quickfix")
+local real_window = require("suggestion-review.ui.real_window")
 
 local M = {}
 
@@ -18,7 +23,7 @@ function M.compare()
   local own = hunk.state == "modified" and hunk.decision and hunk.decision.modified_diff
   if not own and not hunk.earlier then
     return notify.info("You have not rejected this hunk in an earlier revision, nor modified it")
-  elseif not require("suggestion-review.ui.interdiff").open(hunk, current.get().revision) then
+  elseif not interdiff.open(hunk, current.get().revision) then
     notify.warn("This change has no text to compare")
   end
 end
@@ -44,7 +49,6 @@ function M.open_file()
       return
     end
     line = line or line_of(hunk, at or { old = hunk.old_count > 0 and hunk.old_start or nil, nth = 1 })
-    local real_window = require("suggestion-review.ui.real_window")
     local shown, reason = real_window.show(path, origin)
     if not shown then
       return notify.warn("The file cannot be shown here: " .. reason)
@@ -62,20 +66,15 @@ end
 ---@param otherwise? fun(reason: string|nil)
 local function change_gaps(session, change, otherwise)
   local file = session:current_file()
-  require("suggestion-review.model.base_text").get(
-    session:suggestion(),
-    session.hunks[file.first],
-    session.place.git_root,
-    function(base, reason)
-      if current.get() ~= session then
-        return
-      elseif not base then
-        return otherwise and otherwise(reason)
-      end
-      change(file)
-      current.draw({ keep_cursor = true })
+  base_of.get(session:suggestion(), session.hunks[file.first], session.place.git_root, function(base, reason)
+    if current.get() ~= session then
+      return
+    elseif not base then
+      return otherwise and otherwise(reason)
     end
-  )
+    change(file)
+    current.draw({ keep_cursor = true })
+  end)
 end
 
 --- Shows or hides a stretch of unchanged lines.
@@ -140,7 +139,7 @@ function M.quickfix()
   if not session then
     return
   end
-  require("suggestion-review.ui.quickfix").fill(session, place_in_file, {
+  quickfix.fill(session, place_in_file, {
     is_under_way = function()
       return current.get() == session
     end,
@@ -151,7 +150,7 @@ function M.quickfix()
 end
 
 function M.help()
-  require("suggestion-review.ui.help").open()
+  help.open()
 end
 
 return M

@@ -1,6 +1,7 @@
 --- Messages to the user, as `vim.notify` shows them. What is worth one is decided by whoever calls.
 
 local echo = require("suggestion-review.say.echo")
+local config = require("suggestion-review.config")
 
 local M = {}
 
@@ -44,7 +45,7 @@ function M.connection_problem(server, message)
     return
   end
   problems[server] = message
-  if require("suggestion-review.config").get().notifications.on_error then
+  if config.get().notifications.on_error then
     M.warn(message)
   end
 end

@@ -1,5 +1,8 @@
 --- The digest names the exact text a decision is made on. The definition is the server's
 --- (`plugin/src/diff/digest.ts`); it is computed here again from what is shown, so that a digest vouches for the text.
+local hashing = require("suggestion-review.lib.sha256")
+local diff = require("suggestion-review.text.diff")
+local sides = require("suggestion-review.text.sides")
 
 local M = {}
 
@@ -8,7 +11,7 @@ local M = {}
 local function sha256(bytes)
   -- The built-in is faster, but takes no NUL before Neovim 0.12 and cannot be called from a uv callback.
   if bytes:find("\0", 1, true) or vim.in_fast_event() then
-    return require("suggestion-review.lib.sha256").hex(bytes)
+    return hashing.hex(bytes)
   end
   return vim.fn.sha256(bytes)
 end
@@ -45,7 +48,6 @@ end
 ---@param length integer of the id: 40 or 64
 ---@return string
 function M.blob_id(bytes, length)
-  local hashing = require("suggestion-review.lib.sha256")
   local object = ("blob %d\0%s"):format(#bytes, bytes)
   return length == 64 and hashing.hex(object) or hashing.to_hex(hashing.sha1_raw(object))
 end
@@ -54,7 +56,6 @@ end
 ---@param hunk SuggestionReview.Hunk
 ---@return string?
 local function of_sides(hunk)
-  local sides = require("suggestion-review.text.sides")
   if not hunk.before or not hunk.after then
     return nil
   end
@@ -103,7 +104,7 @@ function M.of(hunk)
   if hunk.kind ~= "text" and hunk.kind ~= "create" and hunk.kind ~= "delete" then
     return nil
   end
-  local text = require("suggestion-review.text.diff").text_of(hunk)
+  local text = diff.text_of(hunk)
   if not text then
     return ""
   end -- not a diff at all: no digest fits it

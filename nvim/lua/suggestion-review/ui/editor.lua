@@ -4,6 +4,8 @@
 local notify = require("suggestion-review.say.notify")
 local own_write = require("suggestion-review.ui.own_write")
 local text_of = require("suggestion-review.text.display")
+local log = require("suggestion-review.say.log")
+local popup = require("suggestion-review.ui.popup")
 
 local M = {}
 
@@ -70,7 +72,7 @@ end
 local function open_window(one)
   local opts = one.opts
   local count = vim.api.nvim_buf_line_count(one.buf)
-  one.win = require("suggestion-review.ui.popup").open(one.buf, true, {
+  one.win = popup.open(one.buf, true, {
     width = math.min(vim.o.columns - 4, 100),
     height = math.min(vim.o.lines - 6, opts.height or math.max(6, count + 4)),
     keep = true,
@@ -131,7 +133,7 @@ local function send(one, write, forced)
   vim.schedule(function()
     local ok, message = xpcall(write, debug.traceback, lines, done, forced)
     if not ok then
-      require("suggestion-review.say.log").error("an edited text: %s", message)
+      log.error("an edited text: %s", message)
       done("something went wrong: " .. text_of.first_line(message) .. " (see :Suggest log)")
     end
   end)

@@ -1,4 +1,6 @@
 --- The help popup of the review: the keys as they are set, in groups.
+local popup = require("suggestion-review.ui.popup")
+
 local M = {}
 
 ---@param keys table
@@ -77,7 +79,7 @@ function M.open()
       { end_col = math.min(mark[3], #lines[mark[1] + 1]), hl_group = mark[4] }
     )
   end
-  local win = require("suggestion-review.ui.popup").open(buf, true, {
+  local win = popup.open(buf, true, {
     width = width + 2,
     height = #lines,
     title = " Keys of the review ",

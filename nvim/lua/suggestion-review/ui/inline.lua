@@ -9,6 +9,13 @@ local virtual_line = require("suggestion-review.ui.virtual_line")
 local worktree = require("suggestion-review.worktree.paths")
 local diff = require("suggestion-review.text.diff")
 local digest = require("suggestion-review.text.digest")
+local config = require("suggestion-review.config")
+local notify = require("suggestion-review.say.notify")
+local highlights = require("suggestion-review.ui.highlights")
+local keys = require("suggestion-review.ui.keys")
+local notes = require("suggestion-review.ui.notes")
+local textobject = require("suggestion-review.ui.textobject")
+local label = require("suggestion-review.watch.label")
 
 local M = {}
 
@@ -77,8 +84,7 @@ end
 
 ---@param one SuggestionReview.InlineBuffer
 local function map_keys(one)
-  local keys = require("suggestion-review.ui.keys")
-  local config = require("suggestion-review.config").get()
+  local keymaps = config.get().global_keymaps
   local buf, actions = one.buf, current.actions
   local function map(mode, lhs, rhs, text, expr)
     local saved = vim.api.nvim_buf_call(buf, function()
@@ -97,7 +103,7 @@ local function map_keys(one)
     )
   end
   for _, key in ipairs(keys.list) do
-    local lhs = key.global and config.global_keymaps[key.name]
+    local lhs = key.global and keymaps[key.name]
     if lhs then
       map("n", lhs, function()
         keys.run(key, false, actions)
@@ -119,7 +125,7 @@ local function map_keys(one)
   end
   for _, mode in ipairs({ "o", "x" }) do
     map(mode, "ih", function()
-      return require("suggestion-review.ui.textobject").keys(M.hunk_lines)
+      return textobject.keys(M.hunk_lines)
     end, "the hunk", true)
   end
 end
@@ -165,13 +171,13 @@ local function headline(session, index, one)
     chunks[#chunks + 1] = { " · " .. note, "SuggestionReviewNotApplied" }
   end
   if session.index == index then
-    for _, mark in ipairs(require("suggestion-review.watch.label").marks(session:suggestion())) do
+    for _, mark in ipairs(label.marks(session:suggestion())) do
       -- There is no title here; what is as it should be needs none.
       if not mark.fine then
         chunks[#chunks + 1] = { " · " .. mark.text, "SuggestionReviewNotApplied" }
       end
     end
-    local global = require("suggestion-review.config").get().global_keymaps
+    local global = config.get().global_keymaps
     for _, hint in ipairs({
       { "accept", "accept" },
       { "reject", "reject" },
@@ -193,12 +199,12 @@ local SIDE = virtual_line.SIDE
 ---@param one SuggestionReview.InlineBuffer
 ---@return SuggestionReview.VirtualLineOpts
 local function line_opts(one)
-  local config = require("suggestion-review.config").get().ui
+  local ui = config.get().ui
   one.width = virtual_line.room(one.buf)
   return {
     file = one.file.file,
-    word_diff = config.word_diff,
-    treesitter = config.treesitter,
+    word_diff = ui.word_diff,
+    treesitter = ui.treesitter,
     width = one.width,
     stops = virtual_line.stops(one.buf),
   }
@@ -317,7 +323,6 @@ local function draw_undecided(one, placed, mark)
       mark(row, { sign_text = "!", sign_hl_group = "SuggestionReviewNotApplied", priority = 20 })
     end
   end
-  local notes = require("suggestion-review.ui.notes")
   local said = diff.has_text(hunk) and notes.marks(hunk, session) or notes.of(hunk, session)
   for i, chunks in ipairs(said) do
     table.insert(lines, head_first and i or #lines + 1, chunks)
@@ -347,7 +352,7 @@ local function draw_hunk(one, placed)
     marks[#marks + 1] = vim.api.nvim_buf_set_extmark(buf, namespace, row, column or 0, opts)
   end
   placed.shown = nil
-  local warnings = placed.index == 1 and require("suggestion-review.ui.notes").head(session:warnings()) or {}
+  local warnings = placed.index == 1 and notes.head(session:warnings()) or {}
   if #warnings > 0 then
     -- Above the first line of a buffer nothing would be seen.
     mark(placed.from, { virt_lines = warnings, virt_lines_above = placed.from > 0, priority = 30 })
@@ -550,13 +555,11 @@ local function go(index)
   if not one or vim.api.nvim_get_current_buf() ~= one.buf then
     local path = path_of(file)
     if not path then
-      return require("suggestion-review.say.notify").warn(
-        "The inline review needs a checkout; use the floating one elsewhere"
-      )
+      return notify.warn("The inline review needs a checkout; use the floating one elsewhere")
     end
     local shown, reason = real_window.show(path, nil, true)
     if not shown then
-      return require("suggestion-review.say.notify").warn("The file cannot be shown here: " .. reason)
+      return notify.warn("The file cannot be shown here: " .. reason)
     end
     one = adopt_buffer(vim.api.nvim_get_current_buf())
   end
@@ -581,7 +584,7 @@ end
 ---@param actions SuggestionReview.Actions
 function M.open(session, actions)
   M.close()
-  require("suggestion-review.ui.highlights").ensure()
+  highlights.ensure()
   current = {
     session = session,
     actions = actions,
@@ -725,7 +728,7 @@ local function selected_of(placed, first, last)
     return { index = placed.index, lines = { [here] = selected, [away] = { 0, #block[away] } } }
   end
   local away_from, away_to = nil, nil
-  for _, pair in ipairs(require("suggestion-review.text.diff").pairs_of(block.old, block.new)) do
+  for _, pair in ipairs(diff.pairs_of(block.old, block.new)) do
     if pair[here] > selected[1] and pair[here] <= selected[1] + selected[2] then
       away_from = away_from or pair[away] - 1
       away_to = pair[away]

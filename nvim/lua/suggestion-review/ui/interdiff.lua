@@ -2,6 +2,7 @@
 --- the agent proposes and what the developer made of it.
 local diff = require("suggestion-review.text.diff")
 local text_of = require("suggestion-review.text.display")
+local popup = require("suggestion-review.ui.popup")
 
 local M = {}
 
@@ -131,7 +132,7 @@ function M.open(hunk, revision)
   for _, line in ipairs(shown) do
     width = math.max(width, vim.api.nvim_strwidth(line) + 1)
   end
-  local win = require("suggestion-review.ui.popup").open(buf, true, {
+  local win = popup.open(buf, true, {
     width = math.min(width, vim.o.columns - 4),
     height = math.max(1, math.min(#shown, vim.o.lines - 6)),
     title = title,

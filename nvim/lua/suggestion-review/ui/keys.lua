@@ -1,5 +1,6 @@
 --- Keys of the review: as they are set, mapped in its windows, and what typing one does.
 local actions_of = require("suggestion-review.actions")
+local config = require("suggestion-review.config")
 
 local M = {}
 
@@ -16,7 +17,7 @@ M.GROUPS = actions_of.GROUPS
 ---@param name string
 ---@return string|false key as the user set it
 function M.key(name)
-  local set = require("suggestion-review.config").get().keymaps[name]
+  local set = config.get().keymaps[name]
   if set ~= nil then
     return set
   end

@@ -4,6 +4,7 @@ local diff = require("suggestion-review.text.diff")
 local editor = require("suggestion-review.ui.editor")
 local syntax = require("suggestion-review.ui.syntax")
 local text_of = require("suggestion-review.text.display")
+local keys = require("suggestion-review.ui.keys")
 
 local M = {}
 
@@ -68,7 +69,7 @@ function M.open(hunk, text, key, write)
   vim.list_extend(all, after)
   local eol = #all == 0 or all[#all]:sub(-1) == "\n"
   local _, filetype = syntax.language(hunk.file)
-  local again = require("suggestion-review.ui.keys").key("modify")
+  local again = keys.key("modify")
   local buf, win
   buf, win = editor.open({
     key = key,

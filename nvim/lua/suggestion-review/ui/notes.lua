@@ -6,6 +6,7 @@ local marks = require("suggestion-review.apply.marks")
 local sides = require("suggestion-review.text.sides")
 local submodule = require("suggestion-review.apply.submodule")
 local text_of = require("suggestion-review.text.display")
+local keys = require("suggestion-review.ui.keys")
 
 local M = {}
 
@@ -95,7 +96,7 @@ function M.of(hunk, session)
   if missing then
     note(("(%s; accepting shows it first)"):format(missing))
   end
-  local compare = require("suggestion-review.ui.keys").key("compare")
+  local compare = keys.key("compare")
   local own = hunk.state == "modified" and hunk.decision and hunk.decision.modified_diff
   if own and compare then
     note(("  %s shows what you changed of the agent's text"):format(compare), "SuggestionReviewHint")

@@ -1,6 +1,10 @@
 --- The review as a list to pick from: Telescope, fzf-lua or snacks where they are installed, else `vim.ui.select`.
 local rows_of = require("suggestion-review.ui.rows")
 local text_of = require("suggestion-review.text.display")
+local contents = require("suggestion-review.apply.contents")
+local marks = require("suggestion-review.apply.marks")
+local whole_hunk = require("suggestion-review.ui.whole_hunk")
+local label = require("suggestion-review.watch.label")
 
 local M = {}
 
@@ -27,7 +31,7 @@ function M.line(session, index)
   local sample = vim.trim(block.new[1] or block.old[1] or hunk.diff)
   local added, removed = rows_of.size_of(hunk)
   -- The rest of the line can be cut off; that it is marked cannot.
-  local marked = #require("suggestion-review.apply.marks").of(session.place, hunk) > 0
+  local marked = #marks.of(session.place, hunk) > 0
   return ("%s %d/%d  %s%s:%d  +%d -%d  %s"):format(
     state.icon,
     index,
@@ -49,7 +53,7 @@ function M.preview(session, hunk)
   local text, own = rows_of.diff_of(hunk)
   -- A modified hunk is shown as the developer wrote it.
   local shown = own and vim.tbl_extend("force", hunk, { diff = text }) or hunk
-  return (require("suggestion-review.ui.whole_hunk").lines(shown, session, PREVIEW_WIDTH))
+  return (whole_hunk.lines(shown, session, PREVIEW_WIDTH))
 end
 
 --- What stands above the list: the suggestion, how far it is decided, how it stands with its server.
@@ -57,7 +61,7 @@ end
 ---@return string
 local function title(session)
   local parts = { ("%d/%d decided"):format(session.decided, #session.hunks) }
-  for _, mark in ipairs(require("suggestion-review.watch.label").marks(session:suggestion())) do
+  for _, mark in ipairs(label.marks(session:suggestion())) do
     parts[#parts + 1] = mark.text
   end
   return ("%s (%s)"):format(text_of.first_line(session:suggestion().description), table.concat(parts, ", "))
@@ -143,7 +147,7 @@ local function act(index)
       end)
     end)
   end
-  require("suggestion-review.apply.contents").load(session.place, hunk, function(reason)
+  contents.load(session.place, hunk, function(reason)
     vim.schedule(function()
       if current ~= session then
         return
@@ -151,7 +155,7 @@ local function act(index)
         -- Accepting asks whether it may go unseen.
         return menu()
       end
-      window = require("suggestion-review.ui.whole_hunk").open(session, hunk, {
+      window = whole_hunk.open(session, hunk, {
         title = text_of.plain(hunk.file),
         key = "<CR>",
         label = "choose",

@@ -1,4 +1,10 @@
 --- A floating window with the plan of an adoption: read it, then carry it out or leave it.
+local adopt = require("suggestion-review.adopt")
+local plan_text = require("suggestion-review.adopt.plan_text")
+local refusal = require("suggestion-review.adopt.refusal")
+local task = require("suggestion-review.lib.task")
+local notify = require("suggestion-review.say.notify")
+local popup = require("suggestion-review.ui.popup")
 
 local M = {}
 
@@ -12,13 +18,12 @@ local OTHER_WAY = {
 ---@param plan SuggestionReview.AdoptPlan
 ---@param way "replay"|"merge"
 local function show_other(plan, way)
-  local adopt = require("suggestion-review.adopt")
-  require("suggestion-review.lib.task").run(function()
+  task.run(function()
     return adopt.prepare(plan.suggestion, plan.root, way)
   end, function(err, made)
     if err then
-      local text = require("suggestion-review.adopt.refusal").text(err)
-      return require("suggestion-review.say.notify").error("Not adopted: " .. text)
+      local text = refusal.text(err)
+      return notify.error("Not adopted: " .. text)
     end
     M.show(made)
   end)
@@ -27,7 +32,7 @@ end
 ---@param plan SuggestionReview.AdoptPlan
 ---@return integer window
 function M.show(plan)
-  local lines = require("suggestion-review.adopt.plan_text").of(plan)
+  local lines = plan_text.of(plan)
   local can_run = not plan.refusal and not plan.done
   local other = #plan.own > 0 and not plan.done and OTHER_WAY[plan.way or ""] or nil
   local buf = vim.api.nvim_create_buf(false, true)
@@ -40,7 +45,7 @@ function M.show(plan)
   end
   local width = math.min(widest + 2, math.max(20, vim.o.columns - 8))
   local height = math.min(#lines, math.max(5, vim.o.lines - 6))
-  local window = require("suggestion-review.ui.popup").open(buf, true, {
+  local window = popup.open(buf, true, {
     width = width,
     height = height,
     keep = true,
@@ -70,7 +75,7 @@ function M.show(plan)
     for _, key in ipairs({ "<CR>", "y" }) do
       vim.keymap.set("n", key, function()
         close()
-        require("suggestion-review.adopt").run(plan)
+        adopt.run(plan)
       end, { buffer = buf, nowait = true, desc = "Carry the plan out" })
     end
   end

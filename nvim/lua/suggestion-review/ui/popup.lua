@@ -2,6 +2,8 @@
 --- play tricks, a size that fits the screen. All but editors close with the review.
 local text_of = require("suggestion-review.text.display")
 local window = require("suggestion-review.ui.window")
+local editor = require("suggestion-review.lib.editor")
+local highlights = require("suggestion-review.ui.highlights")
 
 local M = {}
 
@@ -53,8 +55,8 @@ end
 ---@param opts SuggestionReview.PopupOpts
 ---@return integer win
 function M.open(buf, enter, opts)
-  require("suggestion-review.ui.highlights").ensure()
-  require("suggestion-review.lib.editor").stop_typing()
+  highlights.ensure()
+  editor.stop_typing()
   local border = M.border()
   local edge = border == "none" and 0 or 2
   local lines = vim.o.lines - vim.o.cmdheight

@@ -1,11 +1,15 @@
 --- The hunks as a quickfix list, each at its line in the file as it is now. It is a list of its own at the end of the
 --- stack: the developer's lists stay, |:colder| goes back to them.
+local notify = require("suggestion-review.say.notify")
+local text_of = require("suggestion-review.text.display")
+local rows_of = require("suggestion-review.ui.rows")
+local worktree = require("suggestion-review.worktree.paths")
+
 local M = {}
 
 ---@param session SuggestionReview.Session
 ---@param items table[]
 local function put(session, items)
-  local text_of = require("suggestion-review.text.display")
   local what = {
     title = "Suggestion: " .. text_of.first_line(session:suggestion().description),
     items = items,
@@ -37,15 +41,12 @@ end
 ---@param path string|nil
 ---@param line integer
 local function item_of(session, index, path, line)
-  local text_of = require("suggestion-review.text.display")
   local hunk = session.hunks[index]
   local state = session:state_of(hunk)
-  local block = require("suggestion-review.ui.rows").block_of(hunk)
+  local block = rows_of.block_of(hunk)
   local root = session.place.root
   return {
-    filename = path
-      or root and require("suggestion-review.worktree.paths").resolve(root, hunk.file)
-      or hunk.file,
+    filename = path or root and worktree.resolve(root, hunk.file) or hunk.file,
     lnum = line,
     type = state == "pending" and "I" or (state == "rejected" and "E" or "N"),
     text = ("%d/%d %s +%d -%d  %s"):format(
@@ -75,9 +76,7 @@ function M.fill(session, place_in_file, review)
     if
       not pcall(vim.cmd --[[@as function]], "botright copen")
     then
-      require("suggestion-review.say.notify").info(
-        "The hunks are in the quickfix list; there is no room for its window"
-      )
+      notify.info("The hunks are in the quickfix list; there is no room for its window")
     end
   end
   for _, file in ipairs(session.files) do

@@ -1,11 +1,13 @@
 --- The hunk as a textobject: its rows in the review, its lines in the buffer when reviewing inline.
+local render = require("suggestion-review.ui.render")
+
 local M = {}
 
 --- First and last line of the hunk under the cursor in a buffer of the review; nothing where there is none.
 ---@return integer|nil first 1-based
 ---@return integer|nil last
 function M.rows_here()
-  local view = require("suggestion-review.ui.render").view(vim.api.nvim_get_current_buf())
+  local view = render.view(vim.api.nvim_get_current_buf())
   if not view then
     return
   end

@@ -2,6 +2,8 @@
 --- and the key that decides works at the end of it. What was read is known by its digest.
 local diff = require("suggestion-review.text.diff")
 local text_of = require("suggestion-review.text.display")
+local notes = require("suggestion-review.ui.notes")
+local popup = require("suggestion-review.ui.popup")
 
 local M = {}
 
@@ -22,7 +24,7 @@ function M.lines(hunk, session, width)
       groups[#lines] = group
     end
   end
-  for _, chunks in ipairs(require("suggestion-review.ui.notes").of(hunk, session)) do
+  for _, chunks in ipairs(notes.of(hunk, session)) do
     local line = ""
     for _, chunk in ipairs(chunks) do
       line = line .. chunk[1]
@@ -67,7 +69,7 @@ function M.open(session, hunk, opts)
   end
   vim.bo[buf].modifiable = false
   vim.bo[buf].bufhidden = "wipe"
-  local win = require("suggestion-review.ui.popup").open(buf, not (opts.beside and fits), {
+  local win = popup.open(buf, not (opts.beside and fits), {
     row = 0,
     width = width,
     height = math.max(1, math.min(#lines, room)),

@@ -2,6 +2,7 @@
 --- Neovims that review. Begins with the first connection.
 local agents_writes = require("suggestion-review.worktree.agents_writes")
 local peers = require("suggestion-review.worktree.peers")
+local store = require("suggestion-review.model.store")
 
 local M = {}
 
@@ -14,7 +15,7 @@ function M.attach()
   end
   attached = true
   peers.listen()
-  require("suggestion-review.model.store").subscribe(agents_writes.on_event)
+  store.subscribe(agents_writes.on_event)
 end
 
 return M

@@ -1,4 +1,8 @@
 --- What stands beside a suggestion's title wherever it is shown: in the review's title, in lists, in the status report.
+local client = require("suggestion-review.connection.client")
+local notify = require("suggestion-review.say.notify")
+local text_of = require("suggestion-review.text.display")
+
 local M = {}
 
 ---@class (exact) SuggestionReview.StateMark
@@ -16,7 +20,7 @@ function M.marks(suggestion)
   if suggestion.base_moved then
     marks[#marks + 1] = { text = "base moved", fine = false }
   end
-  local words, fine = require("suggestion-review.connection.client").brief(suggestion.server)
+  local words, fine = client.brief(suggestion.server)
   if words then
     marks[#marks + 1] = { text = words, fine = fine }
   end
@@ -28,7 +32,6 @@ end
 ---@param more? string
 ---@return string
 function M.line(suggestion, more)
-  local text_of = require("suggestion-review.text.display")
   local parts = {
     ("%d/%d decided"):format(suggestion.reviewed_count, suggestion.hunk_count),
     text_of.count(#suggestion.files, "file"),
@@ -48,7 +51,6 @@ end
 ---@return string
 function M.above(text)
   local missing = {}
-  local client = require("suggestion-review.connection.client")
   for _, one in ipairs(client.all()) do
     local words, fine = client.brief(one.server.name)
     if not fine then
@@ -62,7 +64,6 @@ end
 ---@return string
 ---@return boolean fine all servers are connected, so there is none indeed
 function M.nothing()
-  local client = require("suggestion-review.connection.client")
   local troubles = client.troubles()
   if #troubles == 0 then
     return "No suggestion waits for review", true
@@ -74,7 +75,7 @@ end
 --- Says it.
 function M.say_nothing()
   local text, fine = M.nothing()
-  require("suggestion-review.say.notify")[fine and "info" or "warn"](text)
+  notify[fine and "info" or "warn"](text)
 end
 
 return M

@@ -1,4 +1,6 @@
 --- One line on how things stand, for the statusline, and a few lines for `:Suggest status`.
+local client = require("suggestion-review.connection.client")
+local store = require("suggestion-review.model.store")
 
 local M = {}
 
@@ -12,9 +14,9 @@ end
 ---@param server string
 ---@return string?
 local function activity(server)
-  for _, turn in pairs(require("suggestion-review.model.store").turns(server)) do
+  for _, turn in pairs(store.turns(server)) do
     if turn.state == "busy" then
-      local status = require("suggestion-review.model.store").status(server)
+      local status = store.status(server)
       if status and (status.seq or 0) >= (turn.seq or 0) and status.status ~= "idle" then
         return status.message
       end
@@ -36,7 +38,7 @@ end
 --- What is wrong with the servers, such as "suggestions: offline" or, of several, "second: offline".
 ---@return string[]
 local function troubles()
-  local all = require("suggestion-review.connection.client").all()
+  local all = client.all()
   local found = {}
   for _, one in ipairs(all) do
     local state = one.state == "stopped" and "stopped" or one.state ~= "connected" and "offline" or nil
@@ -53,7 +55,6 @@ end
 --- For example "2 suggestions, 7 hunks to decide · Running tests…", "suggestions: offline", or "".
 ---@return string
 function M.text()
-  local client = require("suggestion-review.connection.client")
   local parts = {}
   local known = false
   for _, one in ipairs(client.all()) do
@@ -62,7 +63,7 @@ function M.text()
   if not known then
     return ""
   end
-  local open = require("suggestion-review.model.store").list()
+  local open = store.list()
   if #open > 0 then
     local left, moved = 0, 0
     for _, suggestion in ipairs(open) do
@@ -90,8 +91,6 @@ end
 --- Several lines: every server, every open suggestion, what the agent does.
 ---@return string[]
 function M.report()
-  local client = require("suggestion-review.connection.client")
-  local store = require("suggestion-review.model.store")
   local lines = {}
   if #client.all() == 0 then
     return { client.state().message }

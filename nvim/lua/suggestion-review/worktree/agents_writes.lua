@@ -8,6 +8,7 @@ local mapping = require("suggestion-review.text.merge")
 local notify = require("suggestion-review.say.notify")
 local reload = require("suggestion-review.worktree.reload")
 local worktree = require("suggestion-review.worktree.paths")
+local store = require("suggestion-review.model.store")
 
 local M = {}
 
@@ -255,7 +256,7 @@ end
 function M.on_event(event)
   local project = event.project or (event.suggestion and event.suggestion.project)
   if event.type == "store.reset" then
-    for _, suggestion in ipairs(require("suggestion-review.model.store").list()) do
+    for _, suggestion in ipairs(store.list()) do
       if vim.uv.fs_stat(suggestion.project) then
         M.watch(suggestion.project)
       end

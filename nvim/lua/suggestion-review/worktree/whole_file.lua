@@ -8,6 +8,8 @@ local reload = require("suggestion-review.worktree.reload")
 local swap_file = require("suggestion-review.worktree.swap_file")
 local windows = require("suggestion-review.worktree.windows")
 local worktree = require("suggestion-review.worktree.paths")
+local program = require("suggestion-review.lib.program")
+local store = require("suggestion-review.model.store")
 
 local M = {}
 
@@ -356,7 +358,7 @@ end
 ---@return string|nil
 local function object_id(root, bytes)
   local command = { "git", "-C", root or "/", "hash-object", "-t", "blob", "--stdin" }
-  local result = require("suggestion-review.lib.program").wait(command, { stdin = bytes, timeout = 10000 })
+  local result = program.wait(command, { stdin = bytes, timeout = 10000 })
   return result.code == 0 and vim.trim(result.stdout) or nil
 end
 
@@ -366,7 +368,6 @@ end
 ---@param root string|nil repository to compute object ids in
 ---@param callback fun(sides: { from: SuggestionReview.Whole, to: SuggestionReview.Whole }|nil, reason: string|nil)
 function M.fetch_sides(suggestion, hunk, root, callback)
-  local store = require("suggestion-review.model.store")
   store.content(suggestion.id, hunk.file, "base", function(base_error, base)
     if base_error or not base then
       return callback(nil, base_error and base_error.message)

@@ -5,6 +5,9 @@ local panes = require("suggestion-review.ui.conflict.panes")
 local settle = require("suggestion-review.ui.conflict.settle").settle
 local syntax = require("suggestion-review.ui.syntax")
 local text_of = require("suggestion-review.text.display")
+local editor = require("suggestion-review.ui.editor")
+local popup = require("suggestion-review.ui.popup")
+local together = require("suggestion-review.ui.together")
 
 local M = {}
 
@@ -94,7 +97,6 @@ function Conflict:edit()
   -- Until the resolved text is sent nothing is decided; then whoever waits is told once more.
   self.door.left("it touches your own edits, and is resolved in a window of its own")
   local _, filetype = syntax.language(hunk.file)
-  local editor = require("suggestion-review.ui.editor")
   local buf
   buf = editor.open({
     key = "conflict:" .. hunk.id,
@@ -185,7 +187,7 @@ function Conflict:show()
   end
   for i, pane in ipairs(panes.of(self, area.width)) do
     local buf = panes.buffer(pane, self.item.hunk.file)
-    local win = require("suggestion-review.ui.popup").open(buf, i == 1, {
+    local win = popup.open(buf, i == 1, {
       row = area.row,
       col = area.col + (i - 1) * (area.width + 2),
       width = area.width,
@@ -198,7 +200,7 @@ function Conflict:show()
     vim.wo[win][0].wrap, vim.wo[win][0].linebreak, vim.wo[win][0].breakindent = true, true, true
     self:map(buf, choices)
   end
-  require("suggestion-review.ui.together").scroll(self.wins, self.group)
+  together.scroll(self.wins, self.group)
 end
 
 --- Shows a conflict and carries out what is chosen.

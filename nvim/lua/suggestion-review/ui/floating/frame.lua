@@ -1,7 +1,8 @@
 --- What stands on the borders and bars of the floating review: the suggestion, how far one is in it and in the file,
---- and hints at keys. Makes text for a width; the windows are `floating/init.lua`'s.
+--- and hints at keys. Makes text for a width; the windows are `init.lua`'s.
 local keys = require("suggestion-review.ui.keys")
 local text_of = require("suggestion-review.text.display")
+local label = require("suggestion-review.watch.label")
 
 local M = {}
 
@@ -42,7 +43,7 @@ function M.marks(session)
   return table.concat(
     vim.tbl_map(function(mark)
       return mark.text
-    end, require("suggestion-review.watch.label").marks(session:suggestion())),
+    end, label.marks(session:suggestion())),
     " · "
   )
 end
@@ -55,7 +56,7 @@ function M.title(session, width)
   local suggestion = session:suggestion()
   local chunks = { { (" %d/%d decided"):format(session.decided, #session.hunks), "SuggestionReviewCount" } }
   local used = vim.api.nvim_strwidth(chunks[1][1]) + 1
-  local marks = require("suggestion-review.watch.label").marks(suggestion)
+  local marks = label.marks(suggestion)
   if #session:warnings() > 0 then
     table.insert(marks, { text = ("⚠ %d left out"):format(#session:warnings()), fine = false })
   end

@@ -7,6 +7,9 @@ local text_of = require("suggestion-review.text.display")
 local keys = require("suggestion-review.ui.keys")
 local together = require("suggestion-review.ui.together")
 local window = require("suggestion-review.ui.window")
+local editor = require("suggestion-review.lib.editor")
+local notes = require("suggestion-review.ui.notes")
+local textobject = require("suggestion-review.ui.textobject")
 
 local M = {}
 
@@ -357,7 +360,6 @@ local function open_windows(float)
     window_options(win, buf)
     keys.map(buf, float.actions)
     vim.keymap.set({ "o", "x" }, "ih", function()
-      local textobject = require("suggestion-review.ui.textobject")
       return textobject.keys(textobject.rows_here)
     end, {
       buffer = buf,
@@ -420,7 +422,6 @@ local function show_file(float, index)
   local session = float.session
   local file = session.files[index]
   float.file = index
-  local notes = require("suggestion-review.ui.notes")
   -- Above the first file, and above the one that the review was opened on.
   float.head_file = float.head_file or file.file
   local has_head = file.first == 1 or float.head_file == file.file
@@ -556,7 +557,7 @@ end
 ---@param actions SuggestionReview.Actions
 function M.open(session, actions)
   M.close()
-  require("suggestion-review.lib.editor").stop_typing()
+  editor.stop_typing()
   local float = {
     session = session,
     actions = actions,
@@ -830,7 +831,7 @@ end
 
 function M.focus()
   if M.is_open() then
-    require("suggestion-review.lib.editor").stop_typing()
+    editor.stop_typing()
     vim.api.nvim_set_current_win(current.wins[#current.wins])
   end
 end
