@@ -1,6 +1,6 @@
 // @ts-check
 // npm run bench [-- <suite> …] [--json]: every benchmark beside its floor or peer, in one run.
-import { bootstrap, build, ROOT, runForeground } from "./bootstrap.mjs";
+import { bootstrap, build, ROOT, runForeground } from "./lib/bootstrap.mjs";
 
 const env = await bootstrap(["all"]);
 await build(env);

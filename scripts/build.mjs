@@ -1,5 +1,5 @@
 // @ts-check
 // npm run build: the plugin as one file, plugin/dist/suggestion-manager.js.
-import { bootstrap, build } from "./bootstrap.mjs";
+import { bootstrap, build } from "./lib/bootstrap.mjs";
 
 await build(await bootstrap(["runtime"]));

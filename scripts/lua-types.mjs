@@ -1,6 +1,6 @@
 // @ts-check
 // npm run lua-types: sets up, then writes the client's types of the protocol anew.
-import { bootstrap, ROOT, runForeground } from "./bootstrap.mjs";
+import { bootstrap, ROOT, runForeground } from "./lib/bootstrap.mjs";
 
 const env = await bootstrap(["runtime"]);
-process.exit(await runForeground("bun", ["scripts/write-lua-types.ts"], { cwd: ROOT, env }));
+process.exit(await runForeground("bun", ["scripts/lib/write-lua-types.ts"], { cwd: ROOT, env }));

@@ -1,7 +1,7 @@
 // @ts-check
 // npm run serve -- --project <jj repository> [--port N] [--state DIR] [--json]: the server without opencode.
 import { resolve } from "node:path";
-import { bootstrap, ROOT, runForeground } from "./bootstrap.mjs";
+import { bootstrap, ROOT, runForeground } from "./lib/bootstrap.mjs";
 
 const env = await bootstrap(["runtime"]);
 // npm changes into the package's folder; paths are meant from where the user stands.

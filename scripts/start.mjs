@@ -7,7 +7,7 @@ if (major < 20) {
   process.stderr.write(`start: Node 20 or newer is needed, this is ${process.versions.node}.\n`);
   process.exit(1);
 }
-const { bootstrap, build, ROOT, runForeground } = await import("./bootstrap.mjs");
+const { bootstrap, build, ROOT, runForeground } = await import("./lib/bootstrap.mjs");
 const args = process.argv.slice(2);
 const env = await bootstrap(["runtime"]);
 if (!args.includes("--help") && !args.includes("-h")) await build(env);

@@ -1,7 +1,7 @@
 // @ts-check
 // npm run teardown [-- --yes]: stops what runs and removes what `npm start` made, the agent's Unix user included.
 import { join } from "node:path";
-import { bootstrap, ROOT, runForeground } from "./bootstrap.mjs";
+import { bootstrap, ROOT, runForeground } from "./lib/bootstrap.mjs";
 
 const env = await bootstrap(["runtime"]);
 process.exitCode = await runForeground(

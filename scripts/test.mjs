@@ -1,6 +1,6 @@
 // @ts-check
 // npm test [-- <suite> …]: sets up, then runs every check and every test, and closes with "N passed, N failed, N skipped".
-import { bootstrap, build, progress } from "./bootstrap.mjs";
+import { bootstrap, build, progress } from "./lib/bootstrap.mjs";
 import { openRecord, reportDoors } from "./test/doors/doors.mjs";
 import { QUICK, runSuites, SUITES } from "./test/suites.mjs";
 

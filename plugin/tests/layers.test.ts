@@ -29,9 +29,9 @@ const LAYERS: readonly (readonly string[])[] = [
   ["sandbox/**"],
   ["demo/**"],
   ["scripts/**"],
+  ["plugin/bench/**"],
   ["test-harness/**"],
   ["plugin/tests/**"],
-  ["plugin/bench/**"],
   ["docs/**"],
 ];
 

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { ensureDependencies } from "../dependencies.mjs";
+import { ensureDependencies } from "../lib/dependencies.mjs";
 import { copyTools } from "./copy.mjs";
 import { provision } from "./provision.mjs";
 

@@ -2,7 +2,7 @@
 /** The suites of `npm test`, in the order in which a mistake is found soonest. */
 import { appendFileSync, existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { ROOT } from "../bootstrap.mjs";
+import { ROOT } from "../lib/bootstrap.mjs";
 import { lane } from "./lanes.mjs";
 import { runCounted } from "./run.mjs";
 

@@ -1,10 +1,10 @@
 /** A 2 kB event to 1, 100 and 1,000 clients: from the moment it is durable until the last client has it. */
 
 import type { Row } from "../../../scripts/bench/row.ts";
-import { Place } from "../../tests/server/place.ts";
 import { bareServer } from "./parts/bare.ts";
 import { clock } from "./parts/clock.ts";
 import { quantile, row } from "./parts/numbers.ts";
+import { Place } from "./parts/place.ts";
 import { frameLength, swarm } from "./parts/swarm-process.ts";
 
 const PAYLOAD = 2048;

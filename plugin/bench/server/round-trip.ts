@@ -6,9 +6,9 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Row } from "../../../scripts/bench/row.ts";
-import { AgentRepository, Place } from "../../tests/server/place.ts";
 import { bareServer } from "./parts/bare.ts";
 import { quantile, row } from "./parts/numbers.ts";
+import { Place } from "./parts/place.ts";
 
 const WARM_UP = 300;
 
@@ -70,12 +70,12 @@ async function measured(
 
 export async function run(): Promise<Row[]> {
   const at = await Place.open({ limits: { requestBurst: 1e9 } });
-  const repository = await AgentRepository.add(at);
+  const dir = await at.addRepository();
   let last = "";
   for (let i = 0; i < 20; i++) {
-    writeFileSync(join(repository.dir, `file-${i}.txt`), `${i}\n`);
-    const text = `Suggestion ${i}: what it is about, in a sentence of usual length`;
-    last = (await repository.publishAsItIs(text)).id;
+    writeFileSync(join(dir, `file-${i}.txt`), `${i}\n`);
+    const description = `Suggestion ${i}: what it is about, in a sentence of usual length`;
+    last = (await at.desk.publish({ description, project: dir }, "agent")).suggestion_id;
   }
   const bare = bareServer();
   const ask = await opened(at.port, at.developer);

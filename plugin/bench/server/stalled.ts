@@ -1,10 +1,10 @@
 /** One client of 100 stops reading: what the others notice. */
 import { connect } from "node:net";
 import type { Row } from "../../../scripts/bench/row.ts";
-import { handshake } from "../../tests/server/frames.ts";
-import { Place } from "../../tests/server/place.ts";
 import { clock } from "./parts/clock.ts";
+import { handshake } from "./parts/handshake.ts";
 import { quantile, row } from "./parts/numbers.ts";
+import { Place } from "./parts/place.ts";
 import { frameLength, swarm } from "./parts/swarm-process.ts";
 
 const PAYLOAD = 2048;

@@ -77,116 +77,139 @@ function gather(bytes: Uint8Array, lines: Gathered): Uint8Array {
 
 const HEADER = /^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@/;
 
+const [SPACE, MINUS, PLUS, BACKSLASH] = [0x20, 0x2d, 0x2b, 0x5c];
+
 /** One `@@` block: cut into runs with context shared between neighbours only as far as it is nobody's line. */
-function readBlock(reader: LineReader, runs: Run[]): void {
-  const { bytes } = reader;
-  const [start, end] = reader.next();
-  const header = HEADER.exec(toLatin1(bytes.subarray(start, Math.min(end, start + 80))));
-  if (header === null) throw new ReviewError("git_error", "git printed a hunk header that is not understood");
-  let oldLeft = Number(header[2] ?? 1);
-  let newLeft = Number(header[4] ?? 1);
-  // A count of 0 names the line *before* the place (gitdiff-tree(1), "combined diff format" and POSIX diff -u).
-  let oldLine = oldLeft === 0 ? Number(header[1]) : Number(header[1]) - 1;
-  let newLine = newLeft === 0 ? Number(header[3]) : Number(header[3]) - 1;
+class BlockReader {
+  #oldLeft: number;
+  #newLeft: number;
+  #oldLine: number;
+  #newLine: number;
+  /** Unchanged lines since the last run, and those before the run that is open. */
+  #context = none();
+  #lead = none();
+  #removed = none();
+  #added = none();
+  /** Where the run that is being read begins. */
+  #open: { oldFrom: number; newFrom: number } | null = null;
+  /** What the last line was taken into. */
+  #last: Gathered | null = null;
+  /** Where the lines of the last run begin and end in the patch, context before included. */
+  #bodyFrom = 0;
+  #bodyTo = 0;
+  #contextTo = 0;
+  readonly #firstRun: number;
 
-  let context = none();
-  let removed = none();
-  let added = none();
-  let lead = none();
-  let leadLimit = CONTEXT;
-  let open: { oldFrom: number; newFrom: number } | null = null;
-  let last: Gathered | null = null;
-  // Where the lines of the last run begin and end in the patch, context before included.
-  let bodyFrom = 0;
-  let bodyTo = 0;
-  let contextTo = 0;
+  constructor(
+    private readonly reader: LineReader,
+    private readonly runs: Run[],
+  ) {
+    const [start, end] = reader.next();
+    const header = HEADER.exec(toLatin1(reader.bytes.subarray(start, Math.min(end, start + 80))));
+    if (header === null)
+      throw new ReviewError("git_error", "git printed a hunk header that is not understood");
+    this.#oldLeft = Number(header[2] ?? 1);
+    this.#newLeft = Number(header[4] ?? 1);
+    // A count of 0 names the line *before* the place (gitdiff-tree(1), "combined diff format" and POSIX diff -u).
+    this.#oldLine = this.#oldLeft === 0 ? Number(header[1]) : Number(header[1]) - 1;
+    this.#newLine = this.#newLeft === 0 ? Number(header[3]) : Number(header[3]) - 1;
+    this.#firstRun = runs.length;
+  }
 
-  const close = () => {
-    if (open === null) return;
-    const before = { ranges: lead.ranges.slice(Math.max(0, lead.ranges.length - leadLimit)), open: false };
-    const first = before.ranges[0] ?? removed.ranges[0] ?? added.ranges[0];
-    bodyFrom = first?.[0] ?? 0;
-    runs.push({
-      oldFrom: open.oldFrom,
-      oldCount: removed.ranges.length,
-      newFrom: open.newFrom,
-      newCount: added.ranges.length,
-      old: gather(bytes, removed),
-      new: gather(bytes, added),
+  read(): void {
+    const { reader } = this;
+    while (this.#oldLeft > 0 || this.#newLeft > 0) {
+      if (reader.done) throw new ReviewError("git_error", "git's patch ended inside a hunk");
+      const range = reader.next();
+      const sign = reader.bytes[range[0]];
+      if (sign === SPACE) this.#takeContext(range);
+      else if (sign === MINUS || sign === PLUS) this.#takeChange(range, sign === MINUS);
+      else if (sign === BACKSLASH && this.#last !== null) this.#leaveOpen(this.#last);
+      else {
+        throw new ReviewError(
+          "git_error",
+          "git's patch holds a line that is neither context, removed nor added",
+        );
+      }
+    }
+    // "\ No newline at end of file" follows the last line it speaks of, after the counts are used up.
+    if (!reader.done && reader.looksAt("\\ ") && this.#last !== null) {
+      reader.next();
+      this.#leaveOpen(this.#last);
+    }
+    this.#close();
+    this.#trail();
+  }
+
+  #takeContext(range: [number, number]): void {
+    this.#close();
+    this.#context.ranges.push(range);
+    this.#last = this.#context;
+    this.#oldLeft--;
+    this.#newLeft--;
+    this.#oldLine++;
+    this.#newLine++;
+  }
+
+  #takeChange(range: [number, number], removed: boolean): void {
+    if (this.#open === null) {
+      this.#trail();
+      this.#lead = this.#context;
+      this.#open = { oldFrom: this.#oldLine, newFrom: this.#newLine };
+    }
+    if (removed) {
+      this.#last = this.#removed;
+      this.#oldLeft--;
+      this.#oldLine++;
+    } else {
+      this.#last = this.#added;
+      this.#newLeft--;
+      this.#newLine++;
+    }
+    this.#last.ranges.push(range);
+    this.#bodyTo = this.reader.at;
+  }
+
+  #leaveOpen(last: Gathered): void {
+    last.open = true;
+    if (last === this.#context) this.#contextTo = this.reader.at;
+    else this.#bodyTo = this.reader.at;
+  }
+
+  /** The run that was open is complete, but for the context after it. */
+  #close(): void {
+    if (this.#open === null) return;
+    const before = this.#lead.ranges.slice(-CONTEXT);
+    const first = before[0] ?? this.#removed.ranges[0] ?? this.#added.ranges[0];
+    this.#bodyFrom = first?.[0] ?? 0;
+    this.runs.push({
+      ...this.#open,
+      oldCount: this.#removed.ranges.length,
+      newCount: this.#added.ranges.length,
+      old: gather(this.reader.bytes, this.#removed),
+      new: gather(this.reader.bytes, this.#added),
       before: new Uint8Array(0),
-      beforeCount: before.ranges.length,
+      beforeCount: before.length,
       after: new Uint8Array(0),
       afterCount: 0,
     });
-    open = null;
-    leadLimit = CONTEXT;
-    removed = none();
-    added = none();
-    context = none();
-  };
-  const trail = () => {
-    const run = runs[runs.length - 1];
-    if (run === undefined || blockStart === runs.length) return;
-    const after: Gathered = {
-      ranges: context.ranges.slice(0, CONTEXT),
-      open: context.open && context.ranges.length <= CONTEXT,
-    };
-    run.afterCount = after.ranges.length;
-    const end = after.open ? contextTo : (after.ranges[after.ranges.length - 1]?.[1] ?? bodyTo);
-    run.body = bytes.subarray(bodyFrom, end);
-  };
-  const blockStart = runs.length;
+    this.#open = null;
+    this.#removed = none();
+    this.#added = none();
+    this.#context = none();
+  }
 
-  while (oldLeft > 0 || newLeft > 0) {
-    if (reader.done) throw new ReviewError("git_error", "git's patch ended inside a hunk");
-    const range = reader.next();
-    const sign = bytes[range[0]];
-    if (sign === 0x20) {
-      close();
-      context.ranges.push(range);
-      last = context;
-      oldLeft--;
-      newLeft--;
-      oldLine++;
-      newLine++;
-    } else if (sign === 0x2d || sign === 0x2b) {
-      if (open === null) {
-        trail();
-        lead = context;
-        open = { oldFrom: oldLine, newFrom: newLine };
-      }
-      if (sign === 0x2d) {
-        removed.ranges.push(range);
-        last = removed;
-        oldLeft--;
-        oldLine++;
-      } else {
-        added.ranges.push(range);
-        last = added;
-        newLeft--;
-        newLine++;
-      }
-      bodyTo = reader.at;
-    } else if (sign === 0x5c && last !== null) {
-      last.open = true;
-      if (last === context) contextTo = reader.at;
-      else bodyTo = reader.at;
-    } else {
-      throw new ReviewError(
-        "git_error",
-        "git's patch holds a line that is neither context, removed nor added",
-      );
-    }
+  /** The last run gets the context after it, and with that its body. */
+  #trail(): void {
+    const run = this.runs[this.runs.length - 1];
+    if (run === undefined || this.#firstRun === this.runs.length) return;
+    const { ranges, open } = this.#context;
+    const after = ranges.slice(0, CONTEXT);
+    run.afterCount = after.length;
+    const isOpen = open && ranges.length <= CONTEXT;
+    const end = isOpen ? this.#contextTo : (after[after.length - 1]?.[1] ?? this.#bodyTo);
+    run.body = this.reader.bytes.subarray(this.#bodyFrom, end);
   }
-  // "\ No newline at end of file" follows the last line it speaks of, after the counts are used up.
-  if (!reader.done && reader.looksAt("\\ ") && last !== null) {
-    reader.next();
-    last.open = true;
-    if (last === context) contextTo = reader.at;
-    else bodyTo = reader.at;
-  }
-  close();
-  trail();
 }
 
 /**
@@ -199,7 +222,7 @@ export function parsePatch(bytes: Uint8Array): Section[] {
   let section: Section | null = null;
   while (!reader.done) {
     if (section !== null && reader.looksAt("@@ ")) {
-      readBlock(reader, section.runs);
+      new BlockReader(reader, section.runs).read();
       continue;
     }
     if (reader.looksAt("diff --git ")) {

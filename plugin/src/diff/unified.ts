@@ -76,91 +76,12 @@ export function parseEdited(
   base: Uint8Array,
   claimFree: { from: number; to: number },
 ): Replacement {
-  const lines: Uint8Array[] = [];
-  const offsets = lineOffsets(diff);
-  for (let i = 0; i + 1 < offsets.length; i++) lines.push(diff.subarray(offsets[i], offsets[i + 1]));
-
-  let at = 0;
-  while (at < lines.length && !startsWith(lines[at], "@@ ")) at++;
-  const head = lines[at] === undefined ? null : HEADER.exec(toLatin1(lines[at] as Uint8Array));
-  if (head === null) throw refuse('expected a unified diff with an "@@ -start,count +start,count @@" line');
-  let oldLeft = Number(head[2] ?? 1);
-  let newLeft = Number(head[4] ?? 1);
-  const stated = { old: oldLeft, new: newLeft };
-  const baseOffsets = lineOffsets(base);
-  const baseLines = baseOffsets.length - 1;
-  const baseLine = (index: number): Uint8Array => base.subarray(baseOffsets[index], baseOffsets[index + 1]);
-
-  let position = oldLeft === 0 ? Number(head[1]) : Number(head[1]) - 1;
-  const start = position;
-  let first = -1;
-  let lastChanged = position;
-  const kept: { at: number; line: Uint8Array }[] = [];
-  at++;
-
-  /** Editors strip trailing blanks: an empty line of the diff is an empty context line. */
-  const takeEmpty = (line: Uint8Array): Uint8Array => {
-    at++;
-    return line;
-  };
-  const takeLine = (): Uint8Array => {
-    const line = (lines[at] as Uint8Array).subarray(1);
-    at++;
-    if (at < lines.length && startsWith(lines[at], "\\")) {
-      at++;
-      return line[line.length - 1] === LF ? line.subarray(0, -1) : line;
-    }
-    // A diff cut at its very end: the text's last line lacks "\n" though the file's line does not.
-    return line[line.length - 1] === LF ? line : concat([line, utf8("\n")]);
-  };
-
-  while (oldLeft > 0 || newLeft > 0) {
-    const line = lines[at];
-    if (line === undefined) {
-      throw refuse(
-        `ended too early: the header states ${stated.old} old and ${stated.new} new lines, ${oldLeft} old and ${newLeft} new are missing`,
-      );
-    }
-    const sign = line[0];
-    const number = at + 1;
-    if (sign === 0x20 || sign === LF) {
-      if (oldLeft === 0 || newLeft === 0)
-        throw refuse(`line ${number} is context beyond the counts of the header`);
-      const text = sign === LF ? takeEmpty(line) : takeLine();
-      matchBase(position, text, number, "context");
-      kept.push({ at: position, line: text });
-      position++;
-      oldLeft--;
-      newLeft--;
-    } else if (sign === 0x2d) {
-      if (oldLeft === 0) throw refuse(`line ${number} removes more lines than the header states`);
-      const text = takeLine();
-      matchBase(position, text, number, "removed");
-      if (first === -1) first = position;
-      position++;
-      lastChanged = position;
-      oldLeft--;
-    } else if (sign === 0x2b) {
-      if (newLeft === 0) throw refuse(`line ${number} adds more lines than the header states`);
-      const text = takeLine();
-      if (first === -1) first = position;
-      kept.push({ at: -1, line: text });
-      lastChanged = position;
-      newLeft--;
-    } else {
-      throw refuse(`line ${number} begins with neither " ", "-", "+" nor "\\"`);
-    }
-  }
-  for (const rest of lines.slice(at)) {
-    if (rest.length > 1 || rest[0] !== LF)
-      throw refuse("expected nothing after the lines that the header counts");
-  }
-
+  const baseLines = new Lines(base);
+  const { start, changed, kept } = new EditedReader(diff, baseLines).read();
   // A block without any change asks for the base as it is: an empty replacement of nothing, at a place of its own.
   const nowhere = Math.min(Math.max(start, claimFree.from), claimFree.to);
-  const from = first === -1 ? nowhere : first;
-  const to = first === -1 ? nowhere : lastChanged;
-  if (first !== -1 && (from < claimFree.from || to > claimFree.to)) {
+  const { from, to } = changed ?? { from: nowhere, to: nowhere };
+  if (changed !== null && (from < claimFree.from || to > claimFree.to)) {
     throw refuse(
       `changes base lines ${from + 1} to ${to}, but only lines ${claimFree.from + 1} to ${claimFree.to} are this hunk's to change; the neighbouring lines belong to other hunks`,
     );
@@ -170,25 +91,144 @@ export function parseEdited(
     throw refuse("only the file's last line may lack its newline");
   }
   const text = concat(own.map((line) => line.line));
-  checkEnds(text, to === baseLines);
+  checkEnds(text, baseLines, from, to);
   return { from, count: to - from, text };
+}
 
-  function matchBase(index: number, text: Uint8Array, number: number, sort: string): void {
-    if (index >= baseLines)
-      throw refuse(`line ${number} speaks of base line ${index + 1}, but the file has ${baseLines}`);
-    if (!equalBytes(baseLine(index), text)) {
+/** Bytes by their lines, each with its end. */
+class Lines {
+  readonly #offsets: ArrayLike<number>;
+  constructor(readonly bytes: Uint8Array) {
+    this.#offsets = lineOffsets(bytes);
+  }
+  get count(): number {
+    return this.#offsets.length - 1;
+  }
+  at(index: number): Uint8Array {
+    return this.bytes.subarray(this.#offsets[index], this.#offsets[index + 1]);
+  }
+}
+
+/** What an edited block says, before it is asked whose lines it changes. */
+interface EditedBlock {
+  /** The base line at which the block begins. */
+  start: number;
+  /** Base lines [from, to) that it changes; null for none. */
+  changed: { from: number; to: number } | null;
+  /** Lines of the text as it is to be: context by its base line, added ones with -1. */
+  kept: { at: number; line: Uint8Array }[];
+}
+
+/** Reads the one `@@` block of an edited diff by its counts, line by line against the base. */
+class EditedReader {
+  readonly #diff: Lines;
+  /** The line of the diff that is next. */
+  #at = 0;
+  #oldLeft: number;
+  #newLeft: number;
+  readonly #stated: { old: number; new: number };
+  /** The base line that is next. */
+  #position: number;
+  readonly #block: EditedBlock;
+
+  constructor(
+    diff: Uint8Array,
+    private readonly base: Lines,
+  ) {
+    this.#diff = new Lines(diff);
+    while (this.#at < this.#diff.count && !startsWith(this.#diff.at(this.#at), "@@ ")) this.#at++;
+    const head = this.#at < this.#diff.count ? HEADER.exec(toLatin1(this.#diff.at(this.#at))) : null;
+    if (head === null) throw refuse('expected a unified diff with an "@@ -start,count +start,count @@" line');
+    this.#at++;
+    this.#oldLeft = Number(head[2] ?? 1);
+    this.#newLeft = Number(head[4] ?? 1);
+    this.#stated = { old: this.#oldLeft, new: this.#newLeft };
+    this.#position = this.#oldLeft === 0 ? Number(head[1]) : Number(head[1]) - 1;
+    this.#block = { start: this.#position, changed: null, kept: [] };
+  }
+
+  read(): EditedBlock {
+    while (this.#oldLeft > 0 || this.#newLeft > 0) this.#takeLine();
+    for (; this.#at < this.#diff.count; this.#at++) {
+      const rest = this.#diff.at(this.#at);
+      if (rest.length > 1 || rest[0] !== LF)
+        throw refuse("expected nothing after the lines that the header counts");
+    }
+    return this.#block;
+  }
+
+  #takeLine(): void {
+    const number = this.#at + 1;
+    if (this.#at >= this.#diff.count) {
+      throw refuse(
+        `ended too early: the header states ${this.#stated.old} old and ${this.#stated.new} new lines, ${this.#oldLeft} old and ${this.#newLeft} new are missing`,
+      );
+    }
+    const sign = this.#diff.at(this.#at)[0];
+    // Editors strip trailing blanks: an empty line of the diff is an empty context line.
+    if (sign === 0x20 || sign === LF) {
+      if (this.#oldLeft === 0 || this.#newLeft === 0)
+        throw refuse(`line ${number} is context beyond the counts of the header`);
+      const line = sign === LF ? this.#diff.at(this.#at++) : this.#signedText();
+      this.#matchBase(line, number, "context");
+      this.#block.kept.push({ at: this.#position, line });
+      this.#position++;
+      this.#oldLeft--;
+      this.#newLeft--;
+    } else if (sign === 0x2d) {
+      if (this.#oldLeft === 0) throw refuse(`line ${number} removes more lines than the header states`);
+      this.#matchBase(this.#signedText(), number, "removed");
+      this.#change(1);
+      this.#oldLeft--;
+    } else if (sign === 0x2b) {
+      if (this.#newLeft === 0) throw refuse(`line ${number} adds more lines than the header states`);
+      this.#block.kept.push({ at: -1, line: this.#signedText() });
+      this.#change(0);
+      this.#newLeft--;
+    } else {
+      throw refuse(`line ${number} begins with neither " ", "-", "+" nor "\\"`);
+    }
+  }
+
+  /** @param removed how many base lines go here */
+  #change(removed: number): void {
+    const from = this.#block.changed?.from ?? this.#position;
+    this.#position += removed;
+    this.#block.changed = { from, to: this.#position };
+  }
+
+  /** The next line without its sign, and with the end that it has in the file. */
+  #signedText(): Uint8Array {
+    const line = this.#diff.at(this.#at++).subarray(1);
+    const ended = line[line.length - 1] === LF;
+    if (this.#at < this.#diff.count && startsWith(this.#diff.at(this.#at), "\\")) {
+      this.#at++;
+      return ended ? line.subarray(0, -1) : line;
+    }
+    // A diff cut at its very end: the text's last line lacks "\n" though the file's line does not.
+    return ended ? line : concat([line, utf8("\n")]);
+  }
+
+  #matchBase(text: Uint8Array, number: number, sort: string): void {
+    const index = this.#position;
+    if (index >= this.base.count)
+      throw refuse(`line ${number} speaks of base line ${index + 1}, but the file has ${this.base.count}`);
+    if (!equalBytes(this.base.at(index), text)) {
       throw refuse(`line ${number} (${sort}) is not what the base has in line ${index + 1}`);
     }
   }
-  function checkEnds(replacement: Uint8Array, atEnd: boolean): void {
-    if (!atEnd && replacement.length > 0 && replacement[replacement.length - 1] !== LF) {
-      throw refuse("only the file's last line may lack its newline");
-    }
-    if (from === baseLines && from > 0 && replacement.length > 0 && base[base.length - 1] !== LF) {
-      throw refuse(
-        "the file's last line has no newline: replace it with itself and a newline to add lines after it",
-      );
-    }
+}
+
+/** Only the last line of a file may lack its newline, before and after. */
+function checkEnds(text: Uint8Array, base: Lines, from: number, to: number): void {
+  if (text.length === 0) return;
+  if (to !== base.count && text[text.length - 1] !== LF) {
+    throw refuse("only the file's last line may lack its newline");
+  }
+  if (from === base.count && from > 0 && base.bytes[base.bytes.length - 1] !== LF) {
+    throw refuse(
+      "the file's last line has no newline: replace it with itself and a newline to add lines after it",
+    );
   }
 }
 

@@ -40,48 +40,13 @@ export interface RunningServer {
 
 /** @throws PortTakenError when the port belongs to somebody else; its `ours` tells whether to the same service */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { config, desk, tokens, log, version } = options;
-  const limits: Limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const context: Context = {
-    config,
-    desk,
-    tokens,
-    log,
-    version,
-    limits,
-    feed: new Feed(desk),
-    lists: new ListTexts(desk),
-    metrics: new Metrics(),
-    requests: new Buckets({ perSecond: limits.requestsPerSecond, burst: limits.requestBurst }),
-    failures: new Buckets({ perSecond: limits.failuresPerSecond, burst: limits.failureBurst }),
-    port: config.port,
-    addresses: [],
-    startedAt: Date.now(),
-    connections: new Connections(),
-  };
+  const context = contextOf(options);
+  const { config, tokens, log, limits, version } = context;
   const sockets = new Sockets(context);
   let door: HttpDoor | null = null;
-  const listen = (): Bun.Server<SocketClient> =>
-    Bun.serve<SocketClient>({
-      hostname: config.host,
-      port: config.port,
-      idleTimeout: limits.httpIdleSeconds,
-      // Bodies are counted as they are read (body.ts, git-http.ts): a pack may be far larger than any JSON.
-      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-      development: false,
-      // Said aloud: with development off the runtime would let a second process share the port and take half of the
-      // connections (Bun 1.3.14).
-      reusePort: false,
-      fetch: (request, server) => door?.handle(request, server),
-      error: (error) => {
-        log.error("unforeseen failure", { error });
-        return new Response(null, { status: 500 });
-      },
-      websocket: sockets.handler,
-    });
   let server: Bun.Server<SocketClient>;
   try {
-    server = listen();
+    server = listen(context, sockets, (request, own) => door?.handle(request, own));
   } catch (error) {
     context.feed.stop();
     context.lists.stop();
@@ -102,8 +67,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   }, limits.sweepMs);
   sweeping.unref();
 
-  const host = config.host.includes(":") ? `[${config.host}]` : config.host;
-  const url = `http://${host}:${context.port}`;
+  const url = urlOf(config.host, context.port);
   log.info("listening", { url, version });
   let stopped: Promise<void> | null = null;
 
@@ -134,3 +98,47 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     },
   };
 }
+
+function contextOf({ limits: given, ...options }: ServerOptions): Context {
+  const limits: Limits = { ...DEFAULT_LIMITS, ...given };
+  return {
+    ...options,
+    limits,
+    feed: new Feed(options.desk),
+    lists: new ListTexts(options.desk),
+    metrics: new Metrics(),
+    requests: new Buckets({ perSecond: limits.requestsPerSecond, burst: limits.requestBurst }),
+    failures: new Buckets({ perSecond: limits.failuresPerSecond, burst: limits.failureBurst }),
+    port: options.config.port,
+    addresses: [],
+    startedAt: Date.now(),
+    connections: new Connections(),
+  };
+}
+
+function listen(
+  { config, limits, log }: Context,
+  sockets: Sockets,
+  handle: (request: Request, server: Bun.Server<SocketClient>) => ReturnType<HttpDoor["handle"]>,
+): Bun.Server<SocketClient> {
+  return Bun.serve<SocketClient>({
+    hostname: config.host,
+    port: config.port,
+    idleTimeout: limits.httpIdleSeconds,
+    // Bodies are counted as they are read (body.ts, git-http.ts): a pack may be far larger than any JSON.
+    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+    development: false,
+    // Said aloud: with development off the runtime would let a second process share the port and take half of the
+    // connections (Bun 1.3.14).
+    reusePort: false,
+    fetch: handle,
+    error: (error) => {
+      log.error("unforeseen failure", { error });
+      return new Response(null, { status: 500 });
+    },
+    websocket: sockets.handler,
+  });
+}
+
+const urlOf = (host: string, port: number): string =>
+  `http://${host.includes(":") ? `[${host}]` : host}:${port}`;

@@ -55,6 +55,26 @@ async function bundle(to: string): Promise<string> {
   return join(to, "plugin-test.js");
 }
 
+/** The host's own: the scripted model, and nothing that asks or fetches. */
+const configuration = (model: string, plugin: [string, object]): object => ({
+  model: "scripted/scripted-1",
+  small_model: "scripted/scripted-1",
+  enabled_providers: ["scripted"],
+  share: "disabled",
+  autoupdate: false,
+  lsp: false,
+  formatter: false,
+  permission: { edit: "allow", bash: "allow", webfetch: "deny", external_directory: "allow" },
+  provider: {
+    scripted: {
+      npm: "@ai-sdk/openai-compatible",
+      options: { baseURL: model, apiKey: "none" },
+      models: { "scripted-1": { tool_call: true, limit: { context: 2_000_000, output: 8192 } } },
+    },
+  },
+  plugin: [plugin],
+});
+
 /**
  * @param dir the agent's repository; `root` holds everything else
  * @param settings further options of the plugin
@@ -72,31 +92,15 @@ export async function startOpencode(
   const model = await startScriptedModel({ script });
   const [port, reviewPort] = [await freePort(), await freePort()];
   const state = join(root, "state");
+  const options = {
+    port: reviewPort,
+    state_dir: state,
+    feedback_log: join(root, "feedback.jsonl"),
+    ...settings,
+  };
   writeFileSync(
     join(home, ".config/opencode/opencode.json"),
-    JSON.stringify({
-      model: "scripted/scripted-1",
-      small_model: "scripted/scripted-1",
-      enabled_providers: ["scripted"],
-      share: "disabled",
-      autoupdate: false,
-      lsp: false,
-      formatter: false,
-      permission: { edit: "allow", bash: "allow", webfetch: "deny", external_directory: "allow" },
-      provider: {
-        scripted: {
-          npm: "@ai-sdk/openai-compatible",
-          options: { baseURL: model.url, apiKey: "none" },
-          models: { "scripted-1": { tool_call: true, limit: { context: 2_000_000, output: 8192 } } },
-        },
-      },
-      plugin: [
-        [
-          plugin,
-          { port: reviewPort, state_dir: state, feedback_log: join(root, "feedback.jsonl"), ...settings },
-        ],
-      ],
-    }),
+    JSON.stringify(configuration(model.url, [plugin, options])),
   );
   const query = `directory=${encodeURIComponent(dir)}`;
   let child: ReturnType<typeof Bun.spawn> | undefined;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import SwaggerParser from "@apidevtools/swagger-parser";
 import { Parser } from "@asyncapi/parser";
 import type { z } from "zod";
-import { LUA_TYPES, luaTypes } from "../../../scripts/write-lua-types.ts";
+import { LUA_TYPES, luaTypes } from "../../../scripts/lib/write-lua-types.ts";
 import {
   CompleteAnswer,
   ContentAnswer,

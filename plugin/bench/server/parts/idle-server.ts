@@ -1,7 +1,7 @@
 /** A server process of one kind, `ours` or `bare`: prints {port, token}, then its resident bytes for every line it gets. */
 import { createInterface } from "node:readline";
-import { Place } from "../../../tests/server/place.ts";
 import { bareServer } from "./bare.ts";
+import { Place } from "./place.ts";
 
 const place = process.argv[2] === "ours" ? await Place.open({ limits: { maxSockets: 9000 } }) : null;
 const port = place?.port ?? bareServer().port;

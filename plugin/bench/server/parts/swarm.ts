@@ -4,8 +4,9 @@
  * them has received a further frame: its number and the moment (milliseconds). Written on bare TCP, so that what is
  * measured is the server.
  */
-import { handshake } from "../../../tests/server/frames.ts";
+
 import { clock } from "./clock.ts";
+import { handshake } from "./handshake.ts";
 
 const [port = 0, token = "", count = 0, frameBytes = 0] = process.argv
   .slice(2)

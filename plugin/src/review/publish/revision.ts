@@ -2,6 +2,7 @@
 import { displayPath } from "../../diff/paths.ts";
 import type { PublishResult } from "../../protocol/answers.ts";
 import { ReviewError } from "../../protocol/errors.ts";
+import type { EventBody } from "../../protocol/events.ts";
 import type { Project } from "../../vcs/project.ts";
 import type { PinnedRevision } from "../../vcs/publish.ts";
 import {
@@ -47,26 +48,9 @@ export async function recordRevision(
   options: PublishOptions,
   alsoWrite: ((answer: PublishResult) => void) | null = null,
 ): Promise<PublishResult> {
-  const existing = ledger.row<SuggestionRow>("SELECT * FROM suggestion WHERE id = ?", suggestionId);
+  const existing = findSuggestion(ledger, suggestionId);
   const previous = existing === null ? null : getRevision(ledger, suggestionId, existing.revision);
-  if (
-    previous !== null &&
-    previous.commit_id === pinned.change.commit &&
-    previous.base_commit === pinned.base
-  ) {
-    throw new ReviewError(
-      "nothing_to_do",
-      `This change is published already, as revision ${previous.n} of suggestion ${suggestionId}, and has not changed since`,
-      {
-        details: { suggestion_id: suggestionId, revision: previous.n },
-      },
-    );
-  }
-  if (pinned.hunks.length === 0) {
-    throw new ReviewError("unpublishable", "The change holds nothing to review", {
-      details: { reason: "empty" },
-    });
-  }
+  checkWorthIt(pinned, previous);
   const mapLine = previous === null ? null : await baseMap(project, previous, pinned);
   const now = options.now();
   const branch = await project.sharedTip();
@@ -77,7 +61,7 @@ export async function recordRevision(
   const warnings = baseMoved ? [...pinned.warnings, staleBase(pinned, branch)] : pinned.warnings;
 
   return ledger.transactionWhenFree(() => {
-    const current = ledger.row<SuggestionRow>("SELECT * FROM suggestion WHERE id = ?", suggestionId);
+    const current = findSuggestion(ledger, suggestionId);
     if (current !== null && current.state !== "open") {
       throw new ReviewError("suggestion_closed", `Suggestion ${suggestionId} was ${current.state} meanwhile`);
     }
@@ -88,89 +72,146 @@ export async function recordRevision(
         ? newHunks(ledger, pinned, place, null)
         : keptHunks(ledger, pinned, place, current.revision, mapLine);
     const rows = written.filter((row) => row.retired === "no");
-    const files = [...new Set(rows.map((row) => row.file))];
-    const count = (state: NewHunk["state"]) => rows.filter((row) => row.state === state).length;
-    const at = nextStamp(current?.updated_at ?? null, now);
-    const lower = { commit: pinned.base, changeId: pinned.change.parentChanges[0] };
-    const stackedOn = suggestionAt(ledger, project.dir, lower, suggestionId);
-    const head: SuggestionRow = {
-      id: suggestionId,
-      project: project.dir,
+    const head = suggestionRow(pinned, place, current, rows, {
       hub: project.hubName,
-      change_id: pinned.change.changeId,
       description: options.description,
-      state: "open",
-      revision: n,
-      hunk_count: rows.length,
-      accepted: count("accepted"),
-      modified: count("modified"),
-      rejected: count("rejected"),
       session: options.session ?? current?.session ?? null,
-      stacked_on: stackedOn,
+      stacked_on: suggestionAt(
+        ledger,
+        project.dir,
+        { commit: pinned.base, changeId: pinned.change.parentChanges[0] },
+        suggestionId,
+      ),
       base_moved: baseMoved ? 1 : 0,
-      settled: pinned.change.commit,
-      settled_parent: pinned.base,
-      agent_commit: pinned.change.commit,
-      settle_needed: rows.some((row) => row.state === "rejected" || row.state === "modified") ? "yes" : "no",
-      settle_problem: null,
       leave_needed: alsoWrite === null ? 0 : 1,
-      discard_undone: 0,
-      abandoned: null,
-      finalizing: null,
-      result: null,
-      verify: null,
-      created_at: current?.created_at ?? at,
-      updated_at: at,
-    };
+      updated_at: nextStamp(current?.updated_at ?? null, now),
+    });
+    const revision = revisionRow(pinned, place, rows, warnings, head.updated_at);
     writeSuggestion(ledger, head);
     recordStanding(ledger, suggestionId, pinned.change.commit, head);
-    const revision: RevisionRow = {
-      suggestion: suggestionId,
-      n,
-      base_commit: pinned.base,
-      commit_id: pinned.change.commit,
-      base_tree: pinned.baseTree,
-      commit_tree: pinned.commitTree,
-      author: pinned.change.author,
-      entries: JSON.stringify(pinned.entries),
-      warnings: JSON.stringify(warnings),
-      files: JSON.stringify(files),
-      created_at: at,
-    };
-    const columns = Object.keys(revision);
-    ledger.change(
-      `INSERT INTO revision (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})`,
-      ...Object.values(revision),
-    );
+    writeRevision(ledger, revision);
     for (const row of written) insertHunk(ledger, row);
-    if (rows.some((row) => row.state !== "pending")) recordCarried(ledger, suggestionId, n, at);
-
-    const hunks = inlineHunks(rows);
-    ledger.emit(
-      project.dir,
-      {
-        type: "suggestion.ready",
-        suggestion: {
-          ...toSummary(ledger, getSuggestion(ledger, suggestionId), revision),
-          hunks: hunks ?? [],
-          hunks_omitted: hunks === null,
-          warnings,
-        },
-      },
-      now,
-    );
+    if (rows.some((row) => row.state !== "pending"))
+      recordCarried(ledger, suggestionId, n, revision.created_at);
+    ledger.emit(project.dir, readyEvent(ledger, revision, rows, warnings), now);
     const answer: PublishResult = {
       suggestion_id: suggestionId,
       revision: n,
       hunk_count: rows.length,
-      pending_count: count("pending"),
-      files,
+      pending_count: countOf(rows, "pending"),
+      files: filesOf(rows),
       warnings,
       feedback: [],
     };
     alsoWrite?.(answer);
     return answer;
   });
+}
+
+const findSuggestion = (ledger: Ledger, id: string): SuggestionRow | null =>
+  ledger.row<SuggestionRow>("SELECT * FROM suggestion WHERE id = ?", id);
+
+const countOf = (rows: NewHunk[], state: NewHunk["state"]): number =>
+  rows.filter((row) => row.state === state).length;
+
+const filesOf = (rows: NewHunk[]): string[] => [...new Set(rows.map((row) => row.file))];
+
+/** @throws ReviewError when this was published already, or holds nothing */
+function checkWorthIt(pinned: PinnedRevision, previous: RevisionRow | null): void {
+  if (
+    previous !== null &&
+    previous.commit_id === pinned.change.commit &&
+    previous.base_commit === pinned.base
+  ) {
+    throw new ReviewError(
+      "nothing_to_do",
+      `This change is published already, as revision ${previous.n} of suggestion ${previous.suggestion}, and has not changed since`,
+      {
+        details: { suggestion_id: previous.suggestion, revision: previous.n },
+      },
+    );
+  }
+  if (pinned.hunks.length === 0) {
+    throw new ReviewError("unpublishable", "The change holds nothing to review", {
+      details: { reason: "empty" },
+    });
+  }
+}
+
+/** What a revision says of its suggestion that is not in what was pinned. */
+type FromOutside = Pick<
+  SuggestionRow,
+  "hub" | "description" | "session" | "stacked_on" | "base_moved" | "leave_needed" | "updated_at"
+>;
+
+function suggestionRow(
+  { change, base }: PinnedRevision,
+  { suggestionId, revision, project }: Place,
+  current: SuggestionRow | null,
+  rows: NewHunk[],
+  outside: FromOutside,
+): SuggestionRow {
+  return {
+    ...outside,
+    id: suggestionId,
+    project,
+    change_id: change.changeId,
+    state: "open",
+    revision,
+    hunk_count: rows.length,
+    accepted: countOf(rows, "accepted"),
+    modified: countOf(rows, "modified"),
+    rejected: countOf(rows, "rejected"),
+    settled: change.commit,
+    settled_parent: base,
+    agent_commit: change.commit,
+    settle_needed: rows.some((row) => row.state === "rejected" || row.state === "modified") ? "yes" : "no",
+    settle_problem: null,
+    discard_undone: 0,
+    abandoned: null,
+    finalizing: null,
+    result: null,
+    verify: null,
+    created_at: current?.created_at ?? outside.updated_at,
+  };
+}
+
+const revisionRow = (
+  pinned: PinnedRevision,
+  { suggestionId, revision }: Place,
+  rows: NewHunk[],
+  warnings: string[],
+  at: string,
+): RevisionRow => ({
+  suggestion: suggestionId,
+  n: revision,
+  base_commit: pinned.base,
+  commit_id: pinned.change.commit,
+  base_tree: pinned.baseTree,
+  commit_tree: pinned.commitTree,
+  author: pinned.change.author,
+  entries: JSON.stringify(pinned.entries),
+  warnings: JSON.stringify(warnings),
+  files: JSON.stringify(filesOf(rows)),
+  created_at: at,
+});
+
+function readyEvent(
+  ledger: Ledger,
+  revision: RevisionRow,
+  rows: NewHunk[],
+  warnings: string[],
+): Extract<EventBody, { type: "suggestion.ready" }> {
+  const hunks = inlineHunks(rows);
+  return {
+    type: "suggestion.ready",
+    suggestion: {
+      ...toSummary(ledger, getSuggestion(ledger, revision.suggestion), revision),
+      hunks: hunks ?? [],
+      hunks_omitted: hunks === null,
+      warnings,
+    },
+  };
 }
 
 /** Said to the agent in its answer and to the developer at the head of the review. */
@@ -334,6 +375,14 @@ function writeSuggestion(ledger: Ledger, row: SuggestionRow): void {
   ledger.change(
     `INSERT INTO suggestion (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})
      ON CONFLICT (id) DO UPDATE SET ${updates.map((column) => `${column} = excluded.${column}`).join(", ")}`,
+    ...Object.values(row),
+  );
+}
+
+function writeRevision(ledger: Ledger, row: RevisionRow): void {
+  const columns = Object.keys(row);
+  ledger.change(
+    `INSERT INTO revision (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})`,
     ...Object.values(row),
   );
 }

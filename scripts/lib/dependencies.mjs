@@ -3,10 +3,10 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { explainClientFailure, explainFileError, ProvisionError } from "./provision/errors.mjs";
-import { acquireLock } from "./provision/lock.mjs";
-import { runNpm } from "./provision/npm.mjs";
-import { writeAtomically } from "./provision/stamp.mjs";
+import { explainClientFailure, explainFileError, ProvisionError } from "../provision/errors.mjs";
+import { acquireLock } from "../provision/lock.mjs";
+import { runNpm } from "../provision/npm.mjs";
+import { writeAtomically } from "../provision/stamp.mjs";
 
 /**
  * @param {object} options

@@ -4,10 +4,10 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { ProvisionError, provision } from "../provision.mjs";
 import { ensureDependencies } from "./dependencies.mjs";
-import { ProvisionError, provision } from "./provision.mjs";
 
-export const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
+export const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../..");
 
 /** Looked at as early as can be: who it is changes when it is killed. */
 const launcher = process.ppid;

@@ -5,10 +5,10 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import * as answers from "../plugin/src/protocol/answers.ts";
-import { ReviewEvent, STAMPED_EVENTS } from "../plugin/src/protocol/events.ts";
-import * as model from "../plugin/src/protocol/model.ts";
-import { DecisionAction, LineRange } from "../plugin/src/protocol/requests.ts";
+import * as answers from "../../plugin/src/protocol/answers.ts";
+import { ReviewEvent, STAMPED_EVENTS } from "../../plugin/src/protocol/events.ts";
+import * as model from "../../plugin/src/protocol/model.ts";
+import { DecisionAction, LineRange } from "../../plugin/src/protocol/requests.ts";
 
 export const LUA_TYPES = "nvim/lua/suggestion-review/types.lua";
 
@@ -266,4 +266,4 @@ export function luaTypes(): string {
   return lua.text();
 }
 
-if (import.meta.main) writeFileSync(join(import.meta.dir, "..", LUA_TYPES), luaTypes());
+if (import.meta.main) writeFileSync(join(import.meta.dir, "../..", LUA_TYPES), luaTypes());
