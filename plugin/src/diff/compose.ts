@@ -66,7 +66,8 @@ function composeLines(base: Uint8Array, pieces: Piece[]): Uint8Array {
   return concat(parts);
 }
 
-const LINE_KINDS: ReadonlySet<HunkKind> = new Set(["text", "create", "delete"]);
+/** Kinds that are composed by lines; the others are one operation on a file. */
+export const LINE_KINDS: ReadonlySet<HunkKind> = new Set(["text", "create", "delete"]);
 
 function composeEntry(entry: Entry, pieces: Piece[], readBlob: ReadBlob): FileState[] {
   const before = sideState(entry.oldPath, entry.oldMode, entry.oldOid);

@@ -15,26 +15,17 @@ function M.replacement(item)
     return nil, "the text of a hunk is not what its digest names"
   end
   if item.state == "modified" then
-    local edited = item.modified_diff or ""
-    if hunk.encoding == "latin1" then
-      edited = diff.latin1_to_bytes(edited) or ""
-    end
-    -- File headers in front are passed over, as the server does.
-    if edited:sub(1, 3) ~= "@@ " then
-      edited = edited:match("\n(@@ .*)$") or edited
-    end
-    local parsed, reason = diff.parse(edited)
-    if not parsed then
+    local own, reason = diff.read_modification(hunk, item.modified_diff or "")
+    if not own then
       return nil, reason
     end
-    local sides = diff.sides(parsed)
     return {
       key = hunk.id,
-      at = diff.zero_based(parsed.old_start, parsed.old_count) + #sides.before,
-      count = #sides.old,
-      lines = sides.new,
+      at = own.at,
+      count = own.count,
+      lines = own.lines,
       order = hunk.new_start,
-      old = sides.old,
+      old = own.old,
     }
   end
   local text, reason = diff.text_of(hunk)

@@ -7,7 +7,7 @@ local worktree = require("suggestion-review.worktree.paths")
 local M = {}
 
 M.TAKEN = { accepted = true, modified = true }
-M.LINES = { text = true, create = true, delete = true }
+M.LINES = require("suggestion-review.text.diff").LINE_KINDS
 --- Taken by object id, since there are no lines to compare.
 local WHOLE = { "binary", "symlink", "submodule", "type" }
 local TAKEN, LINES = M.TAKEN, M.LINES

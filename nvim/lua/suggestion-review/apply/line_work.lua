@@ -8,14 +8,12 @@ local worktree = require("suggestion-review.worktree.paths")
 
 local M = {}
 
-local LINE_KINDS = { text = true, create = true, delete = true }
-
 ---@param list SuggestionReview.Replacement[]
 ---@param base string
 ---@return SuggestionReview.Replacement[] those that are about lines of this base
 function M.line_replacements(list, base)
   local function counts(replacement)
-    return LINE_KINDS[replacement.kind or "text"] and (replacement.base or base) == base
+    return diff.LINE_KINDS[replacement.kind or "text"] and (replacement.base or base) == base
   end
   for _, one in ipairs(list) do
     if not counts(one) then

@@ -42,27 +42,6 @@ local function verified_text(hunk)
   return text
 end
 
---- What the developer's own version of a hunk puts where.
----@param hunk SuggestionReview.Hunk
----@param modified_diff string
----@return { at: integer, count: integer, lines: string[] }|nil
----@return string|nil reason
-function M.of_modification(hunk, modified_diff)
-  if hunk.encoding == "latin1" then
-    modified_diff = diff.latin1_to_bytes(modified_diff) or ""
-  end
-  local parsed, reason = diff.parse(modified_diff)
-  if not parsed then
-    return nil, reason
-  end
-  local own = diff.sides(parsed)
-  return {
-    at = diff.zero_based(parsed.old_start, parsed.old_count) + #own.before,
-    count = #own.old,
-    lines = own.new,
-  }
-end
-
 --- The replacement a decision stands for.
 ---@param want SuggestionReview.Want
 ---@param suggestion { base_commit: string, revision?: integer }
@@ -90,7 +69,7 @@ function M.of(want, suggestion)
     old_file = hunk.old_file ~= digest.path(hunk) and hunk.old_file or nil,
   }
   if want.state == "modified" then
-    local own, parse_reason = M.of_modification(hunk, want.modified_diff or "")
+    local own, parse_reason = diff.read_modification(hunk, want.modified_diff or "")
     if not own then
       return nil, "the modification is not a diff: " .. parse_reason
     end

@@ -31,7 +31,7 @@ local function carried_over(replacement, hunk, suggestion)
   end
   -- The modification's place is the one thing asked of the server here, and only for the very same text.
   local given = hunk.decision and hunk.decision.modified_diff
-  local own = given and replacements.of_modification(hunk, given)
+  local own = given and diff.read_modification(hunk, given)
   if own and vim.deep_equal(own.lines, replacement.lines) then
     copy.at, copy.count = own.at, own.count
     return copy

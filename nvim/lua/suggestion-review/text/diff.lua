@@ -22,8 +22,8 @@ local M = {}
 ---@field after string[]     context lines below
 ---@field parsed SuggestionReview.ParsedHunk|nil  nil for file-level operations that have no text
 
---- Kinds whose diff is text; the rest describe a file-level operation in prose.
-local TEXT_KINDS = { text = true, create = true, delete = true }
+--- Kinds whose diff is text and that are composed by lines; the rest are one operation on a file, told in prose.
+M.LINE_KINDS = { text = true, create = true, delete = true }
 
 --- `bytes` split after each "\n".
 ---@param bytes string
@@ -159,6 +159,47 @@ function M.parse(diff)
   return parsed
 end
 
+--- A diff that was edited by hand without what the server passes over in one: file headers in front and empty lines
+--- behind what the header counts.
+---@param text string
+---@return string
+function M.bare_edit(text)
+  if text:sub(1, 3) ~= "@@ " then
+    text = text:match("\n(@@ .*)$") or text
+  end
+  local bare = text
+  while not M.parse(bare) do
+    if bare:sub(-2) ~= "\n\n" then
+      return text
+    end
+    bare = bare:sub(1, -2)
+  end
+  return bare
+end
+
+--- The base lines that an edited diff is about and what it puts there.
+---@param hunk SuggestionReview.Hunk
+---@param modified_diff string as it goes over the wire
+---@return { at: integer, count: integer, old: string[], lines: string[] }|nil
+---@return string|nil reason
+function M.read_modification(hunk, modified_diff)
+  local text = hunk.encoding == "latin1" and M.latin1_to_bytes(modified_diff) or modified_diff
+  if hunk.encoding == "latin1" and not M.latin1_to_bytes(modified_diff) then
+    return nil, "the modification holds characters that a file that is not UTF-8 cannot"
+  end
+  local parsed, reason = M.parse(M.bare_edit(text))
+  if not parsed then
+    return nil, reason
+  end
+  local sides = M.sides(parsed)
+  local at = M.zero_based(parsed.old_start, parsed.old_count) + #sides.before
+  if #sides.old + #sides.new == 0 then
+    -- Nothing is changed: nothing, at the hunk's own place. The context around it can be other hunks' lines.
+    at = M.zero_based(hunk.old_start, hunk.old_count)
+  end
+  return { at = at, count = #sides.old, old = sides.old, lines = sides.new }
+end
+
 --- The sides of a hunk, its context apart.
 ---@param parsed SuggestionReview.ParsedHunk
 ---@return SuggestionReview.HunkText
@@ -251,7 +292,7 @@ end
 ---@param hunk SuggestionReview.Hunk
 ---@return boolean
 function M.has_text(hunk)
-  return TEXT_KINDS[hunk.kind] == true and hunk.encoding ~= "binary"
+  return M.LINE_KINDS[hunk.kind] == true and hunk.encoding ~= "binary"
 end
 
 --- The hunk's text as bytes. File-level operations without text give empty sides.

@@ -9,7 +9,7 @@ local M = {}
 ---@param latin1 boolean
 ---@return { at: integer, old: string[], new: string[] }|nil sides, whole lines
 local function sides_of(text, latin1)
-  local parsed = diff.parse(latin1 and diff.latin1_to_bytes(text) or text)
+  local parsed = diff.parse(diff.bare_edit(latin1 and diff.latin1_to_bytes(text) or text))
   if not parsed then
     return
   end

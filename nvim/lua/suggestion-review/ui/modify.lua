@@ -40,20 +40,18 @@ function M.open(hunk, text, key, write)
   local before, new, after = text.before, text.new, text.after
   -- A hunk modified before opens as it was left.
   if hunk.state == "modified" and decision and decision.modified_diff then
-    local parsed = diff.parse(decision.modified_diff)
-    if parsed then
-      local own = diff.sides(parsed)
+    local own = diff.read_modification(hunk, decision.modified_diff)
+    if own then
       local from = diff.zero_based(hunk.old_start, hunk.old_count) - #text.before
-      local own_from = diff.zero_based(parsed.old_start, parsed.old_count)
       local whole = {}
       vim.list_extend(whole, text.before)
       vim.list_extend(whole, text.old)
       vim.list_extend(whole, text.after)
-      local at = own_from + #own.before - from
-      if at >= 0 and at + #own.old <= #whole then
+      local at = own.at - from
+      if at >= 0 and at + own.count <= #whole then
         local edited = vim.list_slice(whole, 1, at)
-        vim.list_extend(edited, own.new)
-        vim.list_extend(edited, whole, at + #own.old + 1, #whole)
+        vim.list_extend(edited, own.lines)
+        vim.list_extend(edited, whole, at + own.count + 1, #whole)
         before, new, after = {}, edited, {}
       end
     end

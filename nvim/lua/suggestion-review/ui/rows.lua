@@ -91,6 +91,7 @@ function M.block_of(hunk)
   end
   local at = diff.zero_based(hunk.old_start, hunk.old_count)
   if own then
+    text = diff.bare_edit(text)
     block = sides_of(text)
     local start, count = text:match("^@@ %-(%d+),?(%d*) ")
     if block and start then
