@@ -6,6 +6,8 @@ local M = {}
 ---@class Contrary
 ---@field port integer
 ---@field token_file string
+---@field process vim.SystemObj
+---@field orders integer
 ---@field out string what the client did, one JSON line each
 local Contrary = {}
 Contrary.__index = Contrary

@@ -2,7 +2,8 @@
 ---
 --- Each `*_spec.lua` runs in a Neovim of its own with a fresh HOME; inside, `describe`, `it`, `before_each`,
 --- `after_each`, `pending` and the functions of `tests/support.lua` (as `t`) are global.
---- Options: `--only=<pattern>` runs the tests whose full name matches the Lua pattern.
+--- Options: `--only=<pattern>` runs the tests whose full name matches the Lua pattern; `--shuffle[=seed]` runs those of
+--- each file in another order, once the whole file was read, and says by which seed.
 --- `--seed=N`, `--steps=N` and `--replay=FILE` are for the random editor (`random_spec.lua`).
 --- A test may take four minutes (on a quiet machine one is enough), or what it says with `t.needs`; then its file's
 --- Neovim is ended and the test named.
@@ -25,10 +26,28 @@ local function set_up(path)
   _G.t.spec = path
 end
 
+--- The same order for the same seed, on every machine.
+---@param list any[]
+---@param seed integer
+local function shuffle(list, seed)
+  local state = seed % 2147483647
+  for last = #list, 2, -1 do
+    state = (state * 48271 + 11) % 2147483647
+    local other = state % last + 1
+    list[last], list[other] = list[other], list[last]
+  end
+end
+
+---@class RunOptions
+---@field only? string Lua pattern
+---@field seed? integer
+
 ---@param path string
----@param only string?
-local function run_file(path, only)
+---@param options RunOptions
+local function run_file(path, options)
   set_up(path)
+  ---@type fun()[] tests that wait for the others to be read
+  local later = {}
   local groups, passed, failed, skipped = {}, 0, 0, 0
   local hooks = { { before = {}, after = {} } }
 
@@ -52,16 +71,16 @@ local function run_file(path, only)
     skipped = skipped + 1
     io.write(("  skip %s (%s)\n"):format(full_name(name), tostring(reason)))
   end
-  function _G.it(name, body)
-    local full = full_name(name)
-    if only and not full:find(only) then
-      return
-    end
+
+  ---@param full string
+  ---@param body fun()
+  ---@param around { before: fun()[], after: fun()[] }[] the hooks of its groups
+  local function run_test(full, body, around)
     io.write(("@start %s\n"):format(full))
     io.flush()
     local started = vim.uv.hrtime()
     local ok, message = xpcall(function()
-      for _, hook in ipairs(hooks) do
+      for _, hook in ipairs(around) do
         for _, before in ipairs(hook.before) do
           before()
         end
@@ -73,8 +92,8 @@ local function run_file(path, only)
       end
       return debug.traceback(type(thrown) == "string" and thrown or vim.inspect(thrown), 2)
     end)
-    for index = #hooks, 1, -1 do
-      for _, after in ipairs(hooks[index].after) do
+    for index = #around, 1, -1 do
+      for _, after in ipairs(around[index].after) do
         local after_ok, after_message = pcall(after)
         if not after_ok and ok then
           ok, message = false, "in after_each: " .. tostring(after_message)
@@ -95,7 +114,27 @@ local function run_file(path, only)
     io.flush()
   end
 
+  function _G.it(name, body)
+    local full = full_name(name)
+    if options.only and not full:find(options.only) then
+      return
+    end
+    local around = vim.list_slice(hooks)
+    if not options.seed then
+      return run_test(full, body, around)
+    end
+    later[#later + 1] = function()
+      run_test(full, body, around)
+    end
+  end
+
   local ok, message = xpcall(dofile, debug.traceback, path)
+  if options.seed then
+    shuffle(later, options.seed)
+  end
+  for _, run in ipairs(ok and later or {}) do
+    run()
+  end
   if not ok then
     failed = failed + 1
     io.write(("  FAIL %s\n    %s\n"):format(path, (tostring(message):gsub("\n", "\n    "))))
@@ -127,10 +166,16 @@ local function find_specs(filters)
 end
 
 local function main()
-  local filters, only, child = {}, nil, nil
+  local filters, child = {}, nil
+  ---@type RunOptions
+  local options = {}
   for _, argument in ipairs(arg) do
     if argument:sub(1, 7) == "--only=" then
-      only = argument:sub(8)
+      options.only = argument:sub(8)
+    elseif argument == "--shuffle" then
+      options.seed = vim.uv.hrtime() % 1000000
+    elseif argument:sub(1, 10) == "--shuffle=" then
+      options.seed = assert(tonumber(argument:sub(11)), "--shuffle= expects a number")
     elseif argument:sub(1, 8) == "--child=" then
       child = argument:sub(9)
     elseif argument:match("^%-%-%l+=") then
@@ -141,18 +186,24 @@ local function main()
     end
   end
   if child then
-    return run_file(child, only)
+    return run_file(child, options)
   end
 
   local passed, failed, skipped = 0, 0, 0
+  if options.seed then
+    io.write(("in another order: --shuffle=%d\n"):format(options.seed))
+  end
   local this = here .. "/run.lua"
   for _, spec in ipairs(find_specs(filters)) do
     io.write(spec:sub(#nvim_root + 2) .. "\n")
     local home = vim.fn.tempname()
     vim.fn.mkdir(home, "p")
     local command = { vim.v.progpath, "-u", "NONE", "-i", "NONE", "-l", this, "--child=" .. spec }
-    if only then
-      command[#command + 1] = "--only=" .. only
+    if options.only then
+      command[#command + 1] = "--only=" .. options.only
+    end
+    if options.seed then
+      command[#command + 1] = ("--shuffle=%d"):format(options.seed)
     end
     local counted, running = false, nil
     local tail = ""

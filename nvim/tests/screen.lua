@@ -8,6 +8,7 @@ local M = {}
 
 ---@class Screen
 ---@field name string
+---@field command string what runs in it
 ---@field socket string
 ---@field directory string
 local Screen = {}

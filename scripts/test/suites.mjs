@@ -42,6 +42,11 @@ export const SUITES = [
       command("tsc", ["node_modules/.bin/tsc", "-p", "tsconfig.json", "--noEmit"], "one"),
       command("stylua", ["stylua", "--check", "nvim"], "one"),
       command("luacheck", ["luacheck", "--quiet", "nvim"], "one"),
+      command(
+        "annotations",
+        ["nvim", "--clean", "--headless", "-l", "nvim/tests/annotations/main.lua"],
+        "one",
+      ),
     ],
   },
   {

@@ -7,7 +7,7 @@ local task = require("suggestion-review.lib.task")
 
 local M = {}
 
----@class SuggestionReview.Expected
+---@class SuggestionReview.ExpectedTree
 ---@field tree? string nil when it cannot be told
 ---@field reasons string[] what could not be recomputed, per file
 ---@field conflict? boolean base and decisions do not merge onto the parent
@@ -145,7 +145,7 @@ end
 ---@param commit string
 ---@param parent string
 ---@param opts SuggestionReview.GitOpts
----@return SuggestionReview.Expected
+---@return SuggestionReview.ExpectedTree
 function M.ask(own, base, commit, parent, opts)
   local result = { reasons = {} }
   local groups = file_states.group(own)

@@ -61,7 +61,7 @@ end
 ---@field oid? string
 ---@field content? string
 
----@class SuggestionReview.Outcome what one file (or pair of files) comes to
+---@class SuggestionReview.FileOutcome what one file (or pair of files) comes to
 ---@field removed string[] paths of the base to take out
 ---@field files SuggestionReview.FileState[]
 ---@field reason? string why it cannot be told; then the rest is empty
@@ -75,14 +75,14 @@ end
 ---@field read fun(oid: string): string
 
 ---@param reason string
----@return SuggestionReview.Outcome
+---@return SuggestionReview.FileOutcome
 local function cannot(reason)
   return { removed = {}, files = {}, reason = reason }
 end
 
 ---@param looked SuggestionReview.Looked
 ---@param file? SuggestionReview.FileState
----@return SuggestionReview.Outcome
+---@return SuggestionReview.FileOutcome
 local function becomes(looked, file)
   return { removed = looked.base and { looked.change.old } or {}, files = { file } }
 end
@@ -115,7 +115,7 @@ end
 --- What does a change by object id come to?
 ---@param looked SuggestionReview.Looked
 ---@param item SuggestionReview.Own
----@return SuggestionReview.Outcome
+---@return SuggestionReview.FileOutcome
 local function by_id(looked, item)
   local hunk, base, there = item.hunk, looked.base, looked.after[looked.path]
   local found = digest.compute(
@@ -138,7 +138,7 @@ end
 --- What does a file come to that is created or deleted without lines to show: a binary file, a link, a submodule?
 ---@param looked SuggestionReview.Looked
 ---@param item SuggestionReview.Own
----@return SuggestionReview.Outcome
+---@return SuggestionReview.FileOutcome
 local function unseen(looked, item)
   local hunk, base = item.hunk, looked.base
   local there = hunk.kind == "create" and looked.after[looked.path] or nil
@@ -176,7 +176,7 @@ end
 
 --- What does a file with lines come to, its name and mode included?
 ---@param looked SuggestionReview.Looked
----@return SuggestionReview.Outcome
+---@return SuggestionReview.FileOutcome
 local function by_lines(looked)
   local base = looked.base
   local with_lines = vim.tbl_filter(function(item)
@@ -216,7 +216,7 @@ end
 ---@param before table<string, SuggestionReview.TreeEntry> entries of the base
 ---@param after table<string, SuggestionReview.TreeEntry> entries of the commit to verify
 ---@param read fun(oid: string): string
----@return SuggestionReview.Outcome
+---@return SuggestionReview.FileOutcome
 function M.outcome(change, before, after, read)
   local taken = vim.tbl_filter(function(item)
     return TAKEN[item.state]
@@ -252,7 +252,7 @@ end
 --- What does a swap of a file and a directory come to? It is one decision about several paths: its digest is over all.
 ---@param item SuggestionReview.Own
 ---@param changes SuggestionReview.TreeChange[] from the base to the commit
----@return SuggestionReview.Outcome
+---@return SuggestionReview.FileOutcome
 function M.swap_outcome(item, changes)
   if not TAKEN[item.state] then
     return { removed = {}, files = {} }

@@ -18,8 +18,8 @@ local M = {}
 ---@field left_out string[] own commits of which nothing is left, one line each
 
 --- Commits that `from` has and `without` has not, oldest first.
----@param from string
 ---@param without string
+---@param from string
 ---@param opts SuggestionReview.GitOpts
 ---@return SuggestionReview.OwnCommit[]
 function M.between(without, from, opts)

@@ -49,6 +49,8 @@ local GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 ---@field private available integer bytes in buffer (from `at`) and chunks
 ---@field private parts string[]? fragments of the message under way
 ---@field private parts_size integer
+---@field private parts_opcode? integer of the message under way
+---@field private max_message integer bytes
 ---@field private cancel? fun()
 ---@field private timers table<string, uv.uv_timer_t>
 ---@field private heard integer when anything was last received

@@ -16,6 +16,7 @@ local M = {}
 ---@class SuggestionReview.Fetch a load of all hunks under way
 ---@field callbacks fun(err?: SuggestionReview.Error, suggestion?: SuggestionReview.Suggestion)[]
 ---@field events SuggestionReview.Event[] what happened meanwhile
+---@field restart? boolean a newer revision came meanwhile
 
 ---@type table<string, SuggestionReview.Suggestion>
 local suggestions = {}

@@ -7,7 +7,7 @@ local MAX_BYTES = 1024 * 1024
 
 ---@type integer?
 local threshold
----@type uv.fs_file?, boolean
+---@type integer?, boolean
 local file, failed
 
 ---@return string

@@ -26,6 +26,8 @@ local M = {}
 ---@field origin integer the window the review was opened from
 ---@field framed table<integer, string> what the borders of a window say now
 ---@field marked integer|nil hunk with the bar beside it
+---@field looking? boolean the neighbours' colours are about to be worked out
+---@field rearranging? boolean windows are closed to be opened anew
 
 ---@type SuggestionReview.Floating|nil
 local current
