@@ -6,7 +6,7 @@ local compose = require("suggestion-review.adopt.compose")
 local diff = require("suggestion-review.text.diff")
 local digest = require("suggestion-review.text.digest")
 local handshake = require("suggestion-review.connection.handshake")
-local own_decisions = require("suggestion-review.adopt.own_decisions")
+local own_digest = require("suggestion-review.decisions.own_digest")
 
 --- The JSON holds bytes as code points below 256.
 ---@param text string
@@ -74,7 +74,7 @@ describe("digest of a part", function()
         new_mode = case.new_mode,
         diff = case.diff,
       }
-      t.eq(own_decisions.part_digest(hunk, case.lines), case.digest)
+      t.eq(own_digest.of({ hunk = hunk, lines = case.lines }), case.digest)
     end)
   end
 end)

@@ -102,7 +102,7 @@ function Generator:publish(new)
 end
 
 ---@param where string
----@param keys string
+---@param keys_typed string
 ---@param own? boolean
 local function keys(where, keys_typed, own)
   return { op = "keys", where = where, keys = keys_typed, own = own }

@@ -15,6 +15,7 @@ local M = {}
 ---@field root string the checkout
 ---@field home string
 ---@field up boolean the server runs
+---@field unseen? boolean the file was changed from outside, and the editor has not read it
 ---@field started integer[] process numbers of Neovims that were started
 local World = {}
 World.__index = World
