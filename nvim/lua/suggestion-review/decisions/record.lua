@@ -83,7 +83,14 @@ local function take_in(ledger, entry)
   elseif entry.t == "state" then
     for _, item in ipairs(entry.items) do
       if item.record then
-        stand(ledger, ledger.history[item.record])
+        local record = ledger.history[item.record]
+        if not record.lines and record.hunk.id ~= item.hunk_id then
+          -- Carried on by a revision under another number.
+          record = vim.tbl_extend("force", record, {
+            hunk = vim.tbl_extend("force", record.hunk, { id = item.hunk_id }),
+          })
+        end
+        stand(ledger, record)
       elseif ledger.by_hunk[item.hunk_id] then
         local record = vim.tbl_extend("force", ledger.by_hunk[item.hunk_id], {
           at = entry.at,
@@ -285,10 +292,16 @@ end
 
 ---@param record SuggestionReview.Record
 ---@param hunk SuggestionReview.Hunk
-local function same_outcome(record, hunk)
+---@param others? SuggestionReview.Hunk[] a decision that none of these has under its own number may have been carried on
+local function same_outcome(record, hunk, others)
   local part_of = record.lines ~= nil and vim.startswith(hunk.id, record.hunk.id .. ".")
-  return (record.hunk.id == hunk.id or part_of)
-    and require("suggestion-review.adopt.verify").digest_of(record) == hunk.digest
+  local carried = others ~= nil
+    and not record.lines
+    and not vim.iter(others):any(function(other)
+      return other.id == record.hunk.id and other.digest == record.hunk.digest
+    end)
+  return (record.hunk.id == hunk.id or part_of or carried)
+    and digest_of(record) == hunk.digest
     and record.state == hunk.state
     and (hunk.state ~= "modified" or not hunk.decision or record.modified_diff == hunk.decision.modified_diff)
 end
@@ -318,7 +331,7 @@ function M._follow(suggestion, hunks, callback)
       end
     elseif not (known and same_outcome(known, hunk)) then
       for index = #ledger.history, 1, -1 do
-        if same_outcome(ledger.history[index], hunk) then
+        if same_outcome(ledger.history[index], hunk, suggestion.hunks) then
           items[#items + 1] = { hunk_id = hunk.id, record = index }
           break
         end
