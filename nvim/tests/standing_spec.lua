@@ -488,6 +488,36 @@ describe("a modified hunk", function()
     end
   )
 
+  it(
+    "is known to be in the file when the agent built on it, and goes out when it is rejected then",
+    function()
+      start({ ["a.txt"] = OLD }, { ["a.txt"] = NEW })
+      open()
+      review.go(1)
+      review.modify()
+      local lines = vim.api.nvim_buf_get_lines(0, 0, -1, false)
+      for index, line in ipairs(lines) do
+        lines[index] = line:gsub("TWO", "mine")
+      end
+      vim.api.nvim_buf_set_lines(0, 0, -1, false, lines)
+      write()
+      settled()
+      wait_file(MINE)
+      server:http("POST", "/settle", { project = server.project })
+      server:jj("edit", store.get(id).jj_change_id)
+      local built = t.read(server.agent .. "/a.txt")
+      t.match(built, "mine")
+      publish_again({ ["a.txt"] = (built:gsub("NINE", "neun")) })
+      t.eq(state_of(1), "accepted")
+      wait_note(1, nil)
+      t.eq(checkout(), MINE)
+      review.go(1)
+      review.reject({ comment = "" })
+      settled()
+      wait_file(OLD)
+    end
+  )
+
   it("C5: emptied leaves the lines around the hunk, and asks before those are removed", function()
     start({ ["a.txt"] = OLD }, { ["a.txt"] = NEW })
     open()
