@@ -290,6 +290,16 @@ function M.void(id, request_id, reason, callback)
   append(id, { t = "void", at = now(), request_id = request_id, reason = reason }, callback)
 end
 
+--- Whether two modifications say the same. A later revision gives the same lines another header.
+---@param ours string|nil
+---@param theirs string|nil
+local function same_modification(ours, theirs)
+  local function body(text)
+    return text and text:gsub("^@@[^\n]*\n", "")
+  end
+  return body(ours) == body(theirs)
+end
+
 ---@param record SuggestionReview.Record
 ---@param hunk SuggestionReview.Hunk
 ---@param others? SuggestionReview.Hunk[] a decision that none of these has under its own number may have been carried on
@@ -303,7 +313,11 @@ local function same_outcome(record, hunk, others)
   return (record.hunk.id == hunk.id or part_of or carried)
     and digest_of(record) == hunk.digest
     and record.state == hunk.state
-    and (hunk.state ~= "modified" or not hunk.decision or record.modified_diff == hunk.decision.modified_diff)
+    and (
+      hunk.state ~= "modified"
+      or not hunk.decision
+      or same_modification(record.modified_diff, hunk.decision.modified_diff)
+    )
 end
 
 --- After an undo or redo: notes the states the server reports, as far as this developer decided them before. A hunk
