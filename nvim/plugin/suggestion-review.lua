@@ -65,10 +65,10 @@ end
 for _, name in ipairs({ "accept", "reject" }) do
   local plug = ("<Plug>(suggestion-review-%s)"):format(name)
   vim.keymap.set("n", plug, function()
-    require("suggestion-review.ui.keys").press(name, false)
+    require("suggestion-review.ui.keys").press(name, false, require("suggestion-review"))
   end)
   vim.keymap.set("x", plug, function()
-    require("suggestion-review.ui.keys").press(name, true)
+    require("suggestion-review.ui.keys").press(name, true, require("suggestion-review"))
   end)
 end
 vim.keymap.set({ "n", "x" }, "<Plug>(suggestion-review-ask)", ":Suggest ask<CR>", { silent = true })

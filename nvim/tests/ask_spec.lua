@@ -9,7 +9,7 @@ if not real.available() or not opencode then
   return
 end
 
-local client = require("suggestion-review.connection.client")
+local client = require("suggestion-review").client
 local store = require("suggestion-review.model.store")
 
 local directory = t.tempdir()

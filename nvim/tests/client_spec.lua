@@ -8,8 +8,8 @@ if not real.available() then
   return
 end
 
-local client = require("suggestion-review.connection.client")
-local store = require("suggestion-review.model.store")
+local client = require("suggestion-review").client
+local store = require("suggestion-review").store
 local feedback = require("suggestion-review.decisions.requests")
 local decisions = require("suggestion-review.decisions.record")
 local digest = require("suggestion-review.text.digest")
@@ -427,6 +427,41 @@ describe("disconnected", function()
     t.ok(#seen >= 50)
     t.eq(store.hunk(id, hunk.id).decision.comment, "round 50")
   end)
+end)
+
+describe("a command asked again by who is told that the connection broke", function()
+  for name, ends in pairs({
+    ["by this Neovim"] = function()
+      client.stop()
+    end,
+    ["by the server"] = function()
+      server:stop("sigkill")
+    end,
+  }) do
+    it("is answered too: " .. name, function()
+      server:connect()
+      local answers = {}
+      local function ask()
+        client.request({ type = "list" }, function(err)
+          answers[#answers + 1] = err and err.code or "fine"
+          if #answers == 1 then
+            ask()
+          end
+        end)
+      end
+      ask()
+      ends()
+      t.wait(function()
+        return #answers == 2
+      end)
+      t.eq(answers[2], "disconnected")
+      local log = io.open(require("suggestion-review.say.log").path(), "rb")
+      t.eq((log and log:read("*a") or ""):find("attempt to index", 1, true), nil)
+      if server.process.code then
+        server:serve()
+      end
+    end)
+  end
 end)
 
 describe("finding the wrong server", function()

@@ -67,7 +67,7 @@ describe("the help", function()
   end)
 
   it("names every event", function()
-    for _, pattern in pairs(require("suggestion-review.say.notify").patterns) do
+    for _, pattern in pairs(require("suggestion-review.watch.announce").patterns) do
       t.ok(text:find(pattern, 1, true), pattern)
     end
     t.ok(text:find("SuggestionAdopted", 1, true))

@@ -72,16 +72,22 @@ end
 patches["suggestion-review.ui.keys"] = function(keys)
   local run, press = keys.run, keys.press
   local by_map = false
-  function keys.run(key, visual)
+  function keys.run(key, visual, actions)
     -- A <Plug> map is a door of its own.
     if by_map or not from_client(source_of(2)) then
-      return run(key, visual)
+      return run(key, visual, actions)
     end
-    return through(("key %s%s"):format(key.name, visual and " on a selection" or ""), run, key, visual)
+    return through(
+      ("key %s%s"):format(key.name, visual and " on a selection" or ""),
+      run,
+      key,
+      visual,
+      actions
+    )
   end
-  function keys.press(name, visual)
+  function keys.press(name, visual, actions)
     by_map = true
-    local ok, message = pcall(press, name, visual)
+    local ok, message = pcall(press, name, visual, actions)
     by_map = false
     if not ok then
       error(message, 0)

@@ -257,8 +257,8 @@ describe("the developer's files", function()
     end
     review.accept_all()
     t.wait(function()
-      return review.session().decided == #review.session().hunks
-    end, 10000)
+      return asked
+    end, 10000, "the question")
     vim.fn.confirm = confirm
     t.match(asked, "mode.sh: it becomes a program")
     settled()
@@ -288,7 +288,7 @@ describe("the developer's files", function()
     local settings = server:settings()
     settings.server.root = server.agent
     require("suggestion-review.config").setup(settings)
-    require("suggestion-review.connection.client").start()
+    require("suggestion-review").connect()
     t.wait(function()
       return store.get(id)
     end, 10000)

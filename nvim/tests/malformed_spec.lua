@@ -2,7 +2,7 @@
 --- What is malformed on the wire silences nobody: events and answers are checked, listeners stand apart, the journal is
 --- read on.
 
-local client = require("suggestion-review.connection.client")
+local client = require("suggestion-review").client
 local store = require("suggestion-review.model.store")
 local build = require("suggestion")
 
@@ -372,69 +372,5 @@ describe("the token", function()
     end)
     t.eq(server:count('{"connection":true}'), 1)
     t.eq(server:count('{"health":true,"token":false}'), 1)
-  end)
-end)
-
-describe("fields that may be null", function()
-  local MODEL = t.read(t.root .. "/plugin/src/protocol/model.ts")
-  local shapes = require("suggestion-review.model.shapes")
-
-  --- Fields of an object of the protocol that may be null, as its source states them.
-  local function nullable(from, to)
-    local text = MODEL:match(vim.pesc(from) .. "(.-)" .. vim.pesc(to))
-    local found, field = {}, nil
-    for line in text:gmatch("[^\n]+") do
-      field = line:match("^  (%w[%w_]*):") or field
-      if line:find("^  %w.*%.nullable%(%)") or line:find("^    %.nullable%(%)") then
-        found[#found + 1] = field
-      end
-    end
-    table.sort(found)
-    return found
-  end
-
-  it("are those of the protocol", function()
-    local summary, rest = vim.list_slice(shapes.NULLABLE.summary), vim.list_slice(shapes.NULLABLE.whole)
-    table.sort(summary)
-    table.sort(rest)
-    t.eq(nullable("SuggestionSummary = z.object({", "export type SuggestionSummary"), summary)
-    t.eq(nullable("export const Suggestion = SuggestionSummary", "export type Suggestion "), rest)
-  end)
-
-  it("are cleared by a null", function()
-    local values = {
-      result = { commit = "c", ref = "r", base_commit = "b" },
-      stacked_on = "another",
-      verify = { ok = true, output = "", at = "", tree = "" },
-    }
-    for group, names in pairs(shapes.NULLABLE) do
-      for _, name in ipairs(names) do
-        store._clear()
-        local function given(value)
-          local made = whole()
-          made.hunks = group == "whole" and made.hunks or nil
-          made.file_summaries = group == "whole" and {} or nil
-          made[name] = value
-          return made
-        end
-        store.reset("contrary", { given(assert(values[name], name)) })
-        local id = given(nil).id
-        t.eq(store.get(id)[name], values[name])
-        store.reset("contrary", { given(nil) })
-        t.eq(store.get(id)[name], nil, name)
-      end
-    end
-  end)
-
-  it("that a summary does not have are kept by a summary", function()
-    store._clear()
-    local made = whole()
-    made.file_summaries = {}
-    made.verify = { ok = false, output = "bad", at = "", tree = "" }
-    store.reset("contrary", { made })
-    local summary = whole()
-    summary.hunks, summary.warnings = nil, nil
-    store.reset("contrary", { summary })
-    t.eq(store.get(made.id).verify.output, "bad")
   end)
 end)

@@ -19,6 +19,7 @@ local M = {}
 ---@field hub string URL of the shared repository
 ---@field process Support.Process
 ---@field arguments string[]
+---@field plugin? string folder of the server's source, where it is not the repository's own
 local Real = {}
 Real.__index = Real
 
@@ -57,9 +58,10 @@ end
 
 ---@param files table<string, string>
 ---@param arguments? string[] further ones for the server
+---@param plugin? string folder of the server's source, where it is not the repository's own
 ---@return Real
-function M.start(files, arguments)
-  local self = setmetatable({ directory = t.tempdir(), arguments = arguments or {} }, Real)
+function M.start(files, arguments, plugin)
+  local self = setmetatable({ directory = t.tempdir(), arguments = arguments or {}, plugin = plugin }, Real)
   self.agent = self.directory .. "/agent"
   self.checkout = self.directory .. "/checkout"
   self.state = self.directory .. "/state"
@@ -91,7 +93,7 @@ end
 function Real:serve()
   local command = vim.list_extend({
     t.program("bun"),
-    t.root .. "/plugin/src/serve.ts",
+    (self.plugin or t.root .. "/plugin") .. "/src/serve.ts",
     "--project",
     self.agent,
     "--port",
@@ -214,7 +216,7 @@ end
 --- Connects this Neovim to it.
 function Real:connect()
   require("suggestion-review.config").setup(self:settings())
-  require("suggestion-review.connection.client").start()
+  require("suggestion-review").connect()
   t.wait(function()
     local state = require("suggestion-review.connection.client").state()
     if state.state == "refused" then

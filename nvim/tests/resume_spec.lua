@@ -2,7 +2,7 @@
 -- luacheck: ignore 122
 --- The client against a server that misbehaves: every event still counts once, and nobody is hammered.
 
-local client = require("suggestion-review.connection.client")
+local client = require("suggestion-review").client
 local store = require("suggestion-review.model.store")
 
 local TOKEN = "smd_contrary"
@@ -376,13 +376,13 @@ describe("the decisions' file", function()
     whole.hunks = { hunk("five:f:1") }
     whole.hunks[1].state = "accepted"
     store.apply({ type = "suggestion.ready", suggestion = whole, server = "s" })
-    decisions.settle_unanswered(store.get("five"))
+    decisions.settle_unanswered(store.get("five"), {})
     vim.wait(50)
     t.eq(decisions.by_hunk("five"), {}, "too early")
     os.time = function(...) -- luacheck: ignore
       return now(...) + (select("#", ...) == 0 and 60 or 0)
     end
-    decisions.settle_unanswered(store.get("five"))
+    decisions.settle_unanswered(store.get("five"), {})
     os.time = now -- luacheck: ignore
     t.wait(function()
       return decisions.by_hunk("five")["five:f:1"]

@@ -2,6 +2,8 @@
  * Every setting of the server, once: its name, what may stand there, its default and its meaning. The plugin's
  * options, the environment, the flags of `serve` and `npm start`, their help and the README's table come from here.
  */
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
 import { z } from "zod";
 import { ReviewError } from "./protocol/errors.ts";
 
@@ -22,7 +24,18 @@ interface Option<Value> {
   ofProject?: true;
 }
 
+/** A file or folder: `~` and relative paths become absolute ones, and the default is a place in the user's home. */
+interface PathOption extends Option<string | null> {
+  path: (env: Record<string, string | undefined>, home: string) => string;
+}
+
 const option = <Value>(row: Option<Value>): Option<Value> => row;
+const path = (row: Omit<PathOption, "kind" | "schema" | "default">): PathOption => ({
+  kind: "text",
+  schema: z.string().min(1),
+  default: null,
+  ...row,
+});
 const maybe = (row: Omit<Option<string | null>, "kind" | "schema" | "default">): Option<string | null> => ({
   kind: "text",
   schema: z.string().min(1),
@@ -50,13 +63,15 @@ export const OPTIONS = {
     default: "127.0.0.1",
     meaning: "address to bind",
   }),
-  state_dir: maybe({
+  state_dir: path({
+    path: (env, home) => join(env.XDG_STATE_HOME || join(home, ".local/state"), "suggestion-manager"),
     shownDefault: "`$XDG_STATE_HOME/suggestion-manager`",
     meaning: "ledger, hubs, token hashes",
     env: "SUGGESTION_MANAGER_STATE",
     flag: "state",
   }),
-  feedback_log: maybe({
+  feedback_log: path({
+    path: (env, home) => join(env.XDG_DATA_HOME || join(home, ".local/share"), "opencode/feedback.jsonl"),
     shownDefault: "`$XDG_DATA_HOME/opencode/feedback.jsonl`",
     meaning: "every decision as a JSON line",
     ofProject: true,
@@ -122,10 +137,23 @@ export const OPTIONS = {
 };
 
 export type OptionName = keyof typeof OPTIONS;
-type ValueOf<Row> = Row extends Option<infer Value> ? Value : never;
+type ValueOf<Row> = Row extends PathOption ? string : Row extends Option<infer Value> ? Value : never;
 /** All values by the options' full names. */
 export type Values = { [Name in OptionName]: ValueOf<(typeof OPTIONS)[Name]> };
 export type Given = Partial<Record<OptionName, unknown>>;
+
+type Camel<Name extends string> = Name extends `${infer Head}_${infer Tail}`
+  ? `${Head}${Capitalize<Camel<Tail>>}`
+  : Name;
+type Group = OptionName extends infer Name ? (Name extends `${infer Head}.${string}` ? Head : never) : never;
+/** The settings as the server reads them: `sync.push_branches` is `sync.pushBranches`. */
+export type Config = {
+  [Name in OptionName as Name extends `${string}.${string}` ? never : Camel<Name>]: Values[Name];
+} & {
+  [Of in Group]: {
+    [Name in OptionName as Name extends `${Of}.${infer Rest}` ? Camel<Rest> : never]: Values[Name];
+  };
+};
 
 export const OPTION_NAMES = Object.keys(OPTIONS) as OptionName[];
 
@@ -298,12 +326,30 @@ export function optionTable(): string {
 export const notOfProject = (given: Given): OptionName[] =>
   (Object.keys(given) as OptionName[]).filter((name) => row(name).ofProject !== true);
 
-/** Each option's value from the first source that has one. */
-export function settle(...sources: Given[]): Values {
+/** `~` and relative paths as absolute ones. */
+export function expandPath(path: string, home = homedir()): string {
+  return resolve(path === "~" || path.startsWith("~/") ? join(home, path.slice(1)) : path);
+}
+
+const camel = (name: string) => name.replaceAll(/_(.)/g, (_, letter: string) => letter.toUpperCase());
+
+/** Each option's value from the first source that has one, under the names that the server uses. */
+export function settle(sources: Given[], env: Record<string, string | undefined>): Config {
+  const home = env.HOME ?? homedir();
   const values: Given = {};
   for (const name of OPTION_NAMES) {
     const source = sources.find((given) => given[name] !== undefined);
-    values[name] = source === undefined ? row(name).default : source[name];
+    const value = source === undefined ? row(name).default : source[name];
+    const of = row(name);
+    values[name] =
+      "path" in of ? expandPath((value as string | null) ?? (of as PathOption).path(env, home), home) : value;
   }
-  return values as Values;
+  const named = (object: Record<string, unknown>): Record<string, unknown> =>
+    Object.fromEntries(
+      Object.entries(object).map(([name, value]) => {
+        const isGroup = !isName(name) && typeof value === "object" && value !== null && !Array.isArray(value);
+        return [camel(name), isGroup ? named(value as Record<string, unknown>) : value];
+      }),
+    );
+  return named(nest(values)) as Config;
 }

@@ -14,7 +14,7 @@ end
 ---@param suggestion SuggestionReview.Suggestion
 ---@return string
 local function label(suggestion)
-  return require("suggestion-review.say.label").line(suggestion, suggestion.id)
+  return require("suggestion-review.watch.label").line(suggestion, suggestion.id)
 end
 
 ---@param lead string
@@ -54,7 +54,7 @@ local function current()
     return open[1]
   end
   if #open == 0 then
-    return require("suggestion-review.say.label").say_nothing()
+    return require("suggestion-review.watch.label").say_nothing()
   end
   notify().warn("Several suggestions are open: open one with :Suggest review")
 end
@@ -190,9 +190,9 @@ local subcommands = {
     run = function()
       local open = require("suggestion-review.model.store").list()
       if #open == 0 then
-        return require("suggestion-review.say.label").say_nothing()
+        return require("suggestion-review.watch.label").say_nothing()
       end
-      local prompt = require("suggestion-review.say.label").above("Suggestions")
+      local prompt = require("suggestion-review.watch.label").above("Suggestions")
       vim.ui.select(open, { prompt = prompt, format_item = label }, function(choice)
         if choice then
           require("suggestion-review").open(choice.id)
@@ -218,7 +218,7 @@ local subcommands = {
     text = "ask the agent for a change [text]",
     run = function(args, opts)
       local text = table.concat(args, " ")
-      require("suggestion-review.decisions.ask").ask(text ~= "" and text or nil, {
+      require("suggestion-review").ask(text ~= "" and text or nil, {
         first_line = opts.range > 0 and opts.line1 or nil,
         last_line = opts.range > 0 and opts.line2 or nil,
         without_file = opts.bang,
@@ -235,21 +235,21 @@ local subcommands = {
   connect = {
     text = "connect [server]",
     run = function(args)
-      require("suggestion-review.connection.client").start(args[1])
+      require("suggestion-review").connect(args[1])
     end,
     complete = servers,
   },
   disconnect = {
     text = "disconnect [server]",
     run = function(args)
-      require("suggestion-review.connection.client").stop(args[1])
+      require("suggestion-review").disconnect(args[1])
     end,
     complete = servers,
   },
   status = {
     text = "connection, suggestions, what the agent does",
     run = function()
-      notify().answer(table.concat(require("suggestion-review.say.statusline").report(), "\n"))
+      notify().answer(table.concat(require("suggestion-review.watch.statusline").report(), "\n"))
     end,
   },
 }

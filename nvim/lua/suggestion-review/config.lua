@@ -3,6 +3,29 @@
 
 local M = {}
 
+---@class SuggestionReview.ServerConfig
+---@field name? string shown to the user; default "host:port"
+---@field host? string default "localhost"
+---@field port? integer default 4097
+---@field token_file? string default: see |suggestion-review-token|
+---@field root? string checkout that this server's suggestions apply to
+
+---@class SuggestionReview.UiConfig
+---@field style? "floating"|"telescope"|"picker"|"inline"
+---@field position? "right"|"left"|"top"|"bottom"|"center"
+---@field width? number fraction of the editor's width
+---@field [string] any further settings of the review, see |suggestion-review-config|
+
+---@class SuggestionReview.Config
+---@field server SuggestionReview.ServerConfig
+---@field servers SuggestionReview.ServerConfig[] several servers; empty means just `server`
+---@field ui table
+---@field keymaps table<string, string|false>
+---@field notifications { on_ready: boolean, on_error: boolean, on_status: boolean }
+---@field write_on_accept boolean
+---@field auto_connect boolean
+---@field [string] any
+
 ---@type SuggestionReview.Config
 local defaults = {
   server = {

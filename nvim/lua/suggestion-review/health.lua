@@ -192,6 +192,9 @@ local function check_server(server)
   check_version((proven or failed).health or {})
   if not token then
     return
+  elseif not proven and failed.kind == "protocol" then
+    h.error("The server cannot be used: " .. failed.message)
+    return
   elseif not proven then
     h.error("The server does not know this token, so it was not sent", {
       "Is it the server you mean? Another user's server may have the port",

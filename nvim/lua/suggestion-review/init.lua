@@ -1,19 +1,16 @@
 --- Public functions. Each loads what it needs when it is called; none of them needs `setup()` first.
 
---- Parts of the public interface with functions of their own, by the name under which |suggestion-review-lua| has them.
-local PARTS = {
-  store = "suggestion-review.model.store",
-  feedback = "suggestion-review.decisions.requests",
-  client = "suggestion-review.connection.client",
-}
-
 ---@class SuggestionReview
 ---@field store table
 ---@field feedback table
 ---@field client table
 local M = setmetatable({}, {
-  __index = function(_, name)
-    return PARTS[name] and require(PARTS[name]) or nil
+  __index = function(module, name)
+    local parts = require("suggestion-review.wiring").parts
+    if parts[name] then
+      rawset(module, name, parts[name]())
+    end
+    return rawget(module, name)
   end,
 })
 
@@ -35,7 +32,7 @@ function M.auto_connect()
   end
   for _, server in ipairs(config.servers()) do
     if vim.uv.fs_stat(server.token_file) then
-      require("suggestion-review.connection.client").start(server.name)
+      M.connect(server.name)
     end
   end
 end
@@ -45,7 +42,7 @@ end
 local function connected(then_)
   local client = require("suggestion-review.connection.client")
   if not client.get() then
-    client.start()
+    M.connect()
   end
   local function ready()
     for _, one in ipairs(client.all()) do
@@ -125,22 +122,30 @@ function M.revise(comment)
   require("suggestion-review.command").revise(comment)
 end
 
+--- Id of the suggestion under review, where one is.
+---@return string|nil
+local function under_review()
+  local review = package.loaded["suggestion-review.review"]
+  return review and review.current_id()
+end
+
 --- Asks the agent for a change; see |:Suggest-ask|.
 ---@param text? string asked for when left out
 ---@param opts? SuggestionReview.AskOpts
 function M.ask(text, opts)
+  opts = vim.tbl_extend("keep", opts or {}, { suggestion_id = under_review() })
   require("suggestion-review.decisions.ask").ask(text, opts)
 end
 
 --- Stops the agent's turn.
 function M.abort()
-  require("suggestion-review.decisions.ask").abort()
+  require("suggestion-review.decisions.ask").abort(under_review())
 end
 
 --- Brings a finalized suggestion into the checkout, after showing how; see |suggestion-review-adopt|.
 ---@param id? string
 function M.adopt(id)
-  require("suggestion-review.adopt").open(id)
+  require("suggestion-review.adopt").open(id, require("suggestion-review.wiring").show_plan)
 end
 
 --- Open suggestions.
@@ -155,11 +160,11 @@ function M.statusline()
   if not package.loaded["suggestion-review.connection.client"] then
     return ""
   end
-  return require("suggestion-review.say.statusline").text()
+  return require("suggestion-review.watch.statusline").text()
 end
 
 function M.connect(name)
-  require("suggestion-review.connection.client").start(name)
+  require("suggestion-review.wiring").connect(name)
 end
 
 function M.disconnect(name)

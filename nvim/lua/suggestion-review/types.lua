@@ -1,89 +1,144 @@
 ---@meta
---- Types shared by the modules of suggestion-review. Field names are the protocol's own (snake_case, as the server
---- sends them); nothing here runs.
+--- Types of the protocol, made from the schemas that the server validates with: `npm run lua-types` writes the file,
+--- and a test compares the two. Field names are the protocol's own. What may be null there is absent here. Types of the
+--- client's own stand in the modules that own them, and so do the fields that the client adds to these.
+
+---@alias SuggestionReview.Actor "developer"|"agent"
 
 ---@alias SuggestionReview.HunkKind
----| "text" | "create" | "delete" | "rename" | "mode" | "symlink" | "binary" | "submodule" | "type" | "swap"
+---| "text"
+---| "create"
+---| "delete"
+---| "rename"
+---| "mode"
+---| "symlink"
+---| "binary"
+---| "submodule"
+---| "type"
+---| "swap"
 
 ---@alias SuggestionReview.HunkState "pending"|"accepted"|"modified"|"rejected"
----@alias SuggestionReview.Action "accept"|"reject"|"modify"
----@alias SuggestionReview.Actor "developer"|"agent"
----@alias SuggestionReview.Side "base"|"proposed"|"accepted"|"sandbox"
 
----@class SuggestionReview.Comment
----@field text string
----@field by SuggestionReview.Actor
----@field at string ISO 8601 time
+---@alias SuggestionReview.Lifecycle "open"|"finalized"|"discarded"
+
+---@alias SuggestionReview.ReviewStatus "pending"|"partial"|"complete"
+
+---@alias SuggestionReview.Action "accept"|"reject"|"modify"
+
+---@alias SuggestionReview.ErrorCode
+---| "invalid_request"
+---| "unauthorized"
+---| "forbidden"
+---| "not_found"
+---| "method_not_allowed"
+---| "stale_hunk"
+---| "suggestion_closed"
+---| "request_reused"
+---| "nothing_to_do"
+---| "invalid_modification"
+---| "merge_conflict"
+---| "push_rejected"
+---| "unpublishable"
+---| "request_timeout"
+---| "payload_too_large"
+---| "unsupported_media_type"
+---| "upgrade_required"
+---| "rate_limited"
+---| "jj_error"
+---| "git_error"
+---| "internal"
+---| "ledger_busy"
+---| "state_damaged"
+---| "storage_full"
+---| "unavailable"
+
+---@alias SuggestionReview.Side "base"|"proposed"|"accepted"|"sandbox"
 
 ---@class SuggestionReview.Decision
 ---@field by SuggestionReview.Actor
----@field at string ISO 8601 time
+---@field at string
 ---@field comment? string
 ---@field modified_diff? string
----@field carried_from? integer revision in which the decision was made, if an earlier one
+---@field carried_from? integer Revision in which this decision was made, if an earlier one
 
----@class SuggestionReview.Earlier content that was rejected in an earlier revision
+---@class SuggestionReview.Earlier
 ---@field revision integer
 ---@field comment? string
 ---@field diff string
 
----@class SuggestionReview.FileSide a file on one side of a hunk without lines
----@field file string
----@field file_b64? string raw bytes of the path, only when it is not valid UTF-8
----@field mode string git's file mode
----@field oid string git's object id of the content; of a submodule the commit
----@field size? integer bytes; nil for a submodule
----@field target? string where a symbolic link leads
----@field target_b64? string the same in raw bytes, when it is not valid UTF-8
-
----@class SuggestionReview.Hunk the smallest thing that is decided
----@field id string `<suggestion>:<file>:<index>`; parts of a split hunk add `.1`, `.2`
----@field file string path after the change, relative to the repository root
----@field diff string unified diff with up to 3 lines of context; prose for file-level hunks; empty when diff_omitted
----@field diff_omitted? boolean left out for its size; see `store.content()`
----@field diff_bytes integer length of the diff in UTF-8 bytes
----@field digest string SHA-256 (hex) over kind, path, base lines and new lines
----@field kind SuggestionReview.HunkKind
----@field old_file? string path before the change; nil when the file is new
----@field file_b64? string raw bytes of the path, only when it is not valid UTF-8
----@field old_mode? string git file mode before, e.g. "100644"
----@field new_mode? string
----@field old_start integer first base line of the changed run, 1-based; for a pure insertion the line before it
----@field old_count integer base lines replaced
----@field new_start integer
----@field new_count integer
----@field context_before integer leading context lines in diff
----@field context_after integer trailing context lines in diff
----@field encoding "utf-8"|"latin1"|"binary" latin1 maps each byte to one code point; binary has no text
----@field before? SuggestionReview.FileSide[] hunks without lines: what stands before (a swap names all its files)
----@field after? SuggestionReview.FileSide[] and what stands after
----@field atomic_reason? string why this change is one hunk and cannot be split
----@field state SuggestionReview.HunkState
----@field decision? SuggestionReview.Decision
----@field earlier? SuggestionReview.Earlier
----@field comments? SuggestionReview.Comment[]
-
----@class SuggestionReview.FileSummary
----@field file string
----@field hunk_count integer
----@field reviewed_count integer
----@field added integer
----@field removed integer
-
----@class SuggestionReview.Result
----@field commit string the pushed commit
----@field ref string bookmark it was pushed as
----@field base_commit string its parent
-
----@class SuggestionReview.Verify last check of the accepted-only tree
+---@class SuggestionReview.Verify
 ---@field ok boolean
 ---@field exit_code? integer
 ---@field output string
 ---@field at string
 ---@field tree string
 
+---@class SuggestionReview.Result
+---@field commit string The pushed commit
+---@field ref string Bookmark it was pushed as, e.g. suggestions/add-validation-0198c0de
+---@field base_commit string Its parent
+
+---@class SuggestionReview.CommentEntry
+---@field text string The developer's words on a hunk; at most 16,384 characters
+---@field by SuggestionReview.Actor
+---@field at string ISO 8601 time
+
+---@class SuggestionReview.FileSide A file on one side of a hunk without lines
+---@field file string Path of the file on this side
+---@field file_b64? string The path's raw bytes in base64, only when it is not valid UTF-8
+---@field mode string git file mode, e.g. 120000 for a symbolic link
+---@field oid string git object id of the content; of a submodule the commit
+---@field size? integer Bytes of the content; absent for a submodule
+---@field target? string Where a symbolic link leads
+---@field target_b64? string The same in base64, when it is not valid UTF-8
+
+---@class SuggestionReview.FileSummary
+---@field file string
+---@field hunk_count integer
+---@field reviewed_count integer
+---@field added integer Lines added by all hunks of the file
+---@field removed integer
+
+---@class SuggestionReview.Hunk The smallest thing that is decided
+---@field id string Hunk id: <suggestion>:<file>:<index>; parts of a split hunk add .1, .2
+---@field file string Path after the change, relative to the repository root, '/' between parts
+--- Unified diff of this hunk with up to 3 lines of context taken from the base. For file-level hunks without text: a
+--- line of prose. Empty when diff_omitted.
+---@field diff string
+---@field diff_omitted? boolean The diff was left out for its size; ask for it by page or by content
+---@field diff_bytes integer Length of the diff in UTF-8 bytes
+---@field digest string SHA-256 over kind, path, base lines and new lines of a hunk
+---@field kind SuggestionReview.HunkKind
+---@field old_file? string Path before the change; null when the file is new
+---@field file_b64? string The path's raw bytes in base64, only when it is not valid UTF-8
+---@field old_mode? string git file mode before, e.g. 100644
+---@field new_mode? string git file mode after
+---@field old_start integer First base line of the changed run, 1-based; for a pure insertion the line before it
+---@field old_count integer Base lines replaced
+---@field new_start integer
+---@field new_count integer
+---@field context_before integer Leading context lines in diff
+---@field context_after integer Trailing context lines in diff
+--- How diff was decoded: latin1 maps each byte to one code point and is lossless; binary has no text
+---@field encoding "utf-8"|"latin1"|"binary"
+--- Hunks without lines: what stands before (nothing: the file is new). A swap names all its files.
+---@field before? SuggestionReview.FileSide[]
+---@field after? SuggestionReview.FileSide[] Hunks without lines: what stands after
+---@field atomic_reason? string Why this change is one hunk and cannot be split
+---@field state SuggestionReview.HunkState
+---@field decision? SuggestionReview.Decision
+---@field earlier? SuggestionReview.Earlier This content was rejected before: when, why, and what was rejected
+---@field comments? SuggestionReview.CommentEntry[]
+
+---@class SuggestionReview.Suggestion : SuggestionReview.Summary
+---@field hunks? SuggestionReview.Hunk[]
+---@field hunks_omitted? boolean True when the hunks are too many for one message: page through them
+---@field file_summaries? SuggestionReview.FileSummary[]
+---@field warnings? string[] What jj could not snapshot, and other remarks made at publish
+---@field verify? SuggestionReview.Verify Last preflight of the accepted-only tree
+
 ---@class SuggestionReview.Summary
----@field id string
+---@field id string Suggestion id (UUID version 7)
 ---@field jj_change_id string
 ---@field description string
 ---@field files string[]
@@ -91,150 +146,192 @@
 ---@field reviewed_count integer
 ---@field accepted_count integer
 ---@field rejected_count integer
----@field status "pending"|"partial"|"complete"
----@field state "open"|"finalized"|"discarded"
+---@field status SuggestionReview.ReviewStatus
+---@field state SuggestionReview.Lifecycle
 ---@field revision integer
----@field base_commit string commit the revision is a change of
----@field commit string pinned commit of the revision
----@field project string absolute path of the agent's repository
----@field hub string path of the shared repository below the server: `/git/<name>.git`
----@field stacked_on? string open suggestion this one is based on
----@field base_moved boolean the shared branch has moved past the base
+---@field base_commit string Commit the revision is a change of
+---@field commit string The pinned commit of the revision
+---@field project string Absolute path of the agent's repository
+---@field hub string Path of the shared repository below the server: /git/<name>.git
+---@field stacked_on? string Open suggestion whose revision this one is based on
+---@field base_moved boolean The shared branch has moved past the base
 ---@field created_at string
 ---@field updated_at string
----@field result? SuggestionReview.Result set once finalized
+---@field result? SuggestionReview.Result Set once finalized
 
---- What `store.get()` returns. `hunks` is nil until they are known (see `store.fetch()`).
----@class SuggestionReview.Suggestion : SuggestionReview.Summary
----@field hunks? SuggestionReview.Hunk[] in the server's order: by file, then by position
----@field hunks_omitted? boolean
----@field file_summaries? SuggestionReview.FileSummary[]
----@field warnings? string[]
----@field verify? SuggestionReview.Verify
----@field server string name of the server it came from (added by the client)
+---@class SuggestionReview.LineRange A part of a hunk: the hunk splits there and the parts are decided apart
+---@field old [integer, integer] [first, count] of the hunk's removed lines, 0-based
+---@field new [integer, integer] [first, count] of the hunk's added lines, 0-based
 
---- Events. Besides the protocol's, the store announces its own: "store.loaded" (hunks of `suggestion_id` are known
---- now), "store.reset" (everything was listed anew) and "client.state" (`server`, `state`, `message`).
----@class SuggestionReview.Event
----@field type string
----@field seq? integer position in the server's journal, absent on the client's own events
----@field ts? string
----@field project? string
----@field server? string name of the server (added by the client)
----@field suggestion? SuggestionReview.Suggestion suggestion.ready
----@field suggestion_id? string
----@field hunk_id? string
----@field hunk? SuggestionReview.Hunk suggestion.hunk_joined
----@field into? SuggestionReview.Hunk[] suggestion.hunk_split
----@field parts? string[] suggestion.hunk_joined
----@field action? string
----@field digest? string
----@field revision? integer
----@field by? SuggestionReview.Actor
----@field comment? string
----@field modified_diff? string
----@field carried? boolean
----@field code? string suggestion.error
----@field status? string suggestion.status
----@field state? string agent.turn, client.state
----@field retry? { attempt: integer, at: string } agent.turn: the provider refuses until then
----@field message? string
----@field commit? string
----@field ref? string
----@field base_commit? string
----@field branch? string
----@field ok? boolean
----@field exit_code? integer
----@field output? string
----@field session_id? string
----@field replayed? boolean it happened while this client was away (added by the client)
+---@class SuggestionReview.AbortAnswer
+---@field aborted boolean
 
---- Part of a hunk: `{first, count}` of its removed and added lines, 0-based.
----@class SuggestionReview.LineRange
----@field old [integer, integer]
----@field new [integer, integer]
+---@class SuggestionReview.AskAnswer
+---@field session_id string
 
----@class SuggestionReview.Error
----@field message string one sentence for people
----@field code string the protocol's code, or "disconnected", "timeout", "refused", "local"
----@field details? table
-
----@class SuggestionReview.DecisionResult
+---@class SuggestionReview.CompleteAnswer
 ---@field success true
----@field suggestion_id string
----@field revision integer
----@field hunks SuggestionReview.Hunk[] hunks this request changed, as they are now (at most 200)
----@field changed integer
----@field remaining_hunks integer
----@field reviewed_count integer
----@field hunk_count integer
----@field seq integer
-
----@class SuggestionReview.CompleteResult
----@field success true
----@field suggestion_id string
+---@field suggestion_id string Suggestion id (UUID version 7)
 ---@field action "finalized"|"discarded"
 ---@field commit? string
 ---@field ref? string
 ---@field base_commit? string
 ---@field files? string[]
 
---- One decision made in a Neovim of this developer, as kept on disk.
----@class SuggestionReview.Record
----@field at string ISO 8601 time
----@field server string
----@field suggestion_id string
+---@class SuggestionReview.ContentAnswer
+---@field file string
+---@field side SuggestionReview.Side
+---@field exists boolean
+---@field mode? string
+---@field size integer
+---@field offset integer
+---@field base64 string
+---@field next? integer
+
+---@class SuggestionReview.DecisionAnswer
+---@field success true
+---@field suggestion_id string Suggestion id (UUID version 7)
 ---@field revision integer
----@field base_commit string
----@field request_id string
----@field state SuggestionReview.HunkState what the hunk became
----@field hunk SuggestionReview.Hunk the hunk as it was when it was decided
----@field modified_diff? string
----@field lines? SuggestionReview.LineRange only this part of `hunk` was decided
+--- Hunks this request set, as they are now; none when there are more than 200 (see changed)
+---@field hunks SuggestionReview.Hunk[]
+---@field changed integer How many hunks this request set
+---@field remaining_hunks integer
+---@field reviewed_count integer
+---@field hunk_count integer
+---@field seq integer Sequence number of the last event this request caused
+--- Only where undo took back a discard, or redo discarded again: what the suggestion is now
+---@field state? "open"|"discarded"
 
----@class SuggestionReview.DecideOpts
----@field comment? string
----@field modified_diff? string required for "modify"
----@field lines? SuggestionReview.LineRange only this part of the hunk
----@field turn? SuggestionReview.Turn its place among what is sent, where that was taken before
+---@class SuggestionReview.ErrorAnswer The shape of every refusal
+---@field error { code: SuggestionReview.ErrorCode, message: string, details?: table<string, any> }
 
----@class SuggestionReview.BatchItem
----@field hunk SuggestionReview.Hunk
----@field action SuggestionReview.Action
----@field comment? string
----@field modified_diff? string
----@field lines? SuggestionReview.LineRange only this part of the hunk
+---@class SuggestionReview.EventPageAnswer
+---@field events SuggestionReview.Event[]
+---@field last_seq integer
+---@field more boolean
 
----@class SuggestionReview.Scope
----@field action "accept"|"reject"
----@field file? string
----@field include? "remaining"|"all" default "remaining"
----@field comment? string
+---@class SuggestionReview.HealthAnswer
+---@field healthy boolean false: something must be seen to, see `problems`
+---@field service "suggestion-manager"
+---@field wsClients integer Open WebSockets
+---@field version string
+---@field protocol integer Version of the protocol: a client made for another one should say so and stop
+---@field uptime_seconds number
+--- With ?nonce=: for each developer token and each address the server is bound to, the lower-case hex HMAC-SHA256 of
+--- "suggestion-manager:" + nonce + ":" + address under the key hex(SHA-256(token)). The address is an IP address and
+--- the port, such as 127.0.0.1:4097 or [::1]:4097: compute it for the one your connection really goes to (its peer),
+--- never for a name
+---@field proofs? string[]
+---@field ledger_bytes? integer
+---@field last_seq? integer
+---@field open_suggestions? integer
+---@field eventStreams? integer
+---@field projects? { project: string, hub: string, branch?: string }[]
+---@field problems? string[] With a token, while `healthy` is false: what is wrong, where, and what to do about it
+---@field last_error? { at: string, message: string }
 
----@class SuggestionReview.BatchOpts either decisions or scope
----@field decisions? SuggestionReview.BatchItem[]
----@field scope? SuggestionReview.Scope
----@field turn? SuggestionReview.Turn its place among what is sent, where that was taken before
+---@class SuggestionReview.HunkPageAnswer
+---@field suggestion_id string Suggestion id (UUID version 7)
+---@field revision integer
+---@field offset integer
+---@field hunks SuggestionReview.Hunk[]
+---@field total integer
+---@field next? integer Offset of the next page, null at the end
+---@field next_cursor? string Cursor of the next page, null at the end
 
----@class SuggestionReview.ServerConfig
----@field name? string shown to the user; default "host:port"
----@field host? string default "localhost"
----@field port? integer default 4097
----@field token_file? string default: see |suggestion-review-token|
----@field root? string checkout that this server's suggestions apply to
+---@class SuggestionReview.ListAnswer
+---@field suggestions SuggestionReview.Summary[]
+---@field total integer
+---@field next? integer Offset of the next page, null at the end
+---@field next_cursor? string Cursor of the next page, null at the end
 
----@class SuggestionReview.UiConfig
----@field style? "floating"|"telescope"|"picker"|"inline"
----@field position? "right"|"left"|"top"|"bottom"|"center"
----@field width? number fraction of the editor's width
----@field [string] any further settings of the review, see |suggestion-review-config|
+---@class SuggestionReview.PublishAnswer
+---@field suggestion_id string Suggestion id (UUID version 7)
+---@field revision integer
+---@field hunk_count integer
+---@field pending_count integer
+---@field files string[]
+---@field warnings string[]
+---@field feedback string[] What the developer decided since the agent last heard
 
----@class SuggestionReview.Config
----@field server SuggestionReview.ServerConfig
----@field servers SuggestionReview.ServerConfig[] several servers; empty means just `server`
----@field ui table
----@field keymaps table<string, string|false>
----@field notifications { on_ready: boolean, on_error: boolean, on_status: boolean }
----@field write_on_accept boolean
----@field auto_connect boolean
----@field [string] any
+---@class SuggestionReview.ReviseAnswer
+---@field sent boolean
+---@field message string
+
+---@class SuggestionReview.SettingsAnswer
+---@field host string
+---@field port integer
+---@field auto_sync boolean
+---@field sync { own_hub: boolean, branch?: string, base?: string, prefix: string, push_branches: string[] }
+---@field verify { configured: boolean, timeout_seconds: integer }
+---@field agent_may_approve boolean
+---@field role "developer"|"agent" What the presented token is
+---@field projects { project: string, hub: string, branch?: string }[]
+---@field limits table<string, number>
+---@field version string
+
+---@class SuggestionReview.SettleAnswer
+---@field settled boolean
+---@field message string
+---@field feedback string[]
+
+---@class SuggestionReview.StatusAnswer
+---@field sent true
+---@field feedback string[]
+
+---@class SuggestionReview.VerifyAnswer
+---@field ok boolean
+---@field exit_code? integer
+---@field output string
+
+---@alias SuggestionReview.EventType
+---| "suggestion.ready"
+---| "suggestion.error"
+---| "suggestion.status"
+---| "suggestion.hunk_applied"
+---| "suggestion.hunk_reset"
+---| "suggestion.hunk_split"
+---| "suggestion.hunk_joined"
+---| "suggestion.comment"
+---| "suggestion.completed"
+---| "suggestion.reopened"
+---| "suggestion.base_moved"
+---| "suggestion.verified"
+---| "agent.turn"
+
+---@class SuggestionReview.Event an event of the journal; those of the client's own have no seq, ts and project
+---@field type SuggestionReview.EventType|string
+---@field suggestion? SuggestionReview.Suggestion in suggestion.ready
+---@field seq? integer
+---@field ts? string
+---@field project? string
+---@field code? string in suggestion.error
+---@field message? string in suggestion.error, suggestion.status, agent.turn
+--- in suggestion.error, suggestion.status, suggestion.hunk_applied, suggestion.hunk_reset, suggestion.hunk_split,
+--- suggestion.hunk_joined, suggestion.comment, suggestion.completed, suggestion.reopened, suggestion.base_moved,
+--- suggestion.verified
+---@field suggestion_id? string
+--- in suggestion.error, suggestion.hunk_applied, suggestion.hunk_reset, suggestion.hunk_split, suggestion.comment
+---@field hunk_id? string
+---@field status? string in suggestion.status
+---@field action? string in suggestion.hunk_applied, suggestion.completed
+---@field digest? string in suggestion.hunk_applied, suggestion.hunk_reset
+---@field revision? integer in suggestion.hunk_applied, suggestion.hunk_reset
+--- in suggestion.hunk_applied, suggestion.hunk_reset, suggestion.comment, suggestion.completed, suggestion.reopened
+---@field by? SuggestionReview.Actor
+---@field comment? string in suggestion.hunk_applied, suggestion.comment
+---@field modified_diff? string in suggestion.hunk_applied
+---@field carried? boolean in suggestion.hunk_applied
+---@field into? SuggestionReview.Hunk[] in suggestion.hunk_split
+---@field hunk? SuggestionReview.Hunk in suggestion.hunk_joined
+---@field parts? string[] in suggestion.hunk_joined
+---@field commit? string in suggestion.completed, suggestion.base_moved
+---@field ref? string in suggestion.completed
+---@field base_commit? string in suggestion.completed
+---@field branch? string in suggestion.base_moved
+---@field ok? boolean in suggestion.verified
+---@field exit_code? integer in suggestion.verified
+---@field output? string in suggestion.verified
+---@field session_id? string in agent.turn
+---@field state? string in agent.turn
+---@field retry? { attempt: integer, at: string } in agent.turn

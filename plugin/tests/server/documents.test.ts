@@ -5,6 +5,7 @@ import { join } from "node:path";
 import SwaggerParser from "@apidevtools/swagger-parser";
 import { Parser } from "@asyncapi/parser";
 import type { z } from "zod";
+import { LUA_TYPES, luaTypes } from "../../../scripts/write-lua-types.ts";
 import {
   CompleteAnswer,
   ContentAnswer,
@@ -89,6 +90,10 @@ describe("OpenAPI", () => {
       JSON.parse(readFileSync(join(import.meta.dir, "../../../docs", name), "utf8"));
     expect(kept("openapi.json")).toEqual(JSON.parse(JSON.stringify(openApiDocument(ROUTES, VERSION))));
     expect(kept("asyncapi.json")).toEqual(JSON.parse(JSON.stringify(asyncApiDocument(VERSION))));
+  });
+
+  test("the client's types are those of the schemas; npm run lua-types writes them anew", () => {
+    expect(readFileSync(join(import.meta.dir, "../../..", LUA_TYPES), "utf8")).toBe(luaTypes());
   });
 
   test("what is really answered fits the published schemas", async () => {

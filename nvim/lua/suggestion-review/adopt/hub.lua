@@ -45,6 +45,7 @@ function M.token_for(server)
     ---@cast failed SuggestionReview.HandshakeProblem
     refuse(
       failed.kind == "unreachable" and ("%s cannot be reached: %s"):format(server.name, failed.message)
+        or failed.kind == "protocol" and ("%s cannot be used: %s"):format(server.name, failed.message)
         or ("%s did not prove that it knows the token; nothing was sent to it"):format(server.name)
     )
   end

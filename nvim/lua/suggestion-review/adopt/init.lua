@@ -272,19 +272,10 @@ end
 
 -- Asked for, or offered -------------------------------------------------------------------------------------
 
---- Suggestions finalized in this Neovim: those ask at once, others are only mentioned.
----@type table<string, true>
-local finalized_here = {}
-
---- The developer finalizes here; the offer follows when it has happened.
+--- A suggestion was finalized. One that was so in this Neovim is asked about at once, others are only mentioned.
 ---@param id string
-function M.expect(id)
-  finalized_here[id] = true
-end
-
---- A suggestion was finalized.
----@param id string
-function M.offer(id)
+---@param on_plan fun(plan: SuggestionReview.AdoptPlan)
+function M.offer(id, on_plan)
   if require("suggestion-review.config").get().adopt_on_finalize ~= "ask" then
     return
   end
@@ -296,7 +287,7 @@ function M.offer(id)
   if not place.root or place.in_place then
     return
   end
-  if not finalized_here[id] then
+  if not require("suggestion-review.decisions.requests").take_finalized(id) then
     return require("suggestion-review.say.notify").info(
       ("Finalized: %s (%s). :Suggest adopt brings it into this checkout."):format(
         vim.split(suggestion.description, "\n", { plain = true })[1],
@@ -304,8 +295,7 @@ function M.offer(id)
       )
     )
   end
-  finalized_here[id] = nil
-  M.open(id)
+  M.open(id, on_plan)
 end
 
 --- Carries the plan out and says how it went.
@@ -388,9 +378,10 @@ local function choose(id, callback)
   end)
 end
 
---- Prepares the adoption of a finalized suggestion and shows the plan, from which it is carried out or left.
+--- Prepares the adoption of a finalized suggestion and hands over the plan, to be shown and carried out or left.
 ---@param id? string
-function M.open(id)
+---@param on_plan fun(plan: SuggestionReview.AdoptPlan)
+function M.open(id, on_plan)
   choose(id, function(suggestion)
     task.run(function()
       return M.prepare(suggestion --[[@as SuggestionReview.Suggestion]])
@@ -398,7 +389,7 @@ function M.open(id)
       if err then
         return require("suggestion-review.say.notify").error("Not adopted: " .. refusal.text(err))
       end
-      require("suggestion-review.ui.plan").show(plan)
+      on_plan(plan)
     end)
   end)
 end

@@ -1,7 +1,6 @@
 --- This developer's decision on each hunk of a final revision, from what is kept here alone.
 local built_on = require("suggestion-review.adopt.built_on")
-local diff = require("suggestion-review.text.diff")
-local digest = require("suggestion-review.text.digest")
+local own_digest = require("suggestion-review.decisions.own_digest")
 
 local M = {}
 
@@ -9,37 +8,6 @@ local M = {}
 ---@field hunk SuggestionReview.Hunk
 ---@field state SuggestionReview.HunkState
 ---@field modified_diff? string
-
---- The hunk that a decision on a part of a hunk was about, with the digest the server must give it.
----@param hunk SuggestionReview.Hunk
----@param lines SuggestionReview.LineRange
----@return string? digest
-function M.part_digest(hunk, lines)
-  local text = diff.text_of(hunk)
-  if not text then
-    return nil
-  end
-  local old = table.concat(text.old, "", lines.old[1] + 1, lines.old[1] + lines.old[2])
-  local new = table.concat(text.new, "", lines.new[1] + 1, lines.new[1] + lines.new[2])
-  local mode = hunk.new_mode or hunk.old_mode or ""
-  if hunk.kind == "create" then
-    new = mode .. "\n" .. new
-  end
-  if hunk.kind == "delete" then
-    old = mode .. "\n" .. old
-  end
-  return digest.compute(hunk.kind, digest.path(hunk), old, new)
-end
-
---- Digest of the text a decision stands for.
----@param record SuggestionReview.Record
----@return string
-function M.digest_of(record)
-  if not record.lines then
-    return record.hunk.digest
-  end
-  return M.part_digest(record.hunk, record.lines) or ""
-end
 
 ---@param by_hunk table<string, SuggestionReview.Record>
 ---@param used table<string, true> ids of hunks whose decision is found already
@@ -50,7 +18,7 @@ local function unused_by_digest(by_hunk, used)
   table.sort(ids)
   for _, id in ipairs(ids) do
     if not used[id] then
-      local name = M.digest_of(by_hunk[id])
+      local name = own_digest.of(by_hunk[id])
       by_digest[name] = by_digest[name] or {}
       table.insert(by_digest[name], by_hunk[id])
     end

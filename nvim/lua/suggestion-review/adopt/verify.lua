@@ -19,8 +19,6 @@ local repository = require("suggestion-review.adopt.repository")
 local M = {}
 
 M.EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
-M.digest_of = own_decisions.digest_of
-M.part_digest = own_decisions.part_digest
 M.resolve = own_decisions.resolve
 
 ---@class SuggestionReview.Verdict

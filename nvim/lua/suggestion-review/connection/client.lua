@@ -16,19 +16,10 @@ local order = {}
 ---@type SuggestionReview.ClientOwner?
 local owner
 
---- Where all connections bring what they hear; called once by the store.
+--- Where all connections bring what they hear; called once by the store, before the first connection is made.
 ---@param given SuggestionReview.ClientOwner
 function M.serve(given)
   owner = given
-end
-
----@return SuggestionReview.ClientOwner
-local function inlet()
-  if not owner then
-    -- It gives itself when it is loaded.
-    require("suggestion-review.model.store")
-  end
-  return owner --[[@as SuggestionReview.ClientOwner]]
 end
 
 M.read_token = require("suggestion-review.connection.handshake").read_token
@@ -37,12 +28,13 @@ M.is_proven = require("suggestion-review.connection.handshake").is_proven
 --- Connects to every configured server, or to one.
 ---@param name? string
 function M.start(name)
+  local inlet = assert(owner, "nobody takes what the servers tell")
   math.randomseed(vim.uv.hrtime() % 2 ^ 31)
   for _, server in ipairs(require("suggestion-review.config").servers()) do
     if not name or server.name == name then
       local client = clients[server.name]
       if not client then
-        client = link.new(server, inlet())
+        client = link.new(server, inlet)
         clients[server.name] = client
         order[#order + 1] = server.name
       elseif client.state == "stopped" then
@@ -56,8 +48,6 @@ function M.start(name)
       end
     end
   end
-  require("suggestion-review.say.notify").attach()
-  require("suggestion-review.review.on_disk").attach()
 end
 
 --- Disconnects, from one server or from all, and stays so until `start`.
@@ -74,7 +64,7 @@ end
 ---@param suggestion_id string
 ---@return string?
 function M.server_of(suggestion_id)
-  return inlet().server_of(suggestion_id)
+  return owner and owner.server_of(suggestion_id)
 end
 
 --- The client of a server; without a name the first connected one, else the first.

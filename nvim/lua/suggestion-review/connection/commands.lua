@@ -4,6 +4,11 @@ local log = require("suggestion-review.say.log")
 local notify = require("suggestion-review.say.notify")
 local tcp = require("suggestion-review.connection.tcp")
 
+---@class SuggestionReview.Error
+---@field message string one sentence for people
+---@field code SuggestionReview.ErrorCode|"disconnected"|"timeout"|"refused"|"malformed"|"local"|string
+---@field details? table
+
 ---@class SuggestionReview.Pending a command whose answer is awaited
 ---@field id integer
 ---@field type string
@@ -205,9 +210,11 @@ end
 ---@param callback fun(err?: SuggestionReview.Error, data?: table)
 ---@param opts? { timeout?: integer } a time-out of its own says that the answer is known to take a while
 function Commands:request(command, callback, opts)
-  if self.state ~= "connected" then
+  -- Who is told that the connection broke may ask again before the state says so too.
+  local broken = self.state == "connected" and not self.socket
+  if self.state ~= "connected" or broken then
     vim.schedule(function()
-      callback({ code = "disconnected", message = self:describe() })
+      callback({ code = "disconnected", message = broken and "The connection broke" or self:describe() })
     end)
     return
   end

@@ -8,6 +8,10 @@ local tcp = require("suggestion-review.connection.tcp")
 
 local M = {}
 
+--- The version of the protocol that this plugin is made for. The server's goes up when a client made for the one before
+--- would misunderstand something, and stands in `/health`.
+M.PROTOCOL_VERSION = 1
+
 local DECODE = { luanil = { object = true, array = true } }
 
 ---@alias SuggestionReview.HandshakeKind
@@ -16,6 +20,7 @@ local DECODE = { luanil = { object = true, array = true } }
 ---| "failing"      our server, with an error of its own
 ---| "stranger"     something else listens there
 ---| "unproven"     it does not know the token
+---| "protocol"     it proved itself and speaks another version of the protocol
 ---| "refused"      it proved itself and does not take the token
 ---| "closing"      it ends connections after one answer
 
@@ -87,6 +92,23 @@ function M.is_proven(token, nonce, peer, proofs)
   return proven
 end
 
+--- What keeps this plugin from talking to a server whose `/health` is this, as a clause; nil where nothing does. A
+--- server that names no version is of the time when there was but the first.
+---@param health table
+---@return string?
+function M.other_protocol(health)
+  local theirs = health.protocol == nil and 1 or health.protocol
+  if theirs == M.PROTOCOL_VERSION then
+    return nil
+  end
+  local older = type(theirs) == "number" and theirs < M.PROTOCOL_VERSION
+  return ("it speaks version %s of the protocol and this plugin version %d; update %s"):format(
+    type(theirs) == "number" and ("%d"):format(theirs) or "?",
+    M.PROTOCOL_VERSION,
+    older and "the server" or "the plugin"
+  )
+end
+
 ---@param socket uv.uv_tcp_t?
 local function close(socket)
   if socket and not socket:is_closing() then
@@ -145,7 +167,8 @@ local function ask(server, socket, path, headers, opts)
   }
 end
 
---- Inside a task: connects and has the server prove that it knows the token; the token itself is not sent.
+--- Inside a task: connects, has the server prove that it knows the token, and looks at the version of the protocol that
+--- it speaks; the token itself is not sent.
 ---@param server SuggestionReview.Server
 ---@param token string
 ---@param opts? SuggestionReview.HandshakeOpts
@@ -180,6 +203,11 @@ function M.prove(server, token, opts)
       return problem("failing", "it answered " .. answer.status, answer)
     end
     return problem("unproven", "it does not know the token in " .. server.token_file, answer)
+  end
+  local other = M.other_protocol(health)
+  if other then
+    close(socket)
+    return problem("protocol", other, answer)
   end
   return {
     server = server,

@@ -4,6 +4,11 @@
 local log = require("suggestion-review.say.log")
 local notify = require("suggestion-review.say.notify")
 
+--- What is added to an event on its way in.
+---@class SuggestionReview.Event
+---@field server? string name of the server
+---@field replayed? boolean it happened while this client was away
+
 ---@class SuggestionReview.Client
 local Journal = {}
 

@@ -17,7 +17,7 @@ local M = {}
 ---| "connecting"
 ---| "connected"
 ---| "waiting"     lost or not reached; tries again by itself
----| "refused"     no token, wrong token, or a stranger on the port: waits for that to change
+---| "refused"     no token, wrong token, a stranger on the port, or another protocol: waits for that to change
 
 --- Where a connection brings what it hears.
 ---@class (exact) SuggestionReview.Inlet
@@ -216,8 +216,9 @@ end
 --- Disconnects and stays so.
 function Client:stop()
   self:drop()
-  self:broke(true)
+  -- First, for what is called back now may ask again.
   self:set_state("stopped")
+  self:broke(true)
 end
 
 --- Connects: TCP, proof, the journal's position and the projects, upgrade, all on one connection, so that what proved
@@ -294,7 +295,7 @@ function Client:turned_down(failed)
     return
   elseif kind == "stranger" or kind == "unproven" then
     return self:refuse(failed.message .. "; the token was not sent", STRANGER_CHECK)
-  elseif kind == "refused" then
+  elseif kind == "refused" or kind == "protocol" then
     return self:refuse(failed.message, STRANGER_CHECK)
   end
   self:retry(failed.message)

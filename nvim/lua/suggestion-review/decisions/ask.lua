@@ -9,6 +9,7 @@ local M = {}
 ---@field without_file? boolean attach nothing
 ---@field server? string
 ---@field session_id? string a session to go on with
+---@field suggestion_id? string the one under review
 
 --- Sessions asked from here, so that the end of their turn is told.
 ---@type table<string, true>
@@ -76,8 +77,9 @@ end
 --- Calls back with the project to ask about: the server's only one, the one that lies in this checkout, the one the
 --- suggestion under review is from, else what the user chooses.
 ---@param target SuggestionReview.Client?
+---@param under_review string|nil id of a suggestion
 ---@param callback fun(project?: string)
-local function with_project(target, callback)
+local function with_project(target, under_review, callback)
   local projects = vim.tbl_keys(target and target.projects or {})
   if #projects <= 1 then
     return callback(projects[1])
@@ -88,9 +90,7 @@ local function with_project(target, callback)
   if root and vim.list_contains(projects, root) then
     return callback(root)
   end
-  local review = package.loaded["suggestion-review.review"]
-  local id = review and review.current_id()
-  local suggestion = id and require("suggestion-review.model.store").get(id)
+  local suggestion = under_review and require("suggestion-review.model.store").get(under_review)
   if suggestion then
     return callback(suggestion.project)
   end
@@ -114,7 +114,7 @@ local function send(text, attachments, opts)
   local notify = require("suggestion-review.say.notify")
   local target = client.get(opts.server)
   local server = target and target.server.name
-  with_project(target, function(project)
+  with_project(target, opts.suggestion_id, function(project)
     client.request({
       type = "ask",
       request = {
@@ -165,7 +165,8 @@ function M.ask(text, opts)
 end
 
 --- Stops the agent's turn: the one asked for last, else whatever the project's agent does.
-function M.abort()
+---@param suggestion_id? string the one under review
+function M.abort(suggestion_id)
   local client = require("suggestion-review.connection.client")
   local notify = require("suggestion-review.say.notify")
   local function stop(request, server)
@@ -183,7 +184,7 @@ function M.abort()
     return stop({ session_id = last.session, project = last.project }, last.server)
   end
   local target = client.get()
-  with_project(target, function(project)
+  with_project(target, suggestion_id, function(project)
     stop({ project = project }, target and target.server.name)
   end)
 end

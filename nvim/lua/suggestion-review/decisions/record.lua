@@ -1,11 +1,25 @@
 --- What this developer decided in their own Neovim, on disk. At finalize nothing else counts: the server's word on
---- what was accepted is a claim, this is the evidence (see `adopt.lua`).
+--- what was accepted is a claim, this is the evidence (see `adopt/verify.lua`).
 ---
 --- One file of JSON lines per suggestion under `stdpath("state")/suggestion-review/decisions/`. A decision is written
 --- and synced before it is sent ("intent") and closed by the answer ("done" or "void"); several Neovims append to the
 --- same file.
+local own_digest = require("suggestion-review.decisions.own_digest")
 
 local M = {}
+
+--- One decision made in a Neovim of this developer, as kept on disk.
+---@class SuggestionReview.Record
+---@field at string ISO 8601 time
+---@field server string
+---@field suggestion_id string
+---@field revision integer
+---@field base_commit string
+---@field request_id string
+---@field state SuggestionReview.HunkState what the hunk became
+---@field hunk SuggestionReview.Hunk the hunk as it was when it was decided
+---@field modified_diff? string
+---@field lines? SuggestionReview.LineRange only this part of `hunk` was decided
 
 ---@class SuggestionReview.Ledger
 ---@field path string
@@ -30,21 +44,15 @@ local function path_of(id)
   return ("%s/%s.jsonl"):format(M.directory(), name)
 end
 
----@param record SuggestionReview.Record
----@return string
-local function digest_of(record)
-  return require("suggestion-review.adopt.verify").digest_of(record)
-end
-
 --- A later revision may give the number of a decided hunk to another one, while the decision is carried on under
 --- another number: it is kept by what it was made on, until the same text is decided anew.
 ---@param ledger SuggestionReview.Ledger
 ---@param record SuggestionReview.Record
 local function stand(ledger, record)
-  local id, name = record.hunk.id, digest_of(record)
+  local id, name = record.hunk.id, own_digest.of(record)
   local before = ledger.by_hunk[id]
-  if before and digest_of(before) ~= name then
-    ledger.by_hunk["\0" .. digest_of(before)] = before
+  if before and own_digest.of(before) ~= name then
+    ledger.by_hunk["\0" .. own_digest.of(before)] = before
   end
   ledger.by_hunk["\0" .. name] = nil
   ledger.by_hunk[id] = record
@@ -311,7 +319,7 @@ local function same_outcome(record, hunk, others)
       return other.id == record.hunk.id and other.digest == record.hunk.digest
     end)
   return (record.hunk.id == hunk.id or part_of or carried)
-    and digest_of(record) == hunk.digest
+    and own_digest.of(record) == hunk.digest
     and record.state == hunk.state
     and (
       hunk.state ~= "modified"
@@ -367,12 +375,12 @@ local PATIENCE = 10
 --- Intents whose answer never came (the connection or a Neovim broke off) are settled by what the server reports of
 --- those hunks: the developer did press the key; the question is only whether it arrived.
 ---@param suggestion SuggestionReview.Suggestion with hunks
-function M.settle_unanswered(suggestion)
+---@param in_flight table<string, true> request ids whose answers are still to come
+function M.settle_unanswered(suggestion, in_flight)
   local ledger = read(suggestion.id)
   if next(ledger.intents) == nil then
     return
   end
-  local in_flight = require("suggestion-review.decisions.requests").in_flight()
   local store = require("suggestion-review.model.store")
   local old = os.date("!%Y-%m-%dT%H:%M:%SZ", os.time() - PATIENCE) --[[@as string]]
   for request_id, records in pairs(ledger.intents) do

@@ -5,6 +5,30 @@ local turns = require("suggestion-review.decisions.turns")
 
 local M = {}
 
+---@class SuggestionReview.DecideOpts
+---@field comment? string
+---@field modified_diff? string required for "modify"
+---@field lines? SuggestionReview.LineRange only this part of the hunk
+---@field turn? SuggestionReview.Turn its place among what is sent, where that was taken before
+
+---@class SuggestionReview.BatchItem
+---@field hunk SuggestionReview.Hunk
+---@field action SuggestionReview.Action
+---@field comment? string
+---@field modified_diff? string
+---@field lines? SuggestionReview.LineRange only this part of the hunk
+
+---@class SuggestionReview.Scope
+---@field action "accept"|"reject"
+---@field file? string
+---@field include? "remaining"|"all" default "remaining"
+---@field comment? string
+
+---@class SuggestionReview.BatchOpts either decisions or scope
+---@field decisions? SuggestionReview.BatchItem[]
+---@field scope? SuggestionReview.Scope
+---@field turn? SuggestionReview.Turn its place among what is sent, where that was taken before
+
 ---@alias SuggestionReview.Callback fun(err?: SuggestionReview.Error, data?: table)
 
 local MISFIT = "The server's digest of %s does not fit the text it sent; nothing was decided"
@@ -15,6 +39,10 @@ local OUTCOME = { accept = "accepted", reject = "rejected", modify = "modified" 
 ---@type table<string, true>
 local in_flight = {}
 
+--- Suggestions that a finalize was asked for in this Neovim.
+---@type table<string, true>
+local finalized_here = {}
+
 ---@return string 32 hex digits
 local function new_id()
   return require("suggestion-review.lib.sha256").to_hex(assert(vim.uv.random(16)))
@@ -24,6 +52,15 @@ end
 ---@return table<string, true>
 function M.in_flight()
   return in_flight
+end
+
+--- Whether a finalized suggestion was finalized in this Neovim. Answered so once.
+---@param id string
+---@return boolean
+function M.take_finalized(id)
+  local here = finalized_here[id] == true
+  finalized_here[id] = nil
+  return here
 end
 
 ---@param callback SuggestionReview.Callback?
@@ -359,7 +396,7 @@ end
 ---@param suggestion_id string
 ---@param action "finalize"|"discard"
 ---@param opts? { description?: string }
----@param callback? SuggestionReview.Callback data is a SuggestionReview.CompleteResult
+---@param callback? SuggestionReview.Callback data is a SuggestionReview.CompleteAnswer
 function M.complete(suggestion_id, action, opts, callback)
   vim.validate("action", action, function(value)
     return value == "finalize" or value == "discard"
@@ -369,7 +406,7 @@ function M.complete(suggestion_id, action, opts, callback)
     return
   end
   if action == "finalize" then
-    require("suggestion-review.adopt").expect(suggestion_id)
+    finalized_here[suggestion_id] = true
   end
   in_turn(suggestion, {
     type = "complete",

@@ -7,6 +7,12 @@ local shapes = require("suggestion-review.model.shapes")
 
 local M = {}
 
+--- What `get` returns: a summary, and the rest once it is known (see `fetch`). Besides the protocol's events, listeners
+--- hear "store.loaded" (hunks of `suggestion_id` are known now), "store.reset" (everything was listed anew) and, from
+--- the connection, "client.state" (`server`, `state`, `message`).
+---@class SuggestionReview.Suggestion
+---@field server string name of the server it came from
+
 ---@class SuggestionReview.Fetch a load of all hunks under way
 ---@field callbacks fun(err?: SuggestionReview.Error, suggestion?: SuggestionReview.Suggestion)[]
 ---@field events SuggestionReview.Event[] what happened meanwhile
@@ -26,6 +32,10 @@ local turns = {}
 local stale = {}
 
 local DECIDED = { accepted = true, modified = true, rejected = true }
+
+--- What is done with a suggestion whose hunks were just loaded.
+---@type fun(suggestion: SuggestionReview.Suggestion)
+local function loaded() end
 
 local announce = listeners.announce
 M.announce = announce
@@ -157,13 +167,6 @@ function M.hunk(id, hunk_id)
     return nil
   end
   return suggestion.hunks[index], index
-end
-
---- What the developer decided in a Neovim of theirs, by hunk id. See `decisions.lua`.
----@param id string suggestion
----@return table<string, SuggestionReview.Record>
-function M.decided_here(id)
-  return require("suggestion-review.decisions.record").by_hunk(id)
 end
 
 --- Last `suggestion.status` of a server.
@@ -447,6 +450,12 @@ function M.apply(event)
   announce(event)
 end
 
+--- Sets what is done with a suggestion whose hunks were just loaded, before anyone hears of it.
+---@param callback fun(suggestion: SuggestionReview.Suggestion)
+function M.on_load(callback)
+  loaded = callback
+end
+
 --- Takes in hunks as an answer states them.
 ---@param id string suggestion
 ---@param hunks SuggestionReview.Hunk[]
@@ -500,7 +509,7 @@ function M.fetch(id, callback)
     for _, event in ipairs(fetch.events) do
       on[event.type](suggestion, event)
     end
-    require("suggestion-review.decisions.record").settle_unanswered(suggestion)
+    loaded(suggestion)
     finish(nil)
   end
 

@@ -8,7 +8,7 @@ local M = {}
 
 --- A way of drawing a review. What is optional is not offered by all of them.
 ---@class SuggestionReview.Style
----@field open fun(session: SuggestionReview.Session)
+---@field open fun(session: SuggestionReview.Session, actions: SuggestionReview.Actions)
 ---@field refresh fun(opts?: table)
 ---@field close fun()
 ---@field is_open fun(): boolean
@@ -33,6 +33,9 @@ local STYLES = {
 
 ---@type SuggestionReview.Session|nil
 local session
+--- What the keys of the style do.
+---@type SuggestionReview.Actions
+local actions
 
 --- The session under way.
 ---@return SuggestionReview.Session|nil
@@ -114,10 +117,11 @@ end
 
 --- Makes this the session under way and draws it.
 ---@param opened SuggestionReview.Session
-function M.open(opened)
-  session = opened
+---@param does SuggestionReview.Actions what keys do
+function M.open(opened, does)
+  session, actions = opened, does
   session.style = fitting_style(session.style, session.place)
-  M.style().open(session)
+  M.style().open(session, actions)
 end
 
 --- Closes the windows. Decisions stay; nothing is sent.
@@ -192,7 +196,7 @@ function M.set_style(name)
     name = fitting_style(name, session.place)
     before.close()
     session.style = name
-    M.style().open(session)
+    M.style().open(session, actions)
   end)
 end
 

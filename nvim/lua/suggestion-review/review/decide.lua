@@ -185,7 +185,7 @@ function M.resolve()
     return notify.info("The agent works in this very checkout; there is nothing to apply")
   end
   local state = session:state_of(hunk)
-  local record = require("suggestion-review.model.store").decided_here(session.id)[hunk.id]
+  local record = require("suggestion-review.decisions.record").by_hunk(session.id)[hunk.id]
   if state ~= "pending" and not record then
     return notify.warn("This hunk was not decided in your Neovim; decide it here first")
   end

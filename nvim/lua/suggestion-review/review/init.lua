@@ -10,6 +10,9 @@ local text_of = require("suggestion-review.text.display")
 
 local M = {}
 
+--- Functions that say by themselves what is not possible now.
+local AS_IT_IS = { is_open = true, go = true, set_style = true, index_of = true }
+
 --- Functions of the review that are passed on as they are, by what owns them.
 for owner, names in pairs({
   current = { "is_open", "close", "go", "set_style", "next_style" },
@@ -18,6 +21,7 @@ for owner, names in pairs({
   modify = { "modify" },
   history = { "undo", "redo" },
   finalize = { "complete", "discard", "revise" },
+  shown = { "index_of" },
   view = {
     "compare",
     "open_file",
@@ -33,7 +37,7 @@ for owner, names in pairs({
   for _, name in ipairs(names) do
     M[name] = function(...)
       local action = require("suggestion-review.review." .. owner)[name]
-      if name == "is_open" or name == "go" or name == "set_style" then
+      if AS_IT_IS[name] then
         return action(...)
       end
       return editor.attempt(action, ...)
@@ -110,6 +114,7 @@ local function start(suggestion, opts)
   local session = require("suggestion-review.review.session").new(suggestion, place, {
     style = opts.style or config.style,
     layout = config.layout,
+    redraw_soon = current.refresh_soon,
   })
   session.index = first_hunk(session, origin)
   if opts.hunk then
@@ -118,7 +123,7 @@ local function start(suggestion, opts)
   session.unsubscribe =
     require("suggestion-review.model.store").subscribe(require("suggestion-review.review.follow").on_event)
   prefetch(session)
-  current.open(session)
+  current.open(session, M)
   require("suggestion-review.review.standing").begin(session)
   local warnings = session:warnings()
   if #warnings > 0 and session.style ~= "floating" then
@@ -136,10 +141,10 @@ end
 ---@param opts { style?: string, hunk?: string }
 local function choose(open, opts)
   vim.ui.select(open, {
-    prompt = require("suggestion-review.say.label").above("Review which suggestion?"),
+    prompt = require("suggestion-review.watch.label").above("Review which suggestion?"),
     kind = "suggestion-review",
     format_item = function(suggestion)
-      return require("suggestion-review.say.label").line(suggestion)
+      return require("suggestion-review.watch.label").line(suggestion)
     end,
   }, function(suggestion)
     if suggestion then
@@ -161,7 +166,7 @@ function M.open(id, opts)
     end
     local open = store.list()
     if #open == 0 then
-      return require("suggestion-review.say.label").say_nothing()
+      return require("suggestion-review.watch.label").say_nothing()
     elseif #open > 1 then
       return choose(open, opts)
     end

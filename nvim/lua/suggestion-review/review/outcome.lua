@@ -73,7 +73,7 @@ end
 function M.reconcile(session, hunks, done)
   -- What the server reports counts only where this developer decided the same here.
   local own = {}
-  local here = require("suggestion-review.model.store").decided_here(session.id)
+  local here = require("suggestion-review.decisions.record").by_hunk(session.id)
   for _, decision in pairs(require("suggestion-review.adopt.verify").resolve(session.hunks, here)) do
     own[decision.hunk.id] = decision
   end

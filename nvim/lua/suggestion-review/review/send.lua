@@ -213,6 +213,11 @@ function M.settle_conflict(session, item, done)
         })
       )
     end,
+    draw = function()
+      if current.get() == session and current.is_open() then
+        current.go(session.index)
+      end
+    end,
     settled = function()
       if done then
         done()

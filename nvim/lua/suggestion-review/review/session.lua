@@ -31,6 +31,7 @@ local M = {}
 ---@field outcomes table<string, string> what keeps a hunk's change out of the worktree
 ---@field fresh table<string, true> hunks that the latest revision brought
 ---@field stale_text? boolean more than states changed since the last drawing
+---@field private redraw_soon fun()
 ---@field unsubscribe fun()
 ---@field shown table<string, true> digests of hunks that were read whole where the style does not show them so
 ---@field agreed table<string, true> digests of hunks whose marks the developer has agreed to
@@ -50,7 +51,7 @@ M.KEPT_OUT = {
 
 ---@param suggestion SuggestionReview.Suggestion with hunks
 ---@param place SuggestionReview.Place
----@param opts { style: string, layout: "unified"|"side-by-side" }
+---@param opts { style: string, layout: "unified"|"side-by-side", redraw_soon: fun() }
 ---@return SuggestionReview.Session
 function M.new(suggestion, place, opts)
   local session = setmetatable({
@@ -64,6 +65,7 @@ function M.new(suggestion, place, opts)
     version = 0,
     style = opts.style,
     layout = opts.layout,
+    redraw_soon = opts.redraw_soon,
     sent = {},
     outcomes = {},
     shown = {},
@@ -82,6 +84,12 @@ end
 ---@return SuggestionReview.Suggestion
 function Session:suggestion()
   return require("suggestion-review.model.store").get(self.id) or self.opened_with
+end
+
+--- Something that is shown beside a hunk was not known yet, and is now.
+function Session:text_arrived()
+  self.stale_text = true
+  self.redraw_soon()
 end
 
 --- What the agent has and the suggestion does not, as the server told it; each may have several lines.

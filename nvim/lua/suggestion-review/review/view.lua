@@ -1,6 +1,7 @@
 --- Other looks at what is under review: unchanged lines, layout and panel, what changed since a rejection, the real
 --- file, the quickfix list. Decides nothing.
 local current = require("suggestion-review.review.current")
+local editor = require("suggestion-review.lib.editor")
 local notify = require("suggestion-review.say.notify")
 local place_in_file = require("suggestion-review.review.place_in_file")
 local target = require("suggestion-review.review.target")
@@ -136,9 +137,17 @@ end
 --- All hunks as a quickfix list.
 function M.quickfix()
   local session = current.need()
-  if session then
-    require("suggestion-review.ui.quickfix").fill(session, place_in_file)
+  if not session then
+    return
   end
+  require("suggestion-review.ui.quickfix").fill(session, place_in_file, {
+    is_under_way = function()
+      return current.get() == session
+    end,
+    close = function()
+      editor.attempt(current.close)
+    end,
+  })
 end
 
 function M.help()

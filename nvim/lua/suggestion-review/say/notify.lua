@@ -1,16 +1,8 @@
---- Tells the user and other plugins what happened: `vim.notify` as the settings allow, `User` autocommands always.
+--- Messages to the user, as `vim.notify` shows them. What is worth one is decided by whoever calls.
 
 local echo = require("suggestion-review.say.echo")
 
 local M = {}
-
---- Text from elsewhere as one line that cannot play tricks on a terminal.
----@param text string
----@return string
-local function plain(text)
-  text = text:gsub("%c+", " ")
-  return #text > 500 and vim.fn.strcharpart(text, 0, 400) .. "…" or text
-end
 
 ---@param message string
 function M.info(message)
@@ -40,222 +32,27 @@ function M.failure(traceback)
   M.error(("Something went wrong in suggestion-review: %s (see :Suggest log)"):format(first))
 end
 
+--- What was said last of a connection that will not come about by itself, by server.
+---@type table<string, string>
+local problems = {}
+
 --- A connection that will not come about by itself, said once per cause.
 ---@param server string
 ---@param message string
 function M.connection_problem(server, message)
-  M.problems = M.problems or {}
-  if M.problems[server] == message then
+  if problems[server] == message then
     return
   end
-  M.problems[server] = message
+  problems[server] = message
   if require("suggestion-review.config").get().notifications.on_error then
     M.warn(message)
   end
 end
 
----@param count integer
----@param noun string
-local function counted(count, noun)
-  return ("%d %s%s"):format(count, noun, count == 1 and "" or "s")
-end
-
---- The notification the design asks for: "Suggestion ready: <description> (5 hunks in 3 files)".
----@param suggestion SuggestionReview.Summary
----@param hint? string what to do about it, put behind
----@return string
-function M.ready_text(suggestion, hint)
-  local title = plain(vim.split(suggestion.description, "\n", { plain = true })[1])
-  local text = ("Suggestion ready: %s (%s in %s)"):format(
-    title,
-    counted(suggestion.hunk_count, "hunk"),
-    counted(#suggestion.files, "file")
-  )
-  local left = suggestion.hunk_count - suggestion.reviewed_count
-  if suggestion.revision > 1 then
-    text = text .. (", revision %d, %d to decide"):format(suggestion.revision, left)
-  end
-  -- A message wider than the screen asks for a key, and takes the first one of a mapping for it: the hint goes first,
-  -- then the end of the title.
-  local room = vim.v.echospace
-  if hint and vim.fn.strdisplaywidth(text .. hint) <= room then
-    return text .. hint
-  end
-  local over = vim.fn.strdisplaywidth(text) - room
-  if over <= 0 then
-    return text
-  end
-  local kept = math.max(8, vim.fn.strchars(title) - over - 1)
-  local from, to = text:find(title, 1, true)
-  return text:sub(1, from - 1) .. vim.fn.strcharpart(title, 0, kept) .. "…" .. text:sub(to + 1)
-end
-
---- `User` autocommand patterns, by event type. Each gets `data.event` and, where there is one, `data.suggestion`.
-local PATTERNS = {
-  ["suggestion.ready"] = "SuggestionReady",
-  ["suggestion.error"] = "SuggestionError",
-  ["suggestion.status"] = "SuggestionStatus",
-  ["suggestion.hunk_applied"] = "SuggestionHunkApplied",
-  ["suggestion.hunk_reset"] = "SuggestionHunkReset",
-  ["suggestion.comment"] = "SuggestionComment",
-  ["suggestion.completed"] = "SuggestionCompleted",
-  ["suggestion.reopened"] = "SuggestionReopened",
-  ["suggestion.base_moved"] = "SuggestionBaseMoved",
-  ["suggestion.verified"] = "SuggestionVerified",
-  ["agent.turn"] = "SuggestionAgentTurn",
-  ["client.state"] = "SuggestionConnection",
-}
-M.patterns = PATTERNS
-
---- A suggestion without its hunks: autocommand data is copied, and thousands of hunks with each event are felt.
----@param id string?
----@return SuggestionReview.Summary?
-local function summary(id)
-  local suggestion = id and require("suggestion-review.model.store").get(id)
-  if not suggestion then
-    return nil
-  end
-  local copy = {}
-  for name, value in pairs(suggestion) do
-    if name ~= "hunks" and name ~= "file_summaries" then
-      copy[name] = value
-    end
-  end
-  return copy
-end
-
----@param event SuggestionReview.Event
-local function fire(event)
-  local pattern = PATTERNS[event.type]
-  if not pattern then
-    return
-  end
-  local id = event.suggestion_id or (event.suggestion and event.suggestion.id)
-  vim.api.nvim_exec_autocmds("User", {
-    pattern = pattern,
-    modeline = false,
-    data = { event = event, suggestion = summary(id) },
-  })
-end
-
----@type table<string, fun(event: SuggestionReview.Event, settings: table)>
-local tell = {}
-
-tell["suggestion.ready"] = function(event, settings)
-  if not settings.on_ready then
-    return
-  end
-  local suggestion = require("suggestion-review.model.store").get(event.suggestion.id)
-  -- Replayed after a reconnect, it may be settled by now.
-  if not suggestion or suggestion.state ~= "open" or suggestion.revision ~= event.suggestion.revision then
-    return
-  end
-  local key = require("suggestion-review.config").get().keymaps.open_review
-  M.info(M.ready_text(suggestion, key and (" — %s to review"):format(key) or " — :Suggest review"))
-end
-
-tell["suggestion.error"] = function(event, settings)
-  if not settings.on_error then
-    return
-  end
-  M.error(plain(event.message))
-end
-
-tell["suggestion.status"] = function(event, settings)
-  if settings.on_status and not event.replayed then
-    M.info(plain(event.message))
-  end
-end
-
-tell["agent.turn"] = function(event, settings)
-  if not event.replayed and event.retry and settings.on_status then
-    M.info(plain(event.message))
-  end
-  if event.replayed or event.state == "busy" then
-    return
-  end
-  -- The end of a turn is told to whoever asked for it.
-  local ask = package.loaded["suggestion-review.decisions.ask"]
-  local asked = ask and ask.is_ours(event)
-  if event.state == "error" and settings.on_error then
-    M.warn(plain(event.message))
-  elseif event.state == "idle" and (asked or settings.on_status) then
-    M.info(plain(event.message))
-  end
-end
-
-tell["suggestion.verified"] = function(event, settings)
-  if event.ok or not settings.on_error then
-    return
-  end
-  M.warn(
-    ("The check of the accepted work failed%s"):format(
-      event.exit_code and (" with exit code %d"):format(event.exit_code) or ""
-    )
-  )
-end
-
-tell["suggestion.base_moved"] = function(event, settings)
-  if settings.on_status then
-    M.info(("%s has moved on since this suggestion was made"):format(event.branch))
-  end
-end
-
-tell["suggestion.completed"] = function(event, settings)
-  if event.action == "finalized" then
-    require("suggestion-review.adopt").offer(event.suggestion_id)
-  end
-  if settings.on_status and event.action == "discarded" then
-    M.info("The suggestion was discarded")
-  end
-end
-
-local listed = {}
-
---- Suggestions that were waiting when this Neovim came, as one notification.
+--- The connection came about: what keeps it the next time is said again.
 ---@param server string
-local function greet(server)
-  if listed[server] then
-    return
-  end
-  listed[server] = true
-  local open = require("suggestion-review.model.store").list({ server = server })
-  if #open == 0 or not require("suggestion-review.config").get().notifications.on_ready then
-    return
-  end
-  if #open == 1 then
-    return M.info(M.ready_text(open[1]))
-  end
-  M.info(
-    ("%d suggestions wait for review; the newest: %s"):format(
-      #open,
-      vim.split(open[#open].description, "\n", { plain = true })[1]
-    )
-  )
-end
-
-local attached = false
-
---- Starts listening to the store; once is enough.
-function M.attach()
-  if attached then
-    return
-  end
-  attached = true
-  local listeners = require("suggestion-review.model.listeners")
-  listeners.subscribe(function(event)
-    if event.type == "store.reset" then
-      return greet(event.server)
-    end
-    if event.type == "client.state" and event.state == "connected" and M.problems then
-      M.problems[event.server] = nil
-    end
-    local handler = tell[event.type]
-    if handler then
-      handler(event, require("suggestion-review.config").get().notifications)
-    end
-  end)
-  listeners.subscribe(fire)
+function M.connected(server)
+  problems[server] = nil
 end
 
 return M

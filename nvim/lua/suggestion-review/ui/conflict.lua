@@ -51,6 +51,7 @@ end
 
 ---@class SuggestionReview.ConflictDoor
 ---@field send fun(action: SuggestionReview.Action, opts: table)
+---@field draw fun() the file and what is said of the hunk have changed
 ---@field settled fun() the file is as it is to be, with nothing to send
 ---@field left fun(reason: string) nothing was decided
 
@@ -140,10 +141,7 @@ function M.open(session, item, door)
       if reason then
         notify.warn(("%s: %s"):format(text_of.plain(item.hunk.file), reason))
       end
-      local review = require("suggestion-review.review")
-      if review.session() == session and review.is_open() then
-        review.go(session.index)
-      end
+      door.draw()
       return ok, reason
     end
     local function finish_here()

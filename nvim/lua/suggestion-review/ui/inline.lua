@@ -43,6 +43,7 @@ local M = {}
 
 ---@class SuggestionReview.Inline
 ---@field session SuggestionReview.Session
+---@field actions SuggestionReview.Actions
 ---@field buffers table<integer, SuggestionReview.InlineBuffer>
 ---@field group integer
 ---@field timer uv.uv_timer_t|nil
@@ -91,7 +92,7 @@ end
 local function map_keys(one)
   local keys = require("suggestion-review.ui.keys")
   local config = require("suggestion-review.config").get()
-  local buf = one.buf
+  local buf, actions = one.buf, current.actions
   local function map(mode, lhs, rhs, text, expr)
     local saved = vim.api.nvim_buf_call(buf, function()
       return vim.fn.maparg(lhs, mode, false, true)
@@ -114,11 +115,11 @@ local function map_keys(one)
       for _, key in ipairs(keys.list) do
         if key.action == action.action and not key.name:find("_in_file$") then
           map("n", lhs, function()
-            keys.run(key, false)
+            keys.run(key, false, actions)
           end, key.text)
           if key.visual then
             map("x", lhs, function()
-              keys.run(key, true)
+              keys.run(key, true, actions)
             end, key.text)
           end
           break
@@ -130,13 +131,13 @@ local function map_keys(one)
     local lhs = keys.key(name)
     if lhs then
       map("n", lhs, function()
-        require("suggestion-review.review")[name == "next_in_file" and "next" or "prev"]()
+        actions[name == "next_in_file" and "next" or "prev"]()
       end, name == "next_in_file" and "next hunk" or "previous hunk")
     end
   end
   for _, mode in ipairs({ "o", "x" }) do
     map(mode, "ih", function()
-      return require("suggestion-review.ui.textobject").keys()
+      return require("suggestion-review.ui.textobject").keys(M.hunk_lines)
     end, "the hunk", true)
   end
 end
@@ -182,7 +183,7 @@ local function headline(session, index, one)
     chunks[#chunks + 1] = { " · " .. note, "SuggestionReviewNotApplied" }
   end
   if session.index == index then
-    for _, mark in ipairs(require("suggestion-review.say.label").marks(session:suggestion())) do
+    for _, mark in ipairs(require("suggestion-review.watch.label").marks(session:suggestion())) do
       -- There is no title here; what is as it should be needs none.
       if not mark.fine then
         chunks[#chunks + 1] = { " · " .. mark.text, "SuggestionReviewNotApplied" }
@@ -573,11 +574,13 @@ local function go(index)
 end
 
 ---@param session SuggestionReview.Session
-function M.open(session)
+---@param actions SuggestionReview.Actions
+function M.open(session, actions)
   M.close()
   require("suggestion-review.ui.highlights").ensure()
   current = {
     session = session,
+    actions = actions,
     buffers = {},
     group = vim.api.nvim_create_augroup("suggestion-review.inline", {}),
   }

@@ -239,32 +239,36 @@ local function repeatable(first, again)
   vim.api.nvim_feedkeys("g@_", "ni", false)
 end
 
+--- What a key calls: functions of the review by the name of the action.
+---@alias SuggestionReview.Actions table<string, function>
+
 --- Calls an action of the review the way its key does.
 ---@param key SuggestionReview.Key
 ---@param visual boolean
-function M.run(key, visual)
-  local review = require("suggestion-review.review")
+---@param actions SuggestionReview.Actions
+function M.run(key, visual, actions)
   local count = vim.v.count > 0 and vim.v.count or nil
   if visual then
-    return review[key.action]({ selection = true })
+    return actions[key.action]({ selection = true })
   elseif key.repeats then
     return repeatable(function()
-      review[key.action]({ count = count })
+      actions[key.action]({ count = count })
     end, function()
       -- "." repeats the count as well, unless it is given another.
-      review[key.action]({ again = true, count = vim.v.count > 0 and vim.v.count or count })
+      actions[key.action]({ again = true, count = vim.v.count > 0 and vim.v.count or count })
     end)
   end
-  review[key.action](key.counts and { count = count } or nil)
+  actions[key.action](key.counts and { count = count } or nil)
 end
 
 --- Does what a key of the review does, "." included; for <Plug> maps.
 ---@param name string
 ---@param visual boolean
-function M.press(name, visual)
+---@param actions SuggestionReview.Actions
+function M.press(name, visual, actions)
   for _, key in ipairs(M.list) do
     if key.name == name then
-      return M.run(key, visual)
+      return M.run(key, visual, actions)
     end
   end
 end
@@ -296,8 +300,9 @@ end
 
 --- Maps the keys in a buffer of ours.
 ---@param buf integer
+---@param actions SuggestionReview.Actions
 ---@param skip? table<string, true> names that are not mapped there
-function M.map(buf, skip)
+function M.map(buf, actions, skip)
   local own = { n = {}, x = {} }
   for _, key in ipairs(M.list) do
     local lhs = M.key(key.name)
@@ -310,11 +315,11 @@ function M.map(buf, skip)
     local lhs = M.key(key.name)
     if lhs and not (skip and skip[key.name]) then
       map_key(buf, "n", lhs, own.n, function()
-        M.run(key, false)
+        M.run(key, false, actions)
       end, "Review: " .. key.text)
       if key.visual then
         map_key(buf, "x", lhs, own.x, function()
-          M.run(key, true)
+          M.run(key, true, actions)
         end, "Review: " .. key.text .. " (selected lines)")
       end
     end

@@ -78,8 +78,7 @@ function M.of(hunk, session)
     end
   end
   local function arrived()
-    session.stale_text = true
-    require("suggestion-review.review.current").refresh_soon()
+    session:text_arrived()
   end
   if not diff.has_text(hunk) or (hunk.diff ~= "" and hunk.diff:sub(1, 3) ~= "@@ ") then
     note(hunk.diff, "Normal")

@@ -9,6 +9,8 @@ local PREVIEW_WIDTH = 200
 
 ---@type SuggestionReview.Session|nil
 local current
+---@type SuggestionReview.Actions
+local review
 --- The hunk that was chosen from the list last.
 ---@type string|nil
 local chosen
@@ -55,7 +57,7 @@ end
 ---@return string
 local function title(session)
   local parts = { ("%d/%d decided"):format(session.decided, #session.hunks) }
-  for _, mark in ipairs(require("suggestion-review.say.label").marks(session:suggestion())) do
+  for _, mark in ipairs(require("suggestion-review.watch.label").marks(session:suggestion())) do
     parts[#parts + 1] = mark.text
   end
   return ("%s (%s)"):format(text_of.first_line(session:suggestion().description), table.concat(parts, ", "))
@@ -98,7 +100,7 @@ local MENU_ROWS = #MENU + 5
 ---@param hunk SuggestionReview.Hunk
 ---@param action fun()
 local function on(session, hunk, action)
-  local index = require("suggestion-review.review.shown").index_of(session, hunk)
+  local index = review.index_of(session, hunk)
   if index then
     session.index = index
     action()
@@ -137,7 +139,7 @@ local function act(index)
       end
       on(session, hunk, function()
         session.shown[hunk.digest] = window and true or nil
-        require("suggestion-review.review")[entry[1]]()
+        review[entry[1]]()
       end)
     end)
   end
@@ -318,7 +320,7 @@ local function decide(name, shown)
     local hunk = session and shown[index]
     if session and hunk then
       chosen = hunk.id
-      on(session, hunk, require("suggestion-review.review")[name])
+      on(session, hunk, review[name])
     end
   end
 end
@@ -358,15 +360,16 @@ function M.pick()
       elseif index then
         act(index)
       else
-        require("suggestion-review.review").close()
+        review.close()
       end
     end)
   end)
 end
 
 ---@param session SuggestionReview.Session
-function M.open(session)
-  current = session
+---@param actions SuggestionReview.Actions
+function M.open(session, actions)
+  current, review = session, actions
   M.pick()
 end
 

@@ -63,15 +63,15 @@ end
 --- Fills the list, closes the review and opens the window of the list.
 ---@param session SuggestionReview.Session
 ---@param place_in_file { path: fun(...): string|nil; of: fun(...) }
-function M.fill(session, place_in_file)
+---@param review { is_under_way: (fun(): boolean), close: fun() } of the session
+function M.fill(session, place_in_file, review)
   local items, left = {}, #session.files
   local function finish()
-    local current = require("suggestion-review.review")
-    if current.session() ~= session then
+    if not review.is_under_way() then
       return
     end
     put(session, items)
-    current.close()
+    review.close()
     if
       not pcall(vim.cmd --[[@as function]], "botright copen")
     then

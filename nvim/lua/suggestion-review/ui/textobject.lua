@@ -1,21 +1,13 @@
 --- The hunk as a textobject: its rows in the review, its lines in the buffer when reviewing inline.
 local M = {}
 
---- First and last line of the hunk under the cursor in the current buffer; nothing where there is none.
+--- First and last line of the hunk under the cursor in a buffer of the review; nothing where there is none.
 ---@return integer|nil first 1-based
 ---@return integer|nil last
-local function lines_here()
-  local review = package.loaded["suggestion-review.review"]
-  local session = review and review.session()
-  if not session then
-    return
-  end
+function M.rows_here()
   local view = require("suggestion-review.ui.render").view(vim.api.nvim_get_current_buf())
   if not view then
-    if session.style ~= "inline" then
-      return
-    end
-    return require("suggestion-review.ui.inline").hunk_lines()
+    return
   end
   local at = vim.api.nvim_win_get_cursor(0)[1]
   while view.rows[at] == false do
@@ -37,8 +29,9 @@ end
 
 --- For an `expr` map: what selects the hunk under the cursor, linewise. Where there is none an operator is given up and
 --- a selection stays as it is.
+---@param lines_here fun(): integer|nil, integer|nil
 ---@return string keys
-function M.keys()
+function M.keys(lines_here)
   local first, last = lines_here()
   local mode = vim.api.nvim_get_mode().mode
   if not first then

@@ -42,7 +42,7 @@ function M.marks(session)
   return table.concat(
     vim.tbl_map(function(mark)
       return mark.text
-    end, require("suggestion-review.say.label").marks(session:suggestion())),
+    end, require("suggestion-review.watch.label").marks(session:suggestion())),
     " · "
   )
 end
@@ -55,7 +55,7 @@ function M.title(session, width)
   local suggestion = session:suggestion()
   local chunks = { { (" %d/%d decided"):format(session.decided, #session.hunks), "SuggestionReviewCount" } }
   local used = vim.api.nvim_strwidth(chunks[1][1]) + 1
-  local marks = require("suggestion-review.say.label").marks(suggestion)
+  local marks = require("suggestion-review.watch.label").marks(suggestion)
   if #session:warnings() > 0 then
     table.insert(marks, { text = ("⚠ %d left out"):format(#session:warnings()), fine = false })
   end

@@ -12,6 +12,7 @@ local M = {}
 
 ---@class SuggestionReview.Floating
 ---@field session SuggestionReview.Session
+---@field actions SuggestionReview.Actions
 ---@field bufs integer[]  one, or two side by side (base left)
 ---@field wins integer[]
 ---@field panel { buf: integer, win: integer }|nil
@@ -245,11 +246,11 @@ local function open_panel(float)
   })
   float.panel = { buf = buf, win = win }
   float.panel_ns = vim.api.nvim_create_namespace("suggestion-review.panel")
-  keys.map(buf, { complete = true, discard = true, toggle_gap = true })
+  keys.map(buf, float.actions, { complete = true, discard = true, toggle_gap = true })
   local function pick()
     local file = float.session.files[vim.api.nvim_win_get_cursor(win)[1]]
     vim.api.nvim_set_current_win(float.wins[#float.wins])
-    require("suggestion-review.review").go(file.first)
+    float.actions.go(file.first)
   end
   vim.keymap.set("n", "<CR>", pick, { buffer = buf, nowait = true, desc = "Review: show this file" })
   vim.keymap.set("n", "<LeftRelease>", pick, { buffer = buf, nowait = true })
@@ -352,9 +353,10 @@ local function open_windows(float)
     })
     float.bufs[i], float.wins[i] = buf, win
     window_options(win, buf)
-    keys.map(buf)
+    keys.map(buf, float.actions)
     vim.keymap.set({ "o", "x" }, "ih", function()
-      return require("suggestion-review.ui.textobject").keys()
+      local textobject = require("suggestion-review.ui.textobject")
+      return textobject.keys(textobject.rows_here)
     end, {
       buffer = buf,
       silent = true,
@@ -548,12 +550,14 @@ local function show_hunk(float, index, keep_cursor)
 end
 
 --- Opens the review of a session in floating windows.
----@param session table
-function M.open(session)
+---@param session SuggestionReview.Session
+---@param actions SuggestionReview.Actions
+function M.open(session, actions)
   M.close()
   require("suggestion-review.lib.editor").stop_typing()
   local float = {
     session = session,
+    actions = actions,
     bufs = {},
     wins = {},
     rows = {},
@@ -608,7 +612,7 @@ function M.open(session)
         -- Closed by :q or by a layout command: the review is closed, its decisions stay.
         vim.schedule(function()
           if current == float then
-            require("suggestion-review.review").close()
+            float.actions.close()
           end
         end)
       end
