@@ -26,7 +26,7 @@ local M = {}
 ---@field offset integer bytes read so far
 ---@field intents table<string, SuggestionReview.Record[]> unanswered, by request id
 ---@field voided table<string, SuggestionReview.Record[]> refused, or given up on
----@field by_hunk table<string, SuggestionReview.Record> latest, by hunk id; "\0" and a digest where the id is another's by now
+---@field by_hunk table<string, SuggestionReview.Record> latest, by hunk id, or "\0" and digest where that is another's
 ---@field history SuggestionReview.Record[] every decision that stood once, oldest first
 
 ---@type table<string, SuggestionReview.Ledger>
@@ -310,7 +310,7 @@ end
 
 ---@param record SuggestionReview.Record
 ---@param hunk SuggestionReview.Hunk
----@param others? SuggestionReview.Hunk[] a decision that none of these has under its own number may have been carried on
+---@param others? SuggestionReview.Hunk[] a decision that none of these has under its number may have been carried on
 local function same_outcome(record, hunk, others)
   local part_of = record.lines ~= nil and vim.startswith(hunk.id, record.hunk.id .. ".")
   local carried = others ~= nil
