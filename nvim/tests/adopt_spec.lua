@@ -299,6 +299,26 @@ describe("verification", function()
     t.ok(plan.verdict.ok, table.concat(plan_text.of(plan), "\n"))
   end)
 
+  it(
+    "holds for a decision that was carried on under another number, after one on it was taken back",
+    function()
+      local id = publish({ ["b.txt"] = lines(20, { [10] = "LINE 10" }) })
+      decide(id, 1, "accept")
+      publish_again(id, function(text)
+        return (text:gsub("line 1\n", "LINE 1\n"))
+      end)
+      decide(id, 2, "reject")
+      local err = t.await(function(callback)
+        feedback.undo(id, nil, callback)
+      end)
+      t.eq(err, nil)
+      t.eq({ store.hunks(id)[1].state, store.hunks(id)[2].state }, { "pending", "accepted" })
+      finalize(id)
+      local plan = prepare(id, clone())
+      t.ok(plan.verdict.ok, table.concat(plan_text.of(plan), "\n"))
+    end
+  )
+
   it("holds for parts of hunks", function()
     local id = publish({ ["b.txt"] = lines(20, { [10] = "X 10", [11] = "X 11", [12] = "X 12" }) })
     decide(id, 1, "accept", { lines = { old = { 1, 1 }, new = { 1, 1 } } })

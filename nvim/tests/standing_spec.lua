@@ -488,6 +488,62 @@ describe("a modified hunk", function()
     end
   )
 
+  it(
+    "is known to be in the file when the agent built on it, and goes out when it is rejected then",
+    function()
+      start({ ["a.txt"] = OLD }, { ["a.txt"] = NEW })
+      open()
+      review.go(1)
+      review.modify()
+      local lines = vim.api.nvim_buf_get_lines(0, 0, -1, false)
+      for index, line in ipairs(lines) do
+        lines[index] = line:gsub("TWO", "mine")
+      end
+      vim.api.nvim_buf_set_lines(0, 0, -1, false, lines)
+      write()
+      settled()
+      wait_file(MINE)
+      server:http("POST", "/settle", { project = server.project })
+      server:jj("edit", store.get(id).jj_change_id)
+      local built = t.read(server.agent .. "/a.txt")
+      t.match(built, "mine")
+      publish_again({ ["a.txt"] = (built:gsub("NINE", "neun")) })
+      t.eq(state_of(1), "accepted")
+      wait_note(1, nil)
+      t.eq(checkout(), MINE)
+      review.go(1)
+      review.reject({ comment = "" })
+      settled()
+      wait_file(OLD)
+    end
+  )
+
+  it("of an earlier revision is in the file again when a later one is undone", function()
+    local function modify(index, from, to)
+      review.go(index)
+      review.modify()
+      local lines = vim.api.nvim_buf_get_lines(0, 0, -1, false)
+      for i, line in ipairs(lines) do
+        lines[i] = line:gsub(from, to)
+      end
+      vim.api.nvim_buf_set_lines(0, 0, -1, false, lines)
+      write()
+      settled()
+    end
+    start({ ["a.txt"] = OLD }, { ["a.txt"] = (OLD:gsub("nine", "NINE")) })
+    open()
+    modify(1, "NINE", "mine")
+    wait_file((OLD:gsub("nine", "mine")))
+    server:http("POST", "/settle", { project = server.project })
+    -- The agent holds on to its own text, and its lines are in another place of its file by now.
+    publish_again({ ["a.txt"] = (OLD:gsub("two", "TWO\nTOO"):gsub("nine", "NINE")) })
+    t.eq({ state_of(1), state_of(2) }, { "pending", "modified" })
+    modify(2, "mine", "another")
+    wait_file((OLD:gsub("nine", "another")))
+    review.undo()
+    wait_file((OLD:gsub("nine", "mine")))
+  end)
+
   it("C5: emptied leaves the lines around the hunk, and asks before those are removed", function()
     start({ ["a.txt"] = OLD }, { ["a.txt"] = NEW })
     open()

@@ -111,7 +111,8 @@ local function judge(hunk, lines, owned)
     end
   end
   for _, line in ipairs(removed) do
-    if at[line] then
+    -- Who keeps both sides of a conflict may have put it back.
+    if at[line] and not owned[line] then
       return ("is %s, and “%s” is still in the file"):format(hunk.state, line)
     end
   end

@@ -11,12 +11,14 @@ local M = {}
 ---@field words table<string, true> the developer's words that are somewhere
 ---@field owned table<string, true> lines of the agent's that the developer made theirs
 ---@field suggestions table<string, true> those that were ever open
+---@field dropped table<string, true> words that the developer took out of what they send
+---@field editor { name: string, words: table<string, true> }|nil what the developer had in the editor they were in
 local Memory = {}
 Memory.__index = Memory
 
 ---@return RandomMemory
 function M.new()
-  return setmetatable({ words = {}, owned = {}, suggestions = {} }, Memory)
+  return setmetatable({ words = {}, owned = {}, suggestions = {}, dropped = {} }, Memory)
 end
 
 ---@param text string
@@ -49,6 +51,29 @@ local function visible(world, seen)
     end
   end
   return out, drawn
+end
+
+--- Words that the developer takes out of the editor they are in, to send the rest: another window may show them still.
+---@param memory RandomMemory
+---@param seen table
+---@param step table
+---@return table<string, true>
+local function given_up(memory, seen, step)
+  local before, gone = memory.editor, {}
+  memory.editor = nil
+  for _, buffer in ipairs(seen.where == "editor" and seen.buffers or {}) do
+    if buffer.name == seen.buffer then
+      local words = {}
+      words_in(table.concat(buffer.lines or {}, "\n"), words)
+      if before and before.name == seen.buffer and step.own then
+        for word in pairs(before.words) do
+          gone[word] = not words[word] or nil
+        end
+      end
+      memory.editor = { name = seen.buffer, words = words }
+    end
+  end
+  return gone
 end
 
 --- Words of the developer's that were somewhere before the step and are nowhere now.
@@ -106,6 +131,12 @@ local function lost(memory, world, seen, step)
         return word
       end
     end
+  end
+  for word in pairs(given_up(memory, seen, step)) do
+    memory.dropped[word] = word:find("^said") ~= nil or nil
+  end
+  for word in pairs(memory.dropped) do
+    now[word] = nil
   end
   memory.words = now
 end

@@ -215,6 +215,12 @@ function World:_beside_the_developer(files)
       files[file] = vim
         .system({ t.program("git"), "merge-file", "-p", "--union", unpack(names) }, { cwd = self.home })
         :wait(20000).stdout
+      -- An agent on an older base than the file was written on last would take the developer's lines for its own.
+      for word in now:gmatch("mine%d+%.") do
+        if files[file] and not files[file]:find(word, 1, true) then
+          files[file], self.written[file] = now, before
+        end
+      end
     end
   end
 end

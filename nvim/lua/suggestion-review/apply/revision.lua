@@ -61,6 +61,51 @@ local function split_up(replacement, parts, suggestion)
   return count == replacement.count and vim.deep_equal(lines, replacement.lines) and put or nil
 end
 
+--- What is applied of the developer's own version, as what is applied of the hunks that propose that very text by now:
+--- the agent built on it. Nil where they do not.
+---@param replacement SuggestionReview.Replacement
+---@param list SuggestionReview.Hunk[] of the file
+---@param taken table<string, true>
+---@param suggestion SuggestionReview.Suggestion
+---@return SuggestionReview.Replacement[]|nil
+local function built_on(replacement, list, taken, suggestion)
+  local base = suggestion.base_commit
+  if replacement.decided ~= "modified" or (replacement.base or base) ~= base then
+    return nil
+  end
+  local parts = {}
+  for _, hunk in ipairs(list) do
+    local one = not taken[hunk.id]
+      and hunk.state == "accepted"
+      and hunk.kind == replacement.kind
+      and replacements.of({ hunk = hunk, state = "accepted" }, suggestion)
+    if one and one.at >= replacement.at and one.at + one.count <= replacement.at + replacement.count then
+      parts[#parts + 1] = one
+    end
+  end
+  table.sort(parts, function(a, b)
+    return a.at < b.at
+  end)
+  -- Between the parts stand lines of the base, as many on both sides.
+  local line, at = 0, replacement.at
+  for _, part in ipairs(parts) do
+    line = line + part.at - at
+    if not vim.deep_equal(vim.list_slice(replacement.lines, line + 1, line + #part.lines), part.lines) then
+      return nil
+    end
+    line, at = line + #part.lines, part.at + part.count
+  end
+  if #parts == 0 or line + replacement.at + replacement.count - at ~= #replacement.lines then
+    return nil
+  elseif replacement.before then
+    if #parts > 1 then
+      return nil
+    end
+    parts[1].before = replacement.before
+  end
+  return parts
+end
+
 --- How what is applied in one file is filed from now on.
 ---@param place SuggestionReview.Place
 ---@param file string
@@ -104,7 +149,12 @@ local function refile(place, file, list)
         break
       end
     end
-    put[#put + 1] = carried_over(replacement, match, suggestion)
+    local parts = not match and built_on(replacement, list, taken, suggestion)
+    for _, part in ipairs(parts or {}) do
+      taken[part.key] = true
+      put[#put + 1] = part
+    end
+    put[#put + 1] = not parts and carried_over(replacement, match, suggestion) or nil
   end
   return put, out
 end

@@ -47,21 +47,15 @@ local function path_of(id)
   return ("%s/%s.jsonl"):format(M.directory(), name)
 end
 
----@param record SuggestionReview.Record
----@return string
-local function digest_of(record)
-  return require("suggestion-review.adopt.verify").digest_of(record)
-end
-
 --- A later revision may give the number of a decided hunk to another one, while the decision is carried on under
 --- another number: it is kept by what it was made on, until the same text is decided anew.
 ---@param ledger SuggestionReview.Ledger
 ---@param record SuggestionReview.Record
 local function stand(ledger, record)
-  local id, name = record.hunk.id, digest_of(record)
+  local id, name = record.hunk.id, own_digest.of(record)
   local before = ledger.by_hunk[id]
-  if before and digest_of(before) ~= name then
-    ledger.by_hunk["\0" .. digest_of(before)] = before
+  if before and own_digest.of(before) ~= name then
+    ledger.by_hunk["\0" .. own_digest.of(before)] = before
   end
   ledger.by_hunk["\0" .. name] = nil
   ledger.by_hunk[id] = record
@@ -100,7 +94,14 @@ local function take_in(ledger, entry)
   elseif entry.t == "state" then
     for _, item in ipairs(entry.items) do
       if item.record then
-        stand(ledger, ledger.history[item.record])
+        local record = ledger.history[item.record]
+        if not record.lines and record.hunk.id ~= item.hunk_id then
+          -- Carried on by a revision under another number.
+          record = vim.tbl_extend("force", record, {
+            hunk = vim.tbl_extend("force", record.hunk, { id = item.hunk_id }),
+          })
+        end
+        stand(ledger, record)
       elseif ledger.by_hunk[item.hunk_id] then
         local record = vim.tbl_extend("force", ledger.by_hunk[item.hunk_id], {
           at = entry.at,
@@ -300,14 +301,34 @@ function M.void(id, request_id, reason, callback)
   append(id, { t = "void", at = now(), request_id = request_id, reason = reason }, callback)
 end
 
+--- Whether two modifications say the same. A later revision gives the same lines another header.
+---@param ours string|nil
+---@param theirs string|nil
+local function same_modification(ours, theirs)
+  local function body(text)
+    return text and text:gsub("^@@[^\n]*\n", "")
+  end
+  return body(ours) == body(theirs)
+end
+
 ---@param record SuggestionReview.Record
 ---@param hunk SuggestionReview.Hunk
-local function same_outcome(record, hunk)
+---@param others? SuggestionReview.Hunk[] a decision that none of these has under its number may have been carried on
+local function same_outcome(record, hunk, others)
   local part_of = record.lines ~= nil and vim.startswith(hunk.id, record.hunk.id .. ".")
-  return (record.hunk.id == hunk.id or part_of)
+  local carried = others ~= nil
+    and not record.lines
+    and not vim.iter(others):any(function(other)
+      return other.id == record.hunk.id and other.digest == record.hunk.digest
+    end)
+  return (record.hunk.id == hunk.id or part_of or carried)
     and own_digest.of(record) == hunk.digest
     and record.state == hunk.state
-    and (hunk.state ~= "modified" or not hunk.decision or record.modified_diff == hunk.decision.modified_diff)
+    and (
+      hunk.state ~= "modified"
+      or not hunk.decision
+      or same_modification(record.modified_diff, hunk.decision.modified_diff)
+    )
 end
 
 --- After an undo or redo: notes the states the server reports, as far as this developer decided them before. A hunk
@@ -335,7 +356,7 @@ function M._follow(suggestion, hunks, callback)
       end
     elseif not (known and same_outcome(known, hunk)) then
       for index = #ledger.history, 1, -1 do
-        if same_outcome(ledger.history[index], hunk) then
+        if same_outcome(ledger.history[index], hunk, suggestion.hunks) then
           items[#items + 1] = { hunk_id = hunk.id, record = index }
           break
         end
