@@ -12,6 +12,7 @@ local M = {}
 ---@field server Real
 ---@field driven RandomDriven
 ---@field nvim Child
+---@field pid integer of the Neovim that is driven
 ---@field root string the checkout
 ---@field home string
 ---@field up boolean the server runs
