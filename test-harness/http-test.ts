@@ -44,7 +44,14 @@ class Endpoints {
   readonly checks = new Checks();
   readonly #tried = new Set<string>();
 
-  constructor(readonly ask: Ask) {}
+  readonly ask: Ask;
+
+  constructor(
+    private readonly url: string,
+    private readonly token: string,
+  ) {
+    this.ask = asker(url, token);
+  }
 
   #endpoint(name: string, work: () => Promise<unknown>): Promise<void> {
     this.#tried.add(name);
@@ -56,6 +63,27 @@ class Endpoints {
       const answer = await this.ask("GET", path);
       equal(answer.status, 200, "status");
       return look(answer);
+    });
+  }
+
+  /** A stream is read until its first event. */
+  streams(name: string, path: string): Promise<void> {
+    return this.#endpoint(`GET ${name}`, async () => {
+      const end = new AbortController();
+      try {
+        const headers = { Authorization: `Bearer ${this.token}` };
+        const signal = AbortSignal.any([end.signal, AbortSignal.timeout(30_000)]);
+        const response = await fetch(`${this.url}${path}`, { headers, signal });
+        equal(response.status, 200, "status");
+        let text = "";
+        for await (const chunk of response.body ?? []) {
+          text += Buffer.from(chunk).toString();
+          if (/^data: /m.test(text)) return;
+        }
+        throw new Error("the stream ended before its first event");
+      } finally {
+        end.abort();
+      }
     });
   }
 
@@ -89,8 +117,8 @@ async function main(): Promise<void> {
   });
   if (values.help) return void process.stdout.write(USAGE);
   if (values["token-file"] === undefined) throw new Error(`--token-file is needed\n${USAGE}`);
-  const ask = asker(values.url, readFileSync(values["token-file"], "utf8").trim());
-  const endpoints = new Endpoints(ask);
+  const endpoints = new Endpoints(values.url, readFileSync(values["token-file"], "utf8").trim());
+  const { ask } = endpoints;
   await readServer(endpoints);
   const list = (await ask("GET", "/suggestions?status=all")).json.suggestions as Listed[];
   const newest = list.findLast(({ state }) => state === "open") ?? list.at(-1);
@@ -114,6 +142,7 @@ async function readServer(endpoints: Endpoints): Promise<void> {
   await endpoints.reads("/settings", "/settings", ({ json }) => equal(json.role, "developer", "role"));
   await endpoints.reads("/metrics", "/metrics", ({ text }) => text.includes("# TYPE"));
   await endpoints.reads("/events", "/events?since=0", ({ json }) => Array.isArray(json.events));
+  await endpoints.streams("/events/stream", "/events/stream?since=0");
   await endpoints.reads("/asyncapi.json", "/asyncapi.json", ({ json }) => typeof json.asyncapi === "string");
   await endpoints.reads("/suggestions", "/suggestions?status=all", ({ json }) =>
     Array.isArray(json.suggestions),
