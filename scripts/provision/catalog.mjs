@@ -84,6 +84,16 @@ const tools = [
     formula: "ripgrep",
   },
   {
+    name: "bwrap",
+    group: "runtime",
+    systems: ["linux"], // it is made of the Linux kernel's namespaces
+    minimum: "0.4.0",
+    versionArguments: ["--version"],
+    debian: { package: "bubblewrap", program: "usr/bin/bwrap", keep: ["usr/bin/bwrap"] },
+    selfContained: true,
+    formula: "bubblewrap",
+  },
+  {
     name: "tmux",
     group: "dev",
     minimum: "3.2",
@@ -121,13 +131,14 @@ const tools = [
 export const catalog = new Map(tools.map((tool) => [tool.name, tool]));
 
 /** What another user's home needs to run the server and the agent. */
-export const sandboxTools = ["bun", "opencode", "jj", "git", "rg"];
+export const sandboxTools = ["bun", "opencode", "jj", "git", "rg", "bwrap"];
 
 /**
  * @param {string[]} names tools, or the groups "runtime", "dev" and "all"
+ * @param {string} [system] as `process.platform` has it: a group leaves out what there is no use for
  * @returns {Tool[]} in the catalogue's order, each once
  */
-export function selectTools(names) {
+export function selectTools(names, system = process.platform) {
   const groups = new Set(["runtime", "dev", "all"]);
   for (const name of names)
     if (!groups.has(name) && !catalog.has(name))
@@ -136,7 +147,9 @@ export function selectTools(names) {
         `There is no tool or group called "${name}": choose from ${[...groups, ...catalog.keys()].join(", ")}.`,
       );
   return tools.filter(
-    (tool) => names.includes("all") || names.includes(tool.group) || names.includes(tool.name),
+    ({ name, group, systems }) =>
+      names.includes(name) ||
+      ((names.includes("all") || names.includes(group)) && (systems?.includes(system) ?? true)),
   );
 }
 

@@ -23,6 +23,7 @@
  * @typedef {object} Tool
  * @property {string} name
  * @property {"runtime" | "dev"} group
+ * @property {string[]} [systems] the systems that it is for, as node's process.platform; all when it says nothing
  * @property {string} minimum
  * @property {string[]} versionArguments
  * @property {NpmRecipe} [npm]

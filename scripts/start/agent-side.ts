@@ -135,7 +135,7 @@ export function giveFolder(path: string, mode: number, place: AgentPlace, agent:
   if (place.separate) chownSync(path, agent.uid, agent.gid);
 }
 
-function makeFolder(path: string, mode: number, gid?: number): void {
+export function makeFolder(path: string, mode: number, gid?: number): void {
   mkdirSync(path, { recursive: true });
   if (gid !== undefined && process.getuid?.() === 0) chownSync(path, 0, gid);
   chmodSync(path, mode);

@@ -25,5 +25,6 @@ export async function cloneForAgent(place: AgentPlace, agent: Identity, branch: 
   await runAs(agent, [...jj, ...track], { env, cwd: place.repo, mayFail: true });
 }
 
-const gitSettings = (agent: Identity) =>
+/** git's settings of the agent: who it is, and that nothing is ever signed. */
+export const gitSettings = (agent: Identity) =>
   `[user]\n\tname = AI coder\n\temail = ${agent.name}@localhost\n[init]\n\tdefaultBranch = main\n[commit]\n\tgpgSign = false\n[tag]\n\tgpgSign = false\n`;

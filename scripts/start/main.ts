@@ -5,6 +5,7 @@ import { DEMO_PROMPT } from "../../demo/script.ts";
 import { forgetForeignRepositories } from "../../plugin/src/vcs/environment.ts";
 import { whyNoSeparateUser } from "../../sandbox/user.ts";
 import { agentEnvironment, ensureToken, prepareAgentPlace } from "./agent-side.ts";
+import { forgetCage, makeCage, requireRing } from "./cage.ts";
 import { makeDemoCheckout, setRemote } from "./checkout.ts";
 import { cloneForAgent } from "./clone.ts";
 import { startModel } from "./demo-model.ts";
@@ -183,6 +184,8 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
       cloneForAgent(agentSide, agent, repository.branch),
     );
   });
+  const shell = options.cage ? await makeCage(agentSide, agent, repository.branch, options.show) : null;
+  if (shell === null) forgetCage(agentSide);
   const token = await ensureToken(place, developer, agentSide, agent);
   const remembered = readState(place)?.remote;
   const remote = await setRemote(repository, developer, place, remoteUrl(agentSide, port, host), remembered);
@@ -208,15 +211,22 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
   );
   up.supervisor = supervisor;
   let env: Record<string, string> = { ...agentEnvironment(agentSide, agent), ...CLOSED };
+  if (shell !== null) env.SHELL = shell;
   if (provider === null) {
     const modelPort = await freePort();
     await startModel(supervisor, session, modelPort);
     env = { ...env, ...OFFLINE };
-    writeConfiguration(agentSide, agent, scriptedProvider(modelPort), { ...options.server, port });
+    writeConfiguration(
+      agentSide,
+      agent,
+      scriptedProvider(modelPort),
+      { ...options.server, port },
+      options.cage,
+    );
   } else {
     await handOver(provider, agent, agentSide);
     env = { ...env, ...provider.env };
-    writeConfiguration(agentSide, agent, provider.settings, { ...options.server, port });
+    writeConfiguration(agentSide, agent, provider.settings, { ...options.server, port }, options.cage);
   }
   const log = join(place.log, "opencode.log");
   const startAgain = () => startOpencode({ supervisor, place: agentSide, agent, env, log, port, host });
@@ -268,9 +278,17 @@ async function start(options: StartOptions): Promise<number> {
   } else {
     agent = sameUser();
     say(
-      `NO ISOLATION: the agent runs as ${agent.name}, because ${noSeparate}. It can change whatever you can.`,
+      options.cage
+        ? `the agent runs as ${agent.name}, because ${noSeparate}: opencode itself can change whatever you can, its commands cannot`
+        : `NO ISOLATION: the agent runs as ${agent.name}, because ${noSeparate}. It can change whatever you can.`,
     );
   }
+  if (options.cage) await requireRing(agent, separate);
+  say(
+    options.cage
+      ? "each command of the agent's runs in a cage: its repository, a home of its own, nothing else of yours; the network is shared"
+      : `NO CAGE, because --no-cage was given: the agent's commands reach whatever ${agent.name} can, the review's own files too`,
+  );
 
   for (;;) {
     const resumed = readState(place) !== null;

@@ -6,6 +6,7 @@ import { type Given, nest } from "../../plugin/src/options.ts";
 import { putFile } from "./agent-side.ts";
 import type { Identity } from "./identity.ts";
 import { type AgentPlace, serverUrl } from "./places.ts";
+import { LOADED } from "./planted.ts";
 import { freePort } from "./ports.ts";
 import { type Child, type Supervisor, until } from "./processes.ts";
 import { StartError, say } from "./report.ts";
@@ -27,12 +28,14 @@ export function writeConfiguration(
   agent: Identity,
   providers: ProviderSettings,
   server: Given,
+  caged: boolean,
 ): void {
   const options = nest({ ...server, state_dir: place.state });
   const plugin = [join(place.lib, "suggestion-manager.js"), options];
   const settings = {
     $schema: "https://opencode.ai/config.json",
     ...providers,
+    ...(caged ? closedTo(providers) : {}),
     share: "disabled",
     autoupdate: false,
     plugin: [plugin],
@@ -44,6 +47,27 @@ export function writeConfiguration(
     place.separate ? 0o640 : 0o600,
     place.separate ? agent.gid : undefined,
   );
+}
+
+/**
+ * What keeps opencode itself from running or writing for the model what a command of its could not: programs that the
+ * repository brings along for checking and formatting, files outside of it, and what opencode would load.
+ */
+function closedTo(providers: ProviderSettings): ProviderSettings {
+  const given = providers.permission;
+  const own = typeof given === "string" ? { "*": given } : ((given ?? {}) as Record<string, unknown>);
+  const edit = typeof own.edit === "object" ? own.edit : own.edit === undefined ? {} : { "*": own.edit };
+  const loaded = [...LOADED.files, ...LOADED.folders.map((name) => `${name}/*`)];
+  return {
+    lsp: false,
+    formatter: false,
+    permission: {
+      // Nobody is there to be asked: a question would never be answered.
+      external_directory: "deny",
+      ...own,
+      edit: { ...edit, ...Object.fromEntries(loaded.map((name) => [name, "deny"])) },
+    },
+  };
 }
 
 /** Starts opencode and waits until the plugin's server answers on `port`. */

@@ -1,4 +1,6 @@
 /** The command line of `npm start`. */
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import {
   flagHelp,
@@ -22,6 +24,10 @@ export interface StartOptions {
   server: Given;
   fresh: boolean;
   sameUser: boolean;
+  /** The agent's commands run in a ring of their own. */
+  cage: boolean;
+  /** Folders that are shown in it, read-only. */
+  show: string[];
   allowDirty: boolean;
   /** First prompt for the agent of an own repository. */
   ask: string | null;
@@ -37,7 +43,9 @@ With one (a git or jj repository of yours): your own opencode providers, and a c
   --headless       print where everything is and stay until Ctrl-C, instead of opening Neovim
   --json           like --headless, with one line of JSON on standard output
   --fresh          start a new demo even if one is under review (the old one is kept)
-  --same-user      run the agent as this user, without isolation, even if a separate user is possible
+  --same-user      run the agent as this user, even if a separate user is possible
+  --no-cage        run the agent's commands without the cage: they reach whatever the agent's user reaches
+  --show FOLDER    show this folder to the agent's commands, read-only (a toolchain in your home); may be repeated
   --allow-dirty    go on although the repository has uncommitted changes, which the agent will not see
   --ask TEXT       first prompt for the agent (own repository only)
   --env NAME       hand this environment variable to the agent; may be repeated (own repository only)
@@ -79,10 +87,18 @@ export function parseOptions(args: string[]): StartOptions | "help" {
     server,
     fresh: values.fresh === true,
     sameUser: values["same-user"] === true,
+    cage: values["no-cage"] !== true,
+    show: values.show.map((path) => shownFolder(path)),
     allowDirty: values["allow-dirty"] === true,
     ask: values.ask ?? null,
     pass: values.env,
   };
+}
+
+function shownFolder(path: string): string {
+  const folder = resolve(path);
+  if (!existsSync(folder)) throw new StartError(`--show: expected a folder, ${folder} is not there`, 2);
+  return folder;
 }
 
 /** The flags over the environment. Where the state is, is for this command alone to say. */
@@ -108,6 +124,8 @@ function parse(args: string[]) {
         ...flags(),
         fresh: { type: "boolean" },
         "same-user": { type: "boolean" },
+        "no-cage": { type: "boolean" },
+        show: { type: "string", multiple: true, default: [] as string[] },
         "allow-dirty": { type: "boolean" },
         ask: { type: "string" },
         env: { type: "string", multiple: true, default: [] as string[] },

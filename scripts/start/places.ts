@@ -55,6 +55,10 @@ export interface AgentPlace {
   config: string;
   home: string;
   tmp: string;
+  /** The launcher's: the program and the settings of the ring around the agent's commands. */
+  cage: string;
+  /** The only home that those commands see. */
+  cageHome: string;
   state: string;
   repo: string;
 }
@@ -99,6 +103,8 @@ export function agentPlace(developer: DeveloperPlace, separate: boolean, state?:
     config: join(dir, "config"),
     home: join(dir, "home"),
     tmp: join(dir, "tmp"),
+    cage: join(dir, "cage"),
+    cageHome: join(dir, "cage-home"),
     state: state ?? join(dir, "state"),
     repo: join(dir, basename(developer.checkout).replace(/^[-.]+/, "") || "project"),
   };

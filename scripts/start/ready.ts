@@ -24,7 +24,7 @@ export function readyText(
   review server   ${ready.url}   (WebSocket: ${ready.url.replace("http", "ws")}/ws)
   token           ${ready.token_file}
   your checkout   ${ready.checkout}
-  agent's clone   ${ready.agent_repo}   (user ${user}${agent.separate ? "" : ", no isolation"})
+  agent's clone   ${ready.agent_repo}   (user ${user}${agent.separate ? "" : ", which is you"})
   shared remote   ${ready.remote}   (git fetch ${remoteName})
 
 Try it from another terminal:

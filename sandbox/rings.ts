@@ -1,0 +1,42 @@
+/** The ring around one command of the model's, as bubblewrap's arguments. Pure: folders and options in, words out. */
+import type { System } from "./system.ts";
+
+export interface InnerRing {
+  system: System;
+  /** The agent's repository, writable. */
+  worktree: string;
+  /** A home of the ring's own, writable, kept from one command to the next. */
+  home: string;
+  /** Further folders and files, shown at their own place, read-only. */
+  shown: readonly string[];
+  /** Folders of the worktree that keep their place: their parents are writable, and what is in them counts elsewhere. */
+  pinned: readonly string[];
+  network: "shared" | "none";
+  /** Descriptor that the filter of system calls is read from. */
+  seccomp: number | null;
+}
+
+/** @returns arguments that go between the program and `--` */
+export function innerRing(ring: InnerRing): string[] {
+  const { system } = ring;
+  const show = (path: string) => ["--ro-bind", path, path];
+  const keep = (path: string) => ["--bind", path, path];
+  return [
+    ...["--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"],
+    ...(ring.network === "none" ? ["--unshare-net"] : []),
+    // A session of its own has no terminal; nothing outlives the command that started it.
+    ...["--new-session", "--die-with-parent", "--cap-drop", "ALL", "--hostname", "agent"],
+    ...(ring.seccomp === null ? [] : ["--seccomp", String(ring.seccomp)]),
+    ...system.shown.flatMap((one) =>
+      one.kind === "link" ? ["--symlink", one.target, one.path] : show(one.path),
+    ),
+    ...system.hiddenFiles.flatMap((path) => ["--ro-bind", "/dev/null", path]),
+    ...system.hiddenFolders.flatMap((path) => ["--tmpfs", path, "--remount-ro", path]),
+    ...["--proc", "/proc", "--dev", "/dev"],
+    ...["/tmp", "/run", "/var/tmp"].flatMap((path) => ["--tmpfs", path]),
+    ...ring.shown.flatMap(show),
+    ...[ring.home, ring.worktree, ...ring.pinned].flatMap(keep),
+    // What lies between the folders above is made of nothing: a file written there would be lost without a word.
+    ...["--remount-ro", "/"],
+  ];
+}

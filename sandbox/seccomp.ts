@@ -1,0 +1,85 @@
+/**
+ * The filter of system calls for the inner ring, as the bytes of a classic BPF program (struct sock_filter, see
+ * seccomp(2)); bubblewrap takes them from a file descriptor. What is refused fails with EPERM and nothing is killed, so
+ * that a program can say what it could not do.
+ */
+import { endianness } from "node:os";
+import { ARCHITECTURES, type Architecture } from "./system-calls.ts";
+
+const LOAD = 0x20; // BPF_LD | BPF_W | BPF_ABS
+const IF_EQUAL = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
+const IF_AT_LEAST = 0x35; // BPF_JMP | BPF_JGE | BPF_K
+const IF_ANY_BIT = 0x45; // BPF_JMP | BPF_JSET | BPF_K
+const RETURN = 0x06;
+
+const ALLOW = 0x7fff0000;
+const EPERM = 0x00050000 | 1;
+/** As from a kernel that does not have the call. */
+const ENOSYS = 0x00050000 | 38;
+
+/** Offsets in struct seccomp_data; of an argument the low half. */
+const NUMBER = 0;
+const ARCHITECTURE = 4;
+const argument = (n: number) => 16 + 8 * n;
+
+const TIOCSTI = 0x5412;
+const TIOCLINUX = 0x541c;
+const CLONE_NEWUSER = 0x10000000;
+
+interface Instruction {
+  code: number;
+  k: number;
+  /** How many instructions are jumped over when the condition holds, and when it does not. */
+  yes?: number;
+  no?: number;
+}
+
+/** The filter for an architecture, or null for one that it is not written for. @param arch as `process.arch` has it */
+export function seccompFilter(arch: string = process.arch): Uint8Array | null {
+  const architecture = ARCHITECTURES[arch];
+  if (architecture === undefined || endianness() !== "LE") return null;
+  return encode(program(architecture));
+}
+
+function program(a: Architecture): Instruction[] {
+  const answer = (k: number): Instruction => ({ code: RETURN, k });
+  const unless = (code: number, k: number, block: Instruction[]): Instruction[] => [
+    { code, k, no: block.length },
+    ...block,
+  ];
+  return [
+    // A call by another architecture's numbers would be read by the wrong list.
+    { code: LOAD, k: ARCHITECTURE },
+    { code: IF_EQUAL, k: a.audit, yes: 1 },
+    answer(EPERM),
+    { code: LOAD, k: NUMBER },
+    ...(a.foreignFrom === null ? [] : unless(IF_AT_LEAST, a.foreignFrom, [answer(EPERM)])),
+    ...a.refused.flatMap((number) => unless(IF_EQUAL, number, [answer(EPERM)])),
+    // Its flags are behind a pointer that a filter cannot follow: the C library then takes clone.
+    ...unless(IF_EQUAL, a.clone3, [answer(ENOSYS)]),
+    ...[a.clone, a.unshare].flatMap((number) =>
+      unless(IF_EQUAL, number, [
+        { code: LOAD, k: argument(0) },
+        ...unless(IF_ANY_BIT, CLONE_NEWUSER, [answer(EPERM)]),
+        answer(ALLOW),
+      ]),
+    ),
+    // Typing into a terminal that somebody else reads.
+    ...unless(IF_EQUAL, a.ioctl, [
+      { code: LOAD, k: argument(1) },
+      ...[TIOCSTI, TIOCLINUX].flatMap((request) => unless(IF_EQUAL, request, [answer(EPERM)])),
+    ]),
+    answer(ALLOW),
+  ];
+}
+
+function encode(instructions: Instruction[]): Uint8Array {
+  const bytes = new DataView(new ArrayBuffer(instructions.length * 8));
+  for (const [index, { code, k, yes = 0, no = 0 }] of instructions.entries()) {
+    bytes.setUint16(index * 8, code, true);
+    bytes.setUint8(index * 8 + 2, yes);
+    bytes.setUint8(index * 8 + 3, no);
+    bytes.setUint32(index * 8 + 4, k, true);
+  }
+  return new Uint8Array(bytes.buffer);
+}

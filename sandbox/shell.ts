@@ -1,0 +1,51 @@
+/** The program that a host starts as `SHELL`: a script that runs the real shell in the ring, whatever it is given. */
+
+export interface RingShell {
+  bwrap: string;
+  /** See {@link import("./rings.ts").innerRing}. */
+  ring: readonly string[];
+  /** File with the filter of system calls, given as descriptor {@link SECCOMP_FD}. */
+  filter: string | null;
+  /**
+   * Files and folders that can be read and not changed. Where one is not there at the time of a command, an empty one
+   * is: it cannot be made either.
+   */
+  guarded: readonly { path: string; empty: string }[];
+  /** The whole environment inside. */
+  environment: Readonly<Record<string, string>>;
+  /** Names of variables that come in from the host, where they are set. */
+  passed: readonly string[];
+  /** The command in the ring, which the arguments of the script follow. */
+  command: readonly string[];
+}
+
+export const SECCOMP_FD = 9;
+
+const quoted = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`;
+
+/**
+ * bubblewrap itself is started with the ring's environment: it is process 1 inside, and shows what it was given. The
+ * folder is named in so many words: where it is not in the ring the command fails, and is not run somewhere else.
+ */
+export function ringShell(shell: RingShell): string {
+  const environment = Object.entries(shell.environment).map(([name, value]) => quoted(`${name}=${value}`));
+  const passed = shell.passed.map((name) => `\${${name}+"${name}=$${name}"}`);
+  const chosen = shell.guarded.map(
+    ({ path, empty }, n) => `g${n}=${quoted(empty)}; [ -e ${quoted(path)} ] && g${n}=${quoted(path)}\n`,
+  );
+  const guards = shell.guarded.map(({ path }, n) => `--ro-bind "$g${n}" ${quoted(path)}`);
+  const words = [
+    "/usr/bin/env -i",
+    ...environment,
+    ...passed,
+    ...[shell.bwrap, ...shell.ring].map(quoted),
+    ...guards,
+    '--chdir "$(pwd -P)" --',
+    ...shell.command.map(quoted),
+    '"$@"',
+    // A descriptor that the host left open is no way out.
+    "3<&- 4<&- 5<&- 6<&- 7<&- 8<&-",
+    ...(shell.filter === null ? [] : [`${SECCOMP_FD}< ${quoted(shell.filter)}`]),
+  ];
+  return `#!/bin/sh\n# Written at every start. Runs a shell apart from everything but the agent's repository.\n${chosen.join("")}exec ${words.join(" ")}\n`;
+}

@@ -1,0 +1,111 @@
+/** System calls that no command of the model's has a use for, by architecture. Data only. */
+
+export interface Architecture {
+  /** AUDIT_ARCH_* of linux/audit.h. */
+  audit: number;
+  /** Numbers from here on belong to another interface of the same processor (x32). */
+  foreignFrom: number | null;
+  ioctl: number;
+  clone: number;
+  clone3: number;
+  unshare: number;
+  refused: readonly number[];
+}
+
+/** Newer calls have one number everywhere. */
+const COMMON: Record<string, number> = {
+  pidfd_getfd: 438,
+  io_uring_setup: 425,
+  io_uring_enter: 426,
+  io_uring_register: 427,
+  open_tree: 428,
+  move_mount: 429,
+  fsopen: 430,
+  fsconfig: 431,
+  fsmount: 432,
+  fspick: 433,
+  mount_setattr: 442,
+  open_tree_attr: 467,
+};
+
+const X64: Record<string, number> = {
+  ptrace: 101,
+  process_vm_readv: 310,
+  process_vm_writev: 311,
+  kcmp: 312,
+  add_key: 248,
+  request_key: 249,
+  keyctl: 250,
+  bpf: 321,
+  perf_event_open: 298,
+  userfaultfd: 323,
+  mount: 165,
+  umount2: 166,
+  pivot_root: 155,
+  chroot: 161,
+  setns: 308,
+  open_by_handle_at: 304,
+  kexec_load: 246,
+  kexec_file_load: 320,
+  init_module: 175,
+  finit_module: 313,
+  delete_module: 176,
+  swapon: 167,
+  swapoff: 168,
+  reboot: 169,
+  acct: 163,
+  quotactl: 179,
+};
+
+const ARM64: Record<string, number> = {
+  ptrace: 117,
+  process_vm_readv: 270,
+  process_vm_writev: 271,
+  kcmp: 272,
+  add_key: 217,
+  request_key: 218,
+  keyctl: 219,
+  bpf: 280,
+  perf_event_open: 241,
+  userfaultfd: 282,
+  mount: 40,
+  umount2: 39,
+  pivot_root: 41,
+  chroot: 51,
+  setns: 268,
+  open_by_handle_at: 265,
+  kexec_load: 104,
+  kexec_file_load: 294,
+  init_module: 105,
+  finit_module: 273,
+  delete_module: 106,
+  swapon: 224,
+  swapoff: 225,
+  reboot: 142,
+  acct: 89,
+  quotactl: 60,
+};
+
+const numbers = (own: Record<string, number>) => [...Object.values(own), ...Object.values(COMMON)];
+
+/** By the names of `process.arch`. */
+export const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
+  x64: {
+    audit: 0xc000003e,
+    foreignFrom: 0x40000000,
+    ioctl: 16,
+    clone: 56,
+    clone3: 435,
+    unshare: 272,
+    refused: numbers(X64),
+  },
+  arm64: {
+    audit: 0xc00000b7,
+    foreignFrom: null,
+    ioctl: 29,
+    clone: 220,
+    clone3: 435,
+    unshare: 97,
+    refused: numbers(ARM64),
+  },
+};
