@@ -22,7 +22,11 @@ export class Launcher {
   readonly env: Record<string, string>;
   #runs = 0;
 
-  constructor(name: string) {
+  /** @param uid run it as this user, who is neither root nor anybody the machine knows (needs root, and a plugin that is built) */
+  constructor(
+    name: string,
+    private readonly uid: number | null = null,
+  ) {
     this.scene = new Scene(name);
     this.local = this.scene.folder("local");
     this.user = `ai-t${process.pid}-${name}`.slice(0, 30);
@@ -78,7 +82,11 @@ export class Launcher {
   }
 
   #argv(args: string[]): string[] {
-    return ["npm", "--silent", "start", "--", "--headless", "--json", "--port", "0", ...args];
+    const options = ["--headless", "--json", "--port", "0", ...args];
+    if (this.uid === null) return ["npm", "--silent", "start", "--", ...options];
+    must(["chown", "-R", String(this.uid), this.scene.dir]);
+    const switched = ["setpriv", `--reuid=${this.uid}`, `--regid=${this.uid}`, "--clear-groups"];
+    return [...switched, "bun", "--no-env-file", join(ROOT, "scripts/start/main.ts"), ...options];
   }
 
   async start(args: string[], env: Record<string, string> = {}): Promise<Started> {

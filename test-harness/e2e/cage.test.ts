@@ -1,0 +1,144 @@
+/**
+ * What commands of the model's can reach, tried from the bash tool of opencode as `npm start` runs it: in the cage, and
+ * the same without it, which shows what each try is worth.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { chownSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { type ScriptedModel, startScriptedModel, textOf } from "../../demo/scripted-model.ts";
+import { ESCAPES, escapeScript } from "../support/escapes.ts";
+import { isRoot, Launcher, type Started } from "../support/launcher.ts";
+import { descendants, must, processList, run } from "../support/processes.ts";
+import { ROOT, until } from "../support/scene.ts";
+
+/** A user that is nobody on this machine. */
+const ORDINARY = 54_321;
+/** Where the folders of this project can be read by another user. */
+const readable =
+  run(["setpriv", `--reuid=${ORDINARY}`, "test", "-r", join(ROOT, "scripts/start/main.ts")]).code === 0;
+
+const WAIT = "until [ -e go ]; do sleep 0.05; done; bash tries.sh";
+
+interface Outcome {
+  started: Started;
+  /** By name: "got" or "refused". */
+  results: Map<string, string>;
+  /** What the model was shown first. */
+  system: string;
+}
+
+/** Starts on a repository, and lets the model run the tries once everything is up. */
+async function tryAll(launcher: Launcher, model: ScriptedModel, args: string[]): Promise<Outcome> {
+  const { scene } = launcher;
+  const asked = model.requests.length;
+  const project = launcher.repository(`project${args.length}`);
+  const home = scene.folder("developer-home");
+  scene.write("developer-home/secret.txt", "sentinel\n");
+  must(["chmod", "-R", "a+rX", home, project]);
+  const started = await launcher.start([project, "--ask", "Try it", ...args], {
+    HOME: process.env.HOME ?? "",
+  });
+  const { agent_repo: repo, token_file: token } = started.ready;
+  const dir = dirname(repo);
+  const below = new Set(descendants(started.running.pid));
+  const server = processList().find(({ pid, command }) => below.has(pid) && /opencode serve/.test(command));
+  writeFileSync(
+    join(repo, "tries.sh"),
+    escapeScript({
+      DEV_HOME: home,
+      TOKEN: token,
+      CHECKOUT: project,
+      SERVER: String(server?.pid ?? 0),
+      STATE: join(dir, "state"),
+      HUB: must(["sh", "-c", `echo '${dir}'/state/git/*.git`]).trim(),
+      CONFIG: join(dir, "config"),
+      AGENT_HOME: join(dir, "home"),
+    }),
+    { mode: 0o644 },
+  );
+  chownSync(join(repo, "tries.sh"), statSync(repo).uid, statSync(repo).gid);
+  writeFileSync(join(repo, "go"), "");
+  const shown = await until(
+    "the model is shown what its command said",
+    () => model.requests.slice(asked).find(({ messages }) => messages.at(-1)?.role === "tool"),
+    60_000,
+  );
+  const said = textOf(shown.messages.at(-1) ?? { role: "tool" });
+  const results = new Map(
+    said.split("\n").flatMap((line) => {
+      const [, result, name] = /^(got|refused) (.*)$/.exec(line) ?? [];
+      return result === undefined || name === undefined ? [] : [[name, result] as const];
+    }),
+  );
+  scene.say(
+    `${[...results.values()].filter((one) => one === "got").length} of ${results.size} tries got through`,
+  );
+  return { started, results, system: textOf(shown.messages[0] ?? { role: "system" }) };
+}
+
+const setModel = async (launcher: Launcher): Promise<ScriptedModel> => {
+  const turns = [
+    { calls: [{ tool: "bash", args: { command: WAIT, description: "Try it" } }] },
+    { text: "Tried." },
+  ];
+  const model = await startScriptedModel({ script: { conversations: [{ when: "Try it", turns }] } });
+  launcher.scene.atEnd(() => model.stop());
+  launcher.configure({
+    provider: {
+      own: {
+        npm: "@ai-sdk/openai-compatible",
+        options: { baseURL: model.url, apiKey: "key-sentinel" },
+        models: { "m-1": { tool_call: true, limit: { context: 200_000, output: 8192 } } },
+      },
+    },
+  });
+  return model;
+};
+
+/** Both runs of one kind of user, and a test for each try. */
+function holds(who: string, possible: boolean, make: () => Launcher, got: (name: string) => boolean): void {
+  describe.skipIf(!possible)(who, () => {
+    let launcher: Launcher;
+    let caged: Outcome;
+    let open: Outcome;
+
+    beforeAll(async () => {
+      launcher = make();
+      const model = await setModel(launcher);
+      caged = await tryAll(launcher, model, []);
+      expect(processList().filter(({ command }) => command === "sleep 54321")).toEqual([]);
+      await launcher.stop(caged.started);
+      open = await tryAll(launcher, model, ["--no-cage"]);
+      await launcher.stop(open.started);
+    }, 240_000);
+    afterAll(() => launcher?.scene.close(), 60_000);
+
+    for (const { name } of ESCAPES) {
+      test(`${who}, in the cage: ${name}`, () => expect(caged.results.get(name)).toBe("refused"));
+    }
+    test(`${who}, without the cage the same tries get through`, () => {
+      const expected = ESCAPES.map(({ name }) => [name, got(name) ? "got" : "refused"]);
+      expect(Object.fromEntries(open.results)).toEqual(Object.fromEntries(expected));
+    });
+    test(`${who}: the start says what holds, and the model is told of a cage that is there`, () => {
+      expect(caged.started.running.err).toContain("each command of the agent's runs in a cage");
+      expect(caged.system).toContain("Each shell command runs in a cage");
+      expect(open.started.running.err).toContain("NO CAGE, because --no-cage was given");
+      expect(open.system).not.toContain("Each shell command runs in a cage");
+    });
+  });
+}
+
+const heldByUser = new Set(ESCAPES.filter((one) => one.heldByUser).map(({ name }) => name));
+holds(
+  "a user of its own",
+  isRoot,
+  () => new Launcher("cage"),
+  (name) => !heldByUser.has(name),
+);
+holds(
+  "an ordinary user",
+  isRoot ? readable : true,
+  () => new Launcher("cage-own", isRoot ? ORDINARY : null),
+  () => true,
+);

@@ -1,0 +1,164 @@
+/** Rings made for real, on folders of a test: what a command in one sees, may write and leaves behind. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { LIMITS, limited } from "../../sandbox/limits.ts";
+import { type InnerRing, innerRing } from "../../sandbox/rings.ts";
+import { seccompFilter } from "../../sandbox/seccomp.ts";
+import { ringShell, SECCOMP_FD } from "../../sandbox/shell.ts";
+import { readSystem } from "../../sandbox/system.ts";
+import { descendants, must, processList, run } from "../support/processes.ts";
+import { Scene, until } from "../support/scene.ts";
+
+describe.skipIf(process.platform !== "linux")("a ring", () => {
+  const scene = new Scene("ring");
+  const worktree = scene.folder("work tree's");
+  let shell: string;
+
+  const make = (change: Partial<InnerRing> = {}): string => {
+    const filter = scene.path("filter.bpf");
+    writeFileSync(filter, seccompFilter() ?? new Uint8Array());
+    const ring: InnerRing = {
+      system: readSystem(),
+      worktree,
+      home: scene.folder("ring-home"),
+      shown: [scene.folder("shown")],
+      pinned: [join(worktree, ".git")],
+      network: "shared",
+      seccomp: SECCOMP_FD,
+      ...change,
+    };
+    const path = scene.path(`shell-${Object.keys(change).join("-")}`);
+    const text = ringShell({
+      bwrap: Bun.which("bwrap") ?? "bwrap",
+      ring: innerRing(ring),
+      filter,
+      guarded: [
+        { path: join(worktree, ".git/config"), empty: "/dev/null" },
+        { path: join(worktree, "absent"), empty: scene.folder("empty") },
+      ],
+      environment: { PATH: "/usr/local/bin:/usr/bin:/bin", HOME: ring.home, ODD: "it's $HOME" },
+      passed: ["MARK", "UNSET"],
+      command: limited(["/bin/sh"], { ...LIMITS, nproc: 50, fsize: 4096 }),
+    });
+    writeFileSync(path, text);
+    chmodSync(path, 0o755);
+    return path;
+  };
+  const within = (
+    code: string,
+    options: { cwd?: string; program?: string; env?: Record<string, string> } = {},
+  ) =>
+    run([options.program ?? shell, "-c", code], {
+      cwd: options.cwd ?? worktree,
+      env: { PATH: process.env.PATH ?? "", SECRET: "s", MARK: "m  n", ...options.env },
+    });
+
+  beforeAll(() => {
+    mkdirSync(join(worktree, ".git"));
+    writeFileSync(join(worktree, ".git/config"), "settings\n");
+    shell = make();
+  });
+  afterAll(() => scene.close());
+
+  test("has the environment it is given, in process 1 too, and what the host passes by name", () => {
+    const { out, err } = within("tr '\\0' '\\n' < /proc/1/environ");
+    expect(err).toBe("");
+    expect(out.trim().split("\n").sort()).toEqual(
+      [
+        `HOME=${scene.path("ring-home")}`,
+        "MARK=m  n",
+        "ODD=it's $HOME",
+        "PATH=/usr/local/bin:/usr/bin:/bin",
+      ].sort(),
+    );
+  });
+
+  test("sees its own processes alone, and none of the host's descriptors", () => {
+    expect(within("ls -d /proc/[0-9]* | wc -l").out.trim()).toMatch(/^[1-5]$/);
+    const opened = run(["sh", "-c", `exec 5< /etc/passwd; exec "$0" -c 'ls /proc/self/fd'`, shell], {
+      cwd: worktree,
+    });
+    expect(opened.out.trim().split("\n")).toEqual(["0", "1", "2", "3"]);
+  });
+
+  test("passes input, output, arguments and the exit code through", () => {
+    const done = run([shell, "-c", 'cat; echo "$1" >&2; exit 7', "name", "two  words"], {
+      cwd: worktree,
+      input: "in",
+    });
+    expect(done).toEqual({ code: 7, out: "in", err: "two  words\n" });
+  });
+
+  test("can write its repository, its home and /tmp, and what is there is kept, /tmp apart", () => {
+    expect(within("echo x > a && echo x > ~/b && echo x > /tmp/c && echo x > /dev/shm/d").code).toBe(0);
+    expect(existsSync(join(worktree, "a"))).toBe(true);
+    expect(within("cat ~/b; cat /tmp/c /dev/shm/d 2>&1 | grep -c 'No such file'").out).toBe("x\n2\n");
+  });
+
+  test("writes nowhere else, not even where it would be lost", () => {
+    const places = ["/x", "/usr/x", "/etc/x", "/var/x", scene.path("shown/x")];
+    for (const path of places)
+      expect({ path, code: within(`: > '${path}'`).code }).toEqual({ path, code: 2 });
+  });
+
+  test("cannot change what is guarded, nor make it, nor move its folder", () => {
+    for (const code of [
+      "echo x > .git/config",
+      "rm .git/config",
+      "mv .git .g",
+      "mkdir absent/x",
+      "rmdir absent",
+    ])
+      expect({
+        code,
+        worked: within(`cd '${worktree.replaceAll("'", `'\\''`)}' && ${code}`).code === 0,
+      }).toEqual({ code, worked: false });
+    expect(readFileSync(join(worktree, ".git/config"), "utf8")).toBe("settings\n");
+  });
+
+  test("is not entered somewhere else when its folder is not there", () => {
+    const done = within("echo ran", { cwd: scene.folder("elsewhere") });
+    expect(done.out).toBe("");
+    expect(done.code).not.toBe(0);
+  });
+
+  test("leaves nothing running, and is gone when what started it is killed", async () => {
+    expect(within("sleep 43210 & sleep 0.1").code).toBe(0);
+    await until("the sleeper is gone", () => !processList().some(({ command }) => command === "sleep 43210"));
+    const child = Bun.spawn([shell, "-c", "sleep 43211"], { cwd: worktree });
+    await until("it runs", () => processList().some(({ command }) => command === "sleep 43211"));
+    expect(descendants(child.pid).length).toBeGreaterThan(0);
+    child.kill("SIGKILL");
+    await until("it is gone", () => !processList().some(({ command }) => command === "sleep 43211"));
+  });
+
+  test("has limits: processes, and the size of a file", () => {
+    // The kernel counts the processes of every user but root.
+    must(["chmod", "755", scene.dir]);
+    const other = process.getuid?.() === 0 ? ["setpriv", "--reuid=54322", "--clear-groups"] : [];
+    const many = run([...other, shell, "-c", "for i in $(seq 80); do sleep 1 & done"], { cwd: worktree });
+    expect(many.err).toMatch(/fork|resource/i);
+    expect(within("head -c 9000 /dev/zero > big").code).not.toBe(0);
+    expect(must(["stat", "-c", "%s", join(worktree, "big")]).trim()).toBe("4096");
+  });
+
+  test("reaches the machine's loopback when the network is shared, and nothing at all when it is not", async () => {
+    const server = createServer((socket) => socket.end("hello"));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const address = server.address();
+    const port = typeof address === "object" ? address?.port : 0;
+    const code = `perl -MIO::Socket::INET -e 'my $s = IO::Socket::INET->new("127.0.0.1:${port}") or exit 3; print <$s>'`;
+    const ask = async (program: string) => {
+      const child = Bun.spawn([program, "-c", code], { cwd: worktree, stdout: "pipe" });
+      return { out: await new Response(child.stdout).text(), code: await child.exited };
+    };
+    try {
+      expect(await ask(shell)).toEqual({ out: "hello", code: 0 });
+      expect(await ask(make({ network: "none" }))).toEqual({ out: "", code: 3 });
+    } finally {
+      server.close();
+    }
+  });
+});

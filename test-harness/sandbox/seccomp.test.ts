@@ -1,0 +1,104 @@
+/** The filter of system calls: as a program that is read here, and as the kernel takes it. */
+import { afterAll, describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { seccompFilter } from "../../sandbox/seccomp.ts";
+import { ARCHITECTURES } from "../../sandbox/system-calls.ts";
+import { run } from "../support/processes.ts";
+import { Scene } from "../support/scene.ts";
+
+const ALLOW = 0x7fff0000;
+const EPERM = 0x00050001;
+const ENOSYS = 0x00050026;
+
+/** Runs a classic BPF program on one call, as the kernel would. */
+function judge(filter: Uint8Array, call: { arch: number; nr: number; args?: number[] }): number {
+  const code = new DataView(filter.buffer);
+  const data = new DataView(new ArrayBuffer(64));
+  data.setUint32(0, call.nr, true);
+  data.setUint32(4, call.arch, true);
+  for (const [n, value] of (call.args ?? []).entries()) data.setBigUint64(16 + 8 * n, BigInt(value), true);
+  let accumulator = 0;
+  for (let at = 0; at < code.byteLength / 8; at++) {
+    const k = code.getUint32(at * 8 + 4, true);
+    const jump = (holds: boolean) => code.getUint8(at * 8 + (holds ? 2 : 3));
+    switch (code.getUint16(at * 8, true)) {
+      case 0x20:
+        accumulator = data.getUint32(k, true);
+        break;
+      case 0x15:
+        at += jump(accumulator === k);
+        break;
+      case 0x35:
+        at += jump(accumulator >= k);
+        break;
+      case 0x45:
+        at += jump((accumulator & k) !== 0);
+        break;
+      case 0x06:
+        return k;
+      default:
+        throw new Error("not an instruction of the filter's");
+    }
+  }
+  throw new Error("the filter has no end");
+}
+
+for (const [name, a] of Object.entries(ARCHITECTURES)) {
+  describe(`the filter for ${name}`, () => {
+    const filter = seccompFilter(name) ?? new Uint8Array();
+    const of = (nr: number, ...args: number[]) => judge(filter, { arch: a.audit, nr, args });
+
+    test("refuses what is listed, and nothing else by its number", () => {
+      const refused = new Set(a.refused);
+      for (let nr = 0; nr < 600; nr++) {
+        const expected = refused.has(nr) ? EPERM : nr === a.clone3 ? ENOSYS : ALLOW;
+        expect({ nr, answer: of(nr) }).toEqual({ nr, answer: expected });
+      }
+    });
+
+    test("refuses a new user namespace, and no other flag", () => {
+      for (const nr of [a.clone, a.unshare]) {
+        expect(of(nr, 0x10000000)).toBe(EPERM);
+        expect(of(nr, 0x10000000 | 0x00020000)).toBe(EPERM);
+        expect(of(nr, 0x00000200)).toBe(ALLOW);
+      }
+    });
+
+    test("refuses typing into a terminal, whatever stands above the lower half, and no other request", () => {
+      for (const request of [0x5412, 0x541c, 0x5412 + 2 ** 32]) expect(of(a.ioctl, 0, request)).toBe(EPERM);
+      for (const request of [0x5401, 0x5413]) expect(of(a.ioctl, 0, request)).toBe(ALLOW);
+    });
+
+    test("refuses everything by another architecture's numbers", () => {
+      expect(judge(filter, { arch: 0x40000003, nr: 1 })).toBe(EPERM);
+      if (a.foreignFrom !== null) expect(of(a.foreignFrom + 1)).toBe(EPERM);
+    });
+  });
+}
+
+test("there is none for an architecture that it is not written for", () => {
+  expect(seccompFilter("mips")).toBeNull();
+});
+
+describe.skipIf(process.platform !== "linux")("the kernel", () => {
+  const scene = new Scene("seccomp");
+  afterAll(() => scene.close());
+  const filter = scene.path("filter.bpf");
+  writeFileSync(filter, seccompFilter() ?? new Uint8Array());
+  const under = (command: string) =>
+    run(["sh", "-c", `exec bwrap --unshare-user --dev-bind / / --seccomp 9 -- ${command} 9< "$0"`, filter]);
+
+  test("takes it, and programs run under it", () => {
+    expect(under("sh -c 'bun -e \"console.log(1 + 1)\" && git --version && jj --version'")).toMatchObject({
+      code: 0,
+    });
+  });
+
+  test("refuses what the filter refuses", () => {
+    expect(under("unshare --user true").err).toContain("Operation not permitted");
+    expect(run(["unshare", "--user", "true"]).code).toBe(0);
+    const typing = "perl -e 'ioctl(STDIN, 0x5412, my $c = \"x\"); print $! + 0'";
+    expect(under(typing).out).toBe("1");
+    expect(run(["sh", "-c", typing]).out).not.toBe("1");
+  });
+});
