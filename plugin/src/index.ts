@@ -1,5 +1,6 @@
 /** The opencode plugin's entry: wiring of the host's hooks to the desk. No rule lives here. */
 import type { Hooks, PluginInput, PluginModule } from "@opencode-ai/plugin";
+import { CAGED, refuseLinksOut } from "./agent/links.ts";
 import { SessionLink } from "./agent/session-link.ts";
 import { SYSTEM_TEXT } from "./agent/system-text.ts";
 import { createTools } from "./agent/tools.ts";
@@ -64,7 +65,8 @@ async function server(input: PluginInput, options?: Record<string, unknown>): Pr
     });
     return {
       tool: createTools(desk, jj.dir, (session) => worktree.link.rootOf(session)),
-      "tool.execute.before": async ({ tool, callID, sessionID }) => {
+      "tool.execute.before": async ({ tool, callID, sessionID }, { args }) => {
+        if (process.env[CAGED] !== undefined) refuseLinksOut(tool, args, input.directory, jj.dir);
         instance.sessions.add(sessionID);
         await gate.enter(tool, callID, sessionID);
         await worktree.link.toolStarted(callID, sessionID);

@@ -5,6 +5,7 @@
  */
 import { existsSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { CAGED } from "../../plugin/src/agent/links.ts";
 import { MARK } from "../../plugin/src/agent/processes.ts";
 import { limited } from "../../sandbox/limits.ts";
 import { whyNoRing } from "../../sandbox/probe.ts";
@@ -80,6 +81,24 @@ export async function makeCage(
   const { exitCode, stderr } = await attempt(agent, [shell, "-c", "true"], place.repo, agent.env);
   if (exitCode !== 0) throw new StartError(`The cage does not run: ${lastWords(stderr)}. Or ${WITHOUT}`);
   return shell;
+}
+
+/** What opencode is told of the cage: its shell, that links lead nowhere, and git without programs of a repository's. */
+export function cagedEnvironment(shell: string): Record<string, string> {
+  const settings = [
+    ["core.hooksPath", "/dev/null"],
+    ["core.fsmonitor", "false"],
+  ] as const;
+  const entries = settings.flatMap(([name, value], n) => [
+    [`GIT_CONFIG_KEY_${n}`, name],
+    [`GIT_CONFIG_VALUE_${n}`, value],
+  ]);
+  return {
+    SHELL: shell,
+    [CAGED]: shell,
+    GIT_CONFIG_COUNT: String(settings.length),
+    ...(Object.fromEntries(entries) as Record<string, string>),
+  };
 }
 
 /** Without a cage the model is not told of one. */

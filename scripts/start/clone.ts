@@ -1,11 +1,12 @@
 /** The agent's own clone of the hub. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { NO_JJ_PROGRAMS } from "../../plugin/src/vcs/no-programs.ts";
 import { giveFolder } from "./agent-side.ts";
 import { TRANSFER_MS } from "./confined.ts";
 import { type Identity, runAs, writeAs } from "./identity.ts";
 import { type AgentPlace, hubDir } from "./places.ts";
-import { jjSettings, NO_JJ_PROGRAMS, questionEnvironment, writeJjSettings } from "./questions.ts";
+import { jjSettings, questionEnvironment, writeJjSettings } from "./questions.ts";
 
 /** Makes the clone as a colocated jj repository when it is not there, and the agent's settings of jj and git. */
 export async function cloneForAgent(place: AgentPlace, agent: Identity, branch: string): Promise<void> {

@@ -5,7 +5,7 @@ import { DEMO_PROMPT } from "../../demo/script.ts";
 import { forgetForeignRepositories } from "../../plugin/src/vcs/environment.ts";
 import { whyNoSeparateUser } from "../../sandbox/user.ts";
 import { agentEnvironment, ensureToken, prepareAgentPlace } from "./agent-side.ts";
-import { forgetCage, makeCage, requireRing } from "./cage.ts";
+import { cagedEnvironment, forgetCage, makeCage, requireRing } from "./cage.ts";
 import { makeDemoCheckout, setRemote } from "./checkout.ts";
 import { cloneForAgent } from "./clone.ts";
 import { startModel } from "./demo-model.ts";
@@ -211,7 +211,7 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
   );
   up.supervisor = supervisor;
   let env: Record<string, string> = { ...agentEnvironment(agentSide, agent), ...CLOSED };
-  if (shell !== null) env.SHELL = shell;
+  if (shell !== null) env = { ...env, ...cagedEnvironment(shell) };
   if (provider === null) {
     const modelPort = await freePort();
     await startModel(supervisor, session, modelPort);

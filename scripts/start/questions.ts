@@ -6,6 +6,7 @@
  */
 import { existsSync, mkdirSync, readlinkSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
+import { NO_GIT_PROGRAMS, NO_JJ_PROGRAMS } from "../../plugin/src/vcs/no-programs.ts";
 import { agentEnvironment, putFile } from "./agent-side.ts";
 import { type Identity, type RunOptions, type RunResult, runAs } from "./identity.ts";
 import { type AgentPlace, hubDir } from "./places.ts";
@@ -23,29 +24,11 @@ export const CLOSED_GIT: Record<string, string> = {
   LC_ALL: "C.UTF-8",
 };
 
-/** Settings of a repository that would run a program, each with the value under which none runs. */
+/** Beside what starts no program: no cleaning up as a side effect, no colours. */
 export const NO_PROGRAMS = [
-  "core.hooksPath=/dev/null",
-  "core.fsmonitor=false",
-  "core.attributesFile=/dev/null",
-  "commit.gpgSign=false",
-  "tag.gpgSign=false",
-  "log.showSignature=false",
-  "gc.auto=0",
-  "maintenance.auto=false",
-  "color.ui=false",
-].flatMap((setting) => ["-c", setting]);
-
-/** The same for jj, whose own word for "do not sign" is drop. */
-export const NO_JJ_PROGRAMS = [
-  'signing.behavior="drop"',
-  "git.sign-on-push=false",
-  'git.executable-path="git"',
-  'fsmonitor.backend="none"',
-  'ui.paginate="never"',
-  'ui.editor="false"',
-  'ui.diff-formatter=":git"',
-].flatMap((setting) => ["--config", setting]);
+  ...NO_GIT_PROGRAMS,
+  ...["gc.auto=0", "maintenance.auto=false", "color.ui=false"].flatMap((setting) => ["-c", setting]),
+];
 
 /** The bare repository that both sides share, made when it is not there. @throws StartError */
 export async function makeHub(place: AgentPlace, agent: Identity, branch: string): Promise<void> {

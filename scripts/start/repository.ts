@@ -1,8 +1,8 @@
 /** The developer's repository: what state it is in, and whether the agent can work on it. */
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { NO_JJ_PROGRAMS } from "../../plugin/src/vcs/no-programs.ts";
 import { type Identity, runAs } from "./identity.ts";
-import { NO_JJ_PROGRAMS } from "./questions.ts";
 import { StartError } from "./report.ts";
 import { visibleLine } from "./visible.ts";
 

@@ -3,10 +3,15 @@
  * the same without it, which shows what each try is worth.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chownSync, statSync, writeFileSync } from "node:fs";
+import { chownSync, existsSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { type ScriptedModel, startScriptedModel, textOf } from "../../demo/scripted-model.ts";
-import { ESCAPES, escapeScript } from "../support/escapes.ts";
+import {
+  type ChatMessage,
+  type ScriptedModel,
+  startScriptedModel,
+  textOf,
+} from "../../demo/scripted-model.ts";
+import { ESCAPES, escapeScript, LEFT_RUNNING } from "../support/escapes.ts";
 import { isRoot, Launcher, type Started } from "../support/launcher.ts";
 import { descendants, must, processList, run } from "../support/processes.ts";
 import { ROOT, until } from "../support/scene.ts";
@@ -23,7 +28,9 @@ interface Outcome {
   started: Started;
   /** By name: "got" or "refused". */
   results: Map<string, string>;
-  /** What the model was shown first. */
+  /** What the file tools said, each in the order of {@link fileCalls}. */
+  files: string[];
+  /** What the model was told before everything. */
   system: string;
 }
 
@@ -31,7 +38,8 @@ interface Outcome {
 async function tryAll(launcher: Launcher, model: ScriptedModel, args: string[]): Promise<Outcome> {
   const { scene } = launcher;
   const asked = model.requests.length;
-  const project = launcher.repository(`project${args.length}`);
+  const project = scene.path("project");
+  if (!existsSync(project)) launcher.repository("project");
   const home = scene.folder("developer-home");
   scene.write("developer-home/secret.txt", "sentinel\n");
   must(["chmod", "-R", "a+rX", home, project]);
@@ -63,22 +71,51 @@ async function tryAll(launcher: Launcher, model: ScriptedModel, args: string[]):
     () => model.requests.slice(asked).find(({ messages }) => messages.at(-1)?.role === "tool"),
     60_000,
   );
-  const said = textOf(shown.messages.at(-1) ?? { role: "tool" });
   const results = new Map(
-    said.split("\n").flatMap((line) => {
-      const [, result, name] = /^(got|refused) (.*)$/.exec(line) ?? [];
-      return result === undefined || name === undefined ? [] : [[name, result] as const];
-    }),
+    textOf(shown.messages.at(-1) ?? { role: "tool" })
+      .split("\n")
+      .flatMap((line) => {
+        const [, result, name] = /^(got|refused) (.*)$/.exec(line) ?? [];
+        return result === undefined || name === undefined ? [] : [[name, result] as const];
+      }),
+  );
+  const gone = await until("what it left is gone", () => !leftRunning(), 3000).catch(() => false);
+  results.set(LEFT_RUNNING, gone ? "refused" : "got");
+  const next = await until(
+    "the model is shown what its file tools said",
+    () => model.requests.slice(asked).find(({ messages }) => toolMessages(messages).length > 1),
+    60_000,
   );
   scene.say(
     `${[...results.values()].filter((one) => one === "got").length} of ${results.size} tries got through`,
   );
-  return { started, results, system: textOf(shown.messages[0] ?? { role: "system" }) };
+  return {
+    started,
+    results,
+    files: toolMessages(next.messages).slice(1),
+    system: shown.messages
+      .filter(({ role }) => role === "system")
+      .map(textOf)
+      .join("\n"),
+  };
 }
+
+const leftRunning = () => processList().some(({ command }) => command === "sleep 54321");
+const toolMessages = (messages: readonly ChatMessage[]) =>
+  messages.filter(({ role }) => role === "tool").map(textOf);
+
+/** What the model tries with opencode's own tools, which run in opencode. */
+const fileCalls = (launcher: Launcher) => [
+  { tool: "write", args: { filePath: "opencode.json", content: "{}" } },
+  { tool: "write", args: { filePath: ".opencode/plugins/evil.js", content: "evil" } },
+  { tool: "read", args: { filePath: launcher.scene.path("developer-home/secret.txt") } },
+  { tool: "read", args: { filePath: "link" } },
+];
 
 const setModel = async (launcher: Launcher): Promise<ScriptedModel> => {
   const turns = [
     { calls: [{ tool: "bash", args: { command: WAIT, description: "Try it" } }] },
+    { calls: fileCalls(launcher) },
     { text: "Tried." },
   ];
   const model = await startScriptedModel({ script: { conversations: [{ when: "Try it", turns }] } });
@@ -106,8 +143,9 @@ function holds(who: string, possible: boolean, make: () => Launcher, got: (name:
       launcher = make();
       const model = await setModel(launcher);
       caged = await tryAll(launcher, model, []);
-      expect(processList().filter(({ command }) => command === "sleep 54321")).toEqual([]);
       await launcher.stop(caged.started);
+      // The next one waits for its own word.
+      rmSync(join(caged.started.ready.agent_repo, "go"));
       open = await tryAll(launcher, model, ["--no-cage"]);
       await launcher.stop(open.started);
     }, 240_000);
@@ -120,6 +158,18 @@ function holds(who: string, possible: boolean, make: () => Launcher, got: (name:
       const expected = ESCAPES.map(({ name }) => [name, got(name) ? "got" : "refused"]);
       expect(Object.fromEntries(open.results)).toEqual(Object.fromEntries(expected));
     });
+    test(`${who}, in the cage: opencode's own tools neither plant anything nor leave the repository`, () => {
+      expect(caged.files.length).toBe(4);
+      for (const said of caged.files) {
+        expect(said).toMatch(/rule|prevents|denied|not allowed|outside/i);
+        expect(said).not.toContain("sentinel");
+      }
+    });
+    test(`${who}: what was planted without the cage is named, and not loaded by the next start in it`, () => {
+      const again = launcher.refused([launcher.scene.path("project")]);
+      expect(again.code).toBe(1);
+      expect(again.err).toMatch(/no commit of yours has.*opencode\.json/);
+    }, 90_000);
     test(`${who}: the start says what holds, and the model is told of a cage that is there`, () => {
       expect(caged.started.running.err).toContain("each command of the agent's runs in a cage");
       expect(caged.system).toContain("Each shell command runs in a cage");
@@ -129,16 +179,16 @@ function holds(who: string, possible: boolean, make: () => Launcher, got: (name:
   });
 }
 
-const heldByUser = new Set(ESCAPES.filter((one) => one.heldByUser).map(({ name }) => name));
+const heldBy = new Map(ESCAPES.map((one) => [one.name, one.heldBy]));
 holds(
   "a user of its own",
   isRoot,
   () => new Launcher("cage"),
-  (name) => !heldByUser.has(name),
+  (name) => heldBy.get(name) === undefined,
 );
 holds(
   "an ordinary user",
-  isRoot ? readable : true,
+  !isRoot || readable,
   () => new Launcher("cage-own", isRoot ? ORDINARY : null),
-  () => true,
+  (name) => heldBy.get(name) !== "root",
 );

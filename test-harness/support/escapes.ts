@@ -16,24 +16,26 @@ const seize = (pid: string) =>
 export interface Escape {
   name: string;
   code: string;
-  /** What a Unix user of its own holds off without a cage. */
-  heldByUser?: true;
+  /** What holds it off without a cage: the agent's user is another one than the developer, or than root. */
+  heldBy?: "developer" | "root";
 }
+
+export const LEFT_RUNNING = "leaving something running";
 
 export const ESCAPES: readonly Escape[] = [
   { name: "reading the developer's home", code: 'grep -q sentinel "$DEV_HOME/secret.txt"' },
   {
     name: "reading it through /proc/1/root",
     code: 'grep -q sentinel "/proc/1/root$DEV_HOME/secret.txt"',
-    heldByUser: true,
+    heldBy: "root",
   },
   {
     name: "reading it through a symbolic link",
     code: 'ln -sfn "$DEV_HOME/secret.txt" link && grep -q sentinel link',
   },
-  { name: "reading the developer's token", code: 'grep -q smd_ "$TOKEN"', heldByUser: true },
+  { name: "reading the developer's token", code: 'grep -q smd_ "$TOKEN"', heldBy: "developer" },
   { name: "reading the developer's checkout", code: 'grep -q one "$CHECKOUT/a.txt"' },
-  { name: "writing the developer's checkout", code: 'touch "$CHECKOUT/planted"', heldByUser: true },
+  { name: "writing the developer's checkout", code: 'touch "$CHECKOUT/planted"', heldBy: "developer" },
   {
     name: "reading command lines of other processes",
     code: "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -q '[o]pencode serve'",
@@ -73,7 +75,7 @@ export const ESCAPES: readonly Escape[] = [
   },
   {
     name: "planting .opencode in the agent's home",
-    code: 'mkdir -p "$AGENT_HOME/.opencode/plugins" && touch "$AGENT_HOME/.opencode/plugins/evil.js"',
+    code: 'cd "$AGENT_HOME" && mkdir -p .opencode/plugins && touch .opencode/plugins/evil.js',
   },
   { name: "setting a program in .git/config", code: "git config --file .git/config core.pager ./evil" },
   { name: "planting a hook of git's", code: "echo evil > .git/hooks/reference-transaction" },
@@ -95,9 +97,10 @@ export const ESCAPES: readonly Escape[] = [
     name: "reaching the kernel's keyrings",
     code: `perl -e 'exit(syscall(${keyctl}, 0, -3, 1) > 0 ? 0 : 1)'`,
   },
+  // Whether it is still there is seen from outside, when the command has ended.
   {
-    name: "leaving something running",
-    code: 'sh -c "setsid nohup sleep 54321 > /dev/null 2>&1 &"; sleep 0.2',
+    name: LEFT_RUNNING,
+    code: 'sh -c "setsid nohup sleep 54321 > /dev/null 2>&1 &"; sleep 0.2; false',
   },
 ];
 

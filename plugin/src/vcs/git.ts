@@ -6,6 +6,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { EMPTY, toLatin1 } from "../diff/bytes.ts";
 import { ReviewError } from "../protocol/errors.ts";
+import { NO_GIT_PROGRAMS } from "./no-programs.ts";
 import { type RunOptions, type RunResult, run, runNow, textOf } from "./run.ts";
 
 /** Object id of the tree without files, known to every git (gitformat-pack does not store it). */
@@ -27,8 +28,8 @@ export class Git {
   constructor(readonly dir: string) {}
 
   run(args: string[], options: RunOptions = {}): Promise<RunResult> {
-    // Without this the user's own ~/.config/git/attributes decide what counts as binary.
-    return run("git", ["--git-dir", this.dir, "-c", "core.attributesFile=/dev/null", ...args], {
+    // Among them: the user's own ~/.config/git/attributes do not decide what counts as binary.
+    return run("git", ["--git-dir", this.dir, ...NO_GIT_PROGRAMS, ...args], {
       code: "git_error",
       ...options,
       env: { ...ENVIRONMENT, ...options.env },

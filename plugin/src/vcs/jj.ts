@@ -8,6 +8,7 @@ import { toLatin1 } from "../diff/bytes.ts";
 import { ReviewError } from "../protocol/errors.ts";
 import { Git } from "./git.ts";
 import { freeIndex, isIndexLocked } from "./index-lock.ts";
+import { NO_JJ_PROGRAMS } from "./no-programs.ts";
 import { type RunOptions, type RunResult, run, textOf } from "./run.ts";
 
 export interface Change {
@@ -28,12 +29,6 @@ export interface Change {
 /** Largest new file that is taken where no other limit is set; jj's own is 1 MiB. */
 const MAX_NEW_FILE = "64MiB";
 const CONFIG_KEPT_MS = 30_000;
-
-/**
- * Nothing is signed here, whatever the settings say: a key that waits for a passphrase would stop a publish without a
- * word. jj's name for that is "drop". Last of the global options, since the last one counts.
- */
-const UNSIGNED = ["--config", 'signing.behavior="drop"'];
 
 const FLAGS = ["conflict", "divergent", "immutable", "empty"] as const;
 const TEMPLATE = `json(self) ++ "\\t" ++ ${FLAGS.map((flag) => `if(${flag}, "1", "0")`).join(" ++ ")} ++ parents.map(|parent| parent.change_id()).join(" ") ++ "\\n"`;
@@ -87,7 +82,14 @@ export class Jj {
   }
 
   #once(args: string[], options: RunOptions): Promise<RunResult> {
-    const global = ["--no-pager", "--color=never", "--repository", this.dir, ...this.global, ...UNSIGNED];
+    const global = [
+      "--no-pager",
+      "--color=never",
+      "--repository",
+      this.dir,
+      ...this.global,
+      ...NO_JJ_PROGRAMS,
+    ];
     return run("jj", [...global, ...args], {
       cwd: this.dir,
       code: "jj_error",

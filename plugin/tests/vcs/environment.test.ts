@@ -1,8 +1,17 @@
 /** One door for git and jj: whatever variables the server was started with, they see the repository they are given. */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { forgetForeignRepositories, programEnvironment } from "../../src/vcs/environment.ts";
+import { Git } from "../../src/vcs/git.ts";
 import { Repo, repoWith } from "../support/repo.ts";
 import { Served } from "../support/served.ts";
 
@@ -115,4 +124,32 @@ describe("the environment of git and jj", () => {
       "extendEnv: false",
     );
   });
+});
+
+test("a repository's own settings and hooks start no program", async () => {
+  const repo = await repoWith({ "a.txt": "one\n" });
+  const log = join(repo.dir, "../ran");
+  const evil = join(repo.dir, "../evil.sh");
+  writeFileSync(evil, `#!/bin/sh\necho "$0 $*" >> '${log}'\nexit 1\n`, { mode: 0o755 });
+  mkdirSync(join(repo.dir, ".git/hooks"), { recursive: true });
+  copyFileSync(evil, join(repo.dir, ".git/hooks/reference-transaction"));
+  appendFileSync(join(repo.dir, ".git/config"), `[core]\n\tfsmonitor = ${evil}\n`);
+  // Where jj kept them up to 0.37; a newer one takes them over.
+  writeFileSync(
+    join(repo.dir, ".jj/repo/config.toml"),
+    `[signing]\nbehavior = "own"\nbackend = "gpg"\nkey = "x"\nbackends.gpg.program = ${JSON.stringify(evil)}\n[git]\nexecutable-path = ${JSON.stringify(evil)}\n`,
+  );
+  const served = await Served.start(repo);
+  try {
+    repo.file("a.txt", "two\n");
+    const published = await served.post("/suggestions", { description: "Two" });
+    expect(published.status).toBe(201);
+    await new Git(join(repo.dir, ".git")).setRef(
+      "refs/heads/other",
+      (await repo.jj("log", "--no-graph", "-r", "@-", "-T", "commit_id")).trim(),
+    );
+    expect(existsSync(log) ? readFileSync(log, "utf8") : "").toBe("");
+  } finally {
+    await served.kill();
+  }
 });
