@@ -23,11 +23,15 @@ const readable =
   run(["setpriv", `--reuid=${ORDINARY}`, "test", "-r", join(ROOT, "scripts/start/main.ts")]).code === 0;
 
 const WAIT = "until [ -e go ]; do sleep 0.05; done; bash tries.sh";
+/** In a file of a folder that is shown. */
+const SHOWN = "this is shown";
 
 interface Outcome {
   started: Started;
   /** By name: "got" or "refused". */
   results: Map<string, string>;
+  /** What the command said. */
+  said: string;
   /** What the file tools said, each in the order of {@link fileCalls}. */
   files: string[];
   /** What the model was told before everything. */
@@ -52,7 +56,7 @@ async function tryAll(launcher: Launcher, model: ScriptedModel, args: string[]):
   const server = processList().find(({ pid, command }) => below.has(pid) && /opencode serve/.test(command));
   writeFileSync(
     join(repo, "tries.sh"),
-    escapeScript({
+    `${escapeScript({
       DEV_HOME: home,
       TOKEN: token,
       CHECKOUT: project,
@@ -61,7 +65,7 @@ async function tryAll(launcher: Launcher, model: ScriptedModel, args: string[]):
       HUB: must(["sh", "-c", `echo '${dir}'/state/git/*.git`]).trim(),
       CONFIG: join(dir, "config"),
       AGENT_HOME: join(dir, "home"),
-    }),
+    })}cat '${scene.path("shown/it")}'\n`,
     { mode: 0o644 },
   );
   chownSync(join(repo, "tries.sh"), statSync(repo).uid, statSync(repo).gid);
@@ -92,6 +96,7 @@ async function tryAll(launcher: Launcher, model: ScriptedModel, args: string[]):
   return {
     started,
     results,
+    said: textOf(shown.messages.at(-1) ?? { role: "tool" }),
     files: toolMessages(next.messages).slice(1),
     system: shown.messages
       .filter(({ role }) => role === "system")
@@ -142,7 +147,9 @@ function holds(who: string, possible: boolean, make: () => Launcher, got: (name:
     beforeAll(async () => {
       launcher = make();
       const model = await setModel(launcher);
-      caged = await tryAll(launcher, model, []);
+      launcher.scene.write("shown/it", SHOWN);
+      must(["chmod", "-R", "a+rX", launcher.scene.path("shown")]);
+      caged = await tryAll(launcher, model, ["--show", launcher.scene.path("shown")]);
       await launcher.stop(caged.started);
       // The next one waits for its own word.
       rmSync(join(caged.started.ready.agent_repo, "go"));
@@ -170,6 +177,9 @@ function holds(who: string, possible: boolean, make: () => Launcher, got: (name:
       expect(again.code).toBe(1);
       expect(again.err).toMatch(/no commit of yours has.*opencode\.json/);
     }, 90_000);
+    test(`${who}, in the cage: a folder that is named with --show can be read`, () => {
+      expect(caged.said).toContain(SHOWN);
+    });
     test(`${who}: the start says what holds, and the model is told of a cage that is there`, () => {
       expect(caged.started.running.err).toContain("each command of the agent's runs in a cage");
       expect(caged.system).toContain("Each shell command runs in a cage");
