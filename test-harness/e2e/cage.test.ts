@@ -85,11 +85,14 @@ async function tryAll(launcher: Launcher, model: ScriptedModel, args: string[]):
   );
   const gone = await until("what it left is gone", () => !leftRunning(), 3000).catch(() => false);
   results.set(LEFT_RUNNING, gone ? "refused" : "got");
-  const next = await until(
-    "the model is shown what its file tools said",
-    () => model.requests.slice(asked).find(({ messages }) => toolMessages(messages).length > 1),
-    60_000,
-  );
+  // Without the cage the host asks about a file outside, and nobody answers.
+  const next = args.includes("--no-cage")
+    ? shown
+    : await until(
+        "the model is shown what its file tools said",
+        () => model.requests.slice(asked).find(({ messages }) => toolMessages(messages).length > 1),
+        60_000,
+      );
   scene.say(
     `${[...results.values()].filter((one) => one === "got").length} of ${results.size} tries got through`,
   );
