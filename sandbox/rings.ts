@@ -27,13 +27,14 @@ export function innerRing(ring: InnerRing): string[] {
     // A session of its own has no terminal; nothing outlives the command that started it.
     ...["--new-session", "--die-with-parent", "--cap-drop", "ALL", "--hostname", "agent"],
     ...(ring.seccomp === null ? [] : ["--seccomp", String(ring.seccomp)]),
+    // Before what is shown: the file that names are looked up by may be kept below /run.
+    ...["/tmp", "/run", "/var/tmp"].flatMap((path) => ["--tmpfs", path]),
     ...system.shown.flatMap((one) =>
       one.kind === "link" ? ["--symlink", one.target, one.path] : show(one.path),
     ),
     ...system.hiddenFiles.flatMap((path) => ["--ro-bind", "/dev/null", path]),
     ...system.hiddenFolders.flatMap((path) => ["--tmpfs", path, "--remount-ro", path]),
     ...["--proc", "/proc", "--dev", "/dev"],
-    ...["/tmp", "/run", "/var/tmp"].flatMap((path) => ["--tmpfs", path]),
     ...ring.shown.flatMap(show),
     ...[ring.home, ring.worktree, ...ring.pinned].flatMap(keep),
     // What lies between the folders above is made of nothing: a file written there would be lost without a word.

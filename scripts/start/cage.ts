@@ -179,5 +179,5 @@ const TOLD = `# Where your commands run
 Each shell command runs in a cage. It sees this repository, which it can write, a home of its own, and the machine's
 programs; /tmp is empty at the start of each command. Nothing outlives its command: what you put into the background ends
 with it, so start a server and use it in one command. The settings and hooks of git and jj in this repository, .opencode and
-opencode.json cannot be changed from here.
+opencode.json cannot be changed from here. The shared repository is not in reach: nothing needs to be fetched or pushed.
 `;

@@ -205,3 +205,43 @@ holds(
   () => new Launcher("cage-own", isRoot ? ORDINARY : null),
   (name) => heldBy.get(name) !== "root",
 );
+
+describe.skipIf(process.platform !== "linux")("where user namespaces are forbidden", () => {
+  const launcher = new Launcher("cage-none");
+  afterAll(() => launcher.scene.close(), 60_000);
+
+  test("a start stops, names the setting and what goes on without a cage, and makes nothing", () => {
+    const project = launcher.repository();
+    // A user namespace has that setting for itself: the machine's is not touched.
+    const forbidden = [
+      "unshare",
+      "--user",
+      "--map-user=54321",
+      "--map-group=54321",
+      "--keep-caps",
+      "sh",
+      "-c",
+    ];
+    const code = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"';
+    const start = [
+      "bun",
+      "--no-env-file",
+      join(ROOT, "scripts/start/main.ts"),
+      "--headless",
+      "--json",
+      "--port",
+      "0",
+    ];
+    const done = run([...forbidden, code, "sh", ...start, project], { env: launcher.env, timeoutMs: 60_000 });
+    expect(done).toMatchObject({ code: 1, out: "" });
+    expect(done.err).toContain("user.max_user_namespaces = 0");
+    expect(done.err).toContain("--no-cage");
+    expect(existsSync(join(launcher.local, "projects"))).toBe(false);
+  }, 90_000);
+
+  test("a folder to show that is not there is refused by name", () => {
+    const done = launcher.refused(["--show", launcher.scene.path("nowhere")]);
+    expect(done).toMatchObject({ code: 2, out: "" });
+    expect(done.err).toMatch(/--show: expected a folder, .*nowhere is not there/);
+  }, 90_000);
+});
