@@ -171,7 +171,7 @@ function holds(who: string, possible: boolean, make: () => Launcher, got: (name:
     test(`${who}, in the cage: opencode's own tools neither plant anything nor leave the repository`, () => {
       expect(caged.files.length).toBe(4);
       for (const said of caged.files) {
-        expect(said).toMatch(/rule|prevents|denied|not allowed|outside/i);
+        expect(said).toMatch(/rule|prevents|denied|is not followed/i);
         expect(said).not.toContain("sentinel");
       }
     });
