@@ -134,6 +134,15 @@ describe.skipIf(process.platform !== "linux")("a ring", () => {
     await until("it is gone", () => !processList().some(({ command }) => command === "sleep 43211"));
   });
 
+  test("is gone whole when its group is told to end, as an abort tells it, whatever ignores that in it", async () => {
+    const code = "trap '' TERM; setsid sh -c \"trap '' TERM; sleep 43212\" & sleep 43213";
+    const child = Bun.spawn([shell, "-c", code], { cwd: worktree, detached: true });
+    const both = () => processList().filter(({ command }) => /^sleep 4321[23]$/.test(command));
+    await until("both run", () => both().length === 2);
+    process.kill(-child.pid, "SIGTERM");
+    await until("both are gone", () => both().length === 0);
+  });
+
   test("has limits: processes, and the size of a file", () => {
     // The kernel counts the processes of every user but root.
     must(["chmod", "755", scene.dir]);
