@@ -291,6 +291,15 @@ describe("messages", () => {
       ["bun", "rg"],
     );
   });
+  test("leave out of a group what the system has no use for", () => {
+    const names = (/** @type {string} */ system) => selectTools(["runtime"], system).map(({ name }) => name);
+    assert.ok(names("linux").includes("bwrap"));
+    assert.ok(!names("darwin").includes("bwrap"));
+    assert.deepEqual(
+      selectTools(["bwrap"], "darwin").map(({ name }) => name),
+      ["bwrap"],
+    );
+  });
 });
 
 test("a library that is not beside the program is noticed", () => {

@@ -206,6 +206,28 @@ holds(
   (name) => heldBy.get(name) !== "root",
 );
 
+describe.skipIf(isRoot && !readable)("an ordinary user's demo", () => {
+  const launcher = new Launcher("cage-loop", isRoot ? ORDINARY : null);
+  afterAll(() => launcher.scene.close(), 60_000);
+
+  test("goes the whole way in the cage: edits, tests, publishes, is decided on and finalized", async () => {
+    const { running, ready, curl } = await launcher.start([]);
+    expect(running.err).toContain("each command of the agent's runs in a cage");
+    // What the scripted agent tried last before it published passed: its commands did their work.
+    const tests = running.err.split("\n").filter((line) => line.includes("$ bun test"));
+    expect(tests.length).toBeGreaterThan(1);
+    expect(tests.at(-1)).not.toContain("exit");
+    const [suggestion] = curl.list();
+    if (suggestion === undefined) throw new Error("nothing was published");
+    for (const hunk of curl.hunks(suggestion.id)) curl.decide(hunk, "accept");
+    const { ref } = curl.finalize(suggestion.id);
+    expect(ref).toContain("suggestions/");
+    // What takes the names of opencode's settings is in no suggestion.
+    expect(suggestion.files.filter((file) => file.includes("opencode"))).toEqual([]);
+    expect(existsSync(join(ready.agent_repo, "opencode.json"))).toBe(true);
+  }, 180_000);
+});
+
 describe.skipIf(process.platform !== "linux")("where user namespaces are forbidden", () => {
   const launcher = new Launcher("cage-none");
   afterAll(() => launcher.scene.close(), 60_000);

@@ -103,6 +103,13 @@ describe.skipIf(process.platform !== "linux")("a ring", () => {
       expect({ path, code: within(`: > '${path}'`).code }).toEqual({ path, code: 2 });
   });
 
+  test("cannot write the kernel's settings, as root neither", () => {
+    for (const path of ["/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger"])
+      expect({ path, code: within(`test -w ${path}`).code }).toEqual({ path, code: 1 });
+    expect(within("cat /proc/self/status").out).toMatch(/CapEff:\s+0+\n/);
+    expect(within("cat /proc/self/status").out).toMatch(/NoNewPrivs:\s+1\n/);
+  });
+
   test("cannot change what is guarded, nor make it, nor move its folder", () => {
     for (const code of [
       "echo x > .git/config",
