@@ -34,7 +34,8 @@ export function innerRing(ring: InnerRing): string[] {
     ),
     ...system.hiddenFiles.flatMap((path) => ["--ro-bind", "/dev/null", path]),
     ...system.hiddenFolders.flatMap((path) => ["--tmpfs", path, "--remount-ro", path]),
-    ...["--proc", "/proc", "--dev", "/dev"],
+    // Files below /proc/sys are root's to write, capabilities or not: a command that runs as root is no exception.
+    ...["--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"],
     ...ring.shown.flatMap(show),
     ...[ring.home, ring.worktree, ...ring.pinned].flatMap(keep),
     // What lies between the folders above is made of nothing: a file written there would be lost without a word.

@@ -237,6 +237,35 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
   return { opencode, startAgain, server, remoteName: remote.name, existing: await server.suggestions() };
 }
 
+/** Who the agent runs as, and in what; both are said. @param noSeparate why it cannot be a user of its own, or null */
+async function chooseAgent(options: StartOptions, noSeparate: string | null): Promise<Identity> {
+  const separate = noSeparate === null;
+  let agent: Identity;
+  if (separate) {
+    const made = agentUser(AGENT_USER, AGENT_BASE);
+    agent = made.agent;
+    say(
+      made.created
+        ? `made the Unix user ${agent.name} for the agent, home ${AGENT_BASE} (npm run teardown removes it)`
+        : `the agent runs as the Unix user ${agent.name}, home ${AGENT_BASE}`,
+    );
+  } else {
+    agent = sameUser();
+    say(
+      options.cage
+        ? `the agent runs as ${agent.name}, because ${noSeparate}: opencode itself can change whatever you can, its commands cannot`
+        : `NO ISOLATION: the agent runs as ${agent.name}, because ${noSeparate}. It can change whatever you can.`,
+    );
+  }
+  if (options.cage) await requireRing(agent, separate);
+  say(
+    options.cage
+      ? "each command of the agent's runs in a cage: its repository, a home of its own, nothing else of yours; the network is shared"
+      : `NO CAGE, because --no-cage was given: the agent's commands reach whatever ${agent.name} can, the review's own files too`,
+  );
+  return agent;
+}
+
 async function start(options: StartOptions): Promise<number> {
   const developer = findDeveloper();
   const noSeparate = options.sameUser ? "--same-user was given" : whyNoSeparateUser();
@@ -266,29 +295,7 @@ async function start(options: StartOptions): Promise<number> {
   const host = reachableAt(String(options.server.host ?? "127.0.0.1"));
   const port = await claimPort(options.port, String(options.server.host ?? "127.0.0.1"));
 
-  let agent: Identity;
-  if (separate) {
-    const made = agentUser(AGENT_USER, AGENT_BASE);
-    agent = made.agent;
-    say(
-      made.created
-        ? `made the Unix user ${agent.name} for the agent, home ${AGENT_BASE} (npm run teardown removes it)`
-        : `the agent runs as the Unix user ${agent.name}, home ${AGENT_BASE}`,
-    );
-  } else {
-    agent = sameUser();
-    say(
-      options.cage
-        ? `the agent runs as ${agent.name}, because ${noSeparate}: opencode itself can change whatever you can, its commands cannot`
-        : `NO ISOLATION: the agent runs as ${agent.name}, because ${noSeparate}. It can change whatever you can.`,
-    );
-  }
-  if (options.cage) await requireRing(agent, separate);
-  say(
-    options.cage
-      ? "each command of the agent's runs in a cage: its repository, a home of its own, nothing else of yours; the network is shared"
-      : `NO CAGE, because --no-cage was given: the agent's commands reach whatever ${agent.name} can, the review's own files too`,
-  );
+  const agent = await chooseAgent(options, noSeparate);
 
   for (;;) {
     const resumed = readState(place) !== null;
