@@ -251,6 +251,13 @@ describe("C9: all or nothing:", function()
   failing("a branch that is locked at the last moment", function(checkout)
     t.write(checkout .. "/.git/refs/heads/main.lock", "")
   end, "main.lock")
+
+  failing("C9: files that are called like one that is put back, with an ending", function(checkout)
+    for _, ending in ipairs({ "restored", "orig", "bak", "tmp", "new", "old" }) do
+      t.write(("%s/a.txt.%s"):format(checkout, ending), "mine\n")
+    end
+    t.write(checkout .. "/.git/refs/heads/main.lock", "")
+  end, "main.lock")
 end)
 
 --- States in which an adoption is refused, and what own work must still be there after the printed recipe.

@@ -13,7 +13,11 @@ local store = require("suggestion-review.model.store")
 vim.env.PATH = t.root .. "/.tools/bin:" .. vim.env.PATH
 vim.notify = function() end
 
-local server = real.start({ ["a.txt"] = adoption.lines(30), ["keep.txt"] = "keep\n" })
+local server = real.start({
+  ["a.txt"] = adoption.lines(30),
+  ["other.txt"] = adoption.lines(30),
+  ["keep.txt"] = "keep\n",
+})
 server:connect()
 local on = adoption.on(server)
 local CHANGED = { ["a.txt"] = adoption.lines(30, { [3] = "LINE 3" }), ["new.txt"] = "new\n" }
@@ -447,6 +451,70 @@ describe("B1: a commit with the right tree is refused when", function()
     else
       t.eq(plan.verdict.ok, false)
       t.match(adoption.text(plan), "Verified NO")
+    end
+  end)
+end)
+
+describe("B1: after a line was accepted, a ledger that says of it", function()
+  --- The base's lines with one more below the line `at`.
+  local function added(at)
+    return adoption.lines(30, { [at] = ("line %d\nadded"):format(at) })
+  end
+
+  --- What the ledger, which is the agent's, says of all hunks of a suggestion.
+  local function say(id, what)
+    local script = [[
+      const { Database } = require("bun:sqlite");
+      const db = new Database(process.argv[1]);
+      db.exec("PRAGMA busy_timeout = 5000");
+      db.query(`UPDATE hunk SET ${process.argv[2]} WHERE suggestion = ?`).run(process.argv[3]);
+    ]]
+    local command = { t.program("bun"), "-e", script, server.state .. "/ledger.sqlite", what, id }
+    t.run(command, { env = server.environment })
+  end
+
+  --- The suggestion adds a line to a.txt, which is accepted; then hub and ledger agree on another commit.
+  local function forged(files, what)
+    put_back()
+    local id = on:finalized({ ["a.txt"] = added(5) })
+    local made = on:commit_in_hub({ on.base }, files, "Change")
+    local ref = store.get(id).result.ref
+    on:in_hub("update-ref", "refs/heads/" .. ref, made)
+    say(id, what)
+    on:claim(id, { commit = made, ref = ref, base_commit = on.base })
+    return adoption.prepare(id, on:git_checkout())
+  end
+
+  it("B1: that it is another file's is not believed", function()
+    local plan = forged({ ["other.txt"] = added(5) }, "old_path = 'other.txt'")
+    t.eq(plan.verdict.ok, false, adoption.text(plan))
+    t.match(adoption.text(plan), "Verified NO")
+  end)
+
+  it("B1: that it stands in another place is not believed", function()
+    local plan = forged({ ["a.txt"] = added(20) }, "old_from = 20, new_from = 20")
+    t.eq(plan.verdict.ok, false, adoption.text(plan))
+    t.match(adoption.text(plan), "Verified NO")
+  end)
+
+  it("B1: before it is accepted, that it is another file's, is told", function()
+    put_back()
+    local feedback = require("suggestion-review.decisions.requests")
+    local id = on:publish({ ["a.txt"] = added(7) })
+    say(id, "old_path = 'other.txt'")
+    local failed = t.await(function(callback)
+      store.fetch(id, callback)
+    end)
+    t.eq(failed, nil)
+    t.eq(store.hunks(id)[1].old_file, "other.txt")
+    for _, way in ipairs({ "decide", "batch" }) do
+      local err = t.await(function(callback)
+        if way == "decide" then
+          return feedback.decide(id, store.hunks(id)[1], "accept", nil, callback)
+        end
+        feedback.batch(id, { scope = { action = "accept" } }, callback)
+      end)
+      t.match(err and err.message, "lines of another file")
     end
   end)
 end)

@@ -43,6 +43,7 @@ local function candidates_of(record, hunks, open)
       and hunk.kind == record.hunk.kind
       and hunk.new_mode == record.hunk.new_mode
       and digest.path(hunk) == digest.path(record.hunk)
+      and hunk.old_file == record.hunk.old_file
       and diff.text_of(hunk)
     if text then
       local at = diff.zero_based(hunk.old_start, hunk.old_count)
@@ -82,8 +83,9 @@ end
 ---@param record SuggestionReview.Record a modification
 ---@param hunks SuggestionReview.Hunk[] of a later revision
 ---@param open integer[] indexes of hunks that no decision was found for
+---@param base? string commit that the hunks' lines are counted in
 ---@return integer[] indexes
-function M.find(record, hunks, open)
+function M.find(record, hunks, open, base)
   local version = version_of(record)
   if not version then
     return {}
@@ -94,7 +96,8 @@ function M.find(record, hunks, open)
     -- The base may have moved, and the stretch with it; where it is, its first hunk fits.
     for offset = 0, #version.old - #first.old do
       local from = first.at - offset
-      if not tried[from] then
+      local may_be = from == version.at or record.base_commit ~= base
+      if may_be and not tried[from] then
         tried[from] = true
         local lines, indexes = made_of(version.old, from, candidates)
         if #indexes > 0 and vim.deep_equal(lines, version.new) then

@@ -1,4 +1,5 @@
 --- Base lines with the developer's decisions in them. Pure.
+local decided_place = require("suggestion-review.adopt.decided_place")
 local diff = require("suggestion-review.text.diff")
 local digest = require("suggestion-review.text.digest")
 local mapping = require("suggestion-review.text.merge")
@@ -49,9 +50,10 @@ end
 --- Base lines with the decisions in them. Every replaced line must be the base's.
 ---@param base string
 ---@param own SuggestionReview.Own[] hunks with lines that were taken
+---@param commit? string the base; a decision that was made on another is looked at for its place
 ---@return string? bytes
 ---@return string? reason
-function M.lines(base, own)
+function M.lines(base, own, commit)
   local lines = diff.split_lines(base)
   local replacements, reached = {}, 0
   for i, item in ipairs(own) do
@@ -62,6 +64,13 @@ function M.lines(base, own)
     for offset, line in ipairs(replacement.old) do
       if lines[replacement.at + offset] ~= line then
         return nil, "a hunk does not fit its place in the base"
+      end
+    end
+    local record = commit and item.record
+    if record and record.base_commit ~= commit then
+      local text = diff.text_of(item.hunk)
+      if text and not decided_place.is_carried(record, item.hunk, text.old, lines) then
+        return nil, "a hunk is in another place than it was decided in"
       end
     end
     replacements[i] = replacement

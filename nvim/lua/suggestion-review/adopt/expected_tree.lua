@@ -161,7 +161,7 @@ function M.ask(own, base, commit, parent, opts)
       changes = changes or git.changes(base, commit, opts)
       outcome = file_states.swap_outcome(first, changes)
     else
-      outcome = file_states.outcome(group, from.before, from.after, from.read)
+      outcome = file_states.outcome(group, from.before, from.after, from.read, base)
     end
     if outcome.reason then
       table.insert(result.reasons, ("%s: %s"):format(first.hunk.file, outcome.reason))

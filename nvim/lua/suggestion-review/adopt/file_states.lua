@@ -73,6 +73,7 @@ end
 ---@field path string where the outcome is
 ---@field after table<string, SuggestionReview.TreeEntry> entries of the commit to verify
 ---@field read fun(oid: string): string
+---@field commit? string the base
 
 ---@param reason string
 ---@return SuggestionReview.FileOutcome
@@ -183,7 +184,7 @@ local function by_lines(looked)
     return LINES[item.hunk.kind]
   end, looked.taken)
   if is_whole_deletion(looked, with_lines) and base then
-    local bytes, reason = compose.lines(looked.read(base.oid), with_lines)
+    local bytes, reason = compose.lines(looked.read(base.oid), with_lines, looked.commit)
     if reason then
       return cannot(reason)
     end
@@ -204,7 +205,7 @@ local function by_lines(looked)
     -- A link or a submodule that is shown as lines of text is not what it looks like.
     return cannot(("its lines were shown, but its mode is %s"):format(tostring(mode.mode)))
   end
-  local bytes, reason = compose.lines(base and looked.read(base.oid) or "", with_lines)
+  local bytes, reason = compose.lines(base and looked.read(base.oid) or "", with_lines, looked.commit)
   if not bytes then
     return cannot(reason --[[@as string]])
   end
@@ -216,8 +217,9 @@ end
 ---@param before table<string, SuggestionReview.TreeEntry> entries of the base
 ---@param after table<string, SuggestionReview.TreeEntry> entries of the commit to verify
 ---@param read fun(oid: string): string
+---@param commit? string the base
 ---@return SuggestionReview.FileOutcome
-function M.outcome(change, before, after, read)
+function M.outcome(change, before, after, read, commit)
   local taken = vim.tbl_filter(function(item)
     return TAKEN[item.state]
   end, change.own)
@@ -233,7 +235,15 @@ function M.outcome(change, before, after, read)
   if worktree.is_forbidden(path) then
     return cannot("its name could be taken for one of git's own files, or leads out of the checkout")
   end
-  local looked = { change = change, taken = taken, base = base, path = path, after = after, read = read }
+  local looked = {
+    change = change,
+    taken = taken,
+    base = base,
+    path = path,
+    after = after,
+    read = read,
+    commit = commit,
+  }
   for _, kind in ipairs(WHOLE) do
     local item = of_kind(taken, kind)
     if item then

@@ -66,6 +66,21 @@ local function back_up(root, touched, opts)
   return backup
 end
 
+--- A name beside a file that nothing has.
+---@param absolute string
+---@return string
+local function free_name(absolute)
+  local name
+  repeat
+    name = ("%s/.suggestion-review-%d-%d"):format(
+      vim.fs.dirname(absolute),
+      vim.uv.os_getpid(),
+      vim.uv.hrtime() % 1e9
+    )
+  until not vim.uv.fs_lstat(name)
+  return name
+end
+
 --- Puts everything back. Returns what could not be.
 ---@param root string
 ---@param backup SuggestionReview.Backup
@@ -88,7 +103,7 @@ local function restore(root, backup)
         vim.fn.mkdir(entry.absolute, "p")
       elseif entry.kind then
         vim.fn.mkdir(vim.fs.dirname(entry.absolute), "p")
-        local aside = entry.absolute .. ".restored"
+        local aside = free_name(entry.absolute)
         assert(keep(entry.copy, aside))
         assert(vim.uv.fs_rename(aside, entry.absolute))
       end

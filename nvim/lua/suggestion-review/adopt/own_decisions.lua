@@ -1,5 +1,6 @@
 --- This developer's decision on each hunk of a final revision, from what is kept here alone.
 local built_on = require("suggestion-review.adopt.built_on")
+local decided_place = require("suggestion-review.adopt.decided_place")
 local own_digest = require("suggestion-review.decisions.own_digest")
 
 local M = {}
@@ -8,6 +9,7 @@ local M = {}
 ---@field hunk SuggestionReview.Hunk
 ---@field state SuggestionReview.HunkState
 ---@field modified_diff? string
+---@field record? SuggestionReview.Record the decision
 
 ---@param by_hunk table<string, SuggestionReview.Record>
 ---@param used table<string, true> ids of hunks whose decision is found already
@@ -27,17 +29,19 @@ local function unused_by_digest(by_hunk, used)
 end
 
 --- Of several decisions on the same text the one that says what the server says, if there is one: they are
---- interchangeable, being the same text in the same file. It is taken out of the list.
+--- interchangeable, being the same text in the same place. It is taken out of the list.
 ---@param records? SuggestionReview.Record[]
----@param state SuggestionReview.HunkState
+---@param hunk SuggestionReview.Hunk
+---@param base? string
 ---@return SuggestionReview.Record?
-local function take_best(records, state)
+local function take_best(records, hunk, base)
   local best
   for index, record in ipairs(records or {}) do
-    if not best or record.state == state then
+    local fits = decided_place.fits(record, hunk, base)
+    if fits and (not best or record.state == hunk.state) then
       best = index
     end
-    if record.state == state then
+    if fits and record.state == hunk.state then
       break
     end
   end
@@ -48,18 +52,21 @@ end
 --- hunk) by the digest alone, else as a modification that the agent built on. Each decision counts once.
 ---@param hunks SuggestionReview.Hunk[] of the final revision
 ---@param by_hunk table<string, SuggestionReview.Record> latest decisions
+---@param base? string commit that the hunks' lines are counted in; a decision made on it counts in its place alone
 ---@return SuggestionReview.Own[]
-function M.resolve(hunks, by_hunk)
+function M.resolve(hunks, by_hunk, base)
   local own, open, used = {}, {}, {}
   for i, hunk in ipairs(hunks) do
     local record = by_hunk[hunk.id]
-    if record and not record.lines and record.hunk.digest == hunk.digest then
+    local is_it = record and not record.lines and record.hunk.digest == hunk.digest
+    if record and is_it and decided_place.fits(record, hunk, base) then
       -- Text that the server leaves out for its size was read before it was accepted.
       local same_place = record.hunk.old_start == hunk.old_start and record.hunk.new_start == hunk.new_start
       own[i] = {
         hunk = hunk.diff_omitted and same_place and record.hunk or hunk,
         state = record.state,
         modified_diff = record.modified_diff,
+        record = record,
       }
       used[hunk.id] = true
     else
@@ -73,17 +80,18 @@ function M.resolve(hunks, by_hunk)
   local unknown = {}
   for _, i in ipairs(open) do
     local hunk = hunks[i]
-    local record = take_best(by_digest[hunk.digest], hunk.state)
+    local record = take_best(by_digest[hunk.digest], hunk, base)
     unknown[#unknown + 1] = not record and i or nil
     own[i] = {
       hunk = hunk,
       state = record and record.state or "pending",
       modified_diff = record and record.modified_diff,
+      record = record,
     }
   end
   for _, records in vim.spairs(by_digest) do
     for _, record in ipairs(#unknown > 0 and records or {}) do
-      for _, i in ipairs(record.state == "modified" and built_on.find(record, hunks, unknown) or {}) do
+      for _, i in ipairs(record.state == "modified" and built_on.find(record, hunks, unknown, base) or {}) do
         own[i].state = "accepted"
         unknown = vim.tbl_filter(function(other)
           return other ~= i

@@ -98,7 +98,7 @@ function M.verify(suggestion, by_hunk, commit, opts, own_commits)
   end
   -- Work on the very first commit has no base.
   local base = suggestion.base_commit:find("^0+$") and M.EMPTY_TREE or suggestion.base_commit
-  local own = own_decisions.resolve(suggestion.hunks, by_hunk)
+  local own = own_decisions.resolve(suggestion.hunks, by_hunk, suggestion.base_commit)
   local expected = expected_tree.ask(own, base, commit, form.parent or base, opts)
   local verdict = no("")
   verdict.foreign, verdict.reasons, verdict.tree = accepted_elsewhere(own), expected.reasons, expected.tree

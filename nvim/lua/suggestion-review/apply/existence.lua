@@ -129,11 +129,13 @@ function M.plan(place, plan, work, existence, path, note)
       return true
     end
   end
+  local tick = carrier.tick(carried)
   ---@param change fun(): boolean, string|nil
   local function clean(change)
     file_plan.mark(items, "clean")
     plan.run = function()
       local moved = worktree.moved(place.root, path:sub(#place.root + 2), path)
+        or carrier.moved_on(carried, tick)
       if moved then
         return false, moved
       end

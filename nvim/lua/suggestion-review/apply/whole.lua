@@ -226,6 +226,11 @@ function Plan:replace(relative, path, attributes, sides)
     end
   end
   self:finish(status, reason, function()
+    -- The developer may have written to it since the plan.
+    local now, why = fileop.whole_state(path, from, to)
+    if now ~= "clean" then
+      return false, why or "it was changed here meanwhile"
+    end
     return fileop.replace(place.root, path, to)
   end)
 end

@@ -37,6 +37,7 @@ local M = {}
 ---@alias SuggestionReview.Callback fun(err?: SuggestionReview.Error, data?: table)
 
 local MISFIT = "The server's digest of %s does not fit the text it sent; nothing was decided"
+local OTHER_FILE = "%s is shown with lines of another file, and nothing renames that; nothing was decided"
 --- Codes after which nobody knows whether a request was carried out.
 local UNANSWERED = { disconnected = true, timeout = true, malformed = true }
 local OUTCOME = { accept = "accepted", reject = "rejected", modify = "modified" }
@@ -149,6 +150,19 @@ local function send(suggestion, request_id, command, callback, expected)
   end, suggestion.server)
 end
 
+--- Why a hunk is not what it looks like, if it is not.
+---@param hunk SuggestionReview.Hunk
+---@param suggestion SuggestionReview.Suggestion
+---@return string?
+local function misfit_of(hunk, suggestion)
+  local digest = require("suggestion-review.text.digest")
+  if not digest.fits(hunk) then
+    return MISFIT:format(hunk.file)
+  elseif suggestion.hunks and not digest.shows_its_source(hunk, suggestion.hunks) then
+    return OTHER_FILE:format(hunk.file)
+  end
+end
+
 --- Decides one hunk.
 ---@param suggestion_id string
 ---@param hunk SuggestionReview.Hunk as it is shown
@@ -171,9 +185,10 @@ function M.decide(suggestion_id, hunk, action, opts, callback)
     turn:give_up()
     return refuse(callback, "invalid_request", "A modification needs the edited diff")
   end
-  if not require("suggestion-review.text.digest").fits(hunk) then
+  local misfit = misfit_of(hunk, suggestion)
+  if misfit then
     turn:give_up()
-    return refuse(callback, "local", MISFIT:format(hunk.file))
+    return refuse(callback, "local", misfit)
   end
   local request_id = new_id()
   local item =
@@ -277,7 +292,6 @@ function M.batch(suggestion_id, opts, callback)
     end)
     return
   end
-  local fits = require("suggestion-review.text.digest").fits
   local request, items = batch_request(suggestion, opts)
   if #items == 0 then
     turn:give_up()
@@ -296,15 +310,16 @@ function M.batch(suggestion_id, opts, callback)
     local breathe = task.breather()
     for _, item in ipairs(items) do
       breathe()
-      if not fits(item.hunk) then
-        return item.hunk
+      local misfit = misfit_of(item.hunk, suggestion)
+      if misfit then
+        return misfit
       end
     end
   end, function(failed, misfit)
     if failed then
       return fail("local", "The digests could not be checked: " .. tostring(failed))
     elseif misfit then
-      return fail("local", MISFIT:format(misfit.file))
+      return fail("local", misfit)
     end
     decisions.intend(suggestion, request_id, items, function(err)
       if err then

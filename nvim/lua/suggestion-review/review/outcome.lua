@@ -76,7 +76,7 @@ function M.reconcile(session, hunks, done)
   -- What the server reports counts only where this developer decided the same here.
   local own = {}
   local here = decisions.by_hunk(session.id)
-  for _, decision in pairs(verify.resolve(session.hunks, here)) do
+  for _, decision in pairs(verify.resolve(session.hunks, here, session:suggestion().base_commit)) do
     own[decision.hunk.id] = decision
   end
   local known = {}

@@ -163,4 +163,24 @@ function M.fits(hunk)
   return own == nil or own == hunk.digest
 end
 
+--- Whether the file that a hunk takes its lines from is the one that it is shown under, or one that another hunk of the
+--- suggestion renames to it. The digest does not hold that file.
+---@param hunk SuggestionReview.Hunk
+---@param hunks SuggestionReview.Hunk[] of the suggestion
+---@return boolean
+function M.shows_its_source(hunk, hunks)
+  local path = M.path(hunk)
+  if not hunk.old_file or hunk.old_file == path or hunk.kind == "rename" then
+    return true
+  elseif hunk.file_b64 and hunk.old_file == hunk.file then
+    return true
+  end
+  for _, other in ipairs(hunks) do
+    if other.kind == "rename" and other.old_file == hunk.old_file and M.path(other) == path then
+      return M.fits(other)
+    end
+  end
+  return false
+end
+
 return M

@@ -154,9 +154,10 @@ end
 ---@return boolean ok
 ---@return string|nil reason
 function M.rename(root, from, to)
-  local elsewhere = swap_file.unsaved_elsewhere(from)
-  if elsewhere then
-    return false, elsewhere
+  -- Looked at once more: renaming would replace what came there since the plan.
+  local state, why_not = M.rename_state(from, to)
+  if state ~= "clean" then
+    return false, why_not or "it has that name already"
   end
   local made, reason = worktree.make_parents(to)
   if not made then
