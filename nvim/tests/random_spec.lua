@@ -82,6 +82,7 @@ local function fail(name, plan, failure)
         "the applied record: " .. (last.record or ""),
         "the record of decisions: " .. (last.decided or ""),
         "hunks: " .. vim.inspect(last.hunks),
+        "files: " .. vim.inspect(last.files),
         "events: " .. table.concat(last.events, "\n"),
       }, "\n\n")
     ),
@@ -162,6 +163,7 @@ describe("a random editor", function()
       t.needs(24 * 60 * 60 * 1000)
       local plan, steps = read(vim.env.SUGGESTION_REPLAY)
       local result = player.list(plan, steps)
+      say(("%d steps, %d passed over, the first %s"):format(result.played, result.passed_over, result.parted))
       if result.failure then
         fail("replay", plan, result.failure)
       end

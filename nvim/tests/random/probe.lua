@@ -173,6 +173,7 @@ function M.look()
     messages = messages,
     pending = pending(),
     connected = client ~= nil and client.state().state == "connected",
+    last_event = client and client.state().last_seq,
     open = vim.tbl_map(function(one)
       return { id = one.id, change = one.jj_change_id }
     end, list),
