@@ -18,26 +18,6 @@ const UNKNOWN = "01900000-0000-7000-8000-000000000000";
 type Answer = { status: number; json: any; text: string };
 type Ask = (method: string, path: string, body?: unknown, authorized?: boolean) => Promise<Answer>;
 
-/** The first piece of a stream of events. */
-type Stream = (path: string) => Promise<{ status: number; type: string | undefined; first: string }>;
-
-const streamer =
-  (url: string, token: string): Stream =>
-  async (path) => {
-    const response = await fetch(`${url}${path}`, {
-      headers: { Authorization: `Bearer ${token}` },
-      signal: AbortSignal.timeout(30_000),
-    });
-    const reader = (response.body as ReadableStream<Uint8Array>).getReader();
-    const { value } = await reader.read();
-    await reader.cancel();
-    return {
-      status: response.status,
-      type: response.headers.get("content-type")?.split(";")[0],
-      first: new TextDecoder().decode(value),
-    };
-  };
-
 const asker =
   (url: string, token: string): Ask =>
   async (method, path, body, authorized = true) => {
@@ -64,10 +44,14 @@ class Endpoints {
   readonly checks = new Checks();
   readonly #tried = new Set<string>();
 
+  readonly ask: Ask;
+
   constructor(
-    readonly ask: Ask,
-    private readonly stream: Stream,
-  ) {}
+    private readonly url: string,
+    private readonly token: string,
+  ) {
+    this.ask = asker(url, token);
+  }
 
   #endpoint(name: string, work: () => Promise<unknown>): Promise<void> {
     this.#tried.add(name);
@@ -82,11 +66,24 @@ class Endpoints {
     });
   }
 
+  /** A stream is read until its first event. */
   streams(name: string, path: string): Promise<void> {
     return this.#endpoint(`GET ${name}`, async () => {
-      const { status, type, first } = await this.stream(path);
-      equal([status, type], [200, "text/event-stream"], "status and type");
-      return /^(?:id|event|data|retry)?:/m.test(first);
+      const end = new AbortController();
+      try {
+        const headers = { Authorization: `Bearer ${this.token}` };
+        const signal = AbortSignal.any([end.signal, AbortSignal.timeout(30_000)]);
+        const response = await fetch(`${this.url}${path}`, { headers, signal });
+        equal(response.status, 200, "status");
+        let text = "";
+        for await (const chunk of response.body ?? []) {
+          text += Buffer.from(chunk).toString();
+          if (/^data: /m.test(text)) return;
+        }
+        throw new Error("the stream ended before its first event");
+      } finally {
+        end.abort();
+      }
     });
   }
 
@@ -120,9 +117,8 @@ async function main(): Promise<void> {
   });
   if (values.help) return void process.stdout.write(USAGE);
   if (values["token-file"] === undefined) throw new Error(`--token-file is needed\n${USAGE}`);
-  const token = readFileSync(values["token-file"], "utf8").trim();
-  const ask = asker(values.url, token);
-  const endpoints = new Endpoints(ask, streamer(values.url, token));
+  const endpoints = new Endpoints(values.url, readFileSync(values["token-file"], "utf8").trim());
+  const { ask } = endpoints;
   await readServer(endpoints);
   const list = (await ask("GET", "/suggestions?status=all")).json.suggestions as Listed[];
   const newest = list.findLast(({ state }) => state === "open") ?? list.at(-1);

@@ -13,7 +13,7 @@ import { AgentRepository, type Answered, Place } from "./place.ts";
 const REQUESTS = Number(
   process.env.SUGGESTION_REQUESTS ?? (process.env.SUGGESTION_LONG === "1" ? 5000 : 400),
 );
-setDefaultTimeout(60_000 + REQUESTS * 200);
+setDefaultTimeout(60_000 + REQUESTS * 600);
 
 /** Repeatable, so that a failure can be looked at again: `SUGGESTION_SEED=…`. */
 const SEED = Number(process.env.SUGGESTION_SEED ?? Date.now() % 1_000_000);
