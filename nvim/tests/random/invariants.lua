@@ -16,6 +16,7 @@ local M = {}
 ---@field step table|nil that was judged last
 ---@field before table<string, table<string, true>> lines of the files before that step, by file
 ---@field held table<string, table<string, true>> and after it
+---@field suggested string[]|nil the other side of the conflict that was shown last
 ---@field brought table<string, true> lines that the developer brought back behind the review
 ---@field editor { name: string, words: table<string, true> }|nil what the developer had in the editor they were in
 local Memory = {}
@@ -154,10 +155,18 @@ local function lost(memory, world, seen, step)
   memory.words = now
 end
 
---- What the developer makes theirs: lines in a conflict window, and in what they sent as their version.
+--- What the developer makes theirs: lines in a conflict window, and in what they sent as their version. Who keeps both
+--- sides of a conflict keeps lines of the base that the other side has, beside where they were.
 ---@param memory RandomMemory
 ---@param seen table
-local function note_owned(memory, seen)
+---@param step table
+local function note_owned(memory, seen, step)
+  if step.where == "conflict" and step.keys == "b" then
+    for _, line in ipairs(memory.suggested or {}) do
+      memory.owned[line] = line:find("^base ") ~= nil or memory.owned[line]
+    end
+  end
+  memory.suggested = seen.suggested or step.where ~= "conflict" and {} or memory.suggested
   for _, line in ipairs(seen.pane or {}) do
     memory.owned[line] = true
   end
@@ -317,7 +326,7 @@ function M.check(memory, world, seen, step)
   elseif seen.blocking then
     return nil
   end
-  note_owned(memory, seen)
+  note_owned(memory, seen, step)
   note_brought(memory, world, seen, step)
   local found = {
     { "traceback", said_wrongly(seen) },

@@ -94,6 +94,19 @@ local function session()
   }
 end
 
+--- What is suggested, in the windows of a conflict.
+---@return string[]
+local function suggested()
+  local out = {}
+  for _, win in ipairs(vim.api.nvim_list_wins()) do
+    local title = title_of(win)
+    if title:find("^ Suggested") or title:find("^ Without") then
+      vim.list_extend(out, vim.api.nvim_buf_get_lines(vim.api.nvim_win_get_buf(win), 0, -1, false))
+    end
+  end
+  return out
+end
+
 ---@return integer commands without an answer
 local function pending()
   local client = package.loaded["suggestion-review.connection.client"]
@@ -185,6 +198,7 @@ function M.look()
     windows = #vim.api.nvim_list_wins(),
     tabs = #vim.api.nvim_list_tabpages(),
     pane = where() == "conflict" and vim.api.nvim_buf_get_lines(0, 0, -1, false) or nil,
+    suggested = where() == "conflict" and suggested() or nil,
   }
 end
 
