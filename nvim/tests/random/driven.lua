@@ -101,6 +101,9 @@ end
 --- Milliseconds for what a key started to end; far above what it takes on a loaded machine.
 local REST_MS = 30000
 
+--- How often in succession nothing is under way when it has come to rest.
+local IDLE = 3
+
 --- Whether programs run that it started.
 ---@return boolean
 function Driven:_has_children()
@@ -126,17 +129,15 @@ end
 --- Waits until what was begun has ended: a list of steps that is played again comes by the same places then.
 ---@return string|nil problem
 function Driven:rest()
-  local last, was_idle
+  local last, idle = nil, 0
   local ok = vim.wait(REST_MS, function()
     last = self:look()
     if last.blocking then
       return last.where ~= "busy"
     end
     -- What has ended may have something begin.
-    local is_idle = self:_is_idle(last)
-    local both = is_idle and was_idle
-    was_idle = is_idle
-    return both or not self.is_up()
+    idle = self:_is_idle(last) and idle + 1 or 0
+    return idle == IDLE or not self.is_up()
   end, 10)
   return not ok
       and ("without an answer: mode %s, %s commands, %s hunks, event %s of %s"):format(

@@ -107,7 +107,7 @@ local function suggested()
   return out
 end
 
----@return integer commands without an answer
+---@return integer commands without an answer, and decisions on their way
 local function pending()
   local client = package.loaded["suggestion-review.connection.client"]
   local count = 0
@@ -117,7 +117,11 @@ local function pending()
       count = count + 1
     end
   end
+  local record = package.loaded["suggestion-review.decisions.record"]
+  local requests = package.loaded["suggestion-review.decisions.requests"]
   return count
+    + (record and not record.idle() and 1 or 0)
+    + vim.tbl_count(requests and requests.in_flight() or {})
 end
 
 --- What was typed at a prompt and is kept to be offered again.
