@@ -13,9 +13,10 @@ if not real.available() then
   return
 end
 
---- Seeds of the short form, of the long form, and how many steps each plays.
+--- Seeds of the short form, of the long form, and how many steps each plays. Those of the long form have both checkouts
+--- with one user and with two, and all styles with both.
 local SHORT, SHORT_STEPS = { 1, 2, 8 }, 120
-local LONG, LONG_STEPS = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 }, 3000
+local LONG, LONG_STEPS = { 1, 2, 3, 4, 6, 8, 17, 19, 34, 38 }, 3000
 
 --- Tries at making a failure shorter.
 local TRIES = tonumber(vim.env.SUGGESTION_TRIES) or 60
