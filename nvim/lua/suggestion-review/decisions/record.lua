@@ -313,15 +313,10 @@ end
 
 ---@param record SuggestionReview.Record
 ---@param hunk SuggestionReview.Hunk
----@param others? SuggestionReview.Hunk[] a decision that none of these has under its number may have been carried on
-local function same_outcome(record, hunk, others)
+---@param carried? boolean the decision may stand under another number by now
+local function same_outcome(record, hunk, carried)
   local part_of = record.lines ~= nil and vim.startswith(hunk.id, record.hunk.id .. ".")
-  local carried = others ~= nil
-    and not record.lines
-    and not vim.iter(others):any(function(other)
-      return other.id == record.hunk.id and other.digest == record.hunk.digest
-    end)
-  return (record.hunk.id == hunk.id or part_of or carried)
+  return (record.hunk.id == hunk.id or part_of or carried == true)
     and own_digest.of(record) == hunk.digest
     and record.state == hunk.state
     and (
@@ -329,6 +324,33 @@ local function same_outcome(record, hunk, others)
       or not hunk.decision
       or same_modification(record.modified_diff, hunk.decision.modified_diff)
     )
+end
+
+--- Finds the latest decision that says of a hunk what the server says of it. One whose number none of the hunks has
+--- with the same text may have been carried on by a revision under another number.
+---@param ledger SuggestionReview.Ledger
+---@param standing? SuggestionReview.Hunk[] all hunks of the suggestion; not known, nothing was carried on
+---@return fun(hunk: SuggestionReview.Hunk): integer? index in the history
+local function finder(ledger, standing)
+  local has_number = {}
+  for _, hunk in ipairs(standing or {}) do
+    has_number[hunk.id .. "\0" .. hunk.digest] = true
+  end
+  local by_digest = vim.defaulttable()
+  for index = #ledger.history, 1, -1 do
+    table.insert(by_digest[own_digest.of(ledger.history[index])], index)
+  end
+  return function(hunk)
+    for _, index in ipairs(by_digest[hunk.digest]) do
+      local record = ledger.history[index]
+      local carried = standing ~= nil
+        and not record.lines
+        and not has_number[record.hunk.id .. "\0" .. record.hunk.digest]
+      if same_outcome(record, hunk, carried) then
+        return index
+      end
+    end
+  end
 end
 
 --- After an undo or redo: notes the states the server reports, as far as this developer decided them before. A hunk
@@ -347,7 +369,7 @@ end
 ---@param callback? fun(err?: string)
 function M._follow(suggestion, hunks, callback)
   local ledger = read(suggestion.id)
-  local items = {}
+  local items, find = {}, nil
   for _, hunk in ipairs(hunks) do
     local known = ledger.by_hunk[hunk.id]
     if hunk.state == "pending" or hunk.state == "rejected" then
@@ -355,12 +377,9 @@ function M._follow(suggestion, hunks, callback)
         items[#items + 1] = { hunk_id = hunk.id, state = hunk.state }
       end
     elseif not (known and same_outcome(known, hunk)) then
-      for index = #ledger.history, 1, -1 do
-        if same_outcome(ledger.history[index], hunk, suggestion.hunks) then
-          items[#items + 1] = { hunk_id = hunk.id, record = index }
-          break
-        end
-      end
+      find = find or finder(ledger, suggestion.hunks)
+      local index = find(hunk)
+      items[#items + 1] = index and { hunk_id = hunk.id, record = index } or nil
     end
   end
   if #items == 0 then
