@@ -13,9 +13,10 @@ if not real.available() then
   return
 end
 
---- Seeds of the short form, of the long form, and how many steps each plays.
+--- Seeds of the short form, of the long form, and how many steps each plays. Those of the long form have both checkouts
+--- with one user and with two, and all styles with both.
 local SHORT, SHORT_STEPS = { 1, 2, 8 }, 120
-local LONG, LONG_STEPS = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 }, 3000
+local LONG, LONG_STEPS = { 1, 2, 3, 4, 6, 8, 17, 19, 34, 38 }, 3000
 
 --- Tries at making a failure shorter.
 local TRIES = tonumber(vim.env.SUGGESTION_TRIES) or 60
@@ -82,6 +83,7 @@ local function fail(name, plan, failure)
         "the applied record: " .. (last.record or ""),
         "the record of decisions: " .. (last.decided or ""),
         "hunks: " .. vim.inspect(last.hunks),
+        "files: " .. vim.inspect(last.files),
         "events: " .. table.concat(last.events, "\n"),
       }, "\n\n")
     ),
@@ -162,6 +164,7 @@ describe("a random editor", function()
       t.needs(24 * 60 * 60 * 1000)
       local plan, steps = read(vim.env.SUGGESTION_REPLAY)
       local result = player.list(plan, steps)
+      say(("%d steps, %d passed over, the first %s"):format(result.played, result.passed_over, result.parted))
       if result.failure then
         fail("replay", plan, result.failure)
       end

@@ -518,9 +518,9 @@ describe("a modified hunk", function()
     end
   )
 
-  it("of an earlier revision is in the file again when a later one is undone", function()
-    local function modify(index, from, to)
-      review.go(index)
+  it("that is modified anew and meets the developer's edits is sent as it is then", function()
+    local function modify(from, to)
+      review.go(1)
       review.modify()
       local lines = vim.api.nvim_buf_get_lines(0, 0, -1, false)
       for i, line in ipairs(lines) do
@@ -528,20 +528,113 @@ describe("a modified hunk", function()
       end
       vim.api.nvim_buf_set_lines(0, 0, -1, false, lines)
       write()
-      settled()
     end
+    start({ ["a.txt"] = OLD }, { ["a.txt"] = (OLD:gsub("five", "FIVE")) })
+    vim.cmd("silent edit a.txt")
+    local buf = vim.api.nvim_get_current_buf()
+    open()
+    modify("FIVE", "5 mine")
+    settled()
+    wait_file((OLD:gsub("five", "5 mine")))
+    vim.api.nvim_buf_set_lines(buf, 4, 5, false, { "5 other" })
+    wait_note(1, "edited in your file since")
+    modify("5 mine", "5 second")
+    conflict("t")
+    t.wait(function()
+      return session().hunks[1].decision.modified_diff:find("+5 second", 1, true)
+    end, 5000, "the later version")
+    t.eq(vim.api.nvim_buf_get_lines(buf, 4, 5, false), { "5 second" })
+    wait_note(1, nil)
+  end)
+
+  it("is said to conflict when an earlier version of the developer's is the one that counts again", function()
+    start({ ["a.txt"] = OLD }, { ["a.txt"] = (OLD:gsub("five", "FIVE")) })
+    vim.cmd("silent edit a.txt")
+    local buf = vim.api.nvim_get_current_buf()
+    open()
+    review.go(1)
+    review.modify()
+    local lines = vim.api.nvim_buf_get_lines(0, 0, -1, false)
+    for i, line in ipairs(lines) do
+      lines[i] = line:gsub("three", "3 mine"):gsub("FIVE", "5 mine")
+    end
+    answers = { 1 }
+    vim.api.nvim_buf_set_lines(0, 0, -1, false, lines)
+    write()
+    settled()
+    wait_file((OLD:gsub("three", "3 mine"):gsub("five", "5 mine")))
+    vim.api.nvim_buf_set_lines(buf, 2, 3, false, { "3 other" })
+    vim.api.nvim_buf_set_lines(buf, 4, 5, false, { "5 other" })
+    wait_note(1, "edited in your file since")
+    accept(1)
+    conflict("o")
+    wait_note(1, nil)
+    review.undo()
+    settled()
+    t.wait(function()
+      return session().hunks[1].decision.modified_diff:find("3 mine", 1, true)
+    end)
+    wait_note(1, "conflicts with your edits")
+  end)
+
+  it("is in its place on a base that has moved, goes out there, and is there in the commit", function()
     start({ ["a.txt"] = OLD }, { ["a.txt"] = (OLD:gsub("nine", "NINE")) })
     open()
-    modify(1, "NINE", "mine")
+    review.go(1)
+    review.modify()
+    local lines = vim.api.nvim_buf_get_lines(0, 0, -1, false)
+    for i, line in ipairs(lines) do
+      lines[i] = line:gsub("NINE", "mine")
+    end
+    vim.api.nvim_buf_set_lines(0, 0, -1, false, lines)
+    write()
+    settled()
     wait_file((OLD:gsub("nine", "mine")))
     server:http("POST", "/settle", { project = server.project })
-    -- The agent holds on to its own text, and its lines are in another place of its file by now.
-    publish_again({ ["a.txt"] = (OLD:gsub("two", "TWO\nTOO"):gsub("nine", "NINE")) })
-    t.eq({ state_of(1), state_of(2) }, { "pending", "modified" })
-    modify(2, "mine", "another")
-    wait_file((OLD:gsub("nine", "another")))
+    -- Somebody's lines come above it, in what both have.
+    local above = "nought\nhalf\n"
+    t.write(server.checkout .. "/a.txt", above .. OLD)
+    server:git("checkout", "commit", "--quiet", "--all", "--message=above")
+    local commit = vim.trim(server:git("checkout", "rev-parse", "HEAD"))
+    local hub = { "-c", "http.extraHeader=Authorization: Bearer " .. server.token }
+    server:git(
+      "checkout",
+      unpack(vim.list_extend(vim.list_slice(hub), { "push", "--quiet", server.hub, "HEAD:main" }))
+    )
+    t.write(server.checkout .. "/a.txt", above .. OLD:gsub("nine", "mine"))
+    -- The agent takes its change onto that, and holds on to its own text.
+    server:git(
+      "agent",
+      unpack(vim.list_extend(hub, { "fetch", "--quiet", server.hub, "main:refs/heads/shared" }))
+    )
+    local change = store.get(id).jj_change_id
+    server:jj("rebase", "-s", change, "-d", commit)
+    publish_again({ ["a.txt"] = above .. OLD:gsub("nine", "NINE") })
+    t.eq(state_of(1), "modified")
+    settled()
+    wait_note(1, nil)
+    review.go(1)
+    review.reject({ comment = "" })
+    settled()
+    wait_file(above .. OLD)
     review.undo()
-    wait_file((OLD:gsub("nine", "mine")))
+    wait_file(above .. OLD:gsub("nine", "mine"))
+    wait_note(1, nil)
+    asked, answers = {}, { 1 }
+    review.complete()
+    t.wait(function()
+      return store.get(id).state == "finalized"
+    end, 10000, "the end")
+    local plan, err
+    require("suggestion-review.lib.task").run(function()
+      return require("suggestion-review.adopt").prepare(store.get(id))
+    end, function(message, result)
+      plan, err = result, message
+    end)
+    t.wait(function()
+      return plan or err
+    end, 10000, "the plan")
+    t.ok(plan and plan.verdict.ok, vim.inspect(err or require("suggestion-review.adopt.plan_text").of(plan)))
   end)
 
   it("C5: emptied leaves the lines around the hunk, and asks before those are removed", function()

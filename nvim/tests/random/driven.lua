@@ -9,6 +9,7 @@ local M = {}
 ---@field pid integer
 ---@field back integer channel of this Neovim over there
 ---@field is_up fun(): boolean whether the server runs
+---@field last_event fun(): integer|nil the number of the server's last event
 local Driven = {}
 Driven.__index = Driven
 
@@ -100,20 +101,51 @@ end
 --- Milliseconds for what a key started to end; far above what it takes on a loaded machine.
 local REST_MS = 30000
 
+--- How often in succession nothing is under way when it has come to rest.
+local IDLE = 3
+
+--- Whether programs run that it started.
+---@return boolean
+function Driven:_has_children()
+  local children = io.open(("/proc/%d/task/%d/children"):format(self.pid, self.pid))
+  local pids = children and children:read("*a") or ""
+  if children then
+    children:close()
+  end
+  return pids:match("%d") ~= nil
+end
+
+--- Whether nothing is under way in what it shows: no command without an answer, no event that has not come, no program.
+---@param seen table
+---@return boolean
+function Driven:_is_idle(seen)
+  if seen.pending > 0 or seen.session and seen.session.sent > 0 or self:_has_children() then
+    return false
+  end
+  local last = seen.connected and self.last_event()
+  return not last or seen.last_event == last
+end
+
+--- Waits until what was begun has ended: a list of steps that is played again comes by the same places then.
 ---@return string|nil problem
 function Driven:rest()
-  local last
+  local last, idle = nil, 0
   local ok = vim.wait(REST_MS, function()
     last = self:look()
-    return last.blocking and last.where ~= "busy"
-      or not last.blocking and last.pending == 0 and (not last.session or last.session.sent == 0)
-      or not self.is_up()
+    if last.blocking then
+      return last.where ~= "busy"
+    end
+    -- What has ended may have something begin.
+    idle = self:_is_idle(last) and idle + 1 or 0
+    return idle == IDLE or not self.is_up()
   end, 10)
   return not ok
-      and ("without an answer: mode %s, %s commands, %s hunks"):format(
+      and ("without an answer: mode %s, %s commands, %s hunks, event %s of %s"):format(
         tostring(last.mode),
         tostring(last.pending),
-        last.session and last.session.sent
+        last.session and last.session.sent,
+        tostring(last.last_event),
+        tostring(self.last_event())
       )
     or nil
 end
@@ -121,9 +153,10 @@ end
 --- Starts it, with the probe in it.
 ---@param opts ChildOpts
 ---@param is_up fun(): boolean
+---@param last_event fun(): integer|nil
 ---@return RandomDriven
-function M.start(opts, is_up)
-  local self = setmetatable({ nvim = child.start(opts), is_up = is_up }, Driven)
+function M.start(opts, is_up, last_event)
+  local self = setmetatable({ nvim = child.start(opts), is_up = is_up, last_event = last_event }, Driven)
   self.pid = self.nvim:get("vim.fn.getpid()")
   self.back = vim.rpcrequest(self.nvim.channel, "nvim_get_api_info")[1]
   self:ask("probe.tell_taken(...)", self.back)

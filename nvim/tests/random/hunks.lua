@@ -81,9 +81,10 @@ end
 
 ---@param hunk table
 ---@param lines string[]|nil
----@param owned table<string, true> lines of the agent's that the developer made theirs
+---@param memory RandomMemory
 ---@return string|nil problem
-local function judge(hunk, lines, owned)
+local function judge(hunk, lines, memory)
+  local owned = memory.owned
   local decided_in = hunk.state == "accepted" or hunk.state == "modified"
   local at = places(lines or {})
   local added, removed, runs = sides(hunk.state == "modified" and hunk.own or hunk.diff)
@@ -91,7 +92,7 @@ local function judge(hunk, lines, owned)
     return nil
   elseif not decided_in then
     for _, line in ipairs(added) do
-      if at[line] and not owned[line] then
+      if at[line] and not owned[line] and not memory.brought[line] then
         return ("is %s, and “%s” is in the file"):format(hunk.state, line)
       end
     end
@@ -123,16 +124,16 @@ local KINDS = { text = true, create = true, delete = true }
 --- What the review says of its hunks is so.
 ---@param world RandomWorld
 ---@param seen table
----@param owned table<string, true>
+---@param memory RandomMemory
 ---@return string|nil problem
-function M.problem(world, seen, owned)
+function M.problem(world, seen, memory)
   local session = seen.session
   if not session or session.in_place then
     return nil
   end
   for _, hunk in ipairs(session.hunks) do
     if KINDS[hunk.kind] then
-      local problem = judge(hunk, M.lines(world, seen, hunk.file), owned)
+      local problem = judge(hunk, M.lines(world, seen, hunk.file), memory)
       if problem then
         return ("hunk %s (%s) of revision %d %s"):format(
           hunk.id:match(":(.*)$"),

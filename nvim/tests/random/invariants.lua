@@ -1,5 +1,6 @@
 --- What must hold after every step of a random run. Judges what was looked at; changes nothing but its own memory.
 local hunks = require("random.hunks")
+local project = require("random.project")
 local records = require("random.records")
 local steps = require("random.steps")
 local t = require("support")
@@ -12,13 +13,26 @@ local M = {}
 ---@field owned table<string, true> lines of the agent's that the developer made theirs
 ---@field suggestions table<string, true> those that were ever open
 ---@field dropped table<string, true> words that the developer took out of what they send
+---@field step table|nil that was judged last
+---@field before table<string, table<string, true>> lines of the files before that step, by file
+---@field held table<string, table<string, true>> and after it
+---@field suggested string[]|nil the other side of the conflict that was shown last
+---@field brought table<string, true> lines that the developer brought back behind the review
 ---@field editor { name: string, words: table<string, true> }|nil what the developer had in the editor they were in
 local Memory = {}
 Memory.__index = Memory
 
 ---@return RandomMemory
 function M.new()
-  return setmetatable({ words = {}, owned = {}, suggestions = {}, dropped = {} }, Memory)
+  return setmetatable({
+    words = {},
+    owned = {},
+    suggestions = {},
+    dropped = {},
+    before = {},
+    held = {},
+    brought = {},
+  }, Memory)
 end
 
 ---@param text string
@@ -141,10 +155,18 @@ local function lost(memory, world, seen, step)
   memory.words = now
 end
 
---- What the developer makes theirs: lines in a conflict window, and in what they sent as their version.
+--- What the developer makes theirs: lines in a conflict window, and in what they sent as their version. Who keeps both
+--- sides of a conflict keeps lines of the base that the other side has, beside where they were.
 ---@param memory RandomMemory
 ---@param seen table
-local function note_owned(memory, seen)
+---@param step table
+local function note_owned(memory, seen, step)
+  if step.where == "conflict" and step.keys == "b" then
+    for _, line in ipairs(memory.suggested or {}) do
+      memory.owned[line] = line:find("^base ") ~= nil or memory.owned[line]
+    end
+  end
+  memory.suggested = seen.suggested or step.where ~= "conflict" and {} or memory.suggested
   for _, line in ipairs(seen.pane or {}) do
     memory.owned[line] = true
   end
@@ -161,6 +183,29 @@ local function note_owned(memory, seen)
     if hunk.own then
       for _, line in ipairs((hunks.sides(hunk.own))) do
         memory.owned[line] = true
+      end
+    end
+  end
+end
+
+--- What the developer brings back behind the review: Vim's undo, a buffer that is read anew, a version that is checked
+--- out. What was taken out of the file and stands there again by this is the developer's own text, of which no hunk
+--- that is not taken has to say anything.
+---@param memory RandomMemory
+---@param world RandomWorld
+---@param seen table
+---@param step table
+local function note_brought(memory, world, seen, step)
+  if memory.step ~= step then
+    memory.step, memory.before, memory.held = step, memory.held, {}
+  end
+  for _, file in ipairs(project.NAMES) do
+    memory.held[file] = {}
+    for _, line in ipairs(hunks.lines(world, seen, file) or {}) do
+      memory.held[file][line] = true
+      local before = memory.before[file]
+      if step.own and before and not before[line] then
+        memory.brought[line] = true
       end
     end
   end
@@ -281,11 +326,12 @@ function M.check(memory, world, seen, step)
   elseif seen.blocking then
     return nil
   end
-  note_owned(memory, seen)
+  note_owned(memory, seen, step)
+  note_brought(memory, world, seen, step)
   local found = {
     { "traceback", said_wrongly(seen) },
     { "lost", lost(memory, world, seen, step) },
-    { "text", seen.pending == 0 and hunks.problem(world, seen, memory.owned) or nil },
+    { "text", seen.pending == 0 and hunks.problem(world, seen, memory) or nil },
     { "state", seen.pending == 0 and hunks.disagreement(world, seen) or nil },
     { "disk", not_on_disk(world, seen, step) },
     { "foreign", seen.pending == 0 and foreign(seen) or nil },

@@ -1,5 +1,7 @@
 --- Plays steps in a world and looks after each whether everything holds: steps of a generator, or a list.
+local hunks = require("random.hunks")
 local invariants = require("random.invariants")
+local project = require("random.project")
 local records = require("random.records")
 local steps = require("random.steps")
 local worlds = require("random.world")
@@ -17,11 +19,13 @@ local SETTLE_MS = tonumber(vim.env.SUGGESTION_SETTLE_MS) or 6000
 ---@field record string|nil the end of the applied record
 ---@field decided string|nil the end of the record of decisions
 ---@field hunks table[]|nil of the session
+---@field files table<string, string[]>|nil the text of the files as the developer has it
 ---@field events string[] decisions that the server told of, the last ones
 
 ---@class RandomResult
 ---@field played integer
 ---@field passed_over integer
+---@field parted integer|nil the number of the first step that was passed over
 ---@field places table<string, integer> how often each place was come by
 ---@field failure RandomFailure|nil
 
@@ -51,6 +55,17 @@ local function events_of(world, seen)
     end
   end
   return vim.list_slice(out, math.max(1, #out - 60))
+end
+
+---@param world RandomWorld
+---@param seen table
+---@return table<string, string[]>
+local function files_of(world, seen)
+  local out = {}
+  for _, file in ipairs(project.NAMES) do
+    out[file] = not seen.blocking and hunks.lines(world, seen, file) or nil
+  end
+  return out
 end
 
 ---@param memory RandomMemory
@@ -99,7 +114,7 @@ function M.play(plan, choose)
         result.played = result.played + 1
         result.places[seen.where] = (result.places[seen.where] or 0) + 1
       else
-        result.passed_over = result.passed_over + 1
+        result.passed_over, result.parted = result.passed_over + 1, result.parted or step.number
       end
       if violation then
         if violation.kind == "prompt" then
@@ -126,6 +141,7 @@ function M.play(plan, choose)
           record = records.log(state, "applied"),
           decided = records.log(state, "decisions"),
           hunks = seen.session and seen.session.hunks or nil,
+          files = files_of(world, seen),
           events = world.up and events_of(world, seen) or {},
         }
         break

@@ -94,7 +94,20 @@ local function session()
   }
 end
 
----@return integer commands without an answer
+--- What is suggested, in the windows of a conflict.
+---@return string[]
+local function suggested()
+  local out = {}
+  for _, win in ipairs(vim.api.nvim_list_wins()) do
+    local title = title_of(win)
+    if title:find("^ Suggested") or title:find("^ Without") then
+      vim.list_extend(out, vim.api.nvim_buf_get_lines(vim.api.nvim_win_get_buf(win), 0, -1, false))
+    end
+  end
+  return out
+end
+
+---@return integer commands without an answer, and decisions on their way
 local function pending()
   local client = package.loaded["suggestion-review.connection.client"]
   local count = 0
@@ -104,7 +117,11 @@ local function pending()
       count = count + 1
     end
   end
+  local record = package.loaded["suggestion-review.decisions.record"]
+  local requests = package.loaded["suggestion-review.decisions.requests"]
   return count
+    + (record and not record.idle() and 1 or 0)
+    + vim.tbl_count(requests and requests.in_flight() or {})
 end
 
 --- What was typed at a prompt and is kept to be offered again.
@@ -173,6 +190,7 @@ function M.look()
     messages = messages,
     pending = pending(),
     connected = client ~= nil and client.state().state == "connected",
+    last_event = client and client.state().last_seq,
     open = vim.tbl_map(function(one)
       return { id = one.id, change = one.jj_change_id }
     end, list),
@@ -184,6 +202,7 @@ function M.look()
     windows = #vim.api.nvim_list_wins(),
     tabs = #vim.api.nvim_list_tabpages(),
     pane = where() == "conflict" and vim.api.nvim_buf_get_lines(0, 0, -1, false) or nil,
+    suggested = where() == "conflict" and suggested() or nil,
   }
 end
 

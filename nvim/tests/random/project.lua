@@ -5,6 +5,9 @@ local M = {}
 --- Lines of each file in the base.
 M.FILES = { ["a.txt"] = 30, ["b.txt"] = 18, ["d/c.txt"] = 12 }
 
+--- These, and the one that the agent makes.
+M.NAMES = { "a.txt", "b.txt", "d/c.txt", "new.txt" }
+
 --- Lines a slot.
 local SLOT = 6
 

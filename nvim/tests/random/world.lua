@@ -80,6 +80,8 @@ function World:start()
     }),
   }, function()
     return self.up
+  end, function()
+    return (self:get("/health") or {}).last_seq
   end)
   self.nvim, self.pid = self.driven.nvim, self.driven.pid
 end
@@ -254,7 +256,9 @@ function World:publish(step, change)
     files[created[1]] = project.text(project.created(created[1], ordinal * 10000 + created[2]))
   end
   for _, file in ipairs(step.deleted) do
-    if files[file] then
+    -- Nor does an agent in the developer's own directory take away a file with the developer's lines.
+    local shared = self.plan.users == 1 and t.read(self.root .. "/" .. file) or ""
+    if files[file] and not shared:find("mine%d+%.") then
       files[file] = false
     end
   end

@@ -47,6 +47,15 @@ export function formatRun(run: Run): Uint8Array {
   ]);
 }
 
+/** An edited diff as it reads where its lines are in a base in which they have moved. */
+export function movedDiff(diff: string, by: number): string {
+  return diff.replace(
+    /^@@ -(\d+)((?:,\d+)?) \+(\d+)/m,
+    (_, oldStart, oldCount, newStart) =>
+      `@@ -${Number(oldStart) + by}${oldCount} +${Math.max(0, Number(newStart) + by)}`,
+  );
+}
+
 /** What an edited diff asks for: base lines [from, from + count) become `text`. */
 export interface Replacement {
   from: number;

@@ -128,6 +128,7 @@ describe("a new revision", () => {
     await desk.publish(base, tree({ a: `new\n${lines(1, 2, 3, 4, "five", 6, 7, 8, 9)}` }), first);
     const [expected] = await desk.store.write([tree({ a: `new\n${lines(1, 2, 3, 4, "cinq", 6, 7, 8, 9)}` })]);
     expect(await desk.treeOf(first.id, "accepted")).toBe(expected?.tree as string);
+    expect(toHunk(hunk(first.id, 0)).decision?.modified_diff).toBe("@@ -6 +6 @@\n-5\n+cinq\n");
   });
 
   test("keeps the decision of a part when the rest is gone", async () => {

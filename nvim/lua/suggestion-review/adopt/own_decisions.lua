@@ -1,6 +1,7 @@
 --- This developer's decision on each hunk of a final revision, from what is kept here alone.
 local built_on = require("suggestion-review.adopt.built_on")
 local decided_place = require("suggestion-review.adopt.decided_place")
+local diff = require("suggestion-review.text.diff")
 local own_digest = require("suggestion-review.decisions.own_digest")
 
 local M = {}
@@ -10,6 +11,15 @@ local M = {}
 ---@field state SuggestionReview.HunkState
 ---@field modified_diff? string
 ---@field record? SuggestionReview.Record the decision
+
+--- The developer's version of a hunk, at the hunk's place: the base may have moved since it was made.
+---@param record SuggestionReview.Record
+---@param hunk SuggestionReview.Hunk
+---@return string|nil
+local function version_at(record, hunk)
+  local text = record.modified_diff
+  return text and not record.lines and diff.moved(text, hunk.old_start - record.hunk.old_start) or text
+end
 
 ---@param by_hunk table<string, SuggestionReview.Record>
 ---@param used table<string, true> ids of hunks whose decision is found already
@@ -65,7 +75,7 @@ function M.resolve(hunks, by_hunk, base)
       own[i] = {
         hunk = hunk.diff_omitted and same_place and record.hunk or hunk,
         state = record.state,
-        modified_diff = record.modified_diff,
+        modified_diff = version_at(record, hunk),
         record = record,
       }
       used[hunk.id] = true
@@ -85,7 +95,7 @@ function M.resolve(hunks, by_hunk, base)
     own[i] = {
       hunk = hunk,
       state = record and record.state or "pending",
-      modified_diff = record and record.modified_diff,
+      modified_diff = record and version_at(record, hunk),
       record = record,
     }
   end

@@ -33,6 +33,18 @@ local function still_there(session, file, hunk, found)
   end
 end
 
+--- Whether what is recorded is what the decision says: the state, and of the developer's versions the one that counts.
+---@param recorded SuggestionReview.Replacement
+---@param hunk SuggestionReview.Hunk
+local function is_decided_so(recorded, hunk)
+  if recorded.decided and recorded.decided ~= hunk.state then
+    return false
+  end
+  local given = hunk.state == "modified" and hunk.decision and hunk.decision.modified_diff
+  local own = given and diff.read_modification(hunk, given)
+  return not own or own.count == recorded.count and vim.deep_equal(own.lines, recorded.lines)
+end
+
 --- What is said of a hunk.
 ---@param session SuggestionReview.Session
 ---@param file string raw bytes
@@ -48,7 +60,7 @@ local function note(session, file, hunk, found, stale)
     local recorded = session.place.applied:get(session.id, file, hunk.id)
     if not recorded then
       return session.outcomes[hunk.id] or sessions.KEPT_OUT.refused
-    elseif recorded.decided and recorded.decided ~= hunk.state then
+    elseif not is_decided_so(recorded, hunk) then
       -- What stands there is what another decision brought: this one could not take its place.
       local refused = session.outcomes[hunk.id] == sessions.KEPT_OUT.refused
       return refused and sessions.KEPT_OUT.refused or sessions.KEPT_OUT.conflict

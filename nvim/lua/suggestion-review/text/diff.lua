@@ -200,6 +200,21 @@ function M.read_modification(hunk, modified_diff)
   return { at = at, count = #sides.old, old = sides.old, lines = sides.new }
 end
 
+--- A modification as it reads where its lines are in a base in which they have moved.
+---@param text string
+---@param by integer
+---@return string
+function M.moved(text, by)
+  local head, body = text:match("^(.-)(@@ %-.*)$")
+  if by == 0 or not body or not (head == "" or head:sub(-1) == "\n") then
+    return text
+  end
+  return head
+    .. body:gsub("^@@ %-(%d+)([,%d]*) %+(%d+)", function(old, count, new)
+      return ("@@ -%d%s +%d"):format(old + by, count, math.max(0, new + by))
+    end)
+end
+
 --- The sides of a hunk, its context apart.
 ---@param parsed SuggestionReview.ParsedHunk
 ---@return SuggestionReview.HunkText

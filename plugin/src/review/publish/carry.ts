@@ -6,7 +6,7 @@ import { EMPTY } from "../../diff/bytes.ts";
 import { compose, type Piece } from "../../diff/compose.ts";
 import type { FoundHunk } from "../../diff/hunks.ts";
 import { linesOfDiff } from "../../diff/hunks.ts";
-import { formatRun } from "../../diff/unified.ts";
+import { formatRun, movedDiff } from "../../diff/unified.ts";
 import type { HunkState } from "../../protocol/model.ts";
 import {
   type DecisionRecord,
@@ -139,7 +139,15 @@ function carriedDecision(row: HunkRow, decision: DecisionRecord, shift: number):
   const { modified } = decision;
   return {
     ...decision,
-    ...(modified === undefined ? {} : { modified: { ...modified, from: modified.from + shift } }),
+    ...(modified === undefined
+      ? {}
+      : {
+          modified: {
+            ...modified,
+            from: modified.from + shift,
+            diff: shift === 0 ? modified.diff : movedDiff(modified.diff, shift),
+          },
+        }),
     carried_from: decision.carried_from ?? row.revision,
   };
 }

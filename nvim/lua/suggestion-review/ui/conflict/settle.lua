@@ -34,6 +34,22 @@ local function settle_here(conflict, lines, done)
   conflict.door.settled()
 end
 
+--- Whether the server has the very decision that the suggested text is of: what is chosen is about the file alone then.
+---@param conflict SuggestionReview.Conflict
+---@return boolean
+local function is_decided_so(conflict)
+  local session, want = conflict.session, conflict.item.want
+  if session:state_of(conflict.item.hunk) ~= want.state then
+    return false
+  end
+  for _, hunk in ipairs(want.state == "modified" and session.hunks or {}) do
+    if hunk.id == want.hunk.id then
+      return hunk.decision ~= nil and hunk.decision.modified_diff == want.modified_diff
+    end
+  end
+  return true
+end
+
 --- Carries out what was chosen.
 ---@param conflict SuggestionReview.Conflict
 ---@param lines string[]|nil nil: the file goes
@@ -50,7 +66,7 @@ function M.settle(conflict, lines, choice, done)
     done(err and err.message or nil)
   end
   if choice == "theirs" or (lines and vim.deep_equal(lines, conflict.theirs)) then
-    if conflict.session:state_of(item.hunk) == item.want.state then
+    if is_decided_so(conflict) then
       return settle_here(conflict, lines, done)
     end
     return door.send(item.want.state == "modified" and "modify" or "accept", {
