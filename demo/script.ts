@@ -270,7 +270,8 @@ const revision: Turn[] = [
 export function demoScript(): Script {
   const conversations: Conversation[] = [
     { when: REVISION, turns: revision },
-    { when: "--unit F", turns: work },
+    // The prompt itself: what is told of a decision may quote "--unit F", and would have the work done a second time.
+    { when: "^Let the report show Fahrenheit", turns: work },
   ];
   return {
     title: "Fahrenheit and median for the station report",

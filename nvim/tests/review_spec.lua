@@ -936,6 +936,15 @@ describe("the picker", function()
     s:wait_lua([[return not require("suggestion-review").is_open()]])
   end)
 
+  it("is left by Ctrl-C as by an empty answer", function()
+    begin()
+    s:lua([[require("suggestion-review.review").open(nil, { style = "picker" })]])
+    s:wait("Type number", true)
+    s:type("C-c")
+    s:wait_lua([[return not require("suggestion-review").is_open()]])
+    t.eq(s:lua([[return vim.fn.execute("messages")]]):find("stack traceback", 1, true), nil)
+  end)
+
   -- Other people's plugins are not fetched for tests; where a folder has their clones, they are tried for real.
   local folder = vim.env.SUGGESTION_REVIEW_PICKERS
   for name, one in

@@ -287,7 +287,7 @@ async function start(options: StartOptions): Promise<number> {
     const shown = repository.dirty.slice(0, 3).join(", ");
     const more = repository.dirty.length > 3 ? ` and ${repository.dirty.length - 3} more` : "";
     throw new StartError(
-      `${repository.dir} has uncommitted changes (${shown}${more}), which the agent would not see: commit or stash them, or add --allow-dirty`,
+      `${repository.dir} has uncommitted changes (${shown}${more}), which the agent would not see: commit or stash them (in jj, move the bookmark), or add --allow-dirty`,
     );
   }
   await clearTheWay(place);

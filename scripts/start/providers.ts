@@ -89,7 +89,7 @@ export async function findOwnProvider(developer: Identity, pass: string[]): Prom
   ]);
   if (providers.size === 0 && pass.length === 0) {
     throw new StartError(
-      `No provider is set up for opencode in ${join(configHome, "opencode")}: run "opencode auth login", or name a key with --env NAME`,
+      `No provider is set up for opencode in ${join(configHome, "opencode")}: run "opencode auth login" (an opencode is in .tools/bin), or name a key with --env NAME`,
     );
   }
   const named = [...JSON.stringify(settings).matchAll(/\{env:([A-Za-z_][A-Za-z0-9_]*)\}/g)].map(

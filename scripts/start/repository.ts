@@ -128,7 +128,7 @@ async function inspectJj(dir: string, who: Identity): Promise<Repository> {
     dirty: above.stdout
       .split("\n")
       .filter((line) => line !== "")
-      .map((change) => `change ${change}`),
+      .map((change) => `change ${change} above the bookmark ${branch}`),
   };
 }
 

@@ -209,10 +209,15 @@ async function teardown(): Promise<number> {
   for (const dir of ours.filter((one) => !works.some(({ agentSide }) => agentSide.dir === one)))
     say(`  ${dir}`);
   if (userGoes) say(`  the Unix user ${AGENT_USER}, with ${AGENT_BASE}`);
-  else if (user !== null)
-    say(
-      `  (the Unix user ${AGENT_USER} stays: ${others > 0 ? "another copy of this project uses it" : "it was not made by this project"})`,
-    );
+  else if (user !== null) {
+    const made = user.comment.startsWith(COMMENT);
+    const why = !made
+      ? "it was not made by this project"
+      : isRoot
+        ? "another copy of this project uses it"
+        : "only root can remove it (sudo npm run teardown)";
+    say(`  (the Unix user ${AGENT_USER} stays: ${why})`);
+  }
 
   const unpublished = works.filter(({ own, lost }) => own && lost.length > 0);
   if (unpublished.length > 0 && values.yes && !values["delete-unpublished"]) {

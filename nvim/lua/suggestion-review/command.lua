@@ -99,7 +99,7 @@ local subcommands = {
         return require("suggestion-review.watch.label").say_nothing()
       end
       local prompt = require("suggestion-review.watch.label").above("Suggestions")
-      vim.ui.select(open, { prompt = prompt, format_item = label }, function(choice)
+      require("suggestion-review.say.choose_from")(open, { prompt = prompt, format_item = label }, function(choice)
         if choice then
           require("suggestion-review").open(choice.id)
         end

@@ -21,6 +21,7 @@ local decisions = require("suggestion-review.decisions.record")
 local feedback = require("suggestion-review.decisions.requests")
 local store = require("suggestion-review.model.store")
 local notify = require("suggestion-review.say.notify")
+local choose_from = require("suggestion-review.say.choose_from")
 
 local M = {}
 
@@ -366,7 +367,7 @@ local function choose(id, callback)
     if #done == 1 then
       return callback(done[1])
     end
-    vim.ui.select(done, {
+    choose_from(done, {
       prompt = "Adopt which suggestion?",
       format_item = function(suggestion)
         return ("%s  %s"):format(

@@ -3,6 +3,7 @@
 local client = require("suggestion-review.connection.client")
 local store = require("suggestion-review.model.store")
 local notify = require("suggestion-review.say.notify")
+local choose_from = require("suggestion-review.say.choose_from")
 
 local M = {}
 
@@ -97,7 +98,7 @@ local function with_project(target, under_review, callback)
   if suggestion then
     return callback(suggestion.project)
   end
-  vim.ui.select(projects, { prompt = "Which project's agent?" }, function(choice)
+  choose_from(projects, { prompt = "Which project's agent?" }, function(choice)
     if choice then
       callback(choice)
     end

@@ -49,26 +49,26 @@ function M.complete()
   end
   local description = session:suggestion().description
   local left = #session:undecided()
-  local accepted = 0
+  local counts = { accepted = 0, modified = 0, rejected = 0 }
   for _, hunk in ipairs(session.hunks) do
     local state = session:state_of(hunk)
-    if state == "accepted" or state == "modified" then
-      accepted = accepted + 1
+    if counts[state] then
+      counts[state] = counts[state] + 1
     end
   end
-  if accepted == 0 then
+  if counts.accepted + counts.modified == 0 then
     return notify.warn("Nothing is accepted, so there is nothing to finalize; discard drops the suggestion")
   end
   standing.before_finalize(session, function(lines, first)
     if current.get() ~= session then
       return
     elseif #lines == 0 then
-      return M._ask(session, description, accepted, left)
+      return M._ask(session, description, counts, left)
     end
     vim.schedule(function()
       local answer = consent.not_as_decided(lines, first ~= nil)
       if answer == "go" then
-        M._ask(session, description, accepted, left)
+        M._ask(session, description, counts, left)
       elseif answer == "show" and first then
         session:point_at(first.id)
         current.go(session.index)
@@ -80,12 +80,14 @@ end
 --- The question that finalizes.
 ---@param session SuggestionReview.Session
 ---@param description string
----@param accepted integer
+---@param counts { accepted: integer, modified: integer, rejected: integer }
 ---@param left integer
-function M._ask(session, description, accepted, left)
-  local message = ("Finalize “%s”?\n%s accepted%s."):format(
+function M._ask(session, description, counts, left)
+  local message = ("Finalize “%s”?\n%s accepted%s%s%s."):format(
     text_of.first_line(description),
-    text_of.count(accepted, "hunk"),
+    text_of.count(counts.accepted, "hunk"),
+    counts.modified > 0 and (", %d modified"):format(counts.modified) or "",
+    counts.rejected > 0 and (", %d rejected"):format(counts.rejected) or "",
     left > 0 and (", %d undecided stay with the agent"):format(left) or ""
   )
   local warnings = session:warnings()

@@ -7,6 +7,7 @@ local digest = require("suggestion-review.text.digest")
 local editor = require("suggestion-review.lib.editor")
 local notify = require("suggestion-review.say.notify")
 local text_of = require("suggestion-review.text.display")
+local choose_from = require("suggestion-review.say.choose_from")
 
 local M = {}
 
@@ -140,7 +141,7 @@ end
 ---@param open SuggestionReview.Suggestion[]
 ---@param opts { style?: string, hunk?: string }
 local function choose(open, opts)
-  vim.ui.select(open, {
+  choose_from(open, {
     prompt = require("suggestion-review.watch.label").above("Review which suggestion?"),
     kind = "suggestion-review",
     format_item = function(suggestion)

@@ -5,6 +5,7 @@ local contents = require("suggestion-review.apply.contents")
 local marks = require("suggestion-review.apply.marks")
 local whole_hunk = require("suggestion-review.ui.whole_hunk")
 local label = require("suggestion-review.watch.label")
+local choose_from = require("suggestion-review.say.choose_from")
 
 local M = {}
 
@@ -125,7 +126,7 @@ local function act(index)
   chosen = hunk.id
   local window
   local function menu()
-    vim.ui.select(MENU, {
+    choose_from(MENU, {
       prompt = M.line(session, index),
       kind = "suggestion-review.action",
       format_item = function(entry)
@@ -352,7 +353,7 @@ function M.pick()
     if with_telescope(actions) or with_snacks(actions) or with_fzf(actions) then
       return
     end
-    vim.ui.select(indices(session), {
+    choose_from(indices(session), {
       prompt = title(session),
       kind = "suggestion-review.hunk",
       format_item = function(index)
