@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { startScriptedModel } from "../../demo/scripted-model.ts";
 import { Curl } from "../support/curl.ts";
 import { isRoot, Launcher } from "../support/launcher.ts";
-import { remainingFlags } from "../support/option-samples.ts";
+import { contraries, remainingFlags } from "../support/option-samples.ts";
 import { descendants, must, processList, Running, run } from "../support/processes.ts";
 import { Repository } from "../support/repository.ts";
 import { ROOT, Scene, until } from "../support/scene.ts";
@@ -65,8 +65,7 @@ test("serve has the options of its flags, and finds a project that was moved", a
     moved,
     "--moved-from",
     agent.dir,
-    "--no-agent-may-approve",
-    "--auto-sync",
+    ...contraries([...given, ...flags]),
   );
   expect(again.curl.suggestion(id).project).toBe(moved);
   expect(again.curl.get("/settings").body).toMatchObject({ agent_may_approve: false, auto_sync: true });
@@ -153,7 +152,7 @@ describe.skipIf(!isRoot)("npm start", () => {
         model.requests.some((request) => JSON.stringify(request).includes("Please say hello")),
       );
       await launcher.stop(started);
-      const again = await launcher.start([dir, "--same-user", "--no-agent-may-approve", "--auto-sync"]);
+      const again = await launcher.start([dir, "--same-user", ...contraries([...given, ...rest.flags])]);
       expect(readFileSync(file, "utf8")).toMatch(/"agent_may_approve": ?false/);
       expect(readFileSync(file, "utf8")).toMatch(/"auto_sync": ?true/);
       await launcher.stop(again);

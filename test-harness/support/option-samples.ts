@@ -56,3 +56,13 @@ export function remainingFlags(given: readonly string[]): { flags: string[]; opt
     options: nest(Object.fromEntries(left.map((name) => [name, sampleOf(name).value]))),
   };
 }
+
+/** Of flags, those that turn something on or off, the other way round. */
+export function contraries(flags: readonly string[]): string[] {
+  const switches = OPTION_NAMES.filter((name) => OPTIONS[name].kind === "switch").map(flagOf);
+  return flags.flatMap((word) => {
+    const name = word.replace(/^--(no-)?/, "");
+    if (!switches.includes(name)) return [];
+    return [word.startsWith("--no-") ? `--${name}` : `--no-${name}`];
+  });
+}
