@@ -16,60 +16,35 @@ end, {
   end,
 })
 
---- <Plug> maps: the name, the function of `require("suggestion-review")`, and its default key under <leader>s.
-local maps = {
-  { "open_review", "open", "<leader>sr", "Open suggestion review" },
-  { "next_hunk", "next", "<leader>sn", "Next hunk" },
-  { "prev_hunk", "prev", "<leader>sp", "Previous hunk" },
-  { "accept", "accept", "<leader>sa", "Accept hunk" },
-  { "reject", "reject", "<leader>sx", "Reject hunk" },
-  { "modify", "modify", "<leader>sm", "Modify hunk" },
-  { "accept_all", "accept_all", "<leader>sA", "Accept all remaining hunks" },
-  { "reject_all", "reject_all", "<leader>sX", "Reject all remaining hunks" },
-  { "discard", "discard", "<leader>sd", "Discard suggestion" },
-  { "complete", "complete", "<leader>sc", "Complete review" },
-}
-for _, name in ipairs({
-  "accept_file",
-  "reject_file",
-  "next_file",
-  "prev_file",
-  "next_pending",
-  "undo",
-  "redo",
-  "comment",
-  "resolve",
-  "compare",
-  "revise",
-  "close",
-  "open_file",
-  "toggle_gap",
-  "open_gaps",
-  "close_gaps",
-  "toggle_layout",
-  "toggle_panel",
-  "next_style",
-  "quickfix",
-  "help",
-  "adopt",
-  "abort",
-}) do -- stylua: ignore
-  maps[#maps + 1] = { name, name }
+local was_loaded = package.loaded["suggestion-review.actions"]
+local actions = require("suggestion-review.actions").list
+-- After a start only names are there.
+package.loaded["suggestion-review.actions"] = was_loaded
+
+---@param name string
+local function plug_of(name)
+  -- Two keys are for the same.
+  return ("<Plug>(suggestion-review-%s)"):format((name:gsub("_in_file$", "_hunk"):gsub("_", "-")))
 end
-for _, map in ipairs(maps) do
-  vim.keymap.set("n", ("<Plug>(suggestion-review-%s)"):format((map[1]:gsub("_", "-"))), function()
-    require("suggestion-review")[map[2]]()
-  end)
-end
--- Decisions: "." repeats them, and a selection decides its lines alone.
-for _, name in ipairs({ "accept", "reject" }) do
-  local plug = ("<Plug>(suggestion-review-%s)"):format(name)
-  vim.keymap.set("n", plug, function()
-    require("suggestion-review.ui.keys").press(name, false, require("suggestion-review"))
-  end)
-  vim.keymap.set("x", plug, function()
-    require("suggestion-review.ui.keys").press(name, true, require("suggestion-review"))
-  end)
+
+for _, one in ipairs(actions) do
+  local name = one.name
+  if one.repeats then
+    -- Decisions: "." repeats them.
+    vim.keymap.set("n", plug_of(name), function()
+      require("suggestion-review.ui.keys").press(name, false, require("suggestion-review"))
+    end)
+  else
+    vim.keymap.set("n", plug_of(name), function()
+      require("suggestion-review")[one.action]()
+    end)
+  end
+  if one.visual then
+    -- A selection decides its lines alone.
+    vim.keymap.set("x", plug_of(name), function()
+      require("suggestion-review.ui.keys").press(name, true, require("suggestion-review"))
+    end)
+  end
 end
 vim.keymap.set({ "n", "x" }, "<Plug>(suggestion-review-ask)", ":Suggest ask<CR>", { silent = true })
 
@@ -85,17 +60,16 @@ local function set_default_keys()
   if keys == false then
     return
   end
-  for _, map in ipairs(maps) do
-    local name, default = map[1], map[3]
+  for _, one in ipairs(actions) do
+    local name, key = one.name, one.global
     local from = name == "open_review" and local_keys or keys
-    local key = default
-    if type(from) == "table" and from[name] ~= nil then
+    if key and type(from) == "table" and from[name] ~= nil then
       key = from[name]
     end
     if key and type(key) == "string" then
-      local plug = ("<Plug>(suggestion-review-%s)"):format((name:gsub("_", "-")))
+      local plug = plug_of(name)
       if vim.fn.maparg(key, "n") == "" and vim.fn.hasmapto(plug, "n") == 0 then
-        vim.keymap.set("n", key, plug, { desc = map[4] })
+        vim.keymap.set("n", key, plug, { desc = one.global_text })
       end
     end
   end

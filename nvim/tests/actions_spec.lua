@@ -23,9 +23,15 @@ local function faults(list, public, review, settings)
     if type(public[one.action]) ~= "function" then
       fault('%s: require("suggestion-review").%s is no function', one.name, one.action)
     end
-    -- What has a key in the windows of the review is called there.
-    if one.default and type(review[one.action]) ~= "function" then
-      fault("%s: the review has no function %s", one.name, one.action)
+    -- What has a key in the windows of the review is called there; what a module owns is passed on to it unseen.
+    local owner = one.owner and require("suggestion-review.review." .. one.owner) or review
+    if (one.default or one.owner) and type(owner[one.action]) ~= "function" then
+      fault(
+        "%s: %s has no function %s",
+        one.name,
+        one.owner and "review/" .. one.owner or "the review",
+        one.action
+      )
     end
     if one.default and not vim.list_contains(actions.GROUPS, one.group) then
       fault("%s: it is in no group of the help window", one.name)
@@ -69,10 +75,13 @@ describe("the actions of the review", function()
     local list = vim.list_slice(actions.list)
     list[#list + 1] = { name = "fly", action = "fly", default = "y", text = "fly away", group = "Move" }
     list[#list + 1] = { name = "undo", action = "undo", text = "again" }
+    list[#list + 1] =
+      { name = "leap", action = "undo", owner = "view", default = "Y", text = "leap", group = "Move" }
     t.eq(faults(list, public, review, { keymaps = { accept = "a", acept = "a" } }), {
       'fly: require("suggestion-review").fly is no function',
       "fly: the review has no function fly",
       "keymaps.acept: there is no such action",
+      "leap: review/view has no function undo",
       "undo stands twice",
     })
   end)

@@ -3,6 +3,8 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { parseArgs } from "node:util";
+import { sampleFlag, sampleOf } from "../../test-harness/support/option-samples.ts";
 import { loadConfig } from "../src/config.ts";
 import {
   flagOf,
@@ -11,7 +13,6 @@ import {
   fromFlags,
   nest,
   OPTION_NAMES,
-  type OptionName,
   optionTable,
   variableOf,
 } from "../src/options.ts";
@@ -22,31 +23,12 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 const ROOT = join(import.meta.dir, "../..");
 
-/** A value for every option that is not its default, as text and as itself. */
-const SAMPLES: Record<OptionName, [string, unknown]> = {
-  port: ["4633", 4633],
-  host: ["127.0.0.2", "127.0.0.2"],
-  state_dir: ["/s", "/s"],
-  feedback_log: ["/f.jsonl", "/f.jsonl"],
-  auto_sync: ["true", true],
-  "sync.remote": ["/r.git", "/r.git"],
-  "sync.branch": ["next", "next"],
-  "sync.base": ["trunk", "trunk"],
-  "sync.prefix": ["ai/", "ai/"],
-  "sync.push_branches": ["main,topic/*", ["main", "topic/*"]],
-  "verify.command": ["make check", "make check"],
-  "verify.timeout_seconds": ["7", 7],
-  agent_may_approve: ["yes", true],
-  allowed_origins: ["http://a.example", ["http://a.example"]],
-  log_level: ["debug", "debug"],
-};
-
 describe("C1: every option can be set everywhere", () => {
   for (const name of OPTION_NAMES) {
-    const [text, value] = SAMPLES[name];
     test(`C1: ${name}, by its flag, its variable and in the tuple`, () => {
-      const byFlag = flags()[flagOf(name)]?.type === "boolean" ? true : text;
-      expect(fromFlags({ [flagOf(name)]: byFlag })).toEqual({ [name]: value });
+      const { text, value } = sampleOf(name);
+      const { values } = parseArgs({ args: sampleFlag(name), options: flags() });
+      expect(fromFlags(values)).toEqual({ [name]: value });
       expect(fromEnvironment({ [variableOf(name)]: text })).toEqual({ [name]: value });
       const viaTuple = loadConfig(nest({ [name]: value }), { HOME: "/h" });
       const viaEnvironment = loadConfig({}, { HOME: "/h", [variableOf(name)]: text });

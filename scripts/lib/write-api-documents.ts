@@ -10,14 +10,27 @@ import { openApiDocument } from "../../plugin/src/server/documents/openapi.ts";
 import { ROUTES } from "../../plugin/src/server/routes.ts";
 import { VERSION } from "../../plugin/src/version.ts";
 
+const ROOT = join(import.meta.dir, "../..");
+
+/** As `npm test -- check` wants it, so that only what is new shows as a difference. */
+function formatted(path: string, document: object): string {
+  const biome = join(ROOT, "node_modules/.bin/biome");
+  const { stdout, stderr, success } = Bun.spawnSync([biome, "format", `--stdin-file-path=${path}`], {
+    cwd: ROOT,
+    stdin: Buffer.from(JSON.stringify(document, null, 2)),
+  });
+  if (!success) throw new Error(`${path}: ${stderr}`);
+  return stdout.toString();
+}
+
 const documents = {
   "docs/openapi.json": openApiDocument(ROUTES, VERSION),
   "docs/asyncapi.json": asyncApiDocument(VERSION),
 };
 for (const [path, document] of Object.entries(documents))
-  writeFileSync(join(import.meta.dir, "../..", path), `${JSON.stringify(document, null, 2)}\n`);
+  writeFileSync(join(ROOT, path), formatted(path, document));
 
-const readme = join(import.meta.dir, "../../README.md");
+const readme = join(ROOT, "README.md");
 const TABLE = /^\| option \| flag \|.*\n(?:\|.*\n)*/m;
 writeFileSync(
   readme,

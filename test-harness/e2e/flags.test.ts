@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { startScriptedModel } from "../../demo/scripted-model.ts";
 import { Curl } from "../support/curl.ts";
 import { isRoot, Launcher } from "../support/launcher.ts";
+import { contraries, remainingFlags } from "../support/option-samples.ts";
 import { descendants, must, processList, Running, run } from "../support/processes.ts";
 import { Repository } from "../support/repository.ts";
 import { ROOT, Scene, until } from "../support/scene.ts";
@@ -34,12 +35,14 @@ test("serve has the options of its flags, and finds a project that was moved", a
   const agent = Repository.agent(scene);
   const remote = scene.path("remote.git");
   must(["git", "init", "--quiet", "--bare", remote], { env: scene.env });
-  const { running, ready, curl } = await served(
+  const given = [
     ...["--project", agent.dir, "--host", "127.0.0.2", "--log-level", "debug", "--no-auto-sync"],
     ...["--sync-remote", remote, "--sync-branch", "reviewed", "--sync-base", "main", "--sync-prefix", "ai/"],
     ...["--sync-push-branches", "topic/*", "--verify-command", "true", "--verify-timeout-seconds", "7"],
     ...["--agent-may-approve", "--allowed-origins", "http://localhost:1", "--feedback-log", scene.path("f")],
-  );
+  ];
+  const { flags } = remainingFlags([...given, "--port", "--state"]);
+  const { running, ready, curl } = await served(...given, ...flags);
   expect(ready.url).toStartWith("http://127.0.0.2:");
   const { body: settings } = curl.get("/settings");
   expect(JSON.stringify(settings)).toContain('"reviewed"');
@@ -62,8 +65,7 @@ test("serve has the options of its flags, and finds a project that was moved", a
     moved,
     "--moved-from",
     agent.dir,
-    "--no-agent-may-approve",
-    "--auto-sync",
+    ...contraries([...given, ...flags]),
   );
   expect(again.curl.suggestion(id).project).toBe(moved);
   expect(again.curl.get("/settings").body).toMatchObject({ agent_may_approve: false, auto_sync: true });
@@ -93,27 +95,30 @@ describe.skipIf(!isRoot)("npm start", () => {
       launcher.scene.write("own/a.txt", "not committed\n");
       const log = launcher.scene.path("feedback.jsonl");
       must(["git", "init", "--quiet", "--bare", launcher.scene.path("r.git")], { env: launcher.env });
-      const started = await launcher.start(
-        [
-          ...[
-            dir,
-            "--same-user",
-            "--allow-dirty",
-            "--ask",
-            "Please say hello",
-            "--env",
-            "npm_config_offline",
-            "--env",
-            "HANDED_OVER",
-          ],
-          ...["--feedback-log", log, "--sync-remote", launcher.scene.path("r.git"), "--sync-branch", "done"],
-          ...["--sync-base", "main", "--sync-prefix", "ai/", "--sync-push-branches", "topic/*"],
-          ...["--verify-command", "true", "--verify-timeout-seconds", "7", "--log-level", "debug"],
-          ...["--host", "127.0.0.2", "--allowed-origins", "http://localhost:1", "--no-auto-sync"],
-          ...["--state", launcher.scene.path("elsewhere"), "--agent-may-approve"],
+      const given = [
+        ...[
+          dir,
+          "--same-user",
+          "--allow-dirty",
+          "--ask",
+          "Please say hello",
+          "--env",
+          "npm_config_offline",
+          "--env",
+          "HANDED_OVER",
         ],
-        { npm_config_offline: "true", HANDED_OVER: "a word", NOT_HANDED_OVER: "another" },
-      );
+        ...["--feedback-log", log, "--sync-remote", launcher.scene.path("r.git"), "--sync-branch", "done"],
+        ...["--sync-base", "main", "--sync-prefix", "ai/", "--sync-push-branches", "topic/*"],
+        ...["--verify-command", "true", "--verify-timeout-seconds", "7", "--log-level", "debug"],
+        ...["--host", "127.0.0.2", "--allowed-origins", "http://localhost:1", "--no-auto-sync"],
+        ...["--state", launcher.scene.path("elsewhere"), "--agent-may-approve"],
+      ];
+      const rest = remainingFlags([...given, "--port"]);
+      const started = await launcher.start([...given, ...rest.flags], {
+        npm_config_offline: "true",
+        HANDED_OVER: "a word",
+        NOT_HANDED_OVER: "another",
+      });
       const file = join(dirname(started.ready.agent_repo), "config/opencode/opencode.json");
       const { plugin } = JSON.parse(readFileSync(file, "utf8")) as { plugin: [[string, object]] };
       expect(plugin[0][1]).toMatchObject({
@@ -133,6 +138,7 @@ describe.skipIf(!isRoot)("npm start", () => {
         },
         verify: { command: "true", timeout_seconds: 7 },
       });
+      expect(plugin[0][1]).toMatchObject(rest.options);
       expect(must(["stat", "-c", "%u", started.ready.agent_repo]).trim()).toBe("0");
       expect(readFileSync(join(started.ready.agent_repo, "a.txt"), "utf8")).toBe("one\n");
       const environments = descendants(started.running.pid)
@@ -146,7 +152,7 @@ describe.skipIf(!isRoot)("npm start", () => {
         model.requests.some((request) => JSON.stringify(request).includes("Please say hello")),
       );
       await launcher.stop(started);
-      const again = await launcher.start([dir, "--same-user", "--no-agent-may-approve", "--auto-sync"]);
+      const again = await launcher.start([dir, "--same-user", ...contraries([...given, ...rest.flags])]);
       expect(readFileSync(file, "utf8")).toMatch(/"agent_may_approve": ?false/);
       expect(readFileSync(file, "utf8")).toMatch(/"auto_sync": ?true/);
       await launcher.stop(again);

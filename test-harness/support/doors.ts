@@ -43,15 +43,13 @@ export function noteFlags(argv: readonly string[]): void {
   }
 }
 
-const TOOLS = /^(?:publish_suggestion|suggestion_\w+|list_suggestions|get_suggestion|complete_suggestion)$/;
-
 interface ToolPart {
   type: string;
   tool?: string;
   state?: { status: string };
 }
 
-/** The tools that the sessions of a running opencode called and that answered without an error. */
+/** The tools, of whomever, that the sessions of a running opencode called and that answered without an error. */
 export async function noteTools(url: string, directory: string): Promise<void> {
   if (file === "") return;
   const query = `directory=${encodeURIComponent(directory)}`;
@@ -60,8 +58,7 @@ export async function noteTools(url: string, directory: string): Promise<void> {
   for (const { id } of await ask<{ id: string }[]>("/session")) {
     const messages = await ask<{ parts: ToolPart[] }[]>(`/session/${id}/message`);
     for (const part of messages.flatMap(({ parts }) => parts))
-      if (part.type === "tool" && part.state?.status === "completed" && TOOLS.test(part.tool ?? ""))
-        noteDoor(`tool ${part.tool}`);
+      if (part.type === "tool" && part.state?.status === "completed") noteDoor(`tool ${part.tool}`);
   }
 }
 

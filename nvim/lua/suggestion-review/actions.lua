@@ -1,14 +1,16 @@
 --- What one can do in a review, once: the key in its windows and the one of everywhere, what the help calls it, the
---- `<Plug>` map and the subcommand of `:Suggest`. Settings, maps, functions and commands are made from this table, or
---- compared with it by `tests/actions_spec.lua`. Data alone: it requires nothing.
+--- `<Plug>` map and the subcommand of `:Suggest`. Settings, maps, functions and commands are made from this table;
+--- `tests/actions_spec.lua` names what it lacks. Data alone: it requires nothing.
 local M = {}
 
 ---@class (exact) SuggestionReview.KeyAction what a key does
 ---@field name string      in the settings `keymaps` and `global_keymaps`, and in <Plug>(suggestion-review-…)
 ---@field action string    function of `require("suggestion-review")`, and of the review
+---@field owner? string    module of `review/` that has the function, where `review/init.lua` has it not itself
 ---@field default? string  key in the windows of the review
 ---@field basic? boolean   its key is among the defaults that |suggestion-review-config| shows
 ---@field global? string   key everywhere
+---@field global_text? string what a list of all maps calls that key
 ---@field command? string  subcommand of `:Suggest`
 ---@field text string
 ---@field group? "Decide"|"Move"|"View"|"Finish" in the help window
@@ -25,15 +27,18 @@ M.list = {
     name = "open_review",
     action = "open",
     global = "<leader>sr",
+    global_text = "Open suggestion review",
     command = "review",
     text = "open the review",
   },
   {
     name = "accept",
     action = "accept",
+    owner = "decide",
     default = "a",
     basic = true,
     global = "<leader>sa",
+    global_text = "Accept hunk",
     command = "accept",
     text = "accept the hunk",
     group = "Decide",
@@ -43,9 +48,11 @@ M.list = {
   {
     name = "reject",
     action = "reject",
+    owner = "decide",
     default = "r",
     basic = true,
     global = "<leader>sx",
+    global_text = "Reject hunk",
     command = "reject",
     text = "reject, with a reason if you like",
     group = "Decide",
@@ -55,9 +62,11 @@ M.list = {
   {
     name = "modify",
     action = "modify",
+    owner = "modify",
     default = "m",
     basic = true,
     global = "<leader>sm",
+    global_text = "Modify hunk",
     command = "modify",
     text = "edit it; :w sends your version",
     group = "Decide",
@@ -65,6 +74,7 @@ M.list = {
   {
     name = "accept_file",
     action = "accept_file",
+    owner = "batch",
     default = "f",
     command = "accept_file",
     text = "accept the rest of this file",
@@ -73,6 +83,7 @@ M.list = {
   {
     name = "reject_file",
     action = "reject_file",
+    owner = "batch",
     default = "F",
     command = "reject_file",
     text = "reject the rest of this file",
@@ -81,8 +92,10 @@ M.list = {
   {
     name = "accept_all",
     action = "accept_all",
+    owner = "batch",
     default = "A",
     global = "<leader>sA",
+    global_text = "Accept all remaining hunks",
     command = "accept_all",
     text = "accept all that remain",
     group = "Decide",
@@ -90,8 +103,10 @@ M.list = {
   {
     name = "reject_all",
     action = "reject_all",
+    owner = "batch",
     default = "X",
     global = "<leader>sX",
+    global_text = "Reject all remaining hunks",
     command = "reject_all",
     text = "reject all that remain",
     group = "Decide",
@@ -99,6 +114,7 @@ M.list = {
   {
     name = "undo",
     action = "undo",
+    owner = "history",
     default = "u",
     command = "undo",
     text = "undo the last decision",
@@ -108,6 +124,7 @@ M.list = {
   {
     name = "redo",
     action = "redo",
+    owner = "history",
     default = "<C-r>",
     command = "redo",
     text = "redo it",
@@ -117,6 +134,7 @@ M.list = {
   {
     name = "comment",
     action = "comment",
+    owner = "decide",
     default = "c",
     command = "comment",
     text = "comment, deciding nothing",
@@ -125,6 +143,7 @@ M.list = {
   {
     name = "resolve",
     action = "resolve",
+    owner = "decide",
     default = "e",
     command = "resolve",
     text = "resolve a conflict with your edits",
@@ -136,6 +155,7 @@ M.list = {
     default = "n",
     basic = true,
     global = "<leader>sn",
+    global_text = "Next hunk",
     command = "next",
     text = "next hunk",
     group = "Move",
@@ -146,6 +166,7 @@ M.list = {
     default = "p",
     basic = true,
     global = "<leader>sp",
+    global_text = "Previous hunk",
     command = "prev",
     text = "previous hunk",
     group = "Move",
@@ -179,6 +200,7 @@ M.list = {
   {
     name = "open_file",
     action = "open_file",
+    owner = "view",
     default = "gf",
     text = "go to this place in the file",
     group = "Move",
@@ -186,6 +208,7 @@ M.list = {
   {
     name = "toggle_gap",
     action = "toggle_gap",
+    owner = "view",
     default = "za",
     text = "show or hide unchanged lines",
     group = "View",
@@ -193,14 +216,23 @@ M.list = {
   {
     name = "open_gaps",
     action = "open_gaps",
+    owner = "view",
     default = "zR",
     text = "show all unchanged lines",
     group = "View",
   },
-  { name = "close_gaps", action = "close_gaps", default = "zM", text = "hide them", group = "View" },
+  {
+    name = "close_gaps",
+    action = "close_gaps",
+    owner = "view",
+    default = "zM",
+    text = "hide them",
+    group = "View",
+  },
   {
     name = "toggle_layout",
     action = "toggle_layout",
+    owner = "view",
     default = "s",
     command = "layout",
     text = "unified or side by side",
@@ -209,6 +241,7 @@ M.list = {
   {
     name = "compare",
     action = "compare",
+    owner = "view",
     default = "D",
     command = "compare",
     text = "compare with what you rejected",
@@ -217,6 +250,7 @@ M.list = {
   {
     name = "toggle_panel",
     action = "toggle_panel",
+    owner = "view",
     default = "<Tab>",
     command = "panel",
     text = "list of files",
@@ -225,6 +259,7 @@ M.list = {
   {
     name = "next_style",
     action = "next_style",
+    owner = "current",
     default = "S",
     text = "floating, inline or picker",
     group = "View",
@@ -232,15 +267,25 @@ M.list = {
   {
     name = "quickfix",
     action = "quickfix",
+    owner = "view",
     default = "Q",
     command = "quickfix",
     text = "hunks into the quickfix list",
     group = "View",
   },
-  { name = "help", action = "help", default = "?", command = "help", text = "this help", group = "View" },
+  {
+    name = "help",
+    action = "help",
+    owner = "view",
+    default = "?",
+    command = "help",
+    text = "this help",
+    group = "View",
+  },
   {
     name = "revise",
     action = "revise",
+    owner = "finalize",
     default = "R",
     command = "revise",
     text = "ask the agent for a revision",
@@ -249,9 +294,11 @@ M.list = {
   {
     name = "complete",
     action = "complete",
+    owner = "finalize",
     default = "<CR>",
     basic = true,
     global = "<leader>sc",
+    global_text = "Complete review",
     command = "complete",
     text = "finalize (asks first)",
     group = "Finish",
@@ -259,9 +306,11 @@ M.list = {
   {
     name = "discard",
     action = "discard",
+    owner = "finalize",
     default = "<Esc>",
     basic = true,
     global = "<leader>sd",
+    global_text = "Discard suggestion",
     command = "discard",
     text = "discard what remains (asks first)",
     group = "Finish",
@@ -269,6 +318,7 @@ M.list = {
   {
     name = "close",
     action = "close",
+    owner = "current",
     default = "q",
     command = "close",
     text = "close, keeping everything as it is",

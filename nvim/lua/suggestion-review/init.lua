@@ -134,44 +134,23 @@ function M.disconnect(name)
   require("suggestion-review.connection.client").stop(name)
 end
 
---- Functions of the review that are passed on as they are; the actions among them are listed here once more, since a
---- statusline that asks this module loads nothing else. `tests/actions_spec.lua` names one that is missing.
-for _, name in ipairs({
-  "close",
-  "next",
-  "prev",
-  "next_file",
-  "prev_file",
-  "next_pending",
-  "accept",
-  "reject",
-  "modify",
-  "accept_all",
-  "reject_all",
-  "accept_file",
-  "reject_file",
-  "undo",
-  "redo",
-  "comment",
-  "resolve",
-  "compare",
-  "complete",
-  "discard",
-  "open_file",
-  "toggle_gap",
-  "open_gaps",
-  "close_gaps",
-  "toggle_layout",
-  "toggle_panel",
-  "set_style",
-  "next_style",
-  "quickfix",
-  "help",
-  "is_open",
-}) do -- stylua: ignore
+---@param name string function of the review
+local function pass_on(name)
   M[name] = function(...)
     return require("suggestion-review.review")[name](...)
   end
 end
+
+-- What has a key in the windows of the review is a function of the review, where there is none above. The table is
+-- let go again: a statusline that asks this module loads nothing else.
+local was_loaded = package.loaded["suggestion-review.actions"]
+for _, one in ipairs(require("suggestion-review.actions").list) do
+  if one.default and not rawget(M, one.action) then
+    pass_on(one.action)
+  end
+end
+package.loaded["suggestion-review.actions"] = was_loaded
+pass_on("set_style")
+pass_on("is_open")
 
 return M

@@ -6,6 +6,7 @@ import { z } from "zod";
 import { ERROR_STATUS, type ErrorCode } from "./errors.ts";
 import { ReviewEvent } from "./events.ts";
 import { Hunk, SuggestionId, SuggestionSummary } from "./model.ts";
+import type { UseCaseName } from "./requests.ts";
 
 export const ErrorAnswer = z
   .object({
@@ -79,6 +80,24 @@ export const VerifyAnswer = z.object({
   output: z.string(),
 });
 export type VerifyResult = z.output<typeof VerifyAnswer>;
+
+/** What each use case that changes something answers; the other half of `REQUESTS`. */
+export const ANSWERS = {
+  feedback: DecisionAnswer,
+  complete: CompleteAnswer,
+  batch: DecisionAnswer,
+  undo: DecisionAnswer,
+  redo: DecisionAnswer,
+  comment: DecisionAnswer,
+  publish: PublishAnswer,
+  status: StatusAnswer,
+  revise: ReviseAnswer,
+  rebase: PublishAnswer,
+  verify: VerifyAnswer,
+  settle: SettleAnswer,
+  ask: AskAnswer,
+  abort: AbortAnswer,
+} as const satisfies Record<UseCaseName, z.ZodType>;
 
 export const ListAnswer = z.object({
   suggestions: z.array(SuggestionSummary),

@@ -4,28 +4,20 @@
  *
  * All functions throw ReviewError. A function that returns has made its effect durable.
  */
+import type { z } from "zod";
 import type {
-  AbortResult,
-  AskResult,
-  CompleteResult,
+  ANSWERS,
   ContentChunk,
   DecisionResult,
   EventPage,
   HunkPage,
   PublishResult,
-  ReviseResult,
-  SettleResult,
-  StatusResult,
-  VerifyResult,
 } from "../protocol/answers.ts";
 import type { EventListener } from "../protocol/events.ts";
 import type { Actor, Suggestion, SuggestionSummary } from "../protocol/model.ts";
 import type {
-  AbortRequest,
-  AskRequest,
   BatchRequest,
   CommentRequest,
-  CompleteRequest,
   ContentQuery,
   EventsQuery,
   FeedbackRequest,
@@ -33,12 +25,9 @@ import type {
   ListQuery,
   PatchQuery,
   PublishRequest,
-  RebaseRequest,
-  ReviseRequest,
-  SettleRequest,
-  StatusRequest,
+  REQUESTS,
   UndoRequest,
-  VerifyRequest,
+  UseCaseName,
 } from "../protocol/requests.ts";
 
 export interface ProjectInfo {
@@ -57,7 +46,18 @@ export interface DeskHealth {
   last_error: { at: string; message: string } | null;
 }
 
-export interface ReviewDesk {
+/** Use cases that are done when their function returns; two of them have a name of their own here. */
+type AtOnce = "feedback" | "batch" | "undo" | "redo" | "comment";
+
+/** The others, each by its own name. What may be left out of a request has its default by then, or may be left out. */
+type InTheirTime = {
+  [Name in Exclude<UseCaseName, AtOnce>]: (
+    request: z.input<(typeof REQUESTS)[Name]>,
+    actor: Actor,
+  ) => Promise<z.output<(typeof ANSWERS)[Name]>>;
+};
+
+export interface ReviewDesk extends InTheirTime {
   /** @param session the agent's session that feedback goes to, where it is known */
   publish(request: PublishRequest, actor: Actor, session?: string): Promise<PublishResult>;
   list(query: ListQuery): { suggestions: SuggestionSummary[]; total: number };
@@ -71,15 +71,6 @@ export interface ReviewDesk {
   undo(request: UndoRequest, actor: Actor): DecisionResult;
   redo(request: UndoRequest, actor: Actor): DecisionResult;
   comment(request: CommentRequest, actor: Actor): DecisionResult;
-
-  complete(request: CompleteRequest, actor: Actor): Promise<CompleteResult>;
-  rebase(request: RebaseRequest, actor: Actor): Promise<PublishResult>;
-  verify(request: VerifyRequest): Promise<VerifyResult>;
-  revise(request: ReviseRequest): Promise<ReviseResult>;
-  ask(request: AskRequest): Promise<AskResult>;
-  abort(request: AbortRequest): Promise<AbortResult>;
-  status(request: StatusRequest, actor: Actor): Promise<StatusResult>;
-  settle(request: SettleRequest, actor: Actor): Promise<SettleResult>;
 
   events(query: EventsQuery): EventPage;
   /** JSON texts of the events after `since`, oldest first, as they are in the journal. */

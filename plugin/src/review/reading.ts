@@ -1,9 +1,11 @@
 /** Use cases that only read: lists, pages, file contents, patches. */
+
 import { type RawPath, rawFromText } from "../diff/paths.ts";
 import type { ContentChunk, HunkPage } from "../protocol/answers.ts";
 import { ReviewError } from "../protocol/errors.ts";
 import type { Suggestion } from "../protocol/model.ts";
 import type { ContentQuery, HunksQuery, ListQuery, PatchQuery } from "../protocol/requests.ts";
+import { PAGE_BYTES } from "../protocol/sizes.ts";
 import { EMPTY_TREE } from "../vcs/git.ts";
 import type { Project } from "../vcs/project.ts";
 import type { ReviewDesk } from "./contract.ts";
@@ -19,8 +21,6 @@ import {
   type SuggestionRow,
   toSummary,
 } from "./ledger/suggestion-rows.ts";
-
-const PAGE_BYTES = 900_000;
 
 export function list(ledger: Ledger, query: ListQuery): ReturnType<ReviewDesk["list"]> {
   const filter = listFilter(query);

@@ -1,5 +1,6 @@
 /**
- * Every bound of the server in one place. A caller overrides single ones; tests do so to reach a bound quickly.
+ * Every bound of the doors in one place: HTTP, WebSocket, event streams, git. A caller overrides single ones; tests do
+ * so to reach a bound quickly. How much is answered at once: `protocol/sizes.ts`.
  */
 export interface Limits {
   /** Largest JSON request body. */

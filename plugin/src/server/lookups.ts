@@ -4,6 +4,7 @@ import { ContentAnswer, HunkPageAnswer, ListAnswer } from "../protocol/answers.t
 import { ReviewError } from "../protocol/errors.ts";
 import { Suggestion, SuggestionId, type SuggestionSummary } from "../protocol/model.ts";
 import { ContentQuery, HunksQuery, ListQuery } from "../protocol/requests.ts";
+import { PAGE_BYTES } from "../protocol/sizes.ts";
 import type { ReviewDesk } from "../review/contract.ts";
 import { listCursor } from "../review/reading.ts";
 
@@ -44,9 +45,6 @@ export function checkSince(desk: ReviewDesk, since: number, where: string): void
   );
 }
 
-/** Bytes a page of summaries may take, well below the largest socket message. */
-const LIST_BYTES = 900_000;
-
 /** A page of summaries that fits in one message, however many files the suggestions name. */
 export function listPage(desk: ReviewDesk, query: ListQuery): z.output<typeof ListAnswer> {
   const { suggestions, total } = desk.list(query);
@@ -54,7 +52,7 @@ export function listPage(desk: ReviewDesk, query: ListQuery): z.output<typeof Li
   let size = 0;
   for (const summary of suggestions) {
     size += roughBytes(summary);
-    if (size > LIST_BYTES && kept.length > 0) break;
+    if (size > PAGE_BYTES && kept.length > 0) break;
     kept.push(summary);
   }
   const last = kept[kept.length - 1];

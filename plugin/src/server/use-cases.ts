@@ -1,19 +1,10 @@
 /**
- * The use cases that change something, each with its route and who may call it; what each is asked with stands in
- * `protocol/requests.ts`. HTTP and WebSocket are both made from this table, so that neither door can allow what the other refuses.
+ * The use cases that change something, each with its route and who may call it; what each is asked with and what it
+ * answers stand in `protocol/requests.ts` and `protocol/answers.ts`. HTTP and WebSocket are both made from this table,
+ * so that neither door can allow what the other refuses.
  */
 import type { z } from "zod";
-import {
-  AbortAnswer,
-  AskAnswer,
-  CompleteAnswer,
-  DecisionAnswer,
-  PublishAnswer,
-  ReviseAnswer,
-  SettleAnswer,
-  StatusAnswer,
-  VerifyAnswer,
-} from "../protocol/answers.ts";
+import { ANSWERS } from "../protocol/answers.ts";
 import { type ErrorCode, ReviewError } from "../protocol/errors.ts";
 import { REQUESTS, type UseCaseName } from "../protocol/requests.ts";
 import type { ReviewDesk } from "../review/contract.ts";
@@ -36,7 +27,9 @@ export interface UseCase {
   run(desk: ReviewDesk, request: unknown, actor: Role): unknown;
 }
 
-function useCase<Name extends UseCaseName, Answer extends z.ZodType>(
+type AnswerOf<Name extends UseCaseName> = z.output<(typeof ANSWERS)[Name]>;
+
+function useCase<Name extends UseCaseName>(
   name: Name,
   definition: {
     path: string;
@@ -45,19 +38,19 @@ function useCase<Name extends UseCaseName, Answer extends z.ZodType>(
     tag: Tag;
     example: z.input<(typeof REQUESTS)[Name]> & object;
     summary: string;
-    answer: Answer;
     errors?: ErrorCode[];
     run(
       desk: ReviewDesk,
       request: z.output<(typeof REQUESTS)[Name]>,
       actor: Role,
-    ): z.output<Answer> | Promise<z.output<Answer>>;
+    ): AnswerOf<Name> | Promise<AnswerOf<Name>>;
   },
 ): UseCase {
   return {
     ...definition,
     status: definition.status ?? 200,
     request: REQUESTS[name],
+    answer: ANSWERS[name],
     errors: [...(definition.errors ?? []), ...WRITING],
     // The door has parsed the request with this very schema.
     run: (desk, request, actor) =>
@@ -108,7 +101,6 @@ export const USE_CASES = {
     tag: "suggestions",
     example: { description: "Validate the input", change_id: "@" },
     summary: "Publish a jj change as a suggestion, or as a new revision of one",
-    answer: PublishAnswer,
     errors: [
       "not_found",
       "nothing_to_do",
@@ -125,7 +117,6 @@ export const USE_CASES = {
     tag: "review",
     example: { suggestion_id: ID, hunk_id: HUNK, action: "reject", comment: "Throw instead" },
     summary: "Decide one hunk: accept, reject or modify",
-    answer: DecisionAnswer,
     errors: [...DECIDING, "invalid_modification"],
     run: (desk, request, actor) => desk.decide(request, actor),
   }),
@@ -135,7 +126,6 @@ export const USE_CASES = {
     tag: "review",
     example: { suggestion_id: ID, scope: { action: "accept", file: "src/a.ts" } },
     summary: "Decide many hunks as one: all of them or none",
-    answer: DecisionAnswer,
     errors: [...DECIDING, "invalid_modification", "nothing_to_do"],
     run: (desk, request, actor) => desk.decideMany(request, actor),
   }),
@@ -145,7 +135,6 @@ export const USE_CASES = {
     tag: "review",
     example: { suggestion_id: ID, request_id: "undo-1" },
     summary: "Undo a hunk's last decision, or the suggestion's",
-    answer: DecisionAnswer,
     errors: ["not_found", "nothing_to_do", "suggestion_closed", "request_reused"],
     run: (desk, request, actor) => desk.undo(request, actor),
   }),
@@ -155,7 +144,6 @@ export const USE_CASES = {
     tag: "review",
     example: { suggestion_id: ID },
     summary: "Do again what was last undone",
-    answer: DecisionAnswer,
     errors: ["not_found", "nothing_to_do", "suggestion_closed", "request_reused"],
     run: (desk, request, actor) => desk.redo(request, actor),
   }),
@@ -165,7 +153,6 @@ export const USE_CASES = {
     tag: "review",
     example: { suggestion_id: ID, hunk_id: HUNK, comment: "Why not a set?" },
     summary: "Comment on a hunk without deciding it",
-    answer: DecisionAnswer,
     errors: ["not_found", "suggestion_closed", "request_reused"],
     run: (desk, request, actor) => desk.comment(request, actor),
   }),
@@ -175,7 +162,6 @@ export const USE_CASES = {
     tag: "finish",
     example: { suggestion_id: ID, action: "finalize", request_id: "finalize-1" },
     summary: "Finalize (commit and push what was accepted) or discard a suggestion",
-    answer: CompleteAnswer,
     errors: [
       "not_found",
       "suggestion_closed",
@@ -192,9 +178,8 @@ export const USE_CASES = {
     tag: "agent",
     example: { suggestion_id: ID, comment: "Keep the old name" },
     summary: "Tell the agent to act on the rejections now",
-    answer: ReviseAnswer,
     errors: ["not_found", "suggestion_closed", "request_reused"],
-    run: (desk, request) => desk.revise(request),
+    run: (desk, request, actor) => desk.revise(request, actor),
   }),
   rebase: useCase("rebase", {
     path: "/rebase",
@@ -202,7 +187,6 @@ export const USE_CASES = {
     tag: "finish",
     example: { suggestion_id: ID },
     summary: "Move a suggestion onto the shared branch as a new revision",
-    answer: PublishAnswer,
     errors: [
       "not_found",
       "suggestion_closed",
@@ -219,9 +203,8 @@ export const USE_CASES = {
     tag: "finish",
     example: { suggestion_id: ID },
     summary: "Run the configured check on the accepted tree alone",
-    answer: VerifyAnswer,
     errors: ["not_found", "suggestion_closed"],
-    run: (desk, request) => desk.verify(request),
+    run: (desk, request, actor) => desk.verify(request, actor),
   }),
   settle: useCase("settle", {
     path: "/settle",
@@ -229,7 +212,6 @@ export const USE_CASES = {
     tag: "agent",
     example: {},
     summary: "The agent is at a quiet moment: bring its working copy up to the decisions",
-    answer: SettleAnswer,
     errors: ["not_found"],
     run: (desk, request, actor) => desk.settle(request, actor),
   }),
@@ -239,7 +221,6 @@ export const USE_CASES = {
     tag: "agent",
     example: { message: "Running the tests", status: "testing" },
     summary: "Tell the developer in one line what the agent is doing",
-    answer: StatusAnswer,
     errors: ["not_found"],
     run: (desk, request, actor) => desk.status(request, actor),
   }),
@@ -249,9 +230,8 @@ export const USE_CASES = {
     tag: "agent",
     example: { text: "Validate the input of greet()" },
     summary: "Send the agent a prompt",
-    answer: AskAnswer,
     errors: ["not_found", "nothing_to_do", "request_reused"],
-    run: (desk, request) => desk.ask(request),
+    run: (desk, request, actor) => desk.ask(request, actor),
   }),
   abort: useCase("abort", {
     path: "/abort",
@@ -259,8 +239,7 @@ export const USE_CASES = {
     tag: "agent",
     example: {},
     summary: "Stop the agent's running turn",
-    answer: AbortAnswer,
     errors: ["not_found", "nothing_to_do"],
-    run: (desk, request) => desk.abort(request),
+    run: (desk, request, actor) => desk.abort(request, actor),
   }),
 } satisfies Record<UseCaseName, UseCase>;

@@ -465,40 +465,37 @@ function M.revise(suggestion_id, opts, callback)
   end)
 end
 
---- Makes the suggestion anew on the shared branch as it is now.
+--- Asks for something to be done with the suggestion that decides nothing, beside what was asked for before it.
+---@param name string the use case, as the protocol calls it
 ---@param suggestion_id string
+---@param fields table more of its request
 ---@param callback? SuggestionReview.Callback
-function M.rebase(suggestion_id, callback)
+---@param opts? { timeout?: integer }
+function M.ask_for(name, suggestion_id, fields, callback, opts)
   local suggestion = open_suggestion(suggestion_id, callback)
   if not suggestion then
     return
   end
-  client.request({
-    type = "rebase",
-    request = { suggestion_id = suggestion_id, request_id = new_id() },
-  }, function(err, data)
+  local request = vim.tbl_extend("error", { suggestion_id = suggestion_id }, fields)
+  client.request({ type = name, request = request }, function(err, data)
     if callback then
       callback(err, data)
     end
-  end, suggestion.server, { timeout = 120000 })
+  end, suggestion.server, opts)
+end
+
+--- Makes the suggestion anew on the shared branch as it is now.
+---@param suggestion_id string
+---@param callback? SuggestionReview.Callback
+function M.rebase(suggestion_id, callback)
+  M.ask_for("rebase", suggestion_id, { request_id = new_id() }, callback, { timeout = 120000 })
 end
 
 --- Runs the server's check on the tree that finalize would push.
 ---@param suggestion_id string
 ---@param callback? SuggestionReview.Callback
 function M.verify(suggestion_id, callback)
-  local suggestion = open_suggestion(suggestion_id, callback)
-  if not suggestion then
-    return
-  end
-  client.request({
-    type = "verify",
-    request = { suggestion_id = suggestion_id },
-  }, function(err, data)
-    if callback then
-      callback(err, data)
-    end
-  end, suggestion.server, { timeout = 24 * 3600 * 1000 })
+  M.ask_for("verify", suggestion_id, {}, callback, { timeout = 24 * 3600 * 1000 })
 end
 
 return M

@@ -11,38 +11,27 @@ local choose_from = require("suggestion-review.say.choose_from")
 
 local M = {}
 
---- Functions that say by themselves what is not possible now.
-local AS_IT_IS = { is_open = true, go = true, set_style = true, index_of = true }
+---@param owner string module of `review/`
+---@param name string
+---@return function
+local function of(owner, name)
+  return require("suggestion-review.review." .. owner)[name]
+end
 
---- Functions of the review that are passed on as they are, by what owns them.
-for owner, names in pairs({
-  current = { "is_open", "close", "go", "set_style", "next_style" },
-  decide = { "accept", "reject", "comment", "resolve" },
-  batch = { "accept_all", "accept_file", "reject_all", "reject_file" },
-  modify = { "modify" },
-  history = { "undo", "redo" },
-  finalize = { "complete", "discard", "revise" },
-  shown = { "index_of" },
-  view = {
-    "compare",
-    "open_file",
-    "toggle_gap",
-    "open_gaps",
-    "close_gaps",
-    "toggle_layout",
-    "toggle_panel",
-    "quickfix",
-    "help",
-  },
-}) do
-  for _, name in ipairs(names) do
+-- Actions, from the modules that own them.
+for _, one in ipairs(require("suggestion-review.actions").list) do
+  local owner, name = one.owner, one.action
+  if owner then
     M[name] = function(...)
-      local action = require("suggestion-review.review." .. owner)[name]
-      if AS_IT_IS[name] then
-        return action(...)
-      end
-      return editor.attempt(action, ...)
+      return editor.attempt(of(owner, name), ...)
     end
+  end
+end
+
+--- What is no action, and says by itself what is not possible now.
+for name, owner in pairs({ is_open = "current", go = "current", set_style = "current", index_of = "shown" }) do
+  M[name] = function(...)
+    return of(owner, name)(...)
   end
 end
 

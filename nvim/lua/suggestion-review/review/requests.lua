@@ -42,30 +42,44 @@ function M.revise(comment)
   end)
 end
 
---- Has the suggestion made anew on the shared branch.
-function M.rebase()
+--- Asks for something to be done with the suggestion that is meant; a refusal is said.
+---@param request fun(id: string, callback: SuggestionReview.Callback)
+---@param said? fun(data: table): string? what to say of the answer
+local function ask(request, said)
   local suggestion = suggestion_meant()
   if not suggestion then
     return
   end
-  feedback.rebase(suggestion.id, function(err)
+  request(suggestion.id, function(err, data)
     if err then
-      notify.error(err.message)
+      return notify.error(err.message)
+    end
+    local text = said and said(data)
+    if text then
+      notify.info(text)
     end
   end)
 end
 
+--- Has a use case done that has no function of its own here.
+---@param name string as the protocol calls it
+---@param fields table of its request, besides the suggestion
+---@param said? fun(data: table): string? what to say of the answer
+function M.ask_for(name, fields, said)
+  ask(function(id, callback)
+    feedback.ask_for(name, id, fields, callback)
+  end, said)
+end
+
+--- Has the suggestion made anew on the shared branch.
+function M.rebase()
+  ask(feedback.rebase)
+end
+
 --- Has the server's check run on what is accepted.
 function M.verify()
-  local suggestion = suggestion_meant()
-  if not suggestion then
-    return
-  end
-  feedback.verify(suggestion.id, function(err, data)
-    if err then
-      return notify.error(err.message)
-    end
-    notify.info(data.ok and "The check passed" or "The check failed:\n" .. data.output)
+  ask(feedback.verify, function(data)
+    return data.ok and "The check passed" or "The check failed:\n" .. data.output
   end)
 end
 

@@ -4,6 +4,7 @@ import type { FoundSide, FoundSides } from "../../diff/hunks.ts";
 import { displayPath, pathBase64 } from "../../diff/paths.ts";
 import { ReviewError } from "../../protocol/errors.ts";
 import type { Actor, CommentEntry, FileSide, Hunk, HunkKind, HunkState } from "../../protocol/model.ts";
+import { DIFF_BYTES, INLINE_HUNKS_BYTES } from "../../protocol/sizes.ts";
 import type { Ledger } from "./ledger.ts";
 import { type SuggestionRow, shorten } from "./suggestion-rows.ts";
 
@@ -201,9 +202,6 @@ export function retire(ledger: Ledger, hunk: HunkRow, retired: Retired): void {
 export const diffText = (row: Pick<HunkRow, "diff" | "encoding">): string =>
   row.encoding === "latin1" ? toLatin1(row.diff) : (decodeUtf8(row.diff) ?? toLatin1(row.diff));
 
-/** Hunk diffs longer than this are left out of pages and events, and fetched by content. */
-const DIFF_LIMIT = 256 * 1024;
-
 /** What stands on both sides as the protocol has it, or null: lines say it, or it is too much for a message. */
 export function sidesText(sides: FoundSides | undefined): string | null {
   if (sides === undefined) return null;
@@ -223,13 +221,13 @@ export function sidesText(sides: FoundSides | undefined): string | null {
     };
   };
   const text = JSON.stringify({ before: sides.before.map(shown), after: sides.after.map(shown) });
-  return text.length > DIFF_LIMIT ? null : text;
+  return text.length > DIFF_BYTES ? null : text;
 }
 
 export function toHunk(row: NewHunk): Hunk {
   const decision = decisionOf(row);
   const text = diffText(row);
-  const omitted = row.diff.length > DIFF_LIMIT;
+  const omitted = row.diff.length > DIFF_BYTES;
   const base64 = pathBase64(row.path);
   return {
     id: row.id,
@@ -269,9 +267,6 @@ export function toHunk(row: NewHunk): Hunk {
     ...(row.comments === null ? {} : { comments: JSON.parse(row.comments) as CommentEntry[] }),
   };
 }
-
-/** Hunks travel with the event up to this many bytes of JSON; beyond, clients page through them. */
-const INLINE_HUNKS_BYTES = 256 * 1024;
 
 /** Hunks as clients see them, or null when they are too much for one message. */
 export function inlineHunks(rows: NewHunk[]): Hunk[] | null {
