@@ -39,7 +39,8 @@ local id = on:publish({
 ---@return string reasons of what was not done
 local function accept_while(work)
   local checkout = on:git_checkout()
-  local place = apply.place(store.get(id) --[[@as SuggestionReview.Suggestion]], checkout)
+  local suggestion = assert(store.get(id))
+  local place = apply.place(suggestion, checkout)
   place.root, place.git_root = vim.uv.fs_realpath(checkout), vim.uv.fs_realpath(checkout)
   place.applied = require("suggestion-review.apply.applied").open(place.root)
   local wants = {}

@@ -99,11 +99,15 @@ local subcommands = {
         return require("suggestion-review.watch.label").say_nothing()
       end
       local prompt = require("suggestion-review.watch.label").above("Suggestions")
-      require("suggestion-review.say.choose_from")(open, { prompt = prompt, format_item = label }, function(choice)
-        if choice then
-          require("suggestion-review").open(choice.id)
+      require("suggestion-review.say.choose_from")(
+        open,
+        { prompt = prompt, format_item = label },
+        function(choice)
+          if choice then
+            require("suggestion-review").open(choice.id)
+          end
         end
-      end)
+      )
     end,
   },
   style = {
