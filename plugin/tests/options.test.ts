@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
-import { sampleFlag, sampleOf } from "../../test-harness/support/option-samples.ts";
+import { contraries, sampleFlag, sampleOf } from "../../test-harness/support/option-samples.ts";
 import { loadConfig } from "../src/config.ts";
 import {
   flagOf,
@@ -13,6 +13,7 @@ import {
   fromFlags,
   nest,
   OPTION_NAMES,
+  OPTIONS,
   optionTable,
   variableOf,
 } from "../src/options.ts";
@@ -36,6 +37,16 @@ describe("C1: every option can be set everywhere", () => {
       expect(viaTuple).not.toEqual(loadConfig({}, { HOME: "/h" }));
     });
   }
+
+  test("C1: a switch is turned both ways", () => {
+    const switches = OPTION_NAMES.filter((name) => flags()[flagOf(name)]?.type === "boolean");
+    expect(switches).toContain("auto_sync");
+    for (const name of switches) {
+      const back = contraries(["--host", "h", ...sampleFlag(name)]);
+      const { values } = parseArgs({ args: back, options: flags() });
+      expect(fromFlags(values)).toEqual({ [name]: OPTIONS[name].default });
+    }
+  });
 
   test("C1: a flag that cannot be is refused by its name", () => {
     expect(() => fromFlags({ port: "many" })).toThrow("--port: expected a number");
