@@ -887,3 +887,50 @@ describe("random interleavings on a buffer", function()
     )
   end)
 end)
+
+describe("A7: bytes that are no text in a buffer:", function()
+  local function dos(text)
+    return (text:gsub("\n", "\r\n"))
+  end
+  local CASES = {
+    ["line ends that become CR LF"] = { "a\nb\nc\n", dos("a\nb\nc\n") },
+    ["line ends that become LF"] = { dos("a\nb\nc\n"), "a\nb\nc\n" },
+    ["a byte order mark that goes"] = { "\239\187\191a\nb\n", "a\nb\n" },
+    ["a byte order mark that comes"] = { "a\nb\n", "\239\187\191a\nb\n" },
+    ["a Ctrl-Z at the end"] = { dos("a\nb\nc\nd\n") .. "\26", dos("A\nb\nc\nd\n") .. "\26" },
+  }
+  for name, case in pairs(CASES) do
+    local old, new = case[1], case[2]
+    it(("A7: %s, no buffer: in and out byte for byte"):format(name), function()
+      checkout({ ["a.txt"] = old })
+      local suggestion = build.build({ ["a.txt"] = old }, { ["a.txt"] = new })
+      local place = place_of(suggestion)
+      local _, problems = bring(place, suggestion.hunks, "accepted")
+      t.eq(problems, {})
+      t.eq(read("a.txt"), new)
+      bring(place, suggestion.hunks, "rejected")
+      t.eq(read("a.txt"), old)
+    end)
+
+    it(("A7: %s, in a buffer: in and out, or told"):format(name), function()
+      checkout({ ["a.txt"] = old })
+      local suggestion = build.build({ ["a.txt"] = old }, { ["a.txt"] = new })
+      local place = place_of(suggestion)
+      edit("a.txt")
+      local items, problems = bring(place, suggestion.hunks, "accepted")
+      t.eq(problems, {})
+      local told = vim.iter(items):any(function(item)
+        return item.status == "refused"
+      end)
+      t.eq(read("a.txt"), told and old or new)
+      -- Read anew, as by a Neovim that was started after it.
+      vim.cmd("silent! %bwipeout!")
+      edit("a.txt")
+      items = bring(place, suggestion.hunks, "rejected")
+      told = vim.iter(items):any(function(item)
+        return item.status == "refused"
+      end)
+      t.eq(read("a.txt"), told and new or old)
+    end)
+  end
+end)

@@ -93,6 +93,49 @@ local function ends_of_hunks(base, work, shape)
   return shape
 end
 
+---@param line string
+local function ends_dos(line)
+  return line:sub(-2) == "\r\n"
+end
+
+--- Whether hunks give lines other ends than the base has: then the ends are text of the file, and no form of it.
+---@param base SuggestionReview.Base
+---@param work SuggestionReview.LineWork
+---@return boolean
+function M.changes_ends(base, work)
+  local first = base.lines[1]
+  if not first or first:sub(-1) ~= "\n" then
+    return false
+  end
+  local dos = ends_dos(first)
+  for _, list in ipairs({ work.now, work.add }) do
+    for _, replacement in ipairs(list) do
+      for _, line in ipairs(replacement.whose == "hunk" and replacement.lines or {}) do
+        if line:sub(-1) == "\n" and ends_dos(line) ~= dos then
+          return true
+        end
+      end
+    end
+  end
+  return false
+end
+
+local MARK = "\239\187\191"
+
+--- Why a buffer cannot hold what a hunk makes of the file's first bytes: a byte order mark is no text in it.
+---@param replacement SuggestionReview.Replacement
+---@param base SuggestionReview.Base
+---@param shape SuggestionReview.Form
+---@return string|nil reason
+local function mark_changes(replacement, base, shape)
+  local first = replacement.lines[1]
+  if not shape.bom or replacement.at ~= 0 or replacement.count == 0 or not first then
+    return nil
+  elseif (first:sub(1, #MARK) == MARK) ~= (base.bytes:sub(1, #MARK) == MARK) then
+    return "it changes the byte order mark, which an open buffer keeps: close the file first"
+  end
+end
+
 ---@param replacement SuggestionReview.Replacement
 ---@param shape SuggestionReview.Form
 ---@return SuggestionReview.Replacement|nil
@@ -133,14 +176,16 @@ local function line_changes(plan, work)
   local expected, adding, refused = {}, {}, {}
   for _, replacement in ipairs(work.now) do
     local decoded, reason = decode_replacement(replacement, shape)
-    if not decoded then
-      return nil, reason
+    local marked = mark_changes(replacement, base, shape)
+    if not decoded or marked then
+      return nil, reason or marked
     end
     expected[#expected + 1] = decoded
   end
   for _, replacement in ipairs(work.add) do
     local decoded, reason = decode_replacement(replacement, shape)
-    if decoded then
+    reason = reason or mark_changes(replacement, base, shape)
+    if decoded and not reason then
       adding[#adding + 1] = decoded
     else
       refused[replacement.key] = reason

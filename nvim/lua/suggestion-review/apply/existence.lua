@@ -117,7 +117,7 @@ function M.plan(place, plan, work, existence, path, note)
   local function is_here(bytes)
     local here = carried.bytes
     if carried.buf then
-      here = form.encode(carrier.text(carried), carried.form, true)
+      here = form.buffer_bytes(carried.buf)
     end
     return here == bytes or here == out(bytes)
   end

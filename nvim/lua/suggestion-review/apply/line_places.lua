@@ -38,6 +38,14 @@ end
 ---@return string|nil reason
 function M.find(place, plan, work)
   local key = step_key(place, plan.file)
+  if plan.carrier.form.eol == "dos" and plan.base and changes.changes_ends(plan.base, work) then
+    local checked_out = plan.attributes and plan.attributes.eol ~= "lf"
+    if not checked_out and plan.carrier.buf then
+      return nil, "it changes line ends (CR LF), which an open buffer keeps: close the file first"
+    elseif not checked_out then
+      carrier.keep_ends(plan.carrier)
+    end
+  end
   local wanted, reason = changes.of(plan, work)
   if not wanted then
     return nil, reason

@@ -104,6 +104,12 @@ function M.prefer_crlf(carrier)
   end
 end
 
+--- Takes the line ends of a file that no buffer has for a part of its text.
+---@param carrier SuggestionReview.Carrier
+function M.keep_ends(carrier)
+  carrier.form.eol = "unix"
+end
+
 --- The text now, with "\n" ends.
 ---@param carrier SuggestionReview.Carrier
 ---@return string

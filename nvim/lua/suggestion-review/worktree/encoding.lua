@@ -134,4 +134,16 @@ function M.buffer_text(buf)
   return table.concat(diff.bare_lines(M.buffer_lines(buf)))
 end
 
+--- The bytes that the file holds when the buffer was written with 'nofixeol'.
+---@param buf integer
+---@return string|nil
+---@return string|nil reason
+function M.buffer_bytes(buf)
+  local bytes, reason = M.encode(M.buffer_text(buf), M.of_buffer(buf), true)
+  if bytes and vim.bo[buf].endoffile then
+    bytes = bytes .. "\26"
+  end
+  return bytes, reason
+end
+
 return M

@@ -84,7 +84,7 @@ function M.refresh(buf)
     return
   end
   local bytes = worktree.read(path)
-  local own = form.encode(form.buffer_text(buf), form.of_buffer(buf), true)
+  local own = form.buffer_bytes(buf)
   if bytes and own and bytes ~= own and not vim.bo[buf].modified then
     vim.api.nvim_buf_call(buf, function()
       vim.cmd("silent! keepalt keepjumps edit!")

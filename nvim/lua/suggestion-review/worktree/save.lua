@@ -83,7 +83,7 @@ function M.buffer(buf, path, expect)
   if reason then
     return false, reason
   end
-  local bytes, encode_reason = form.encode(form.buffer_text(buf), form.of_buffer(buf), true)
+  local bytes, encode_reason = form.buffer_bytes(buf)
   if not bytes then
     return false, encode_reason
   end
