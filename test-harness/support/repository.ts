@@ -47,7 +47,7 @@ export class Repository {
 
   /** Makes the edits of the demo's script, as an agent without a host would. */
   workOnDemo(): void {
-    const work = demoScript().conversations.find(({ when }) => when.includes("unit"));
+    const work = demoScript().conversations.find(({ when }) => when.includes("Fahrenheit"));
     for (const { tool, args } of (work?.turns ?? []).flatMap((turn) => turn.calls ?? [])) {
       const path = String(args.filePath ?? "");
       if (tool === "write") this.write(path, String(args.content));
