@@ -39,9 +39,15 @@ local id = on:publish({
 ---@return string reasons of what was not done
 local function accept_while(work)
   local checkout = on:git_checkout()
-  local place = apply.place(store.get(id) --[[@as SuggestionReview.Suggestion]], checkout)
-  place.root, place.git_root = vim.uv.fs_realpath(checkout), vim.uv.fs_realpath(checkout)
-  place.applied = require("suggestion-review.apply.applied").open(place.root)
+  local suggestion = store.get(id) --[[@as SuggestionReview.Suggestion]]
+  local root = assert(vim.uv.fs_realpath(checkout))
+  local place = {
+    suggestion = suggestion,
+    root = root,
+    git_root = root,
+    in_place = false,
+    applied = require("suggestion-review.apply.applied").open(root),
+  }
   local wants = {}
   for i, hunk in ipairs(store.hunks(id)) do
     wants[i] = { hunk = hunk, state = "accepted" }
