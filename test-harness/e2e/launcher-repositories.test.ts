@@ -176,7 +176,7 @@ describe.skipIf(!isRoot)("npm start", () => {
     "D9: a long history shows its progress",
     async () => {
       const dir = launcher.repository("long");
-      const commits = 30_000;
+      const commits = 100_000;
       let stream = "";
       for (let n = 1; n <= commits; n++) {
         stream += `commit refs/heads/main\ncommitter D <d@e> ${1_600_000_000 + n} +0000\ndata 2\nx\n${
