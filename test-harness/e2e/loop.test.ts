@@ -80,6 +80,8 @@ test("ask, publish, decide with curl, finalize; the agent hears why", async () =
   expect(hub.git("rev-parse", `${result.ref}^{tree}`)).toBe(expected);
   scene.say(`the hub holds ${result.ref}: exactly base + accepted + modified`);
 
+  // Decisions are told together once the developer pauses, so that a burst of them is one message.
+  await until("the session is told", async () => (await host.messages(session)).includes(COMMENT));
   await host.prompt(session, "Thank you. What did I decide?");
   const next = host.requestsAfter(before);
   expect(next.length).toBeGreaterThan(0);

@@ -145,6 +145,13 @@ export class Host {
     await this.#ask(`/session/${session}/message`, { parts: [{ type: "text", text }] });
   }
 
+  /** All messages of a session, as JSON. */
+  async messages(session: string): Promise<string> {
+    const path = `/session/${session}/message`;
+    const response = await fetch(`${this.url}${path}?directory=${encodeURIComponent(this.project)}`);
+    return response.text();
+  }
+
   /** What the model was asked after a request, the titles left out. */
   requestsAfter(n: number): RecordedRequest[] {
     const file = this.scene.path("requests.jsonl");
