@@ -142,6 +142,7 @@ const setModel = async (launcher: Launcher): Promise<ScriptedModel> => {
 
 /** Both runs of one kind of user, and a test for each try. */
 function holds(who: string, possible: boolean, make: () => Launcher, got: (name: string) => boolean): void {
+  // Skipped where this kind of user cannot be had: the other one is then tried alone.
   describe.skipIf(!possible)(who, () => {
     let launcher: Launcher;
     let caged: Outcome;
@@ -206,6 +207,7 @@ holds(
   (name) => heldBy.get(name) !== "root",
 );
 
+// Skipped where the folder of this project is closed to other users.
 describe.skipIf(isRoot && !readable)("an ordinary user's demo", () => {
   const launcher = new Launcher("cage-loop", isRoot ? ORDINARY : null);
   afterAll(() => launcher.scene.close(), 60_000);
@@ -228,6 +230,7 @@ describe.skipIf(isRoot && !readable)("an ordinary user's demo", () => {
   }, 180_000);
 });
 
+// Skipped off Linux, which alone has the namespaces.
 describe.skipIf(process.platform !== "linux")("where user namespaces are forbidden", () => {
   const launcher = new Launcher("cage-none");
   afterAll(() => launcher.scene.close(), 60_000);

@@ -73,6 +73,7 @@ test("serve has the options of its flags, and finds a project that was moved", a
 }, 90_000);
 
 // Without root there is no second user to do without.
+// Skipped for an ordinary user: only root can make the separate user that this is about.
 describe.skipIf(!isRoot)("npm start", () => {
   const launcher = new Launcher("flags");
   afterAll(() => launcher.scene.close(), 120_000);

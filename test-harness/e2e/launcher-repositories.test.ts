@@ -33,6 +33,7 @@ const signing = (program: string) =>
   `[signing]\nbehavior = "own"\nbackend = "gpg"\nkey = "locked"\nbackends.gpg.program = "${program}"\n`;
 
 // Without root the agent is the same user, and opencode would ask the network for packages at every start.
+// Skipped for an ordinary user: only root can make the separate user that this is about.
 describe.skipIf(!isRoot)("npm start", () => {
   test(
     "D5: takes a jj repository that is not colocated, and a bookmark that was never exported",

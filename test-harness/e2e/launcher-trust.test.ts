@@ -41,6 +41,7 @@ exit 0
 `;
 
 // A second Unix user needs root; everything here is about that user.
+// Skipped for an ordinary user: only root can make the separate user that this is about.
 describe.skipIf(!isRoot)("what the agent has planted", () => {
   const launcher = new Launcher("trust");
   const { scene } = launcher;

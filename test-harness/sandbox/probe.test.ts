@@ -9,6 +9,7 @@ const asItIs = async (command: string[]) => {
   return { exitCode: code, stderr: err };
 };
 
+// Skipped off Linux, which alone has the namespaces.
 describe.skipIf(process.platform !== "linux")("the probe", () => {
   test("finds that a ring can be made, by making one", async () => {
     expect(await whyNoRing(bwrap, asItIs)).toBeNull();

@@ -11,6 +11,7 @@ import { readSystem } from "../../sandbox/system.ts";
 import { descendants, must, processList, run } from "../support/processes.ts";
 import { Scene, until } from "../support/scene.ts";
 
+// Skipped off Linux, which alone has the namespaces.
 describe.skipIf(process.platform !== "linux")("a ring", () => {
   const scene = new Scene("ring");
   const worktree = scene.folder("work tree's");

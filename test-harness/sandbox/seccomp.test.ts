@@ -80,6 +80,7 @@ test("there is none for an architecture that it is not written for", () => {
   expect(seccompFilter("mips")).toBeNull();
 });
 
+// Skipped off Linux, which alone has the namespaces.
 describe.skipIf(process.platform !== "linux")("the kernel", () => {
   const scene = new Scene("seccomp");
   afterAll(() => scene.close());

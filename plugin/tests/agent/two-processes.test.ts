@@ -4,6 +4,7 @@ import { AgentPlace } from "./agent-place.ts";
 import { missingOpencode, type Opencode, startOpencode, until } from "./opencode.ts";
 
 setDefaultTimeout(300_000);
+// Skipped where opencode is not provisioned; where CI is set that fails the run.
 const skip = missingOpencode() !== null;
 const DECISIONS = process.env.SUGGESTION_LONG === "1" ? 40 : 12;
 

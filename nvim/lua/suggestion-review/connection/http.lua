@@ -76,13 +76,7 @@ local function request_text(request)
   if not request.keep then
     lines[#lines + 1] = "Connection: close"
   end
-  for name, value in pairs(request.headers or {}) do
-    if (name .. value):find("[\r\n%z]") then
-      return nil, "a header holds a line break"
-    end
-    lines[#lines + 1] = ("%s: %s"):format(name, value)
-  end
-  return table.concat(lines, "\r\n") .. "\r\n\r\n"
+  return tcp.request_head(lines, request.headers)
 end
 
 --- An answer as far as it has come.

@@ -135,4 +135,19 @@ function M.explain(err)
   return err
 end
 
+--- The head of an HTTP request.
+---@param lines string[] the request line and headers of the door's own
+---@param headers? table<string, string> further ones
+---@return string? text
+---@return string? reason why a header cannot be sent
+function M.request_head(lines, headers)
+  for name, value in pairs(headers or {}) do
+    if (name .. value):find("[\r\n%z]") then
+      return nil, "a header holds a line break"
+    end
+    lines[#lines + 1] = ("%s: %s"):format(name, value)
+  end
+  return table.concat(lines, "\r\n") .. "\r\n\r\n"
+end
+
 return M

@@ -491,13 +491,7 @@ local function request_text(opts, key)
     "Sec-WebSocket-Key: " .. key,
     "Sec-WebSocket-Version: 13",
   }
-  for name, value in pairs(opts.headers or {}) do
-    if (name .. value):find("[\r\n%z]") then
-      return nil, "a header holds a line break"
-    end
-    lines[#lines + 1] = ("%s: %s"):format(name, value)
-  end
-  return table.concat(lines, "\r\n") .. "\r\n\r\n"
+  return tcp.request_head(lines, opts.headers)
 end
 
 ---@private
