@@ -64,7 +64,8 @@ local function parent()
       io.stderr:write(line .. "\n")
       os.exit(1)
     end
-    print(line)
+    -- What `print` says is a message, and may be wrapped like one.
+    io.stdout:write(line, "\n")
   end
   os.exit(0)
 end

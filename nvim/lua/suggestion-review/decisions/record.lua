@@ -326,6 +326,17 @@ local function same_outcome(record, hunk, carried)
     )
 end
 
+--- A hunk's own number, and those of the hunks that it is a part of: "0.1.2" is a part of "0.1" and of "0".
+---@param id string
+---@return string[]
+local function whole_ids(id)
+  local ids, number = { id }, id:match("[^:]*$")
+  for at in number:gmatch("()%.") do
+    ids[#ids + 1] = id:sub(1, #id - #number + at - 1)
+  end
+  return ids
+end
+
 --- Finds the latest decision that says of a hunk what the server says of it. One whose number none of the hunks has
 --- with the same text may have been carried on by a revision under another number.
 ---@param ledger SuggestionReview.Ledger
@@ -334,7 +345,9 @@ end
 local function finder(ledger, standing)
   local has_number = {}
   for _, hunk in ipairs(standing or {}) do
-    has_number[hunk.id .. "\0" .. hunk.digest] = true
+    for _, id in ipairs(whole_ids(hunk.id)) do
+      has_number[id .. "\0" .. hunk.digest] = true
+    end
   end
   local by_digest = vim.defaulttable()
   for index = #ledger.history, 1, -1 do
@@ -343,9 +356,7 @@ local function finder(ledger, standing)
   return function(hunk)
     for _, index in ipairs(by_digest[hunk.digest]) do
       local record = ledger.history[index]
-      local carried = standing ~= nil
-        and not record.lines
-        and not has_number[record.hunk.id .. "\0" .. record.hunk.digest]
+      local carried = standing ~= nil and not has_number[record.hunk.id .. "\0" .. own_digest.of(record)]
       if same_outcome(record, hunk, carried) then
         return index
       end
