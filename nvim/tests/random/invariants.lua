@@ -52,19 +52,20 @@ end
 ---@param seen table
 ---@return table<string, true> kept in what the developer edits
 ---@return table<string, true> drawn
+---@return table<string, true> in editors: what a hunk says, and what was typed
 local function visible(world, seen)
-  local out, drawn = {}, {}
+  local out, drawn, editors = {}, {}, {}
   words_in(seen.line or "", out)
   for _, buffer in ipairs(seen.buffers) do
-    local edited = buffer.type == "" or buffer.type == "acwrite"
-    words_in(table.concat(buffer.lines or {}, "\n"), edited and out or drawn)
+    local into = buffer.type == "" and out or buffer.type == "acwrite" and editors or drawn
+    words_in(table.concat(buffer.lines or {}, "\n"), into)
   end
   for name, kind in vim.fs.dir(world.root, { depth = 2 }) do
     if kind == "file" and name:sub(-4) == ".txt" then
       words_in(t.read(world.root .. "/" .. name) or "", out)
     end
   end
-  return out, drawn
+  return out, drawn, editors
 end
 
 --- Words that the developer takes out of the editor they are in, to send the rest: another window may show them still.
@@ -97,7 +98,13 @@ end
 ---@param step table
 ---@return string|nil
 local function lost(memory, world, seen, step)
-  local now, drawn = visible(world, seen)
+  local now, drawn, editors = visible(world, seen)
+  for word in pairs(editors) do
+    -- A word in an editor is the developer's since it was typed; till then a hunk says it, which says it still.
+    local typed = memory.words[word] or (step.keys or ""):find(word, 1, true)
+    local into = typed and now or drawn
+    into[word] = true
+  end
   for _, one in ipairs(seen.open) do
     memory.suggestions[one.id] = true
   end

@@ -262,6 +262,13 @@ function World:publish(step, change)
       files[file] = false
     end
   end
+  for _, file in ipairs(self.plan.users == 1 and project.NAMES or {}) do
+    -- What it proposes next begins on another commit, which has not every file that it made before.
+    local shared = t.read(self.root .. "/" .. file) or ""
+    if not files[file] and shared:find("mine%d+%.") then
+      files[file] = shared
+    end
+  end
   local ok, err = pcall(self.server.publish, self.server, files, "Random " .. step.number, change or "new")
   -- The agent may have nothing to publish, or its change may have become part of the shared branch.
   if

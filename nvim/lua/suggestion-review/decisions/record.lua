@@ -95,7 +95,11 @@ local function take_in(ledger, entry)
     for _, item in ipairs(entry.items) do
       if item.record then
         local record = ledger.history[item.record]
-        if not record.lines and record.hunk.id ~= item.hunk_id then
+        local under = ledger.by_hunk[item.hunk_id]
+        if record.lines and under and own_digest.of(under) == own_digest.of(record) then
+          -- What was decided of the part later, under its own number, does not stand any more.
+          ledger.by_hunk[item.hunk_id] = nil
+        elseif not record.lines and record.hunk.id ~= item.hunk_id then
           -- Carried on by a revision under another number.
           record = vim.tbl_extend("force", record, {
             hunk = vim.tbl_extend("force", record.hunk, { id = item.hunk_id }),
