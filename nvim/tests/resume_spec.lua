@@ -329,6 +329,41 @@ describe("the decisions' file", function()
     t.eq(decisions.by_hunk("one")["one:f:1"].state, "accepted")
   end)
 
+  it("has one decision on a part of a hunk, whichever number it was made under", function()
+    local own_digest = require("suggestion-review.decisions.own_digest")
+    local lines = { old = { 0, 0 }, new = { 0, 1 } }
+    local whole, part = hunk("part:f:0"), hunk("part:f:0.1")
+    whole.diff = "@@ -1,0 +1,2 @@\n+x\n+y\n"
+    part.diff, part.state = "@@ -0,0 +1 @@\n+x\n", "accepted"
+    part.digest = own_digest.of({ hunk = whole, lines = lines })
+    local function decided(request, item)
+      t.await(function(callback)
+        decisions.intend(suggestion("part"), request, { item }, callback)
+      end)
+      t.await(function(callback)
+        decisions.confirm("part", request, callback)
+      end)
+    end
+    local function standing()
+      local found = {}
+      for _, record in pairs(decisions.by_hunk("part")) do
+        if own_digest.of(record) == part.digest then
+          found[#found + 1] = record.state
+        end
+      end
+      return found
+    end
+    decided("r1", { hunk = whole, lines = lines, state = "accepted" })
+    decided("r2", { hunk = part, state = "rejected" })
+    -- The rejection is undone: the server says "accepted" again.
+    local after = suggestion("part")
+    after.hunks = { part }
+    t.await(function(callback)
+      decisions.follow(after, { part }, callback)
+    end)
+    t.eq(standing(), { "accepted" })
+  end)
+
   it("is for the developer alone", function()
     local stat = vim.uv.fs_stat(decisions.directory() .. "/one.jsonl")
     t.eq(stat.mode % 512, 384)

@@ -497,6 +497,33 @@ describe("B1: after a line was accepted, a ledger that says of it", function()
     t.match(adoption.text(plan), "Verified NO")
   end)
 
+  it("B1: that parts of one insertion stand in another order is not believed", function()
+    put_back()
+    local feedback = require("suggestion-review.decisions.requests")
+    local id = on:publish({ ["a.txt"] = adoption.lines(30, { [5] = "line 5\nfirst\nsecond" }) })
+    local parts = { lines = { old = { 0, 0 }, new = { 0, 1 } } }
+    local err = t.await(function(callback)
+      feedback.decide(id, store.hunks(id)[1], "accept", parts, callback)
+    end)
+    t.eq(err, nil)
+    t.wait(function()
+      return #store.hunks(id) == 2
+    end)
+    on:decide(id, 2, "accept")
+    local commit = on:finalize(id)
+    t.ok(adoption.prepare(id, on:git_checkout()).verdict.ok)
+    local turned = { ["a.txt"] = adoption.lines(30, { [5] = "line 5\nsecond\nfirst" }) }
+    local made = on:commit_in_hub({ on.base }, turned, "Change")
+    local ref = store.get(id).result.ref
+    t.ok(made ~= commit)
+    on:in_hub("update-ref", "refs/heads/" .. ref, made)
+    say(id, "new_from = CASE WHEN new_from = 5 THEN 6 ELSE 5 END")
+    on:claim(id, { commit = made, ref = ref, base_commit = on.base })
+    local plan = adoption.prepare(id, on:git_checkout())
+    t.eq(plan.verdict.ok, false, adoption.text(plan))
+    t.match(adoption.text(plan), "Verified NO")
+  end)
+
   it("B1: before it is accepted, that it is another file's, is told", function()
     put_back()
     local feedback = require("suggestion-review.decisions.requests")

@@ -47,6 +47,28 @@ function M.replacement(item)
   }
 end
 
+--- Where the developer saw the lines of a decision: the revision, and the line of its proposed text.
+---@param record? SuggestionReview.Record
+---@return { revision: integer, line: integer }|nil
+local function seen_at(record)
+  if not record or diff.LINE_KINDS[record.hunk.kind] ~= true then
+    return nil
+  end
+  local hunk, lines = record.hunk, record.lines
+  local first = diff.zero_based(hunk.new_start, hunk.new_count)
+  return { revision = record.revision, line = first + (lines and lines.new[1] or 0) }
+end
+
+--- Whether two decisions on one place, which go into it in this order, were shown in the other one: parts of one
+--- insertion have nothing but the server's word for their order.
+---@param first? SuggestionReview.Record
+---@param second? SuggestionReview.Record
+---@return boolean
+local function turned_around(first, second)
+  local a, b = seen_at(first), seen_at(second)
+  return a ~= nil and b ~= nil and a.revision == b.revision and a.line > b.line
+end
+
 --- Base lines with the decisions in them. Every replaced line must be the base's.
 ---@param base string
 ---@param own SuggestionReview.Own[] hunks with lines that were taken
@@ -55,7 +77,7 @@ end
 ---@return string? reason
 function M.lines(base, own, commit)
   local lines = diff.split_lines(base)
-  local replacements, reached = {}, 0
+  local replacements, records, reached = {}, {}, 0
   for i, item in ipairs(own) do
     local replacement, reason = M.replacement(item)
     if not replacement then
@@ -74,8 +96,15 @@ function M.lines(base, own, commit)
       end
     end
     replacements[i] = replacement
+    records[replacement] = item.record
   end
+  local before
   for _, replacement in ipairs(mapping.sorted(replacements)) do
+    local one_place = before and before.at == replacement.at and before.count == 0
+    if one_place and turned_around(records[before], records[replacement]) then
+      return nil, "lines stand in another order than they were decided in"
+    end
+    before = replacement
     if replacement.at < reached or replacement.at + replacement.count > #lines then
       return nil, "two hunks claim the same base lines"
     end
