@@ -297,14 +297,8 @@ end
 --- A file that Neovim has unchanged is on disk as it is in Neovim.
 ---@param world RandomWorld
 ---@param seen table
----@param step table
 ---@return string|nil
-local function not_on_disk(world, seen, step)
-  if step.op == "outside" and step.unseen then
-    world.unseen = true
-  elseif step.op == "outside" or step.op == "restart" then
-    world.unseen = false
-  end
+local function not_on_disk(world, seen)
   if world.unseen or world.plan.users == 1 then
     return nil
   end
@@ -340,7 +334,7 @@ function M.check(memory, world, seen, step)
     { "lost", lost(memory, world, seen, step) },
     { "text", seen.pending == 0 and hunks.problem(world, seen, memory) or nil },
     { "state", seen.pending == 0 and hunks.disagreement(world, seen) or nil },
-    { "disk", not_on_disk(world, seen, step) },
+    { "disk", not_on_disk(world, seen) },
     { "foreign", seen.pending == 0 and foreign(seen) or nil },
     { "left", left_behind(world, seen) },
   }

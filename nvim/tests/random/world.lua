@@ -104,6 +104,7 @@ function World:restart(how)
   vim.fn.jobwait({ self.nvim.job }, 10000)
   pcall(vim.fn.chanclose, self.nvim.channel)
   self.nvim.job = nil
+  self.unseen = false
   vim.fn.delete(self.home .. "/nvim.sock")
   if how == "kill" then
     -- What the developer does about the swap files of a Neovim that is gone is not the matter here.
@@ -291,6 +292,7 @@ end
 function World:outside(step)
   local path = self.root .. "/" .. step.file
   local text = t.read(path)
+  self.unseen = true
   if step.how == "checkout" then
     vim
       .system({ t.program("git"), "checkout", "--", step.file }, {
@@ -314,6 +316,7 @@ end
 
 --- Neovim looks at its files, as when its window gets the focus.
 function World:focus()
+  self.unseen = false
   self:ask([[
     -- A file that changed under unsaved edits is a question of Vim's own, which the developer brought about.
     vim.cmd("silent! doautocmd <nomodeline> FocusGained")
