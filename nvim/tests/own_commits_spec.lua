@@ -282,6 +282,23 @@ local REFUSED = {
   },
   ["an edit in a file that is deleted"] = { "echo mine >> gone.txt", conflicts = "gone.txt", own = "mine" },
   ["a deleted file that is changed"] = { "rm a.txt", conflicts = "a.txt", own = "" },
+  ["a new file's name that was announced"] = {
+    "mkdir dir; echo mine > dir/new.txt; git add -N dir/new.txt",
+    conflicts = "dir/new.txt",
+    own = "mine",
+  },
+  ["an own edit, and another file that was announced"] = {
+    "sed -i 's/^line 30$/mine 30/' a.txt; echo soon > soon.txt; git add -N soon.txt",
+    own = "mine 30",
+  },
+  ["an own edit that git was told not to look at"] = {
+    "git update-index --assume-unchanged a.txt; sed -i 's/^line 30$/mine 30/' a.txt",
+    own = "mine 30",
+  },
+  ["an own edit in a file that is not to be checked out"] = {
+    "git update-index --skip-worktree a.txt; sed -i 's/^line 30$/mine 30/' a.txt",
+    own = "mine 30",
+  },
   ["a removal that is staged"] = { "git rm -q --cached a.txt", own = "" },
   ["an own edit in a created file"] = {
     "mkdir dir; printf 'new\\nfile\\nmine\\n' > dir/new.txt",

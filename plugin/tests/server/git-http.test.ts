@@ -119,6 +119,17 @@ describe("fetching", () => {
   });
 });
 
+describe("a body that git cannot read", () => {
+  test.each(["git-upload-pack", "git-receive-pack"])("is the caller's fault: %s", async (action) => {
+    for (const body of [undefined, "", "x", "hello, git", "00"]) {
+      const answer = await at.ask(`/git/${hubName}.git/${action}`, { method: "POST", body });
+      expect([body, answer.status]).toEqual([body, 400]);
+      expect(JSON.stringify(answer)).toContain("pkt-lines");
+    }
+    expect(await developer.run(home, "ls-remote", url)).toContain("refs/heads/main");
+  });
+});
+
 describe("pushing", () => {
   test("the developer's push to a pushable branch arrives, and the desk hears of it", async () => {
     const checkout = await clone(developer, "push-ok");

@@ -14,7 +14,8 @@ local M = {}
 ---@return table<string, string>
 local function hash_files(paths, write, cwd)
   local found, plain = {}, {}
-  local args = { "hash-object" }
+  -- The warning that line ends would change, which a setting makes an error, is for who adds a file.
+  local args = { "-c", "core.safecrlf=false", "hash-object" }
   if write then
     args[#args + 1] = "-w"
   end
@@ -57,13 +58,16 @@ local function below_deleted(root, path, deleted)
   return false
 end
 
---- Whether a directory holds nothing but files that the commit deletes: then it makes room for a file of its name.
+--- Whether a directory holds files that the commit deletes, and nothing else: then it makes room for a file of its
+--- name. One that holds nothing git does not know, and nobody takes away.
 ---@param root string
 ---@param path string
 ---@param deleted table<string, true>
 local function makes_room(root, path, deleted)
+  local empty = true
   for name, kind in vim.fs.dir(root .. "/" .. path) do
     local below = path .. "/" .. name
+    empty = false
     if kind == "directory" then
       if not makes_room(root, below, deleted) then
         return false
@@ -72,16 +76,16 @@ local function makes_room(root, path, deleted)
       return false
     end
   end
-  return true
+  return not empty
 end
 
---- What the index has of the paths, and which of them it leaves out of the worktree.
+--- What the index has of the paths, and which of them it is told not to look at in the worktree.
 ---@param paths string[]
 ---@param root string
 ---@return table<string, SuggestionReview.TreeEntry>
----@return table<string, true> skipped
+---@return table<string, "skipped"|"assumed"> unwatched
 local function in_index(paths, root)
-  local index, skipped = {}, {}
+  local index, unwatched = {}, {}
   for from = 1, #paths, 200 do
     local slice = vim.list_slice(paths, from, math.min(from + 199, #paths))
     local staged = vim.list_extend({ "--literal-pathspecs", "ls-files", "-s", "-z", "--" }, slice)
@@ -91,14 +95,17 @@ local function in_index(paths, root)
         index[path] = { mode = mode, oid = oid }
       end
     end
-    local tagged = vim.list_extend({ "--literal-pathspecs", "ls-files", "-t", "-z", "--" }, slice)
+    local tagged = vim.list_extend({ "--literal-pathspecs", "ls-files", "-v", "-z", "--" }, slice)
     for _, record in ipairs(git.split_nul(git.run(tagged, { cwd = root }).stdout)) do
-      if record:sub(1, 1) == "S" then
-        skipped[record:sub(3)] = true
+      local tag, path = record:sub(1, 1), record:sub(3)
+      if tag:upper() == "S" then
+        unwatched[path] = "skipped"
+      elseif tag:lower() == tag then
+        unwatched[path] = "assumed"
       end
     end
   end
-  return index, skipped
+  return index, unwatched
 end
 
 --- How every path that the commit changes stands in the checkout.
@@ -115,7 +122,7 @@ function M.look(changes, root)
     { cwd = root, ok = { [0] = true, [1] = true } }
   )
   local trust_mode = vim.trim(file_mode.stdout) ~= "false"
-  local index, skipped = in_index(
+  local index, unwatched = in_index(
     vim.tbl_map(function(change)
       return change.path
     end, changes),
@@ -130,7 +137,7 @@ function M.look(changes, root)
       old = change.old,
       new = change.new,
       index = index[change.path],
-      skipped = skipped[change.path],
+      unwatched = unwatched[change.path],
     }
     states[i] = state
     local absolute, obstacle = worktree.resolve(root, change.path)
@@ -154,7 +161,7 @@ function M.look(changes, root)
       local gitlink = (change.old and change.old.mode == "160000")
         or (change.new and change.new.mode == "160000")
       if not gitlink and change.new and not makes_room(root, change.path, deleted) then
-        state.obstacle = "a directory is in its place"
+        state.obstacle = "a directory is in its place: move it away"
       end
     elseif stat then
       state.obstacle = ("a %s is in its place"):format(stat.type)

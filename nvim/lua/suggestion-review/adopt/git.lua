@@ -54,20 +54,38 @@ local function decide_files(plan)
   return decided
 end
 
+--- Files that the developer announced with `git add -N`: git stashes nothing as long as there is one.
+---@param plan SuggestionReview.AdoptPlan
+---@return string[]
+local function announced(plan)
+  local plain = { "diff", "--no-ext-diff", "--ignore-submodules", "--name-only", "-z", "--diff-filter=A" }
+  return git.split_nul(git.run(plain, plan.opts).stdout)
+end
+
 --- Commands that set work in the way aside and bring it back, around others. A new file is staged first: git stashes
---- it then, and merges it when it comes back, where an untracked one would stop it.
+--- it then, and merges it when it comes back, where an untracked one would stop it. A file that git was told not to
+--- look at is looked at from then on, or git would not stash it.
 ---@param plan SuggestionReview.AdoptPlan
 ---@param new_files string[] that stand in the way of files of the same name
 ---@param commands string[]
+---@param unwatched? table<"skipped"|"assumed", string[]>
 ---@return string[]
-local function with_stash(plan, new_files, commands)
+local function with_stash(plan, new_files, commands, unwatched)
   local changed = git.run({ "status", "--porcelain", "--untracked-files=no" }, plan.opts).stdout ~= ""
-  if not changed and #new_files == 0 then
+  local all = {}
+  for kind, option in vim.spairs({ assumed = "--no-assume-unchanged", skipped = "--no-skip-worktree" }) do
+    local paths = unwatched and unwatched[kind] or {}
+    if #paths > 0 then
+      local quoted = table.concat(vim.tbl_map(repository.quote, paths), " ")
+      all[#all + 1] = ("git update-index %s -- %s"):format(option, quoted)
+    end
+  end
+  if not changed and #new_files == 0 and #all == 0 then
     return commands
   end
-  local all = {}
-  if #new_files > 0 then
-    all[1] = "git add -- " .. table.concat(vim.tbl_map(repository.quote, new_files), " ")
+  local staged = vim.list_extend(vim.list_slice(new_files), announced(plan))
+  if #staged > 0 then
+    all[#all + 1] = "git add -- " .. table.concat(vim.tbl_map(repository.quote, staged), " ")
   end
   vim.list_extend(all, { "git stash push --quiet" })
   vim.list_extend(all, commands)
@@ -166,10 +184,14 @@ end
 ---@return { reason: string, commands: string[] }?
 local function refused_files(plan)
   local refused, new_files, by_hand = {}, {}, true
+  local unwatched = { assumed = {}, skipped = {} }
   for _, file in ipairs(plan.files) do
     if file.action == "refuse" then
       table.insert(refused, ("%s %s"):format(file.path, file.reason))
       by_hand = by_hand and file.by_hand == "stash"
+      if file.unwatched then
+        table.insert(unwatched[file.unwatched], file.path)
+      end
     end
   end
   if #refused == 0 then
@@ -186,7 +208,7 @@ local function refused_files(plan)
   return {
     reason = "The worktree has something of yours that this must not touch:\n  "
       .. table.concat(refused, "\n  "),
-    commands = by_hand and with_stash(plan, new_files, { step }) or {},
+    commands = by_hand and with_stash(plan, new_files, { step }, unwatched) or {},
   }
 end
 

@@ -33,6 +33,7 @@ local refuse = refusal.raise
 ---@field reason string
 ---@field by_hand? "stash" what solves a refusal by hand
 ---@field untracked boolean git does not know it, in HEAD or the index
+---@field unwatched? "skipped"|"assumed" git is told not to look at it
 ---@field new? SuggestionReview.TreeEntry
 ---@field seen? SuggestionReview.TreeEntry what the worktree had when the plan was made
 

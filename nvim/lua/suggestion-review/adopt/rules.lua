@@ -10,7 +10,7 @@ local M = {}
 ---@field worktree? SuggestionReview.TreeEntry
 ---@field obstacle? string why the worktree's state cannot be told (a directory in the way, a link in the path)
 ---@field contains? boolean the worktree's text has all that the commit changes, and more
----@field skipped? boolean not checked out (sparse)
+---@field unwatched? "skipped"|"assumed" git is told not to look at the file: not checked out (sparse), or unchanged
 ---@field unsaved? boolean a buffer has edits that are not written
 ---@field elsewhere? string another Vim has such edits
 
@@ -43,6 +43,7 @@ function M.decide_file(state)
       new = state.new,
       seen = state.worktree,
       untracked = not state.index and not state.old,
+      unwatched = state.unwatched,
     }
   end
   if state.index and not same(state.index, state.old) and not same(state.index, state.new) then
@@ -53,7 +54,7 @@ function M.decide_file(state)
   if (state.new and state.new.mode == "160000") or (state.old and state.old.mode == "160000") then
     return file("index", "submodule: its folder is left as it is, see git submodule update")
   end
-  if state.skipped and not state.worktree then
+  if state.unwatched == "skipped" and not state.worktree then
     return file("index", "not checked out")
   end
   if state.obstacle then

@@ -58,6 +58,7 @@ export class GitTransfer {
     try {
       await this.#receive(request.body, input);
       if (this.#cut) throw new ReviewError("invalid_request", "The transfer was cut off");
+      if (request.method === "POST") await requireLines(input);
       this.#start(input, output, environment(input.size));
       return await this.#answer(output);
     } catch (error) {
@@ -121,6 +122,18 @@ export class GitTransfer {
       throw new ReviewError("git_error", "git gave no answer", { cause: complaint });
     }
     return { head, body: output.answer(start, head.end) };
+  }
+}
+
+/**
+ * A request of git's is made of lines with their length in front, or of such lines in gzip (gitprotocol-common,
+ * gitprotocol-http). What is not would have git end without an answer.
+ */
+async function requireLines(input: Spool): Promise<void> {
+  const start = await input.start(4);
+  const plain = /^[0-9a-f]{4}$/i.test(Buffer.from(start).toString("latin1"));
+  if (!plain && !(start[0] === 0x1f && start[1] === 0x8b)) {
+    throw new ReviewError("invalid_request", "body: expected pkt-lines of git's smart HTTP protocol");
   }
 }
 
