@@ -118,6 +118,10 @@ local function lost(memory, world, seen, step)
     local state = world.home .. "/.local/state/nvim/suggestion-review"
     local kept = {}
     words_in(records.applied(state), kept)
+    if world.plan.users == 1 then
+      -- In one directory for both the developer's lines are in the agent's hunks, and go with one that is rejected.
+      words_in(records.turned_down(state), kept)
+    end
     local decided = {}
     words_in(records.decided(state), decided)
     words_in(table.concat(seen.drafts, "\n"), decided)

@@ -66,6 +66,20 @@ function M.log(state, name)
   return table.concat(vim.list_slice(out, math.max(1, #out - 30)), "\n")
 end
 
+--- The text of hunks that the developer rejected or put their own version in the place of.
+---@param state string
+---@return string
+function M.turned_down(state)
+  local out = {}
+  lines_of(state .. "/decisions", function(_, line)
+    local ok, entry = pcall(vim.json.decode, line)
+    for _, item in ipairs(ok and entry.t == "intent" and entry.items or {}) do
+      out[#out + 1] = (item.state == "rejected" or item.state == "modified") and item.hunk.diff or nil
+    end
+  end)
+  return table.concat(out, "\n")
+end
+
 --- Everything that was ever decided.
 ---@param state string
 ---@return string

@@ -266,8 +266,10 @@ function World:publish(step, change)
   for _, file in ipairs(self.plan.users == 1 and project.NAMES or {}) do
     -- What it proposes next begins on another commit, which has not every file that it made before.
     local shared = t.read(self.root .. "/" .. file) or ""
-    if not files[file] and shared:find("mine%d+%.") then
-      files[file] = shared
+    for word in shared:gmatch("mine%d+%.") do
+      if not (files[file] or ""):find(word, 1, true) then
+        files[file] = shared
+      end
     end
   end
   local ok, err = pcall(self.server.publish, self.server, files, "Random " .. step.number, change or "new")
