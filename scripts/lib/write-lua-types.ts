@@ -5,10 +5,12 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import * as answers from "../../plugin/src/protocol/answers.ts";
+import * as changes from "../../plugin/src/protocol/changes.ts";
+import { DecisionAction, LineRange } from "../../plugin/src/protocol/changes.ts";
+import { ErrorAnswer } from "../../plugin/src/protocol/errors.ts";
 import { ReviewEvent, STAMPED_EVENTS } from "../../plugin/src/protocol/events.ts";
 import * as model from "../../plugin/src/protocol/model.ts";
-import { DecisionAction, LineRange } from "../../plugin/src/protocol/requests.ts";
+import * as queries from "../../plugin/src/protocol/queries.ts";
 
 export const LUA_TYPES = "nvim/lua/suggestion-review/types.lua";
 
@@ -225,17 +227,17 @@ interface Named<Schema extends z.ZodType = z.ZodType> {
 /** What nvim/lua/suggestion-review/types.lua has to hold. */
 export function luaTypes(): string {
   const lua = new LuaTypes();
-  const named = Object.entries({ ...model, DecisionAction, LineRange, ...answers }).flatMap(
-    ([key, schema]): Named[] =>
-      schema instanceof z.ZodType && !key.endsWith("Query")
-        ? [{ key, name: RENAMED[key] ?? key, schema }]
-        : [],
+  const protocol = { ...changes, ...queries };
+  const answers = Object.entries(protocol).filter(([key]) => key.endsWith("Answer"));
+  const parts = { ...model, DecisionAction, LineRange, ErrorAnswer };
+  const named = [...Object.entries(parts), ...answers].flatMap(([key, schema]): Named[] =>
+    schema instanceof z.ZodType ? [{ key, name: RENAMED[key] ?? key, schema }] : [],
   );
   const objects = named.flatMap(({ schema, ...rest }): Named<z.ZodObject>[] =>
     schema instanceof z.ZodObject ? [{ ...rest, schema }] : [],
   );
   const enums: Named[] = named.filter(({ schema }) => schema instanceof z.ZodEnum);
-  enums.push({ key: "ErrorCode", name: "ErrorCode", schema: answers.ErrorAnswer.shape.error.shape.code });
+  enums.push({ key: "ErrorCode", name: "ErrorCode", schema: ErrorAnswer.shape.error.shape.code });
   for (const { name, schema } of [...enums, ...objects]) lua.name(schema, name);
   lua.name(ReviewEvent, "Event");
   const inside: Named<z.ZodObject>[] = [];

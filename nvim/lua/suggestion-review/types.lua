@@ -163,6 +163,9 @@
 ---@field old [integer, integer] [first, count] of the hunk's removed lines, 0-based
 ---@field new [integer, integer] [first, count] of the hunk's added lines, 0-based
 
+---@class SuggestionReview.ErrorAnswer The shape of every refusal
+---@field error { code: SuggestionReview.ErrorCode, message: string, details?: table<string, any> }
+
 ---@class SuggestionReview.AbortAnswer
 ---@field aborted boolean
 
@@ -178,16 +181,6 @@
 ---@field base_commit? string
 ---@field files? string[]
 
----@class SuggestionReview.ContentAnswer
----@field file string
----@field side SuggestionReview.Side
----@field exists boolean
----@field mode? string
----@field size integer
----@field offset integer
----@field base64 string
----@field next? integer
-
 ---@class SuggestionReview.DecisionAnswer
 ---@field success true
 ---@field suggestion_id string Suggestion id (UUID version 7)
@@ -202,8 +195,42 @@
 --- Only where undo took back a discard, or redo discarded again: what the suggestion is now
 ---@field state? "open"|"discarded"
 
----@class SuggestionReview.ErrorAnswer The shape of every refusal
----@field error { code: SuggestionReview.ErrorCode, message: string, details?: table<string, any> }
+---@class SuggestionReview.PublishAnswer
+---@field suggestion_id string Suggestion id (UUID version 7)
+---@field revision integer
+---@field hunk_count integer
+---@field pending_count integer
+---@field files string[]
+---@field warnings string[]
+---@field feedback string[] What the developer decided since the agent last heard
+
+---@class SuggestionReview.ReviseAnswer
+---@field sent boolean
+---@field message string
+
+---@class SuggestionReview.SettleAnswer
+---@field settled boolean
+---@field message string
+---@field feedback string[]
+
+---@class SuggestionReview.StatusAnswer
+---@field sent true
+---@field feedback string[]
+
+---@class SuggestionReview.VerifyAnswer
+---@field ok boolean
+---@field exit_code? integer
+---@field output string
+
+---@class SuggestionReview.ContentAnswer
+---@field file string
+---@field side SuggestionReview.Side
+---@field exists boolean
+---@field mode? string
+---@field size integer
+---@field offset integer
+---@field base64 string
+---@field next? integer
 
 ---@class SuggestionReview.EventPageAnswer
 ---@field events SuggestionReview.Event[]
@@ -245,19 +272,6 @@
 ---@field next? integer Offset of the next page, null at the end
 ---@field next_cursor? string Cursor of the next page, null at the end
 
----@class SuggestionReview.PublishAnswer
----@field suggestion_id string Suggestion id (UUID version 7)
----@field revision integer
----@field hunk_count integer
----@field pending_count integer
----@field files string[]
----@field warnings string[]
----@field feedback string[] What the developer decided since the agent last heard
-
----@class SuggestionReview.ReviseAnswer
----@field sent boolean
----@field message string
-
 ---@class SuggestionReview.SettingsAnswer
 ---@field host string
 ---@field port integer
@@ -269,20 +283,6 @@
 ---@field projects { project: string, hub: string, branch?: string }[]
 ---@field limits table<string, number>
 ---@field version string
-
----@class SuggestionReview.SettleAnswer
----@field settled boolean
----@field message string
----@field feedback string[]
-
----@class SuggestionReview.StatusAnswer
----@field sent true
----@field feedback string[]
-
----@class SuggestionReview.VerifyAnswer
----@field ok boolean
----@field exit_code? integer
----@field output string
 
 ---@alias SuggestionReview.EventType
 ---| "suggestion.ready"

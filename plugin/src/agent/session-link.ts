@@ -1,7 +1,7 @@
 /** The agent's sessions in opencode: telling, asking and stopping it through the host's own client. */
 import type { Hooks, PluginInput } from "@opencode-ai/plugin";
+import type { AbortRequest, AskRequest } from "../protocol/changes.ts";
 import { ReviewError } from "../protocol/errors.ts";
-import type { AbortRequest, AskRequest } from "../protocol/requests.ts";
 import type { Ledger } from "../review/ledger/ledger.ts";
 import { knownSpeaker, rememberSession, type Speaker, sessionsOf } from "../review/ledger/sessions.ts";
 import type { AgentLink, Teller } from "../review/tell/agent-link.ts";

@@ -4,9 +4,10 @@
  */
 import { type ToolDefinition, tool } from "@opencode-ai/plugin";
 import { z } from "zod";
+import { FeedbackRequest, PublishRequest, StatusRequest } from "../protocol/changes.ts";
 import { toReviewError } from "../protocol/errors.ts";
 import { type Hunk, SuggestionId, type SuggestionSummary } from "../protocol/model.ts";
-import { FeedbackRequest, ListQuery, PublishRequest, StatusRequest } from "../protocol/requests.ts";
+import { ListQuery } from "../protocol/queries.ts";
 import type { ReviewDesk } from "../review/contract.ts";
 
 const text = tool.schema.string;

@@ -3,8 +3,9 @@
  * under `request` as REST has it, or in camelCase beside `type`; `requestOf` is where one becomes the other.
  */
 import { z } from "zod";
+import { REQUESTS, type UseCaseName } from "./changes.ts";
 import { SuggestionId } from "./model.ts";
-import { ContentQuery, HunksQuery, ListQuery, REQUESTS, type UseCaseName } from "./requests.ts";
+import { ContentQuery, HunksQuery, ListQuery } from "./queries.ts";
 
 const id = z
   .union([z.string().max(128), z.number()])

@@ -2,6 +2,7 @@
  * The one error type of the product. Every refusal carries a stable code, a sentence for people and, where one
  * object or field is at fault, its name; doors translate the code to their own status and never invent messages.
  */
+import { z } from "zod";
 
 /** Every code a client can meet, with the HTTP status it is answered with. */
 export const ERROR_STATUS = {
@@ -106,3 +107,13 @@ export function storageFull(path: string | null, cause: unknown): ReviewError {
     { cause, ...(path === null ? {} : { details: { path } }) },
   );
 }
+
+export const ErrorAnswer = z
+  .object({
+    error: z.object({
+      code: z.enum(Object.keys(ERROR_STATUS) as [ErrorCode, ...ErrorCode[]]),
+      message: z.string().describe("One sentence for people"),
+      details: z.record(z.string(), z.unknown()).optional().describe("For programs; depends on the code"),
+    }),
+  })
+  .describe("The shape of every refusal");

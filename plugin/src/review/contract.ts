@@ -7,28 +7,28 @@
 import type { z } from "zod";
 import type {
   ANSWERS,
-  ContentChunk,
-  DecisionResult,
-  EventPage,
-  HunkPage,
-  PublishResult,
-} from "../protocol/answers.ts";
-import type { EventListener } from "../protocol/events.ts";
-import type { Actor, Suggestion, SuggestionSummary } from "../protocol/model.ts";
-import type {
   BatchRequest,
   CommentRequest,
-  ContentQuery,
-  EventsQuery,
+  DecisionResult,
   FeedbackRequest,
-  HunksQuery,
-  ListQuery,
-  PatchQuery,
   PublishRequest,
+  PublishResult,
   REQUESTS,
   UndoRequest,
   UseCaseName,
-} from "../protocol/requests.ts";
+} from "../protocol/changes.ts";
+import type { EventListener } from "../protocol/events.ts";
+import type { Actor, Suggestion, SuggestionSummary } from "../protocol/model.ts";
+import type {
+  ContentChunk,
+  ContentQuery,
+  EventPage,
+  EventsQuery,
+  HunkPage,
+  HunksQuery,
+  ListQuery,
+  PatchQuery,
+} from "../protocol/queries.ts";
 
 export interface ProjectInfo {
   project: string;

@@ -6,40 +6,40 @@ import { realpath } from "node:fs/promises";
 import { join } from "node:path";
 import type { Config } from "../config.ts";
 import type {
+  AbortRequest,
   AbortResult,
+  AskRequest,
   AskResult,
+  BatchRequest,
+  CommentRequest,
+  CompleteRequest,
   CompleteResult,
   DecisionResult,
-  EventPage,
+  FeedbackRequest,
+  PublishRequest,
   PublishResult,
+  RebaseRequest,
+  ReviseRequest,
   ReviseResult,
+  SettleRequest,
   SettleResult,
+  StatusRequest,
   StatusResult,
+  UndoRequest,
+  VerifyRequest,
   VerifyResult,
-} from "../protocol/answers.ts";
+} from "../protocol/changes.ts";
 import { ReviewError, toReviewError } from "../protocol/errors.ts";
 import type { EventListener, ReviewEvent } from "../protocol/events.ts";
 import type { Actor } from "../protocol/model.ts";
 import type {
-  AbortRequest,
-  AskRequest,
-  BatchRequest,
-  CommentRequest,
-  CompleteRequest,
   ContentQuery,
+  EventPage,
   EventsQuery,
-  FeedbackRequest,
   HunksQuery,
   ListQuery,
   PatchQuery,
-  PublishRequest,
-  RebaseRequest,
-  ReviseRequest,
-  SettleRequest,
-  StatusRequest,
-  UndoRequest,
-  VerifyRequest,
-} from "../protocol/requests.ts";
+} from "../protocol/queries.ts";
 import { Git } from "../vcs/git.ts";
 import { Project, type QuietGate } from "../vcs/project.ts";
 import type { DeskHealth, ReviewDesk } from "./contract.ts";

@@ -1,10 +1,16 @@
 /** Use cases that only read: lists, pages, file contents, patches. */
 
 import { type RawPath, rawFromText } from "../diff/paths.ts";
-import type { ContentChunk, HunkPage } from "../protocol/answers.ts";
 import { ReviewError } from "../protocol/errors.ts";
 import type { Suggestion } from "../protocol/model.ts";
-import type { ContentQuery, HunksQuery, ListQuery, PatchQuery } from "../protocol/requests.ts";
+import type {
+  ContentChunk,
+  ContentQuery,
+  HunkPage,
+  HunksQuery,
+  ListQuery,
+  PatchQuery,
+} from "../protocol/queries.ts";
 import { PAGE_BYTES } from "../protocol/sizes.ts";
 import { EMPTY_TREE } from "../vcs/git.ts";
 import type { Project } from "../vcs/project.ts";

@@ -4,7 +4,7 @@
  * ask for it far more often than it changes, and while an agent works the journal is full of quiet ones.
  */
 import type { ReviewEvent } from "../protocol/events.ts";
-import type { ListQuery } from "../protocol/requests.ts";
+import type { ListQuery } from "../protocol/queries.ts";
 import type { ReviewDesk } from "../review/contract.ts";
 import { listPage } from "./lookups.ts";
 

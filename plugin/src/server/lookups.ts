@@ -1,9 +1,15 @@
 /** The use cases that only read, with their query schemas; shared by HTTP and WebSocket like `use-cases.ts`. */
 import { z } from "zod";
-import { ContentAnswer, HunkPageAnswer, ListAnswer } from "../protocol/answers.ts";
 import { ReviewError } from "../protocol/errors.ts";
 import { Suggestion, SuggestionId, type SuggestionSummary } from "../protocol/model.ts";
-import { ContentQuery, HunksQuery, ListQuery } from "../protocol/requests.ts";
+import {
+  ContentAnswer,
+  ContentQuery,
+  HunkPageAnswer,
+  HunksQuery,
+  ListAnswer,
+  ListQuery,
+} from "../protocol/queries.ts";
 import { PAGE_BYTES } from "../protocol/sizes.ts";
 import type { ReviewDesk } from "../review/contract.ts";
 import { listCursor } from "../review/reading.ts";

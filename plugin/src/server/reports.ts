@@ -1,6 +1,6 @@
 /** What the server says about itself: health, settings, metrics. */
 import type { z } from "zod";
-import type { HealthAnswer, SettingsAnswer } from "../protocol/answers.ts";
+import type { HealthAnswer, SettingsAnswer } from "../protocol/queries.ts";
 import { PROTOCOL_VERSION } from "../protocol/version.ts";
 import type { Context } from "./context.ts";
 import type { Identity, Role } from "./tokens/tokens.ts";

@@ -3,9 +3,17 @@
  * schemas, who may call it and what it answers; the rules are behind the desk.
  */
 import { z } from "zod";
-import { EventPageAnswer, HealthAnswer, HealthQuery, SettingsAnswer } from "../protocol/answers.ts";
+import type { UseCaseName } from "../protocol/changes.ts";
 import type { ErrorCode } from "../protocol/errors.ts";
-import { EventsQuery, PatchQuery, StreamQuery, type UseCaseName } from "../protocol/requests.ts";
+import {
+  EventPageAnswer,
+  EventsQuery,
+  HealthAnswer,
+  HealthQuery,
+  PatchQuery,
+  SettingsAnswer,
+  StreamQuery,
+} from "../protocol/queries.ts";
 import { asyncApiDocument } from "./documents/asyncapi.ts";
 import { openApiDocument } from "./documents/openapi.ts";
 import { JSON_TYPE, Payload } from "./http/answers.ts";

@@ -1,12 +1,11 @@
 /**
  * The use cases that change something, each with its route and who may call it; what each is asked with and what it
- * answers stand in `protocol/requests.ts` and `protocol/answers.ts`. HTTP and WebSocket are both made from this table,
+ * answers stand in `protocol/changes.ts` and `protocol/queries.ts`. HTTP and WebSocket are both made from this table,
  * so that neither door can allow what the other refuses.
  */
 import type { z } from "zod";
-import { ANSWERS } from "../protocol/answers.ts";
+import { ANSWERS, REQUESTS, type UseCaseName } from "../protocol/changes.ts";
 import { type ErrorCode, ReviewError } from "../protocol/errors.ts";
-import { REQUESTS, type UseCaseName } from "../protocol/requests.ts";
 import type { ReviewDesk } from "../review/contract.ts";
 import type { Access } from "./access.ts";
 import type { Tag } from "./route.ts";

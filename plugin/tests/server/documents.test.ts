@@ -6,19 +6,17 @@ import SwaggerParser from "@apidevtools/swagger-parser";
 import { Parser } from "@asyncapi/parser";
 import type { z } from "zod";
 import { LUA_TYPES, luaTypes } from "../../../scripts/lib/write-lua-types.ts";
+import { CompleteAnswer, DecisionAnswer, PublishAnswer } from "../../src/protocol/changes.ts";
+import { ErrorAnswer } from "../../src/protocol/errors.ts";
+import { EventBody } from "../../src/protocol/events.ts";
+import { Suggestion } from "../../src/protocol/model.ts";
 import {
-  CompleteAnswer,
   ContentAnswer,
-  DecisionAnswer,
-  ErrorAnswer,
   HealthAnswer,
   HunkPageAnswer,
   ListAnswer,
-  PublishAnswer,
   SettingsAnswer,
-} from "../../src/protocol/answers.ts";
-import { EventBody } from "../../src/protocol/events.ts";
-import { Suggestion } from "../../src/protocol/model.ts";
+} from "../../src/protocol/queries.ts";
 import { asyncApiDocument } from "../../src/server/documents/asyncapi.ts";
 import { eventName } from "../../src/server/documents/named-schemas.ts";
 import { openApiDocument } from "../../src/server/documents/openapi.ts";

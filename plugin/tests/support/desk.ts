@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { watched } from "../../../test-harness/support/doors.ts";
 import { loadConfig } from "../../src/config.ts";
-import type { CompleteResult, PublishResult } from "../../src/protocol/answers.ts";
+import type { CompleteResult, PublishResult } from "../../src/protocol/changes.ts";
 import type { Hunk } from "../../src/protocol/model.ts";
 import { Desk } from "../../src/review/desk.ts";
 import type { Project } from "../../src/vcs/project.ts";

@@ -4,8 +4,14 @@
  */
 import { join } from "node:path";
 import { compose } from "../../src/diff/compose.ts";
-import type { CompleteResult, DecisionResult, PublishResult } from "../../src/protocol/answers.ts";
-import type { BatchRequest, FeedbackRequest, UndoRequest } from "../../src/protocol/requests.ts";
+import type {
+  BatchRequest,
+  CompleteResult,
+  DecisionResult,
+  FeedbackRequest,
+  PublishResult,
+  UndoRequest,
+} from "../../src/protocol/changes.ts";
 import * as decisions from "../../src/review/decide/decide.ts";
 import { discard, redoDiscard, undoDiscard } from "../../src/review/finish/discard.ts";
 import { type Part, piecesOf, writeTree } from "../../src/review/finish/suggestion-trees.ts";

@@ -3,16 +3,16 @@
  * history, events, the answer of its request id and the note for the agent are written together or not at all.
  */
 
-import type { DecisionResult } from "../../protocol/answers.ts";
-import { ReviewError } from "../../protocol/errors.ts";
-import type { Actor, HunkState } from "../../protocol/model.ts";
 import type {
   BatchRequest,
   CommentRequest,
+  DecisionResult,
   FeedbackRequest,
   HunkDecision,
   UndoRequest,
-} from "../../protocol/requests.ts";
+} from "../../protocol/changes.ts";
+import { ReviewError } from "../../protocol/errors.ts";
+import type { Actor, HunkState } from "../../protocol/model.ts";
 import {
   CARRIED,
   type DecisionRecord,

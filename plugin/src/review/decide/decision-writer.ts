@@ -3,11 +3,10 @@
  * inside one transaction and is used once.
  */
 
-import type { DecisionResult } from "../../protocol/answers.ts";
+import type { DecisionResult, HunkDecision } from "../../protocol/changes.ts";
 import { ReviewError } from "../../protocol/errors.ts";
 import type { EventBody } from "../../protocol/events.ts";
 import type { Actor, CommentEntry, HunkState } from "../../protocol/model.ts";
-import type { HunkDecision } from "../../protocol/requests.ts";
 import {
   type DecisionRecord,
   decisionOf,

@@ -1,8 +1,8 @@
 /** A developer's own version of a hunk: what it may touch, and what it makes of the base. */
 import { fromLatin1, lineOffsets, utf8 } from "../../diff/bytes.ts";
 import { parseEdited } from "../../diff/unified.ts";
+import type { HunkDecision } from "../../protocol/changes.ts";
 import { ReviewError } from "../../protocol/errors.ts";
-import type { HunkDecision } from "../../protocol/requests.ts";
 import { decisionOf, type HunkRow, type Modification } from "../ledger/hunk-rows.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { SuggestionRow } from "../ledger/suggestion-rows.ts";

@@ -3,8 +3,8 @@ import { concat, lineOffsets, utf8 } from "../../diff/bytes.ts";
 import { hunkDigest } from "../../diff/digest.ts";
 import { encodingOf, linesOfDiff } from "../../diff/hunks.ts";
 import { formatRun } from "../../diff/unified.ts";
+import type { HunkDecision } from "../../protocol/changes.ts";
 import { ReviewError } from "../../protocol/errors.ts";
-import type { HunkDecision } from "../../protocol/requests.ts";
 import type { HunkRow, NewHunk } from "../ledger/hunk-rows.ts";
 
 const LF = 10;

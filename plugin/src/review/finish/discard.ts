@@ -3,10 +3,9 @@
  * decisions and their history stay in the ledger, and so the way back is open until the change is published again.
  */
 
-import type { CompleteResult, DecisionResult } from "../../protocol/answers.ts";
+import type { CompleteRequest, CompleteResult, DecisionResult, UndoRequest } from "../../protocol/changes.ts";
 import { ReviewError } from "../../protocol/errors.ts";
 import type { Actor } from "../../protocol/model.ts";
-import type { CompleteRequest, UndoRequest } from "../../protocol/requests.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { answered, once, recordAnswer } from "../ledger/request-ids.ts";
 import { getDecidable, getSuggestion, nextStamp, type SuggestionRow } from "../ledger/suggestion-rows.ts";

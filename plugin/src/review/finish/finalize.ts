@@ -3,10 +3,9 @@
  * is about to be pushed is in the ledger before it is pushed, so that a crash in between is finished at the next start.
  */
 
-import type { CompleteResult } from "../../protocol/answers.ts";
+import type { CompleteRequest, CompleteResult } from "../../protocol/changes.ts";
 import { ReviewError } from "../../protocol/errors.ts";
 import type { Actor } from "../../protocol/model.ts";
-import type { CompleteRequest } from "../../protocol/requests.ts";
 import { EMPTY_TREE, ZERO } from "../../vcs/git.ts";
 import type { Project } from "../../vcs/project.ts";
 import { ontoBranch, push, pushUnlessMoved, remoteTips, slug } from "../../vcs/sync.ts";

@@ -1,6 +1,7 @@
 /** Idempotency: a request id seen before gets the answer it got then. */
+
+import type { UseCaseName } from "../../protocol/changes.ts";
 import { ReviewError } from "../../protocol/errors.ts";
-import type { UseCaseName } from "../../protocol/requests.ts";
 import type { Ledger } from "./ledger.ts";
 
 interface Answered {

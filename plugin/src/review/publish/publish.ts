@@ -1,6 +1,6 @@
 /** Publishing: a change of the agent's repository becomes a suggestion, or a new revision of one. */
 import { v7 as uuid } from "uuid";
-import type { PublishResult } from "../../protocol/answers.ts";
+import type { PublishResult } from "../../protocol/changes.ts";
 import { ReviewError } from "../../protocol/errors.ts";
 import type { Change } from "../../vcs/jj.ts";
 import type { Project } from "../../vcs/project.ts";

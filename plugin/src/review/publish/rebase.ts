@@ -1,8 +1,7 @@
 /** When the shared branch moves: marking what stands on an old base, and bringing a suggestion onto the new one. */
 
-import type { PublishResult } from "../../protocol/answers.ts";
+import type { PublishResult, RebaseRequest } from "../../protocol/changes.ts";
 import { ReviewError } from "../../protocol/errors.ts";
-import type { RebaseRequest } from "../../protocol/requests.ts";
 import { EMPTY_TREE, ZERO } from "../../vcs/git.ts";
 import type { Project } from "../../vcs/project.ts";
 import { mergeCommits } from "../../vcs/settle.ts";

@@ -1,6 +1,6 @@
 /** A revision in the ledger: what was pinned becomes rows, decisions on unchanged hunks are kept, and it is told. */
 import { displayPath } from "../../diff/paths.ts";
-import type { PublishResult } from "../../protocol/answers.ts";
+import type { PublishResult } from "../../protocol/changes.ts";
 import { ReviewError } from "../../protocol/errors.ts";
 import type { EventBody } from "../../protocol/events.ts";
 import type { Project } from "../../vcs/project.ts";

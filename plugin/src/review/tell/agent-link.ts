@@ -2,7 +2,7 @@
  * The agent as the desk needs it. Inside opencode a project has a link to its sessions; without one (the server on
  * its own) the agent hears in the answers of its own calls, and those calls are its quiet moments.
  */
-import type { AbortRequest, AskRequest } from "../../protocol/requests.ts";
+import type { AbortRequest, AskRequest } from "../../protocol/changes.ts";
 
 /** What brings the notes that wait. */
 export interface Teller {

@@ -1,9 +1,10 @@
 /** The nouns, requests, answers and events of the protocol by the names that the published documents give them. */
 import { z } from "zod";
-import * as answers from "../../protocol/answers.ts";
+import * as changes from "../../protocol/changes.ts";
+import { ErrorAnswer } from "../../protocol/errors.ts";
 import { STAMPED_EVENTS } from "../../protocol/events.ts";
 import * as model from "../../protocol/model.ts";
-import * as requests from "../../protocol/requests.ts";
+import * as queries from "../../protocol/queries.ts";
 
 export interface NamedSchema {
   name: string;
@@ -16,18 +17,19 @@ export interface NamedSchema {
 export const eventName = (type: string): string =>
   `${type.replace(/(?:^|[._])([a-z])/g, (_, letter: string) => letter.toUpperCase())}Event`;
 
-const exported = (module: Record<string, unknown>, io: NamedSchema["io"]): NamedSchema[] =>
+const exported = (module: Record<string, unknown>, io: (name: string) => NamedSchema["io"]): NamedSchema[] =>
   Object.entries(module).flatMap(([name, schema]) =>
     // Queries are parameters, one by one.
-    schema instanceof z.ZodType && !name.endsWith("Query")
-      ? [{ name: name === "ErrorAnswer" ? "Error" : name, schema, io }]
-      : [],
+    schema instanceof z.ZodType && !name.endsWith("Query") ? [{ name, schema, io: io(name) }] : [],
   );
 
+const byName = (name: string) => (name.endsWith("Answer") ? "output" : "input");
+
 export const NAMED_SCHEMAS: readonly NamedSchema[] = [
-  ...exported(model, "output"),
-  ...exported(requests, "input"),
-  ...exported(answers, "output"),
+  ...exported(model, () => "output"),
+  ...exported(changes, byName),
+  { name: "Error", schema: ErrorAnswer, io: "output" },
+  ...exported(queries, byName),
   ...STAMPED_EVENTS.map((schema) => ({
     name: eventName(schema.shape.type.value),
     schema,

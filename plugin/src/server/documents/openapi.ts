@@ -1,7 +1,6 @@
 /** The OpenAPI 3.1 document, generated from the routing table and the schemas that validate. */
 import { z } from "zod";
-import { ErrorAnswer } from "../../protocol/answers.ts";
-import { ERROR_STATUS, type ErrorCode } from "../../protocol/errors.ts";
+import { ERROR_STATUS, ErrorAnswer, type ErrorCode } from "../../protocol/errors.ts";
 import { STAMPED_EVENTS } from "../../protocol/events.ts";
 import { type Route, TAGS } from "../route.ts";
 import { CLOSE_CODES } from "../socket/close-codes.ts";

@@ -1,8 +1,8 @@
 /** WebSocket commands: text in, response object out. Knows the protocol, not the socket. */
 import type { z } from "zod";
+import { REQUESTS, type UseCaseName } from "../../protocol/changes.ts";
 import { Command, camelCase, type Response, requestOf } from "../../protocol/commands.ts";
 import { ReviewError, toReviewError } from "../../protocol/errors.ts";
-import { REQUESTS, type UseCaseName } from "../../protocol/requests.ts";
 import { PROTOCOL_VERSION } from "../../protocol/version.ts";
 import { checkAccess } from "../access.ts";
 import type { Context } from "../context.ts";

@@ -1,103 +1,73 @@
-/**
- * What the use cases answer, as schemas: the published API documents are made from these, and so are the types that
- * the use cases return (`…Result` of an act, else by what it holds).
- */
+/** What is read: what each route is asked with and what it answers, as schemas. Nothing here changes anything. */
 import { z } from "zod";
-import { ERROR_STATUS, type ErrorCode } from "./errors.ts";
 import { ReviewEvent } from "./events.ts";
 import { Hunk, SuggestionId, SuggestionSummary } from "./model.ts";
-import type { UseCaseName } from "./requests.ts";
 
-export const ErrorAnswer = z
-  .object({
-    error: z.object({
-      code: z.enum(Object.keys(ERROR_STATUS) as [ErrorCode, ...ErrorCode[]]),
-      message: z.string().describe("One sentence for people"),
-      details: z.record(z.string(), z.unknown()).optional().describe("For programs; depends on the code"),
-    }),
-  })
-  .describe("The shape of every refusal");
+const count = (max: number, fallback: number) => z.coerce.number().int().min(1).max(max).default(fallback);
+const offset = z.coerce.number().int().min(0).default(0);
 
-export const DecisionAnswer = z.object({
-  success: z.literal(true),
-  suggestion_id: SuggestionId,
-  revision: z.int(),
-  hunks: z
-    .array(Hunk)
-    .describe("Hunks this request set, as they are now; none when there are more than 200 (see changed)"),
-  changed: z.int().describe("How many hunks this request set"),
-  remaining_hunks: z.int(),
-  reviewed_count: z.int(),
-  hunk_count: z.int(),
-  seq: z.int().describe("Sequence number of the last event this request caused"),
-  state: z
-    .enum(["open", "discarded"])
+const StateFilter = z.enum(["open", "finalized", "discarded", "all"]);
+const cursor = z
+  .string()
+  .max(1024)
+  .optional()
+  .describe(
+    "next_cursor of the page before; outweighs offset, and neither skips nor repeats when rows come or go",
+  );
+
+export const ListQuery = z.strictObject({
+  status: StateFilter.default("open").describe("The older name of state"),
+  state: StateFilter.optional().describe("Where suggestions are in their life; outweighs status"),
+  project: z.string().optional(),
+  text: z.string().min(1).max(1000).optional().describe("Part of the description, in either case"),
+  file: z.string().min(1).max(4096).optional().describe("A file, or a directory, that the change touches"),
+  updated_since: z.iso
+    .datetime({ offset: true })
     .optional()
-    .describe("Only where undo took back a discard, or redo discarded again: what the suggestion is now"),
+    .describe("Only what changed at this ISO 8601 time or later"),
+  limit: count(500, 100),
+  offset,
+  cursor,
 });
-export type DecisionResult = z.output<typeof DecisionAnswer>;
+export type ListQuery = z.infer<typeof ListQuery>;
 
-export const PublishAnswer = z.object({
-  suggestion_id: SuggestionId,
-  revision: z.int(),
-  hunk_count: z.int(),
-  pending_count: z.int(),
-  files: z.array(z.string()),
-  warnings: z.array(z.string()),
-  feedback: z.array(z.string()).describe("What the developer decided since the agent last heard"),
+export const HunksQuery = z.strictObject({
+  limit: count(1000, 200).describe("Hunks at most; a page also ends before 900 kB"),
+  offset,
+  cursor,
+  file: z.string().optional(),
+  state: z.enum(["pending", "accepted", "modified", "rejected"]).optional(),
 });
-export type PublishResult = z.output<typeof PublishAnswer>;
+export type HunksQuery = z.infer<typeof HunksQuery>;
 
-export const CompleteAnswer = z.object({
-  success: z.literal(true),
-  suggestion_id: SuggestionId,
-  action: z.enum(["finalized", "discarded"]),
-  commit: z.string().optional(),
-  ref: z.string().optional(),
-  base_commit: z.string().optional(),
-  files: z.array(z.string()).optional(),
+export const EventsQuery = z.strictObject({
+  since: z.coerce.number().int().min(0).default(0).describe("Events after this sequence number"),
+  limit: count(1000, 500),
+  project: z.string().optional(),
+  type: z
+    .string()
+    .max(1000)
+    .optional()
+    .describe("Only events of these types, by commas; one that ends with a dot stands for all that begin so"),
 });
-export type CompleteResult = z.output<typeof CompleteAnswer>;
+export type EventsQuery = z.infer<typeof EventsQuery>;
 
-export const SettleAnswer = z.object({
-  settled: z.boolean(),
-  message: z.string(),
-  feedback: z.array(z.string()),
+export const StreamQuery = EventsQuery.pick({ since: true, project: true });
+export type StreamQuery = z.infer<typeof StreamQuery>;
+
+/** One side of a file, as bytes; how a client gets binary hunks, the base it maps on, or a body over a page. */
+export const ContentQuery = z.strictObject({
+  file: z.string(),
+  side: z.enum(["base", "proposed", "accepted", "sandbox"]),
+  offset,
+  limit: count(524_288, 524_288).describe("Bytes at most"),
 });
-export type SettleResult = z.output<typeof SettleAnswer>;
+export type ContentQuery = z.infer<typeof ContentQuery>;
 
-export const StatusAnswer = z.object({ sent: z.literal(true), feedback: z.array(z.string()) });
-export type StatusResult = z.output<typeof StatusAnswer>;
-export const ReviseAnswer = z.object({ sent: z.boolean(), message: z.string() });
-export type ReviseResult = z.output<typeof ReviseAnswer>;
-export const AskAnswer = z.object({ session_id: z.string() });
-export type AskResult = z.output<typeof AskAnswer>;
-export const AbortAnswer = z.object({ aborted: z.boolean() });
-export type AbortResult = z.output<typeof AbortAnswer>;
-export const VerifyAnswer = z.object({
-  ok: z.boolean(),
-  exit_code: z.int().nullable(),
-  output: z.string(),
+export const PatchQuery = z.strictObject({
+  part: z.enum(["accepted", "pending", "all"]).default("accepted"),
 });
-export type VerifyResult = z.output<typeof VerifyAnswer>;
-
-/** What each use case that changes something answers; the other half of `REQUESTS`. */
-export const ANSWERS = {
-  feedback: DecisionAnswer,
-  complete: CompleteAnswer,
-  batch: DecisionAnswer,
-  undo: DecisionAnswer,
-  redo: DecisionAnswer,
-  comment: DecisionAnswer,
-  publish: PublishAnswer,
-  status: StatusAnswer,
-  revise: ReviseAnswer,
-  rebase: PublishAnswer,
-  verify: VerifyAnswer,
-  settle: SettleAnswer,
-  ask: AskAnswer,
-  abort: AbortAnswer,
-} as const satisfies Record<UseCaseName, z.ZodType>;
+export type PatchQuery = z.infer<typeof PatchQuery>;
 
 export const ListAnswer = z.object({
   suggestions: z.array(SuggestionSummary),
