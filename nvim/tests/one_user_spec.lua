@@ -18,7 +18,7 @@ local s
 ---@type string
 local id
 
----@param opts? { autoread?: boolean, files?: table<string, string|false>, before?: string }
+---@param opts? { autoread?: boolean, files?: table<string, string|false> }
 local function begin(opts)
   opts = opts or {}
   server = real.start({ ["a.txt"] = OLD })
@@ -63,6 +63,20 @@ end
 local function buffer()
   return table.concat(s:lua([[return vim.api.nvim_buf_get_lines(vim.fn.bufnr("a.txt"), 0, -1, false)]]), "\n")
     .. "\n"
+end
+
+--- Accepts every hunk, and waits until server and screen know.
+local function accept_every_hunk()
+  for index = 1, #server:http("GET", "/suggestions/" .. id).hunks do
+    s:lua([[require("suggestion-review.review").go(...)]], index)
+    s:lua([[require("suggestion-review.review").accept()]])
+  end
+  t.wait(function()
+    local suggestion = server:http("GET", "/suggestions/" .. id)
+    return suggestion.accepted_count == suggestion.hunk_count
+  end)
+  s:wait_lua([[local suggestion = require("suggestion-review").list()[1]
+    return suggestion.accepted_count == suggestion.hunk_count]])
 end
 
 --- Has Neovim look at its files as it does when its window gets the focus; no question may come.
@@ -143,4 +157,39 @@ describe("one user: what is rejected", function()
     s:wait_lua([[return vim.fn.getbufline("a.txt", 2)[1] == "two"]])
     t.eq(buffer(), (OLD:gsub("five", "mine"):gsub("nine", "NINE")))
   end)
+
+  it("A13: a file that another process removed stays in its buffer when hunks are decided", function()
+    begin()
+    local mine = NEW:gsub("five", "mine")
+    s:lua([[vim.api.nvim_buf_set_lines(0, 4, 5, false, { "mine" }); vim.cmd("silent write")]])
+    s:lua([[vim.cmd("silent edit other.txt")]])
+    open_review()
+    os.remove(server.agent .. "/a.txt")
+    accept_every_hunk()
+    s:lua([[require("suggestion-review.review").close()]])
+    t.eq(buffer(), mine)
+    t.eq(s:lua([[return vim.fn.bufloaded("a.txt")]]), 1)
+  end)
+
+  for _, own in ipairs({ false, true }) do
+    local ends = own and "stays in its buffer, where lines of one's own are in it"
+      or "goes from its buffer too"
+    it("A13: a file that the suggestion deletes " .. ends, function()
+      begin({ files = { ["b.txt"] = "b\n" } })
+      if own then
+        s:lua([[vim.api.nvim_buf_set_lines(0, 4, 5, false, { "mine" }); vim.cmd("silent write")]])
+      end
+      local change = server:http("GET", "/suggestions/" .. id).jj_change_id
+      server:publish({ ["a.txt"] = false }, "Shout", change)
+      s:wait_lua([[return require("suggestion-review").list()[1].revision == 2]])
+      t.eq(s:lua([[return vim.fn.bufloaded("a.txt")]]), 1)
+      open_review()
+      accept_every_hunk()
+      if own then
+        t.eq(buffer(), (OLD:gsub("five", "mine")))
+      else
+        s:wait_lua([[return vim.fn.bufexists("a.txt") == 0]])
+      end
+    end)
+  end
 end)

@@ -6,9 +6,12 @@ local agents_writes = require("suggestion-review.worktree.agents_writes")
 local applied = require("suggestion-review.apply.applied")
 local attributes = require("suggestion-review.worktree.attributes")
 local base_of = require("suggestion-review.model.base_text")
+local diff = require("suggestion-review.text.diff")
 local digest = require("suggestion-review.text.digest")
 local file_plan = require("suggestion-review.apply.file_plan")
+local form = require("suggestion-review.worktree.encoding")
 local replacements = require("suggestion-review.apply.replacement")
+local store = require("suggestion-review.model.store")
 local text = require("suggestion-review.apply.text")
 local whole = require("suggestion-review.apply.whole")
 local windows = require("suggestion-review.worktree.windows")
@@ -278,6 +281,24 @@ function M.is_applied(place, hunk)
   return place.applied ~= nil and place.applied:get(place.suggestion.id, digest.path(hunk), hunk.id) ~= nil
 end
 
+--- Whether a buffer holds nothing but what a hunk says of the whole file: the text that it takes away, or the new
+--- file's that was rejected. Any other text stays in its buffer when the file is gone, as Vim leaves it.
+---@param suggestion SuggestionReview.Suggestion
+---@param file string
+---@param buf integer
+---@return boolean
+local function is_of_a_hunk(suggestion, file, buf)
+  local held = form.buffer_text(buf)
+  for _, hunk in ipairs(store.hunks(suggestion.id)) do
+    local whole_file = hunk.kind == "delete" or hunk.kind == "create"
+    local sides = whole_file and digest.path(hunk) == file and diff.text_of(hunk)
+    if sides and table.concat(hunk.kind == "delete" and sides.old or sides.new) == held then
+      return true
+    end
+  end
+  return false
+end
+
 --- Takes in what the agent changed under our buffers (one worktree for both). A file that a rejection took away goes
 --- from the screen too, as it does where we remove it.
 ---@param place SuggestionReview.Place
@@ -290,7 +311,8 @@ function M.reload(place)
     local buf = worktree.buffer_of(path)
     if buf and vim.api.nvim_buf_is_loaded(buf) then
       agents_writes.take_in(buf)
-      if not vim.uv.fs_lstat(path) and not vim.bo[buf].modified and windows.leave(buf) then
+      local gone = not vim.uv.fs_lstat(path) and not vim.bo[buf].modified
+      if gone and is_of_a_hunk(place.suggestion, file, buf) and windows.leave(buf) then
         windows.forget(buf)
       end
     end
