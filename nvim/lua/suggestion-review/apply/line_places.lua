@@ -76,7 +76,7 @@ function M.find(place, plan, work)
   end
   local lines
   local function actual_lines()
-    lines = lines or diff.bare_lines(actual)
+    lines = lines or diff.bare_lines_lazily(actual)
     return lines
   end
   local found = {}

@@ -507,6 +507,21 @@ function M.bare_lines(lines)
   return out
 end
 
+--- `bare_lines` for a long list of which little is looked at: each line is made when it is asked for. Only to be
+--- indexed and sliced; `#` does not know its length.
+---@param lines string[]
+---@return string[]
+function M.bare_lines_lazily(lines)
+  return setmetatable({}, {
+    __index = function(made, i)
+      local line = lines[i]
+      local bare = line and M.bare(line)
+      rawset(made, i, bare)
+      return bare
+    end,
+  })
+end
+
 --- Lines of common text kept around what differs, so that a difference can slide as it would in the whole texts.
 local MARGIN = 200
 
