@@ -134,6 +134,8 @@ export class SessionLink implements AgentLink {
     const session = (await this.#meant(request.session_id)) ?? (await this.#create());
     const attachments = (request.attachments ?? []).map(attachmentText);
     const text = [request.text, ...attachments].join("\n\n");
+    // Who asks just after deciding means an agent that knows of it.
+    await Promise.race([this.#teller?.flush(true), Bun.sleep(TELL_MS)]);
     const { error } = await this.client.session.promptAsync({
       path: { id: session },
       query: { directory: this.directory },

@@ -191,6 +191,18 @@ describe.skipIf(missingOpencode() !== null)("the agent's sessions", () => {
     expect((await told(session)).length).toBe(1);
   });
 
+  test("D15: a prompt right after a decision finds the agent knowing of it", async () => {
+    const session = await create();
+    const { id, hunks } = await publish(session, "publish as hasty");
+    const before = turns().length;
+    await reject(id, hunks[0], "said just before");
+    await opencode.desk("/ask", { text: "Go on, then", session_id: session });
+    await until("it was asked", () => turns().length > before);
+    expect(JSON.stringify(turns()[before]?.messages)).toContain("said just before");
+    await until("it has answered", () => isIdle(session));
+    expect((await told(session)).length).toBe(1);
+  });
+
   test("D18: a session made as plan, never spoken with, answers as plan", async () => {
     const session = await create({ agent: "plan" });
     await opencode.desk("/ask", { text: "What would you do?", session_id: session });

@@ -8,8 +8,11 @@ import type { AbortRequest, AskRequest } from "../../protocol/changes.ts";
 export interface Teller {
   /** Soon. */
   wake(delay?: number): void;
-  /** Now; resolves when that is done. */
-  flush(): Promise<void>;
+  /**
+   * Now; resolves when that is done.
+   * @param hurried also what further decisions could still join
+   */
+  flush(hurried?: boolean): Promise<void>;
 }
 
 export interface AgentLink {

@@ -24,6 +24,8 @@ export class Courier implements Teller {
   #due = 0;
   #running: Promise<void> | null = null;
   #again = false;
+  /** Nothing is waited for that may follow yet. */
+  #hurried = false;
   #stopped = false;
   /** This courier among those of all processes, and among those that this process had before. */
   readonly #owner = `${thisProcess()} ${uuid()}`;
@@ -50,9 +52,14 @@ export class Courier implements Teller {
   }
 
   /** Brings now what can be brought now; resolves when that is done. */
-  async flush(): Promise<void> {
+  async flush(hurried = false): Promise<void> {
     if (this.#stopped || !this.#hasWork()) return;
+    if (hurried) this.#hurried = true;
     await this.#run();
+    if (!hurried) return;
+    // What was under way may have begun before.
+    if (this.#hasWork()) await this.#run();
+    this.#hurried = false;
   }
 
   #hasWork(): boolean {
@@ -121,7 +128,7 @@ export class Courier implements Teller {
     const now = Date.now();
     const pause = Math.max(...times) + PAUSE_MS - now;
     const patience = Math.min(...times) + PATIENCE_MS - now;
-    if (pause > 0 && pause <= PAUSE_MS && patience > 0) return Math.min(pause, patience);
+    if (!this.#hurried && pause > 0 && pause <= PAUSE_MS && patience > 0) return Math.min(pause, patience);
     // The end of the turn, or a tool, wakes us; asked again in case that was missed.
     return (await this.link.isTellable(session)) ? 0 : RETRY_MS;
   }
