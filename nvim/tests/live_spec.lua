@@ -78,6 +78,34 @@ describe("a Neovim that starts with a token", function()
     one:stop()
   end)
 
+  it("tells what the cage refused, several things as one, and keeps the count", function()
+    local one = start()
+    one:wait(CONNECTED)
+    local function refused(...)
+      local refusals = {}
+      for i, target in ipairs({ ... }) do
+        refusals[i] =
+          { kind = "network", target = target, reason = "not on the list", program = "curl/8", count = 2 }
+      end
+      local _, status = server:http("POST", "/sandbox/refusals", { refusals = refusals })
+      t.eq(status, 200)
+    end
+    refused("one.example:443")
+    t.eq(
+      notice(one, "^The cage refused one"),
+      "The cage refused one.example:443 to curl/8 (not on the list); npm run sandbox -- allow one.example:443"
+    )
+    fired(one, "SuggestionSandboxRefused")
+    refused("two.example:443", "three.example:443", "four.example:443", "five.example:443")
+    t.eq(
+      notice(one, "^The cage refused 4"),
+      "The cage refused 4 things: two.example:443, three.example:443, four.example:443 …; :Suggest status"
+    )
+    one:cmd("Suggest status")
+    t.match(notice(one, "Connected to real"), "The cage refused 10, five.example:443 last")
+    one:stop()
+  end)
+
   it("tells what was waiting before it came", function()
     local id = server:publish({ ["a.txt"] = "one\nzwei\nthree\n" }, "Waiting", "new")
     local one = start()

@@ -98,6 +98,7 @@ local function samples()
     { type = "suggestion.base_moved", suggestion_id = id, branch = "main", commit = ("0"):rep(40) },
     { type = "suggestion.verified", suggestion_id = id, ok = false, exit_code = 1, output = "bad" },
     { type = "agent.turn", session_id = "s", state = "busy", message = "The agent is working" },
+    { type = "sandbox.refused", kind = "network", target = "h:1", reason = "list", count = 1, total = 1 },
     { type = "suggestion.completed", suggestion_id = id, action = "discarded", by = "developer" },
   }
 end

@@ -130,6 +130,13 @@
 ---@field earlier? SuggestionReview.Earlier This content was rejected before: when, why, and what was rejected
 ---@field comments? SuggestionReview.CommentEntry[]
 
+---@class SuggestionReview.Refusal
+---@field kind "network"|"file"|"system_call"
+---@field target string What was tried: host:port, a path, the name of a system call
+---@field reason string Why it was refused, in a word or a sentence
+---@field program? string What the program that tried calls itself; it can say what it likes
+---@field count integer How many like this one
+
 ---@class SuggestionReview.Suggestion : SuggestionReview.Summary
 ---@field hunks? SuggestionReview.Hunk[]
 ---@field hunks_omitted? boolean True when the hunks are too many for one message: page through them
@@ -204,6 +211,9 @@
 ---@field warnings string[]
 ---@field feedback string[] What the developer decided since the agent last heard
 
+---@class SuggestionReview.RefusalsAnswer
+---@field refused integer How many there were in this project up to now
+
 ---@class SuggestionReview.ReviseAnswer
 ---@field sent boolean
 ---@field message string
@@ -272,6 +282,11 @@
 ---@field next? integer Offset of the next page, null at the end
 ---@field next_cursor? string Cursor of the next page, null at the end
 
+---@class SuggestionReview.SandboxAnswer
+---@field refused integer How many there were
+--- Alike ones as one; the 200 that came last
+---@field refusals ({ kind: "network"|"file"|"system_call", target: string, reason: string, program?: string, count: integer, first_at: string, last_at: string })[]
+
 ---@class SuggestionReview.SettingsAnswer
 ---@field host string
 ---@field port integer
@@ -298,6 +313,7 @@
 ---| "suggestion.base_moved"
 ---| "suggestion.verified"
 ---| "agent.turn"
+---| "sandbox.refused"
 
 ---@class SuggestionReview.Event an event of the journal; those of the client's own have no seq, ts and project
 ---@field type SuggestionReview.EventType|string
@@ -335,3 +351,9 @@
 ---@field session_id? string in agent.turn
 ---@field state? string in agent.turn
 ---@field retry? { attempt: integer, at: string } in agent.turn
+---@field kind? string in sandbox.refused
+---@field target? string in sandbox.refused
+---@field reason? string in sandbox.refused
+---@field program? string in sandbox.refused
+---@field count? integer in sandbox.refused
+---@field total? integer in sandbox.refused

@@ -4,7 +4,7 @@
  * commands.ts). The types that the use cases return come from the answers (`…Result`). No rule lives here beyond shape.
  */
 import { z } from "zod";
-import { Comment, Digest, Hunk, HunkId, SuggestionId } from "./model.ts";
+import { Comment, Digest, Hunk, HunkId, Refusal, SuggestionId } from "./model.ts";
 
 export const RequestId = z
   .string()
@@ -175,6 +175,12 @@ export const AskRequest = z.strictObject({
 });
 export type AskRequest = z.infer<typeof AskRequest>;
 
+export const RefusalsRequest = z.strictObject({
+  refusals: z.array(z.strictObject(Refusal.shape)).min(1).max(100),
+  project: z.string().optional(),
+});
+export type RefusalsRequest = z.infer<typeof RefusalsRequest>;
+
 export const AbortRequest = z.strictObject({
   project: z.string().optional(),
   session_id: z.string().optional(),
@@ -237,6 +243,10 @@ export const AskAnswer = z.object({ session_id: z.string() });
 export type AskResult = z.output<typeof AskAnswer>;
 export const AbortAnswer = z.object({ aborted: z.boolean() });
 export type AbortResult = z.output<typeof AbortAnswer>;
+export const RefusalsAnswer = z.object({
+  refused: z.int().describe("How many there were in this project up to now"),
+});
+export type RefusalsResult = z.output<typeof RefusalsAnswer>;
 export const VerifyAnswer = z.object({
   ok: z.boolean(),
   exit_code: z.int().nullable(),
@@ -263,6 +273,7 @@ export const REQUESTS = {
   settle: SettleRequest,
   ask: AskRequest,
   abort: AbortRequest,
+  refusals: RefusalsRequest,
 } as const;
 export type UseCaseName = keyof typeof REQUESTS;
 
@@ -282,4 +293,5 @@ export const ANSWERS = {
   settle: SettleAnswer,
   ask: AskAnswer,
   abort: AbortAnswer,
+  refusals: RefusalsAnswer,
 } as const satisfies Record<UseCaseName, z.ZodType>;

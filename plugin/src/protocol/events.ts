@@ -3,7 +3,7 @@
  * tells of, gets the next `seq` there, and is sent afterwards; a replay yields the same bytes as the live socket.
  */
 import { z } from "zod";
-import { Actor, Digest, Hunk, HunkId, SuggestionId, SuggestionSummary } from "./model.ts";
+import { Actor, Digest, Hunk, HunkId, Refusal, SuggestionId, SuggestionSummary } from "./model.ts";
 
 const suggestionReady = z.object({
   type: z.literal("suggestion.ready"),
@@ -124,6 +124,12 @@ const agentTurn = z.object({
     .describe("The provider refused for now (rate limit, overload); the turn goes on at that time"),
 });
 
+const sandboxRefused = z.object({
+  type: z.literal("sandbox.refused"),
+  ...Refusal.shape,
+  total: z.int().min(1).describe("How often this was refused in this project up to now"),
+});
+
 /** An event as its maker writes it, before the journal numbers it. */
 export const EventBody = z.discriminatedUnion("type", [
   suggestionReady,
@@ -139,6 +145,7 @@ export const EventBody = z.discriminatedUnion("type", [
   baseMoved,
   verified,
   agentTurn,
+  sandboxRefused,
 ]);
 export type EventBody = z.infer<typeof EventBody>;
 export type EventType = EventBody["type"];

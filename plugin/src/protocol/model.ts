@@ -35,6 +35,20 @@ export const HunkKind = z.enum([
 ]);
 export type HunkKind = z.infer<typeof HunkKind>;
 
+/** What the rings around the agent refused, or saw refused. */
+export const Refusal = z.object({
+  kind: z.enum(["network", "file", "system_call"]),
+  target: z.string().min(1).max(512).describe("What was tried: host:port, a path, the name of a system call"),
+  reason: z.string().min(1).max(255).describe("Why it was refused, in a word or a sentence"),
+  program: z
+    .string()
+    .max(255)
+    .optional()
+    .describe("What the program that tried calls itself; it can say what it likes"),
+  count: z.int().min(1).describe("How many like this one"),
+});
+export type Refusal = z.infer<typeof Refusal>;
+
 export const HunkState = z.enum(["pending", "accepted", "modified", "rejected"]);
 export type HunkState = z.infer<typeof HunkState>;
 

@@ -28,6 +28,8 @@ import type {
   HunksQuery,
   ListQuery,
   PatchQuery,
+  SandboxQuery,
+  SandboxReport,
 } from "../protocol/queries.ts";
 
 export interface ProjectInfo {
@@ -65,6 +67,9 @@ export interface ReviewDesk extends InTheirTime {
   hunks(suggestionId: string, query: HunksQuery): HunkPage;
   content(suggestionId: string, query: ContentQuery): Promise<ContentChunk>;
   patch(suggestionId: string, query: PatchQuery): Promise<Uint8Array>;
+
+  /** What the rings around the agent refused. */
+  sandbox(query: SandboxQuery): SandboxReport;
 
   decide(request: FeedbackRequest, actor: Actor): DecisionResult;
   decideMany(request: BatchRequest, actor: Actor): DecisionResult;

@@ -19,6 +19,8 @@ import type {
   PublishRequest,
   PublishResult,
   RebaseRequest,
+  RefusalsRequest,
+  RefusalsResult,
   ReviseRequest,
   ReviseResult,
   SettleRequest,
@@ -39,6 +41,8 @@ import type {
   HunksQuery,
   ListQuery,
   PatchQuery,
+  SandboxQuery,
+  SandboxReport,
 } from "../protocol/queries.ts";
 import { Git } from "../vcs/git.ts";
 import { Project, type QuietGate } from "../vcs/project.ts";
@@ -51,6 +55,7 @@ import { verify } from "./finish/preflight.ts";
 import { FeedbackLog } from "./ledger/feedback-log.ts";
 import type { HunkRow } from "./ledger/hunk-rows.ts";
 import { Ledger } from "./ledger/ledger.ts";
+import { recordRefusals, refusalReport, refusedCount } from "./ledger/refusals.ts";
 import { answered, once, recordAnswer } from "./ledger/request-ids.ts";
 import {
   entriesOf,
@@ -464,6 +469,17 @@ export class Desk implements ReviewDesk {
     if (host.link !== null || actor !== "agent") return { sent: true, feedback: [] };
     await this.#hosts.settleNow(host, true);
     return { sent: true, feedback: this.#feedbackFor(host, actor) };
+  }
+
+  async refusals(request: RefusalsRequest): Promise<RefusalsResult> {
+    const project = this.#hosts.of(request.project).project.dir;
+    recordRefusals(this.ledger, project, request.refusals, this.#now());
+    return { refused: refusedCount(this.ledger, project) };
+  }
+
+  sandbox(query: SandboxQuery): SandboxReport {
+    const project = query.project === undefined ? null : this.#hosts.of(query.project).project.dir;
+    return refusalReport(this.ledger, project);
   }
 
   async settle(request: SettleRequest, actor: Actor): Promise<SettleResult> {

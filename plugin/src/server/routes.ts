@@ -11,6 +11,8 @@ import {
   HealthAnswer,
   HealthQuery,
   PatchQuery,
+  SandboxAnswer,
+  SandboxQuery,
   SettingsAnswer,
   StreamQuery,
 } from "../protocol/queries.ts";
@@ -155,6 +157,14 @@ export const ROUTES: Route[] = [
     answer: "text/event-stream",
     errors: ["unavailable"],
     run: streamEvents,
+  }),
+  get("/sandbox", "sandbox", {
+    tag: "agent",
+    summary: "What the rings around the agent refused, the latest first",
+    query: SandboxQuery,
+    answer: SandboxAnswer,
+    errors: ["not_found"],
+    run: (call) => call.context.desk.sandbox(call.query),
   }),
   get("/settings", "settings", {
     tag: "server",

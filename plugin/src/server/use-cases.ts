@@ -241,4 +241,15 @@ export const USE_CASES = {
     errors: ["not_found", "nothing_to_do"],
     run: (desk, request, actor) => desk.abort(request, actor),
   }),
+  refusals: useCase("refusals", {
+    path: "/sandbox/refusals",
+    access: "decide",
+    tag: "agent",
+    example: {
+      refusals: [{ kind: "network", target: "example.org:443", reason: "not on the list", count: 1 }],
+    },
+    summary: "Report what the rings around the agent refused; whoever made them does",
+    errors: ["not_found"],
+    run: (desk, request, actor) => desk.refusals(request, actor),
+  }),
 } satisfies Record<UseCaseName, UseCase>;

@@ -75,6 +75,58 @@ test("a review is published, decided, checked, rebased and settled over the WebS
   for (const client of [developer, agent]) client.close();
 });
 
+test("what the cage refused is told once and counted; the developer alone reports it", async () => {
+  at = await Place.open();
+  const repository = await AgentRepository.add(at);
+  const client = await connect(at);
+  const tried = { kind: "network", target: "example.org:443", reason: "not on the list" };
+  const curl = { ...tried, program: "curl/8", count: 2 };
+  expect(await done(client, "refusals", { refusals: [curl], project: repository.dir })).toEqual({
+    refused: 2,
+  });
+  const again = await at.ask("/sandbox/refusals", { body: { refusals: [curl, { ...tried, count: 1 }] } });
+  expect([again.status, again.body]).toEqual([200, { refused: 5 }]);
+  const told = (await at.ask("/events?type=sandbox.refused")).body.events;
+  expect(told).toMatchObject([
+    { type: "sandbox.refused", ...curl, total: 2 },
+    { ...tried, count: 1, total: 1 },
+  ]);
+  const { body } = await at.ask(`/sandbox?project=${encodeURIComponent(repository.dir)}`);
+  expect(body.refused).toBe(5);
+  expect(body.refusals).toHaveLength(2);
+  expect(body.refusals).toContainEqual(expect.objectContaining({ ...curl, count: 4 }));
+  for (const refusals of [
+    [],
+    [{ ...curl, count: 0 }],
+    [{ ...curl, kind: "moon" }],
+    [{ ...curl, target: "" }],
+  ]) {
+    expect((await at.ask("/sandbox/refusals", { body: { refusals } })).status).toBe(400);
+  }
+  const denied = await at.ask("/sandbox/refusals", { body: { refusals: [curl] }, token: at.agent });
+  expect(denied.status).toBe(403);
+  expect((await at.ask("/sandbox?project=/nowhere")).status).toBe(404);
+  expect((await at.ask("/sandbox")).body.refused).toBe(5);
+  client.close();
+});
+
+test("a thousand kinds of refusals are told apart, and what comes after them is counted", async () => {
+  at = await Place.open();
+  await AgentRepository.add(at);
+  const refusal = (n: number) => ({ kind: "network", target: `host-${n}:443`, reason: "list", count: 1 });
+  for (let from = 0; from < 1200; from += 100) {
+    const refusals = Array.from({ length: 100 }, (_, n) => refusal(from + n));
+    expect((await at.ask("/sandbox/refusals", { body: { refusals } })).status).toBe(200);
+  }
+  const { body } = await at.ask("/sandbox");
+  expect(body.refused).toBe(1200);
+  expect(body.refusals).toHaveLength(200);
+  const told = (await at.ask("/events?type=sandbox.refused&limit=1000")).body;
+  expect(told.events.length).toBe(1000);
+  const rest = await at.ask(`/events?type=sandbox.refused&limit=1000&since=${told.events.at(-1).seq}`);
+  expect(rest.body.events).toMatchObject([{ target: "*", total: 1 }]);
+});
+
 test("a suggestion whose base has moved is rebased over HTTP", async () => {
   at = await Place.open();
   const repository = await AgentRepository.add(at);

@@ -146,6 +146,14 @@ M.events = {
     output = text,
   }),
   ["agent.turn"] = event({ session_id = text, state = text, message = text }),
+  ["sandbox.refused"] = event({
+    kind = text,
+    target = text,
+    reason = text,
+    program = optional(text),
+    count = count,
+    total = count,
+  }),
 }
 
 local decision = object({

@@ -29,6 +29,10 @@ local fetches = {}
 local last_status = {}
 ---@type table<string, table<string, SuggestionReview.Event>> last agent.turn by server and project
 local turns = {}
+
+--- What the rings around the agent refused, as far as events tell, by server.
+---@type table<string, { kinds: table<string, integer>, last: SuggestionReview.Event }>
+local refusals = {}
 ---@type table<string, true> servers whose summaries are to be listed anew
 local stale = {}
 
@@ -184,6 +188,18 @@ function M.turns(server)
   return turns[server] or {}
 end
 
+--- What the rings around the agent refused, as far as events told of it.
+---@param server string
+---@return integer count
+---@return SuggestionReview.Event? last
+function M.refused(server)
+  local known, sum = refusals[server], 0
+  for _, total in pairs(known and known.kinds or {}) do
+    sum = sum + total
+  end
+  return sum, known and known.last
+end
+
 --- What the server sends no value for holds no longer: a null is not in what was decoded.
 ---@param known SuggestionReview.Suggestion
 ---@param given SuggestionReview.Suggestion
@@ -273,7 +289,7 @@ function M.forget(server)
       suggestions[id], positions[id] = nil, nil
     end
   end
-  last_status[server], turns[server], stale[server] = nil, nil, nil
+  last_status[server], turns[server], stale[server], refusals[server] = nil, nil, nil, nil
   announce({ type = "store.reset", server = server })
 end
 
@@ -404,6 +420,12 @@ local function take_in(event)
   elseif event.type == "agent.turn" then
     turns[server] = turns[server] or {}
     turns[server][event.project or ""] = event
+    return
+  elseif event.type == "sandbox.refused" then
+    refusals[server] = refusals[server] or { kinds = {} }
+    local kind = { event.project or "", event.kind, event.target, event.reason, event.program or "" }
+    refusals[server].kinds[table.concat(kind, "\0")] = event.total
+    refusals[server].last = event
     return
   end
   local id = event.suggestion_id
@@ -592,7 +614,7 @@ client.serve({
 
 --- For tests: an empty store.
 function M._clear()
-  suggestions, positions, fetches, last_status, turns, stale = {}, {}, {}, {}, {}, {}
+  suggestions, positions, fetches, last_status, turns, stale, refusals = {}, {}, {}, {}, {}, {}, {}
 end
 
 return M

@@ -64,6 +64,7 @@ local PATTERNS = {
   ["suggestion.base_moved"] = "SuggestionBaseMoved",
   ["suggestion.verified"] = "SuggestionVerified",
   ["agent.turn"] = "SuggestionAgentTurn",
+  ["sandbox.refused"] = "SuggestionSandboxRefused",
   ["client.state"] = "SuggestionConnection",
 }
 M.patterns = PATTERNS
@@ -146,6 +147,48 @@ tell["agent.turn"] = function(event, settings)
     notify.warn(plain(event.message))
   elseif event.state == "idle" and (asked or settings.on_status) then
     notify.info(plain(event.message))
+  end
+end
+
+--- Milliseconds for which refusals are gathered into one message.
+local GATHER_MS = 500
+---@type SuggestionReview.Event[]
+local refused = {}
+
+---@param event SuggestionReview.Event
+---@return string
+function M.refused_text(event)
+  local who = event.program and (" to %s"):format(plain(event.program)) or ""
+  local text = ("The cage refused %s%s (%s)"):format(plain(event.target), who, plain(event.reason))
+  return event.kind == "network"
+      and event.target ~= "*"
+      and ("%s; npm run sandbox -- allow %s"):format(text, plain(event.target))
+    or text
+end
+
+local function tell_refusals()
+  local events = refused
+  refused = {}
+  if #events == 1 then
+    return notify.warn(M.refused_text(events[1]))
+  end
+  local targets = {}
+  for i = 1, math.min(3, #events) do
+    targets[i] = plain(events[i].target)
+  end
+  local more = #events > 3 and " …" or ""
+  notify.warn(
+    ("The cage refused %d things: %s%s; :Suggest status"):format(#events, table.concat(targets, ", "), more)
+  )
+end
+
+tell["sandbox.refused"] = function(event, settings)
+  if event.replayed or not settings.on_error then
+    return
+  end
+  refused[#refused + 1] = event
+  if #refused == 1 then
+    vim.defer_fn(tell_refusals, GATHER_MS)
   end
 end
 

@@ -111,6 +111,10 @@ function M.report()
     if doing then
       lines[#lines + 1] = "  The agent: " .. short(doing, 100)
     end
+    local refused, last = store.refused(one.server.name)
+    if last then
+      lines[#lines + 1] = ("  The cage refused %d, %s last"):format(refused, short(last.target, 60))
+    end
   end
   return lines
 end

@@ -343,6 +343,23 @@ ALTER TABLE suggestion DROP COLUMN settle_needed;
 ALTER TABLE suggestion RENAME COLUMN settle_in_words TO settle_needed;
 `;
 
+const V7 = `
+-- What the rings around the agent refused: alike ones are one row.
+CREATE TABLE refusal (
+  project TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  target TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  program TEXT NOT NULL,
+  count INTEGER NOT NULL,
+  first_at TEXT NOT NULL,
+  last_at TEXT NOT NULL,
+  told_at TEXT NOT NULL,
+  PRIMARY KEY (project, kind, target, reason, program)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX refusal_by_time ON refusal (project, last_at);
+`;
+
 export interface Migration {
   /** Kept in the ledger: never changed once it was released. */
   readonly name: string;
@@ -360,6 +377,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "settlements and owners", sql: V4 },
   { name: "discards taken back", sql: V5 },
   { name: "states in words", sql: V6 },
+  { name: "refusals", sql: V7 },
 ];
 
 /** Ledgers with this many steps and fewer kept their number alone. */
