@@ -8,9 +8,10 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { EXEMPT } from "./exempt.mjs";
+import { EXEMPT, needsRoot } from "./exempt.mjs";
 import { judge } from "./verdict.mjs";
 
+const isRoot = process.getuid?.() === 0;
 const HERE = dirname(fileURLToPath(import.meta.url));
 
 /** @returns {string} a file for the suites to write into */
@@ -64,9 +65,10 @@ function grouped(doors) {
 export function reportDoors(record, env, suites) {
   process.stdout.write("\n── doors\n");
   try {
-    const verdict = judge(catalogue(env), linesOf(record), EXEMPT, suites);
+    const verdict = judge(catalogue(env), linesOf(record), EXEMPT, suites, isRoot ? undefined : needsRoot);
     list("gone through", verdict.proven);
     list("exempt", verdict.exempted);
+    list("for root to go through, which makes a second Unix user", verdict.root);
     if (verdict.elsewhere.length > 0)
       process.stdout.write(`for other suites to go through (${verdict.elsewhere.length})\n`);
     list("NOT GONE THROUGH", verdict.missing);

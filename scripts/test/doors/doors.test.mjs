@@ -62,6 +62,13 @@ test("one suite answers for its own doors alone", () => {
   assert.equal(verdict.elsewhere.length, 3);
 });
 
+test("what only root can go through is named apart where the run is not root's", () => {
+  const byRoot = (/** @type {string} */ door) => door.startsWith("suggest ");
+  const here = judge(SMALL, [], {}, ["nvim"], byRoot);
+  assert.deepEqual([here.missing, here.root], [["default key accept"], ["suggest verify"]]);
+  assert.deepEqual(judge(SMALL, ALL, {}, ["nvim"], byRoot).root, []);
+});
+
 test("an exemption holds with a reason, for a door that is there and that nothing goes through", () => {
   const some = ALL.slice(0, 2);
   const exempt = { "rest POST /verify": "a reason", "rest POST /gone": "a reason", "suggest verify": " " };

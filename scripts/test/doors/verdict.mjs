@@ -12,6 +12,7 @@
  * @property {string[]} proven
  * @property {string[]} missing doors of the suites that ran
  * @property {string[]} exempted
+ * @property {string[]} root not gone through, and for root alone to go through, which this run is not
  * @property {string[]} elsewhere not gone through, and not for the suites that ran to go through
  * @property {string[]} problems what is wrong with the list of exemptions
  */
@@ -51,16 +52,18 @@ export function doorsIn(lines, routes) {
  * @param {string[]} lines
  * @param {Record<string, string>} exempt sentence by door
  * @param {string[]} suites names of those that ran
+ * @param {(door: string) => boolean} [notHere] what this run cannot go through for want of root
  * @returns {Verdict}
  */
-export function judge(catalogue, lines, exempt, suites) {
+export function judge(catalogue, lines, exempt, suites, notHere = () => false) {
   const seen = doorsIn(lines, catalogue.routes);
   const known = new Set(catalogue.doors.map(({ door }) => door));
   /** @type {Verdict} */
-  const verdict = { proven: [], missing: [], exempted: [], elsewhere: [], problems: [] };
+  const verdict = { proven: [], missing: [], exempted: [], root: [], elsewhere: [], problems: [] };
   for (const { door, suite } of catalogue.doors) {
     if (seen.has(door)) verdict.proven.push(door);
     else if (exempt[door] !== undefined) verdict.exempted.push(door);
+    else if (suites.includes(suite) && notHere(door)) verdict.root.push(door);
     else if (suites.includes(suite)) verdict.missing.push(door);
     else verdict.elsewhere.push(door);
   }
