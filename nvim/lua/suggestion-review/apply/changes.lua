@@ -176,7 +176,7 @@ local function line_changes(plan, work)
   local expected, adding, refused = {}, {}, {}
   for _, replacement in ipairs(work.now) do
     local decoded, reason = decode_replacement(replacement, shape)
-    local marked = mark_changes(replacement, base, shape)
+    local marked = shape.bom and mark_changes(replacement, base, shape)
     if not decoded or marked then
       return nil, reason or marked
     end

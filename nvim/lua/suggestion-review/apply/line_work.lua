@@ -28,6 +28,9 @@ end
 ---@return string[] keys of an earlier revision's text in the place of this hunk, the developer's own versions apart
 local function left_over(hunk, now)
   local keys = {}
+  if #now == 0 then
+    return keys
+  end
   local place = { at = diff.zero_based(hunk.old_start, hunk.old_count), count = hunk.old_count }
   for _, replacement in ipairs(now) do
     if

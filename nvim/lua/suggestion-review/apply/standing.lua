@@ -77,6 +77,9 @@ function M.look(place, hunks, only, callback)
       return vim.list_contains(only, file)
     end, files)
   end
+  if #files == 0 then
+    return callback(standing)
+  end
   local by_file = {}
   for _, hunk in ipairs(hunks) do
     local file = digest.path(hunk)

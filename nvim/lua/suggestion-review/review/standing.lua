@@ -94,7 +94,11 @@ local function take(session, standing, only)
   for _, hunk in ipairs(session.hunks) do
     local file = digest.path(hunk)
     if not session.sent[hunk.id] and (not only or vim.list_contains(only, file)) then
-      local said = note(session, file, hunk, standing[file] or {}, stale[file] or {})
+      local waits = hunk.state == "pending" or hunk.state == "rejected"
+      -- Of a file with nothing in it there is nothing to be said.
+      local said = not (waits and not standing[file] and not stale[file])
+          and note(session, file, hunk, standing[file] or {}, stale[file] or {})
+        or nil
       changed = changed or said ~= session.outcomes[hunk.id]
       session.outcomes[hunk.id] = said
     end

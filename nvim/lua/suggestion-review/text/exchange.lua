@@ -114,14 +114,20 @@ local function sort_out(applied, remove, add)
       moves[#moves + 1] = move_of(replacement, false)
     end
   end
-  table.sort(moves, function(a, b)
+  local function before(a, b)
     if merge.earlier(a, b) then
       return true
     elseif merge.earlier(b, a) then
       return false
     end
     return a.out and not b.out
-  end)
+  end
+  for i = 2, #moves do
+    if before(moves[i], moves[i - 1]) then
+      table.sort(moves, before)
+      break
+    end
+  end
   return moves, kept, displaced
 end
 
@@ -184,6 +190,19 @@ end
 ---@param to integer
 ---@return SuggestionReview.TextChange without its place in the expected text
 local function change_of(base, group, inside, from, to)
+  local alone = #group == 1 and not group[1].out and #inside == 0 and group[1].replacement
+  if alone then
+    -- Most changes: one hunk comes to lines that nothing else is about.
+    return {
+      keys = { alone.key },
+      from = 0,
+      to = 0,
+      old = vim.list_slice(base, from + 1, to),
+      lines = merge.compose_range(base, { alone }, from, to),
+      base_from = from,
+      base_to = to,
+    }
+  end
   local outs, ins, keys = {}, {}, {}
   for _, move in ipairs(group) do
     table.insert(move.out and outs or ins, move.replacement)

@@ -100,12 +100,13 @@ end
 ---@param mode "n"|"x"
 ---@param lhs string
 ---@param own table<string, true> all keys of ours in this mode, as they are typed
+---@param others table[] the user's maps of this mode
 ---@param run fun()
 ---@param desc string
-local function map_key(buf, mode, lhs, own, run, desc)
+local function map_key(buf, mode, lhs, own, others, run, desc)
   local opts = { buffer = buf, nowait = true, silent = true, desc = desc }
   local typed = vim.keycode(lhs)
-  for _, longer in ipairs(vim.api.nvim_get_keymap(mode)) do
+  for _, longer in ipairs(others) do
     local raw = longer.lhsraw
     if #raw > #typed and vim.startswith(raw, typed) and not own[raw] then
       vim.keymap.set(mode, longer.lhs, function()
@@ -125,6 +126,7 @@ end
 ---@param skip? table<string, true> names that are not mapped there
 function M.map(buf, actions, skip)
   local own = { n = {}, x = {} }
+  local others = { n = vim.api.nvim_get_keymap("n"), x = vim.api.nvim_get_keymap("x") }
   for _, key in ipairs(M.list) do
     local lhs = M.key(key.name)
     if lhs then
@@ -135,11 +137,11 @@ function M.map(buf, actions, skip)
   for _, key in ipairs(M.list) do
     local lhs = M.key(key.name)
     if lhs and not (skip and skip[key.name]) then
-      map_key(buf, "n", lhs, own.n, function()
+      map_key(buf, "n", lhs, own.n, others.n, function()
         M.run(key, false, actions)
       end, "Review: " .. key.text)
       if key.visual then
-        map_key(buf, "x", lhs, own.x, function()
+        map_key(buf, "x", lhs, own.x, others.x, function()
           M.run(key, true, actions)
         end, "Review: " .. key.text .. " (selected lines)")
       end

@@ -96,8 +96,8 @@ function M.of(hunk, session)
   if missing then
     note(("(%s; accepting shows it first)"):format(missing))
   end
-  local compare = keys.key("compare")
   local own = hunk.state == "modified" and hunk.decision and hunk.decision.modified_diff
+  local compare = (own or hunk.earlier) and keys.key("compare")
   if own and compare then
     note(("  %s shows what you changed of the agent's text"):format(compare), "SuggestionReviewHint")
   end

@@ -187,13 +187,15 @@ function M.build(input)
     local block = M.block_of(input.hunks[input.first])
     add({ kind = "note", text = "", hunk = input.first, chunks = chunks, block = block })
   end
+  local following = input.hunks[input.first] and M.block_of(input.hunks[input.first])
   for index = input.first, input.last do
     local hunk = input.hunks[index]
-    local block = M.block_of(hunk)
+    local block = following
     local at = block.at
     local has_lines = diff.has_text(hunk)
     local next_hunk = index < input.last and input.hunks[index + 1] or nil
-    local next_at = next_hunk and M.block_of(next_hunk).at or math.huge
+    following = next_hunk and M.block_of(next_hunk)
+    local next_at = following and following.at or math.huge
     if has_lines then
       skip_to(at - math.min(#block.before, math.max(0, at - line)))
     end

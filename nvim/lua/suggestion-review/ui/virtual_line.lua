@@ -110,7 +110,12 @@ function M.rows(block, side, nth, opts)
   end
   local column = 0
   for _, piece in ipairs(pieces_of(block, side, nth, opts)) do
-    for _, char in ipairs(text_of.characters(piece[1])) do
+    local as_it_is = used + #piece[1] <= opts.width and not piece[1]:find("[^ -~]")
+    if as_it_is then
+      put(piece[1], #piece[1], piece[2])
+      column = column + #piece[1]
+    end
+    for _, char in ipairs(as_it_is and {} or text_of.characters(piece[1])) do
       local shown, width = text_of.cell(char, column, opts.stops)
       column = column + width
       if char == "\t" then

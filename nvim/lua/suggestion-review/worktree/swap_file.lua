@@ -36,6 +36,33 @@ local function stems(path)
   return out
 end
 
+--- Names of the last files that were asked about; making them takes longer than looking for the files.
+---@type table<string, string[]>
+local kept_names = {}
+local kept_count = 0
+local MOST_KEPT = 200
+
+---@param path string absolute
+---@return string[] every name that a swap file of it may have
+local function names_of(path)
+  local key = path .. "\0" .. vim.o.directory
+  local names = kept_names[key]
+  if not names then
+    names = {}
+    for _, stem in ipairs(stems(path)) do
+      for _, ending in ipairs(ENDINGS) do
+        names[#names + 1] = stem .. "." .. ending
+      end
+    end
+    kept_count = kept_count + 1
+    if kept_count > MOST_KEPT then
+      kept_names, kept_count = {}, 1
+    end
+    kept_names[key] = names
+  end
+  return names
+end
+
 ---@param pid integer
 ---@return boolean
 local function is_alive(pid)
@@ -71,13 +98,10 @@ end
 ---@param path string absolute
 ---@return string|nil reason
 function M.unsaved_elsewhere(path)
-  for _, stem in ipairs(stems(path)) do
-    for _, ending in ipairs(ENDINGS) do
-      local swap = ("%s.%s"):format(stem, ending)
-      local reason = uv.fs_lstat(swap) and unsaved_in(swap, path)
-      if reason then
-        return reason
-      end
+  for _, swap in ipairs(names_of(path)) do
+    local reason = uv.fs_lstat(swap) and unsaved_in(swap, path)
+    if reason then
+      return reason
     end
   end
 end
