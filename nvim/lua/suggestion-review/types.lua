@@ -83,6 +83,15 @@
 ---@field by SuggestionReview.Actor
 ---@field at string ISO 8601 time
 
+---@class SuggestionReview.CountedRefusal
+---@field kind "network"|"file"|"system_call"
+---@field target string What was tried: host:port, a path, the name of a system call
+---@field reason string Why it was refused, in a word or a sentence
+---@field program? string What the program that tried calls itself; it can say what it likes
+---@field count integer How many like this one
+---@field first_at string ISO 8601 time
+---@field last_at string ISO 8601 time
+
 ---@class SuggestionReview.FileSide A file on one side of a hunk without lines
 ---@field file string Path of the file on this side
 ---@field file_b64? string The path's raw bytes in base64, only when it is not valid UTF-8
@@ -284,8 +293,7 @@
 
 ---@class SuggestionReview.SandboxAnswer
 ---@field refused integer How many there were
---- Alike ones as one; the 200 that came last
----@field refusals ({ kind: "network"|"file"|"system_call", target: string, reason: string, program?: string, count: integer, first_at: string, last_at: string })[]
+---@field refusals SuggestionReview.CountedRefusal[] Alike ones as one; the 200 that came last
 
 ---@class SuggestionReview.SettingsAnswer
 ---@field host string

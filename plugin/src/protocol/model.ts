@@ -49,6 +49,12 @@ export const Refusal = z.object({
 });
 export type Refusal = z.infer<typeof Refusal>;
 
+/** Refusals that are alike, as one. */
+export const CountedRefusal = Refusal.extend({
+  first_at: z.string().describe("ISO 8601 time"),
+  last_at: z.string().describe("ISO 8601 time"),
+});
+
 export const HunkState = z.enum(["pending", "accepted", "modified", "rejected"]);
 export type HunkState = z.infer<typeof HunkState>;
 

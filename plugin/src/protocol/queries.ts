@@ -1,7 +1,7 @@
 /** What is read: what each route is asked with and what it answers, as schemas. Nothing here changes anything. */
 import { z } from "zod";
 import { ReviewEvent } from "./events.ts";
-import { Hunk, Refusal, SuggestionId, SuggestionSummary } from "./model.ts";
+import { CountedRefusal, Hunk, SuggestionId, SuggestionSummary } from "./model.ts";
 
 const count = (max: number, fallback: number) => z.coerce.number().int().min(1).max(max).default(fallback);
 const offset = z.coerce.number().int().min(0).default(0);
@@ -151,9 +151,7 @@ export type SandboxQuery = z.infer<typeof SandboxQuery>;
 /** `GET /sandbox`: what the rings around the agent refused, the latest first. */
 export const SandboxAnswer = z.object({
   refused: z.int().describe("How many there were"),
-  refusals: z
-    .array(Refusal.extend({ first_at: z.string(), last_at: z.string() }))
-    .describe("Alike ones as one; the 200 that came last"),
+  refusals: z.array(CountedRefusal).describe("Alike ones as one; the 200 that came last"),
 });
 export type SandboxReport = z.output<typeof SandboxAnswer>;
 
