@@ -887,58 +887,12 @@ describe("planning", function()
   end)
 end)
 
--- Last, since it moves the shared branch for good.
-describe("verification after a rebase", function()
-  it("holds when the shared branch has moved and the work was put on top", function()
-    local id = publish({ ["a.txt"] = CHANGED["a.txt"] })
-    decide(id, 1, "accept")
-    local other = clone()
-    t.write(other .. "/b.txt", lines(20, { [1] = "someone else" }))
-    t.run({ "git", "commit", "-qam", "someone else" }, { cwd = other, env = server.environment })
-    local environment = vim.tbl_extend("force", server.environment, {})
-    t.run({
-      "git",
-      "-c",
-      "http.extraHeader=Authorization: Bearer " .. server.token,
-      "push",
-      "--quiet",
-      server.hub,
-      "HEAD:main",
-    }, { cwd = other, env = environment })
-    finalize(id)
-    t.ok(store.get(id).result.base_commit ~= base, "it was not rebased")
-    -- That commit came to the hub behind this clone's back: only a branch of one's own vouches for it.
-    local behind = clone()
-    t.eq(prepare(id, behind).verdict.ok, false)
-    t.run({ "git", "branch", "mine", store.get(id).result.base_commit }, { cwd = behind })
-    local plan = prepare(id, behind)
-    t.ok(plan.verdict.ok, table.concat(plan_text.of(plan), "\n"))
-    t.match(table.concat(plan_text.of(plan), "\n"), "someone else")
-    t.eq(execute(plan), nil)
-    t.eq(snapshot(behind).head, store.get(id).result.commit)
-    -- A checkout that has the newer commit takes it.
-    local plan2 = prepare(id, other)
-    t.eq(plan2.refusal, nil)
-    t.eq(execute(plan2), nil)
-    t.eq(snapshot(other).head, store.get(id).result.commit)
-  end)
-end)
-
 describe("files that are shown", function()
-  --- A checkout whose developer has the commit that the suggestion was finalized on.
-  ---@param id string
-  ---@return string
-  local function clone_with_base(id)
-    local checkout = vim.uv.fs_realpath(clone()) --[[@as string]]
-    t.run({ "git", "branch", "mine", store.get(id).result.base_commit }, { cwd = checkout })
-    return checkout
-  end
-
   it("A9: nothing is adopted over unsaved edits of another Vim", function()
     local id = publish({ ["b.txt"] = CHANGED["b.txt"] })
     batch(id, "accept")
     finalize(id)
-    local checkout = clone_with_base(id)
+    local checkout = vim.uv.fs_realpath(clone()) --[[@as string]]
     local other = require("child").start({
       cwd = checkout,
       init = "vim.opt.swapfile = true\nvim.o.directory = '.'\n",
@@ -959,13 +913,12 @@ describe("files that are shown", function()
     local id = publish({ ["b.txt"] = CHANGED["b.txt"] })
     batch(id, "accept")
     finalize(id)
-    local checkout = clone_with_base(id)
+    local checkout = vim.uv.fs_realpath(clone()) --[[@as string]]
     vim.o.autoread = false
     vim.cmd("silent edit " .. checkout .. "/b.txt")
     local buf = vim.api.nvim_get_current_buf()
     local err = execute(prepare(id, checkout))
     t.eq(err, nil)
-    -- The shared branch may have moved meanwhile, and the work with it.
     local shown = table.concat(vim.api.nvim_buf_get_lines(buf, 0, -1, false), "\n") .. "\n"
     t.eq(shown, t.run({ "git", "show", store.get(id).result.commit .. ":b.txt" }, { cwd = checkout }))
     t.match(shown, "\nLINE 10\n")

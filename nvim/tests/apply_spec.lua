@@ -45,6 +45,14 @@ local function edit(path)
   return vim.api.nvim_get_current_buf()
 end
 
+--- Another program writes a.txt, later than it was read, whatever the clock of the file system tells apart.
+---@param text string
+local function written_elsewhere(text)
+  t.write(root .. "/a.txt", text)
+  local later = os.time() + 2
+  assert(vim.uv.fs_utime(root .. "/a.txt", later, later))
+end
+
 before_each(function()
   vim.cmd("silent! %bwipeout!")
   apply.reset()
@@ -223,9 +231,7 @@ describe("accepting into a buffer", function()
   it("takes in what was written by another program before it applies", function()
     checkout({ ["a.txt"] = OLD })
     local buf = edit("a.txt")
-    vim.wait(20)
-    local longer = "zero\n" .. OLD
-    t.write(root .. "/a.txt", longer)
+    written_elsewhere("zero\n" .. OLD)
     local suggestion = build.build({ ["a.txt"] = OLD }, { ["a.txt"] = NEW })
     bring(place_of(suggestion), suggestion.hunks, "accepted")
     t.eq(read("a.txt"), "zero\n" .. NEW)
@@ -236,8 +242,7 @@ describe("accepting into a buffer", function()
     checkout({ ["a.txt"] = OLD })
     vim.o.autoread = false
     local buf = edit("a.txt")
-    vim.wait(20)
-    t.write(root .. "/a.txt", "zero\n" .. OLD)
+    written_elsewhere("zero\n" .. OLD)
     -- Warned of once, and not taken in.
     vim.cmd("silent! checktime")
     t.eq(vim.api.nvim_buf_get_lines(buf, 0, 1, false), { "one" })
@@ -740,11 +745,10 @@ describe("a checkout that lacks the base commit", function()
 end)
 
 describe("random interleavings on a buffer", function()
-  local decisions, conflicts, reloads, formats = 0, 0, 0, 0
-
   ---@param first integer
   ---@param last integer seeds
   local function try(first, last)
+    local decisions, conflicts, reloads, formats = 0, 0, 0, 0
     local directory = t.tempdir()
     for seed = first, last do
       local random = build.random(seed * 6151)
@@ -865,6 +869,12 @@ describe("random interleavings on a buffer", function()
         end
       end
     end
+    -- They were of every kind.
+    t.ok(decisions > 300, "decisions: " .. decisions)
+    t.ok(
+      conflicts > 15 and reloads > 30 and formats > 30,
+      vim.inspect({ decisions, conflicts, reloads, formats })
+    )
   end
 
   -- In parts, each of which a busy machine gets through in its minute.
@@ -878,14 +888,6 @@ describe("random interleavings on a buffer", function()
       end
     )
   end
-
-  it("were of every kind", function()
-    t.ok(decisions > 2000, "decisions: " .. decisions)
-    t.ok(
-      conflicts > 50 and reloads > 100 and formats > 100,
-      vim.inspect({ decisions, conflicts, reloads, formats })
-    )
-  end)
 end)
 
 describe("A7: bytes that are no text in a buffer:", function()

@@ -10,6 +10,7 @@ if not real.available() or not opencode then
 end
 
 local client = require("suggestion-review").client
+local feedback = require("suggestion-review.decisions.requests")
 local store = require("suggestion-review.model.store")
 
 local directory = t.tempdir()
@@ -28,7 +29,7 @@ t.run({
 
 local script = {
   conversations = {
-    -- Before the other: the feedback names the suggestion, and so has both words.
+    -- Before the others: the feedback names the suggestion, and so has both words.
     {
       when = "rather whisper",
       turns = {
@@ -37,14 +38,29 @@ local script = {
             {
               tool = "bash",
               args = {
-                command = "printf 'hello...\\nworld\\n' > greet.txt && jj squash --quiet",
+                command = "printf 'la...\\n' > song.txt && jj squash --quiet",
                 description = "whisper",
               },
             },
           },
         },
-        { calls = { { tool = "publish_suggestion", args = { description = "Whisper the greeting" } } } },
+        { calls = { { tool = "publish_suggestion", args = { description = "Whisper the song" } } } },
         { text = "Published again." },
+      },
+    },
+    {
+      when = "sing",
+      turns = {
+        {
+          calls = {
+            {
+              tool = "bash",
+              args = { command = "jj new main --quiet && printf 'LA\\n' > song.txt", description = "sing" },
+            },
+          },
+        },
+        { calls = { { tool = "publish_suggestion", args = { description = "Sing a song" } } } },
+        { text = "Published." },
       },
     },
     {
@@ -55,7 +71,10 @@ local script = {
           calls = {
             {
               tool = "bash",
-              args = { command = "printf 'HELLO\\nworld\\n' > greet.txt", description = "shout" },
+              args = {
+                command = "jj new main --quiet && printf 'HELLO\\nworld\\n' > greet.txt",
+                description = "shout",
+              },
             },
           },
         },
@@ -179,10 +198,40 @@ t.wait(function()
   return client.state().state == "connected"
 end, 10000, "the connection")
 
+vim.cmd("source " .. t.root .. "/nvim/plugin/suggestion-review.lua")
+
+--- Waits for a suggestion.
+---@param description string
+---@return string id
+local function store_has(description)
+  return t.wait(function()
+    for _, suggestion in ipairs(store.list()) do
+      if suggestion.description == description then
+        return suggestion.id
+      end
+    end
+  end, 20000, description)
+end
+
 describe("asking", function()
+  before_each(function()
+    notices = {}
+    vim.cmd.edit({ agent .. "/greet.txt", bang = true })
+  end)
+
+  -- Each leaves nothing to be reviewed and nobody at work.
+  after_each(function()
+    for _, suggestion in ipairs(store.list()) do
+      t.await(function(callback)
+        feedback.complete(suggestion.id, "discard", nil, callback)
+      end, 20000)
+    end
+    t.wait(function()
+      return #store.list() == 0 and not require("suggestion-review").statusline():find("working")
+    end, 20000, "the agent and the list to be done")
+  end)
+
   it("sends the selection, and shows how the turn goes until its end", function()
-    vim.cmd.edit(agent .. "/greet.txt")
-    vim.cmd("source " .. t.root .. "/nvim/plugin/suggestion-review.lua")
     vim.cmd("1,1Suggest ask Please shout this  twice")
     notice("^Asked about greet.txt, lines 1 to 1")
     notice("Looking at greet.txt")
@@ -196,8 +245,7 @@ describe("asking", function()
     end
     t.ok(asked)
     t.match(asked, "greet.txt[^\n]-lines 1")
-    local suggestion = store.list()[1]
-    t.eq(suggestion.description, "Shout the greeting")
+    store_has("Shout the greeting")
   end)
 
   it("sends rejections on R, and the review shows what came of them", function()
@@ -205,6 +253,8 @@ describe("asking", function()
     if not screen.available() then
       t.skip("needs tmux")
     end
+    vim.cmd("Suggest! ask Please sing")
+    local song = store_has("Sing a song")
     local s = screen.start({
       cwd = directory,
       env = { PATH = environment.PATH },
@@ -221,7 +271,7 @@ describe("asking", function()
     })
     s:wait_lua([[return #require("suggestion-review").list() > 0]], 10000)
     s:type("Space", "s", "r")
-    s:wait("+ HELLO", true)
+    s:wait("+ LA", true)
     s:type("r")
     s:wait("Reject because", true)
     s:text("too loud")
@@ -231,12 +281,12 @@ describe("asking", function()
     s:wait("What should the agent do", true)
     s:text("rather whisper")
     s:type("Enter")
-    s:wait("+ hello...", true, 30000)
+    s:wait("+ la...", true, 30000)
     s:wait("you rejected this in revision 1: too loud", true)
     s:wait("○ 1/1 pending", true)
     s:type("D")
-    s:wait("-HELLO", true)
-    s:wait("+hello...", true)
+    s:wait("-LA", true)
+    s:wait("+la...", true)
     s:stop()
     local last
     for line in io.lines(directory .. "/requests.jsonl") do
@@ -244,14 +294,13 @@ describe("asking", function()
     end
     -- The model was told what was rejected, and why.
     t.match(last, "too loud")
-    t.match(last, "greet.txt")
+    t.match(last, "song.txt")
     t.wait(function()
-      return store.list()[1].revision == 2
+      return store.get(song).revision == 2
     end)
   end)
 
   it("shows the agent's work in the statusline, and stops it", function()
-    notices = {}
     vim.cmd("Suggest! ask Please dawdle")
     notice("^Asked; :Suggest abort stops it")
     t.wait(function()
@@ -267,7 +316,6 @@ describe("asking", function()
   it("asks and stops by <Plug> maps, with the turn's own end left unsaid", function()
     local config = require("suggestion-review.config")
     config.setup(vim.tbl_deep_extend("force", settings, { notifications = { on_error = false } }))
-    notices = {}
     local plain = vim.ui.input
     -- As a plugin that draws prompts does it.
     vim.ui.input = function(_, answered)

@@ -105,6 +105,13 @@ function Child:wait(code, timeout)
   end, timeout, code)
 end
 
+--- Waits until what the client puts off at its start has had its turn: a timer that is set now, for longer, runs out
+--- later.
+function Child:started()
+  self:lua("vim.defer_fn(function() _G.child_has_started = true end, 50)")
+  self:wait("_G.child_has_started")
+end
+
 function Child:stop()
   if self.job then
     pcall(vim.fn.jobstop, self.job)

@@ -1,6 +1,7 @@
 -- luacheck: read globals t describe it before_each after_each pending
---- One review from its opening to adopting, gone through three times: by `:Suggest`, by <Plug> maps and default keys,
---- and by keys that the user chose for everything. Each step is taken when its effect is seen.
+--- A review from its opening to adopting, gone through in three ways: by `:Suggest`, by <Plug> maps and default keys,
+--- and by keys that the user chose for everything. Each step is taken when its effect is seen; each test has a review of
+--- its own.
 
 local real = require("real")
 local screen = require("screen")
@@ -26,13 +27,19 @@ local s
 local suggestion
 ---@type fun(name: string)
 local enter
-local asks_what = false
+---@type boolean? the step `revise` asks what is to be done
+local asks_what
 ---@type (fun(name: string))|nil enters with the line under the cursor selected
 local enter_selected
 
 local function stop()
-  s:stop()
-  server:stop("sigkill")
+  if s then
+    s:stop()
+  end
+  if server then
+    server:stop("sigkill")
+  end
+  s, server = nil, nil
 end
 
 local function hunks()
@@ -282,40 +289,43 @@ local function rebase()
   lua([[local one = require("suggestion-review").list()[1] return one.revision == 2 and not one.base_moved]])
 end
 
-local function moves_and_looks()
-  move()
-  look()
-end
-local function ends()
-  finish()
-  rest()
-end
+---@class Way how a review is gone through
+---@field name string
+---@field settings string Lua before the client is set up
+---@field enter fun(name: string) takes a step
+---@field enter_selected? fun(name: string) takes it with the line under the cursor selected
+---@field asks_what? boolean the step `revise` asks what is to be done
+---@field comes? fun() what else it can do, before anything is there to be reviewed
+---@field leaves? fun() what else it can do, once all is reviewed
 
-describe("a review", function()
-  it("is looked at by :Suggest", function()
-    local SUBCOMMANDS = {
-      open_review = "review",
-      next_hunk = "next",
-      prev_hunk = "prev",
-      next_in_file = "next",
-      prev_in_file = "prev",
-      toggle_layout = "layout",
-      toggle_panel = "panel",
-      next_style = "style inline",
-    }
-    -- Here there is no subcommand: the key does it.
-    local KEYS = { open_gaps = "zR", close_gaps = "zM", toggle_gap = "za", open_file = "gf" }
-    enter = function(name)
-      if KEYS[name] then
-        return s:text(KEYS[name])
-      end
-      s:text(":Suggest " .. (SUBCOMMANDS[name] or name))
-      s:type("Enter")
+--- What the commands are called where that is not the name of the action; there is none for what a key does.
+local SUBCOMMANDS = {
+  open_review = "review",
+  next_hunk = "next",
+  prev_hunk = "prev",
+  next_in_file = "next",
+  prev_in_file = "prev",
+  toggle_layout = "layout",
+  toggle_panel = "panel",
+  next_style = "style inline",
+}
+local NO_SUBCOMMAND = { open_gaps = "zR", close_gaps = "zM", toggle_gap = "za", open_file = "gf" }
+
+---@type Way
+local by_command = {
+  name = ":Suggest",
+  settings = [[
+    settings.auto_connect = false
+    settings.adopt_on_finalize = "never"
+  ]],
+  enter = function(name)
+    if NO_SUBCOMMAND[name] then
+      return s:text(NO_SUBCOMMAND[name])
     end
-    begin([[
-      settings.auto_connect = false
-      settings.adopt_on_finalize = "never"
-    ]])
+    s:text(":Suggest " .. (SUBCOMMANDS[name] or name))
+    s:type("Enter")
+  end,
+  comes = function()
     t.eq(s:lua([[return require("suggestion-review").client.state().state]]), "stopped")
     enter("connect")
     lua([[return #require("suggestion-review").list() == 1]])
@@ -325,87 +335,73 @@ describe("a review", function()
     lua([[return require("suggestion-review").client.state().state == "connected"]])
     enter("status")
     noted("Better words")
-    moves_and_looks()
-  end)
-
-  it("is decided by :Suggest", decide)
-
-  it("is ended by :Suggest, after a rebase", function()
-    finish()
-    rest()
+  end,
+  leaves = function()
     rebase()
     enter("log")
     lua([[return vim.api.nvim_buf_get_name(0) == require("suggestion-review.say.log").path()]])
-  end)
+  end,
+}
 
-  it("is looked at by <Plug> maps and the default keys", function()
-    stop()
-    local LEADER = {
-      open_review = "r",
-      next_hunk = "n",
-      prev_hunk = "p",
-      accept = "a",
-      reject = "x",
-      modify = "m",
-      accept_all = "A",
-      reject_all = "X",
-      discard = "d",
-      complete = "c",
-    }
-    enter = function(name)
-      if LEADER[name] then
-        return s:type("Space", "s", LEADER[name])
-      end
-      local plug = name:gsub("_in_file$", "_hunk"):gsub("_", "-")
-      s:lua(([[vim.keymap.set({ "n", "x" }, "<F9>", "<Plug>(suggestion-review-%s)")]]):format(plug))
-      s:type("F9")
+local DEFAULT_KEYS = {
+  open_review = "r",
+  next_hunk = "n",
+  prev_hunk = "p",
+  accept = "a",
+  reject = "x",
+  modify = "m",
+  accept_all = "A",
+  reject_all = "X",
+  discard = "d",
+  complete = "c",
+}
+
+---@type Way
+local by_map = {
+  name = "<Plug> maps and the default keys",
+  settings = [[settings.adopt_on_finalize = "never"]],
+  enter = function(name)
+    if DEFAULT_KEYS[name] then
+      return s:type("Space", "s", DEFAULT_KEYS[name])
     end
-    enter_selected = function(name)
-      s:lua(([[vim.keymap.set("x", "<F9>", "<Plug>(suggestion-review-%s)")]]):format(name))
-      s:type("V", "F9")
+    local plug = name:gsub("_in_file$", "_hunk"):gsub("_", "-")
+    s:lua(([[vim.keymap.set({ "n", "x" }, "<F9>", "<Plug>(suggestion-review-%s)")]]):format(plug))
+    s:type("F9")
+  end,
+  enter_selected = function(name)
+    s:lua(([[vim.keymap.set("x", "<F9>", "<Plug>(suggestion-review-%s)")]]):format(name))
+    s:type("V", "F9")
+  end,
+}
+
+---@type Way
+local by_own_key = {
+  name = "keys of the user's own",
+  asks_what = true,
+  settings = [[
+    settings.adopt_on_finalize = "never"
+    settings.keymaps, settings.global_keymaps = {}, {}
+    chosen = { open_review = "\\0" }
+    local defaults = require("suggestion-review.config").defaults()
+    for index, name in ipairs(require("suggestion-review.ui.keys").names()) do
+      chosen[name] = "\\" .. string.char(96 + math.floor(index / 26) + 1, 97 + index % 26)
+      settings.keymaps[name] = chosen[name]
     end
-    begin([[settings.adopt_on_finalize = "never"]])
-    lua([[return #require("suggestion-review").list() == 1]])
-    moves_and_looks()
-  end)
-
-  it("is decided by <Plug> maps and the default keys", decide)
-  it("is ended by <Plug> maps and the default keys", ends)
-
-  it("is looked at by keys of the user's own", function()
-    stop()
-    asks_what = true
-    enter_selected = function(name)
-      s:type("V")
-      enter(name)
+    for name in pairs(defaults.global_keymaps) do
+      settings.global_keymaps[name] = "g" .. chosen[name]
     end
-    enter = function(name)
-      s:text(s:lua(([[return chosen.%s]]):format(name)))
-    end
-    begin([[
-      settings.adopt_on_finalize = "never"
-      settings.keymaps, settings.global_keymaps = {}, {}
-      chosen = { open_review = "\\0" }
-      local defaults = require("suggestion-review.config").defaults()
-      for index, name in ipairs(require("suggestion-review.ui.keys").names()) do
-        chosen[name] = "\\" .. string.char(96 + math.floor(index / 26) + 1, 97 + index % 26)
-        settings.keymaps[name] = chosen[name]
-      end
-      for name in pairs(defaults.global_keymaps) do
-        settings.global_keymaps[name] = "g" .. chosen[name]
-      end
-      settings.keymaps.open_review = chosen.open_review
-      chosen.adopt = "\\9"
-      vim.keymap.set("n", chosen.adopt, "<Plug>(suggestion-review-adopt)")
-    ]])
-    lua([[return #require("suggestion-review").list() == 1]])
-    moves_and_looks()
-  end)
-
-  it("is decided by keys of the user's own", decide)
-
-  it("is ended by keys of the user's own", function()
-    ends()
+    settings.keymaps.open_review = chosen.open_review
+    chosen.adopt = "\\9"
+    vim.keymap.set("n", chosen.adopt, "<Plug>(suggestion-review-adopt)")
+  ]],
+  enter = function(name)
+    s:text(s:lua(([[return chosen.%s]]):format(name)))
+  end,
+  enter_selected = function(name)
+    s:type("V")
+    s:text(s:lua(([[return chosen.%s]]):format(name)))
+  end,
+  leaves = function()
     for _, name in ipairs(vim.tbl_keys(require("suggestion-review.config").defaults().global_keymaps)) do
       local key = s:lua(([[return "g" .. chosen.%s]]):format(name))
       t.eq(
@@ -413,8 +409,52 @@ describe("a review", function()
         ("<Plug>(suggestion-review-%s)"):format((name:gsub("_", "-")))
       )
     end
+  end,
+}
+
+for _, way in ipairs({ by_command, by_map, by_own_key }) do
+  describe("a review, by " .. way.name .. ",", function()
+    before_each(function()
+      enter, enter_selected, asks_what = way.enter, way.enter_selected, way.asks_what
+      begin(way.settings)
+    end)
+    after_each(stop)
+
+    local function come()
+      if way.comes then
+        way.comes()
+      end
+      lua([[return #require("suggestion-review").list() == 1]])
+    end
+
+    it("is looked at", function()
+      come()
+      move()
+      look()
+    end)
+
+    it("is decided", function()
+      come()
+      enter("open_review")
+      is_drawn()
+      decide()
+    end)
+
+    it("is ended", function()
+      come()
+      enter("open_review")
+      is_drawn()
+      at(1)
+      enter("accept")
+      decided("apppp")
+      finish()
+      rest()
+      if way.leaves then
+        way.leaves()
+      end
+    end)
   end)
-end)
+end
 
 describe("settings", function()
   local WINDOW = [[vim.api.nvim_win_get_config(0)]]
@@ -442,10 +482,13 @@ describe("settings", function()
     end)]]):format(pattern)
   end
 
-  it("of the look are seen", function()
-    stop()
+  before_each(function()
     -- Wide enough for the list of files.
     begin("_G.settings = settings", 160)
+  end)
+  after_each(stop)
+
+  it("of the look are seen", function()
     lua([[return #require("suggestion-review").list() == 1]])
     for position, effect in pairs({
       left = "col == 0 and %s.width < vim.o.columns - 2",
@@ -511,6 +554,5 @@ describe("settings", function()
       )
       t.eq(found, kept)
     end
-    stop()
   end)
 end)

@@ -11,7 +11,9 @@ end
 
 local review = require("suggestion-review.review")
 local store = require("suggestion-review.model.store")
+local base_text = require("suggestion-review.model.base_text")
 local feedback = require("suggestion-review.decisions.requests")
+local turns = require("suggestion-review.decisions.turns")
 
 ---@type Real
 local server
@@ -24,7 +26,7 @@ local function clear()
   require("suggestion-review.connection.client")._reset()
   store._clear()
   require("suggestion-review.apply").reset()
-  require("suggestion-review.model.base_text").reset()
+  base_text.reset()
 end
 
 after_each(function()
@@ -72,10 +74,15 @@ end
 --- Waits until everything sent is answered and brought into the files.
 local function settled()
   local session = review.session()
+  -- What was asked for before has been sent when it is our turn.
+  t.await(function(callback)
+    turns.take(session.id):use(callback)
+  end, 10000)
   t.wait(function()
     return next(session.sent) == nil and next(feedback.in_flight()) == nil
   end, 10000, "answers")
-  vim.wait(20)
+  -- And what the answers put off has been done.
+  t.await(vim.schedule)
 end
 
 local function open(id)
@@ -87,7 +94,11 @@ local function open(id)
   review.open(id)
   t.wait(review.is_open)
   -- Bases are fetched on opening; decisions would wait for them anyway.
-  vim.wait(200)
+  t.wait(function()
+    return vim.iter(store.hunks(id)):all(function(hunk)
+      return hunk.kind == "create" or base_text.known(store.get(id).base_commit, hunk.old_file)
+    end)
+  end, 10000, "the bases")
 end
 
 describe("the developer's files", function()

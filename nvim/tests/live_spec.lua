@@ -133,7 +133,7 @@ describe("a Neovim that starts with a token", function()
 
   it("does not connect when told not to", function()
     local one = start("auto_connect = false")
-    vim.wait(200)
+    one:started()
     t.eq(one:get("package.loaded['suggestion-review.connection.client'] == nil"), true)
     one:cmd("Suggest connect")
     one:wait(CONNECTED)

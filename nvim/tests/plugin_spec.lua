@@ -13,7 +13,7 @@ end
 describe("start-up", function()
   it("loads nothing but names", function()
     local one = child.start({ ui = true })
-    vim.wait(200)
+    one:started()
     t.eq(loaded(one), {})
     t.eq(one:get("vim.fn.exists(':Suggest')"), 2)
     t.eq(one:get("vim.fn.maparg('<Plug>(suggestion-review-accept)', 'n') ~= ''"), true)
@@ -57,7 +57,7 @@ describe("start-up", function()
 
   it("does not connect without a token, and does not speak", function()
     local one = child.start({ ui = true })
-    vim.wait(150)
+    one:started()
     t.eq(one:get("vim.api.nvim_exec2('messages', { output = true }).output"):lower():find("suggest"), nil)
     one:stop()
   end)
@@ -127,7 +127,14 @@ describe("keys", function()
 end)
 
 describe(":Suggest", function()
-  local one = child.start()
+  ---@type Child
+  local one
+  before_each(function()
+    one = child.start({ init = "notices = {}; vim.notify = function(m) table.insert(notices, m) end" })
+  end)
+  after_each(function()
+    one:stop()
+  end)
 
   it("completes its subcommands", function()
     local names = one:get("vim.fn.getcompletion('Suggest ', 'cmdline')")
@@ -175,13 +182,11 @@ describe(":Suggest", function()
   end)
 
   it("names the nearest when there is no such subcommand", function()
-    one:lua("notices = {}; vim.notify = function(m) table.insert(notices, m) end")
     one:cmd("Suggest acept")
     t.match(one:wait("notices[1]"), "did you mean accept%?")
   end)
 
   it("says why when there is no connection", function()
-    one:lua("notices = {}")
     one:cmd("Suggest list")
     t.match(one:wait("notices[1]"), ":Suggest connect")
     one:lua("notices = {}")
@@ -194,7 +199,14 @@ describe(":Suggest", function()
 end)
 
 describe("settings", function()
-  local one = child.start({ init = "notices = {}; vim.notify = function(m) table.insert(notices, m) end" })
+  ---@type Child
+  local one
+  before_each(function()
+    one = child.start({ init = "notices = {}; vim.notify = function(m) table.insert(notices, m) end" })
+  end)
+  after_each(function()
+    one:stop()
+  end)
 
   it("have the documented defaults", function()
     local config = one:get("require('suggestion-review.config').get()")

@@ -161,7 +161,7 @@ end
 describe("a random editor", function()
   if vim.env.SUGGESTION_REPLAY then
     it("plays a list of steps", function()
-      t.needs(24 * 60 * 60 * 1000)
+      t.needs(24 * 60 * 60 * 1000, "a list that somebody kept is as long as it is")
       local plan, steps = read(vim.env.SUGGESTION_REPLAY)
       local result = player.list(plan, steps)
       say(("%d steps, %d passed over, the first %s"):format(result.played, result.passed_over, result.parted))
@@ -174,8 +174,11 @@ describe("a random editor", function()
   local seeds, steps = chosen()
   for _, seed in ipairs(seeds) do
     it(("keeps what must hold: seed %d, %d steps"):format(seed, steps), function()
-      -- A failure is shortened, which takes many tries.
-      t.needs(steps > SHORT_STEPS and 24 * 60 * 60 * 1000 or 10 * 60 * 1000)
+      local asked = steps > SHORT_STEPS
+      t.needs(
+        asked and 24 * 60 * 60 * 1000 or 10 * 60 * 1000,
+        asked and "as many steps as were asked for" or "a failure is shortened, which takes many tries"
+      )
       play(seed, { steps = steps })
     end)
   end

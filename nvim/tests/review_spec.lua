@@ -162,13 +162,14 @@ local function golden(name)
     return (s:capture():gsub("%s+$", "")) .. "\n"
   end
   if vim.env.UPDATE_SCREENS then
-    local before
+    -- Still, when it looked the same many times in a row.
+    local before, same = nil, 0
     t.wait(function()
       before, last = last, trimmed()
-      return before == last
-    end, 5000)
-    vim.wait(150)
-    t.write(path, trimmed())
+      same = before == last and same + 1 or 0
+      return same == 30
+    end, 10000)
+    t.write(path, last)
     return
   end
   local expected = t.read(path)

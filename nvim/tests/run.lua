@@ -5,15 +5,14 @@
 --- Options: `--only=<pattern>` runs the tests whose full name matches the Lua pattern; `--shuffle[=seed]` runs those of
 --- each file in another order, once the whole file was read, and says by which seed.
 --- `--seed=N`, `--steps=N` and `--replay=FILE` are for the random editor (`random_spec.lua`).
---- A test may take four minutes (on a quiet machine one is enough), or what it says with `t.needs`; then its file's
---- Neovim is ended and the test named.
+--- A test may take a minute, or what it says with `t.needs`; then its file's Neovim is ended and the test named.
 --- Last line: `N passed, N failed, N skipped`; exit code 1 when anything failed.
 
 local here = vim.fs.dirname(vim.fs.abspath(debug.getinfo(1, "S").source:sub(2)))
 local nvim_root = vim.fs.dirname(here)
 
 --- Longest a test may take, in milliseconds; SUGGESTION_LONG=1 runs the long forms, which take what they need.
-local TEST_MS = vim.env.SUGGESTION_LONG and 24 * 60 * 60 * 1000 or 240 * 1000
+local TEST_MS = vim.env.SUGGESTION_LONG and 24 * 60 * 60 * 1000 or 60 * 1000
 
 ---@param path string
 local function set_up(path)

@@ -23,7 +23,9 @@ end
 
 --- Says that the running test may take longer than a minute, counted from now.
 ---@param milliseconds integer
-function M.needs(milliseconds)
+---@param why string why it cannot be two tests, for who reads the test
+function M.needs(milliseconds, why)
+  assert(type(why) == "string" and why ~= "", "t.needs expects a sentence that says why")
   io.write(("@needs %d\n"):format(milliseconds))
   io.flush()
 end

@@ -382,11 +382,11 @@ describe("hostile frames", function()
       for i = 1, math.random(1, 40) do
         hex[i] = ("%02x"):format(math.random(0, 255))
       end
-      local seen = open("/raw?hex=" .. table.concat(hex), { close_timeout = 50 })
+      local path = "/raw?hex=" .. table.concat(hex)
+      local seen = open(path, { close_timeout = 50 })
       t.wait(function()
-        return seen.opened or seen.closed
+        return (seen.opened or seen.closed) and server.out:find(('{"wrote":"%s"}'):format(path), 1, true)
       end)
-      vim.wait(3)
       seen.socket:close(1000, "enough")
       closed(seen)
     end
@@ -439,8 +439,8 @@ describe("closing", function()
       end)
       return count
     end
-    vim.wait(50)
-    local before = handles()
+    -- Counted while waiting, which takes a handle itself.
+    local before = t.wait(handles)
     for _ = 1, 20 do
       local seen = open("/echo")
       t.wait(function()
@@ -449,8 +449,12 @@ describe("closing", function()
       seen.socket:close()
       closed(seen)
     end
-    vim.wait(50)
-    t.eq(handles(), before)
+    local now
+    local ok = pcall(t.wait, function()
+      now = handles()
+      return now <= before
+    end)
+    t.ok(ok, ("%d handles before, %s after"):format(before, now))
   end)
 end)
 
@@ -469,8 +473,11 @@ describe("keeping alive", function()
   end)
 
   it("keeps one that does", function()
-    local seen = open("/echo", { ping_interval = 30, pong_timeout = 60 })
-    vim.wait(400)
+    local seen = open("/echo?pinged", { ping_interval = 30, pong_timeout = 500 })
+    -- More pings than fit into the time after which an unanswered one ends it.
+    t.wait(function()
+      return seen.closed or select(2, server.out:gsub('{"pinged":"/echo%?pinged"}', "")) == 20
+    end, 20000, "twenty pings")
     t.eq(seen.closed, nil)
     seen.socket:destroy()
   end)
@@ -490,7 +497,8 @@ describe("back-pressure", function()
         refused = err
         break
       end
-      vim.wait(1)
+      -- A turn of the loop, in which as much goes out as the server takes.
+      vim.wait(0)
     end
     t.match(refused or "", "bytes already wait")
     t.eq(seen.closed, nil)
@@ -501,10 +509,19 @@ describe("back-pressure", function()
     local seen = open("/many?count=200000")
     message(seen, 1)
     seen.socket:pause()
-    vim.wait(20)
     local held = #seen.messages
-    vim.wait(200)
+    -- Meanwhile another connection on the same loop is read from again and again.
+    local other = open("/echo")
+    t.wait(function()
+      return other.opened
+    end)
+    for i = 1, 50 do
+      other.socket:send("ping")
+      message(other, i)
+    end
+    other.socket:destroy()
     t.eq(#seen.messages, held)
+    t.ok(held < 200000, "all of it had come before the pause")
     seen.socket:resume()
     message(seen, 200000, 30000)
     seen.socket:destroy()

@@ -202,7 +202,8 @@ function Commands:raw_request(command, callback)
     ok, err = self.socket:send(pending.text)
   end
   if not ok then
-    self:settle(pending.id, { code = "disconnected", message = err })
+    -- Over a connection that is there: nobody else notices.
+    self:settle(pending.id, { code = self.socket and "local" or "disconnected", message = err })
   end
 end
 

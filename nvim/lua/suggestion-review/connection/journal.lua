@@ -30,6 +30,10 @@ function Journal:subscribe(callback)
       end
       return
     end
+    if err.code == "disconnected" then
+      -- Whoever ended the connection goes on from there: a second retry would count the failure twice, or undo a stop.
+      return
+    end
     local last = err.details and err.details.last_seq
     if type(last) == "number" and last % 1 == 0 and last >= 0 and last < self.last_seq then
       -- The journal is shorter than what was seen of it: another ledger. Start over with what it holds now.
