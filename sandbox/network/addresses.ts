@@ -86,7 +86,7 @@ export function kindOf(address: string, own: readonly string[] = []): AddressKin
   const bytes = bytesOf(address);
   if (bytes === null) return "special";
   const known = RANGES.find(([, range]) => inRange(bytes, range))?.[0];
-  if (known === "loopback" || known === "special" || known === "metadata") return known;
+  if (known === "loopback") return known;
   if (own.some((one) => sameAddress(one, address))) return "own";
   if (known !== undefined) return known;
   const carrier = CARRIERS.find(({ range }) => inRange(bytes, range));

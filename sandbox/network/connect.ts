@@ -1,8 +1,9 @@
 /** A connection to a host that the lists allow: looked up once, and made to an address that was looked at. */
 import { promises as dns, type LookupAddress } from "node:dns";
-import { connect, isIP, type Socket } from "node:net";
+import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
 import { kindOf } from "./addresses.ts";
+import { type Connection, dial } from "./connection.ts";
 import { canonicalHost, judge, type Reason, type Rules } from "./rules.ts";
 
 export interface Target {
@@ -12,7 +13,7 @@ export interface Target {
 }
 
 export type Opened =
-  | { socket: Socket }
+  | { connection: Connection }
   /** Not allowed: for the developer to know, and to allow. */
   | { refused: Reason; detail: string }
   /** Allowed, and not there. */
@@ -21,6 +22,7 @@ export type Opened =
 export type Resolve = (host: string) => Promise<readonly LookupAddress[]>;
 
 const CONNECT_MS = 20_000;
+const MOST_TRIED = 4;
 const lookUp: Resolve = (host) => dns.lookup(host, { all: true, verbatim: true });
 const ownAddresses = () =>
   Object.values(networkInterfaces()).flatMap((all) => all?.map(({ address }) => address) ?? []);
@@ -41,7 +43,7 @@ export async function open(
   }
   if ("refused" in verdict) return { refused: verdict.refused, detail: sentence(verdict.refused) };
   // An address that is written in the list is meant, whatever it is.
-  if (isIP(host) !== 0) return dial([host], port);
+  if (isIP(host) !== 0) return first([host], port);
   const { reach } = verdict.allowed;
   let found: readonly LookupAddress[];
   try {
@@ -54,7 +56,7 @@ export async function open(
   const good = kinds.filter(({ kind }) => kind === "public" || reach.includes(kind));
   const [bad] = kinds;
   if (good.length > 0)
-    return dial(
+    return first(
       good.map(({ address }) => address),
       port,
     );
@@ -65,25 +67,11 @@ export async function open(
 const sentence = (reason: Reason) =>
   reason === "denied" ? "it is denied in this project" : "it is not on the list of this project";
 
-async function dial(addresses: readonly string[], port: number): Promise<Opened> {
+async function first(addresses: readonly string[], port: number): Promise<Opened> {
   let failed = "no address answered";
-  for (const host of addresses.slice(0, 4)) {
-    const made = await new Promise<Socket | string>((resolve) => {
-      const socket = connect({ host, port, allowHalfOpen: true, noDelay: true });
-      const timer = setTimeout(() => give("it did not answer in time"), CONNECT_MS);
-      const give = (why: string) => {
-        clearTimeout(timer);
-        socket.destroy();
-        resolve(why);
-      };
-      socket.once("error", (error) => give((error as { code?: string }).code ?? error.message));
-      socket.once("connect", () => {
-        clearTimeout(timer);
-        socket.removeAllListeners("error");
-        resolve(socket);
-      });
-    });
-    if (typeof made !== "string") return { socket: made };
+  for (const hostname of addresses.slice(0, MOST_TRIED)) {
+    const made = await dial({ hostname, port }, CONNECT_MS);
+    if (typeof made !== "string") return { connection: made };
     failed = made;
   }
   return { failed };

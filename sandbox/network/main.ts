@@ -8,7 +8,7 @@ import { rmSync } from "node:fs";
 import { RefusalLog } from "../refusals.ts";
 import { type Route, startGateway } from "./gateway.ts";
 import { rulesFor } from "./list.ts";
-import { createProxy, type Door } from "./proxy.ts";
+import { type Door, startProxy } from "./proxy.ts";
 import { GATEWAY_SOCKET, SOCKETS } from "./sockets.ts";
 
 export interface NetworkConfig {
@@ -16,13 +16,9 @@ export interface NetworkConfig {
   rules: string;
   defaults: string;
   refusals: string;
-  routes: readonly Route[];
-}
-
-/** What it says once everything is open. */
-export interface NetworkReady {
   /** Port of the gateway on loopback. */
   gateway: number;
+  routes: readonly Route[];
 }
 
 const FLUSH_MS = 1000;
@@ -42,17 +38,19 @@ async function main(): Promise<void> {
   setInterval(() => log.flush(), FLUSH_MS);
   for (const [door, path] of Object.entries(SOCKETS) as [Door, string][]) {
     rmSync(path, { force: true });
-    const proxy = createProxy({
-      door,
-      rules: () => rulesFor(door, config),
-      refused: (refusal) => log.add({ door, ...refusal }),
-    });
-    await new Promise<void>((resolve, reject) => proxy.once("error", reject).listen(path, resolve));
+    startProxy(
+      { unix: path },
+      {
+        door,
+        rules: () => rulesFor(door, config),
+        refused: (refusal) => log.add({ door, ...refusal }),
+      },
+    );
   }
   rmSync(GATEWAY_SOCKET, { force: true });
   startGateway(config.routes, { unix: GATEWAY_SOCKET });
-  const { port = 0 } = startGateway(config.routes, { port: 0 });
-  process.stdout.write(`${JSON.stringify({ gateway: port } satisfies NetworkReady)}\n`);
+  startGateway(config.routes, { port: config.gateway });
+  process.stdout.write("ready\n");
   while ((await input.next()).done !== true);
   log.flush(true);
 }

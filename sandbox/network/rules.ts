@@ -26,9 +26,7 @@ export type Reason =
   | "not-allowed"
   | "denied"
   | "address" // the name leads to an address that it may not lead to
-  | "list" // the list cannot be read
-  | "busy" // too many connections at once
-  | "request"; // neither HTTP nor SOCKS as the proxy speaks it
+  | "list"; // the list cannot be read
 
 const WEB_PORTS = [80, 443];
 /** RFC 1123 §2.1, and underscores, which are in use. No dot at the end: it would be another spelling of the same. */

@@ -5,13 +5,14 @@ import { DEMO_PROMPT } from "../../demo/script.ts";
 import { forgetForeignRepositories } from "../../plugin/src/vcs/environment.ts";
 import { whyNoSeparateUser } from "../../sandbox/user.ts";
 import { agentEnvironment, ensureToken, prepareAgentPlace } from "./agent-side.ts";
-import { cagedEnvironment, forgetCage, makeCage, requireRing } from "./cage.ts";
+import { type Cage, cagedEnvironment, forgetCage, makeCage, requireRing } from "./cage.ts";
 import { makeDemoCheckout, setRemote } from "./checkout.ts";
 import { cloneForAgent } from "./clone.ts";
 import { startModel } from "./demo-model.ts";
 import { agentUser, findDeveloper, type Identity, sameUser } from "./identity.ts";
 import { keepRunning, lastOf } from "./keeper.ts";
 import { openNeovim, writeInit } from "./neovim.ts";
+import { startNetwork } from "./network.ts";
 import { type Opencode, prompt, startOpencode, tailOf, Watch, writeConfiguration } from "./opencode.ts";
 import { parseOptions, type StartOptions, USAGE } from "./options.ts";
 import {
@@ -42,6 +43,7 @@ import {
   type OwnProvider,
   scriptedProvider,
 } from "./providers.ts";
+import { findReachable } from "./reachable.ts";
 import { type Ready, readyText } from "./ready.ts";
 import { fail, holdLines, patiently, StartError, say, step } from "./report.ts";
 import { inspectRepository, type Repository } from "./repository.ts";
@@ -173,6 +175,21 @@ interface Up {
   existing: SuggestionRow[];
 }
 
+/** The way to the network, and the cage that leads to it. */
+async function openCage(session: Session, repository: Repository): Promise<Cage> {
+  const { options, developer, agent, place, agentSide } = session;
+  const { command, registry } = await findReachable(developer, repository.dir);
+  await startNetwork({
+    developer,
+    agent,
+    place,
+    agentSide,
+    defaults: { command, host: [] },
+    routes: () => [],
+  });
+  return makeCage(agentSide, agent, repository.branch, { show: options.show, registry });
+}
+
 /** Everything from folders to a running review server. */
 async function bringUp(session: Session, repository: Repository): Promise<Up> {
   const { options, developer, agent, place, agentSide, port, host, demo, provider } = session;
@@ -184,8 +201,8 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
       cloneForAgent(agentSide, agent, repository.branch),
     );
   });
-  const shell = options.cage ? await makeCage(agentSide, agent, repository.branch, options.show) : null;
-  if (shell === null) forgetCage(agentSide);
+  const cage = options.cage ? await openCage(session, repository) : null;
+  if (cage === null) forgetCage(agentSide);
   const token = await ensureToken(place, developer, agentSide, agent);
   const remembered = readState(place)?.remote;
   const remote = await setRemote(repository, developer, place, remoteUrl(agentSide, port, host), remembered);
@@ -211,7 +228,7 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
   );
   up.supervisor = supervisor;
   let env: Record<string, string> = { ...agentEnvironment(agentSide, agent), ...CLOSED };
-  if (shell !== null) env = { ...env, ...cagedEnvironment(shell) };
+  if (cage !== null) env = { ...env, ...cagedEnvironment(cage.shell) };
   if (provider === null) {
     const modelPort = await freePort();
     await startModel(supervisor, session, modelPort);
@@ -229,7 +246,8 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
     writeConfiguration(agentSide, agent, provider.settings, { ...options.server, port }, options.cage);
   }
   const log = join(place.log, "opencode.log");
-  const startAgain = () => startOpencode({ supervisor, place: agentSide, agent, env, log, port, host });
+  const startAgain = () =>
+    startOpencode({ supervisor, place: agentSide, agent, env, log, port, host, within: cage?.within ?? [] });
   const opencode = await step("started opencode with the plugin", () =>
     patiently("starting opencode", startAgain),
   );
@@ -260,7 +278,7 @@ async function chooseAgent(options: StartOptions, noSeparate: string | null): Pr
   if (options.cage) await requireRing(agent, separate);
   say(
     options.cage
-      ? "each command of the agent's runs in a cage: its repository, a home of its own, nothing else of yours; the network is shared"
+      ? "each command of the agent's runs in a cage: its repository, a home of its own, nothing else of yours; of the network what is on your list (npm run sandbox -- list)"
       : `NO CAGE, because --no-cage was given: the agent's commands reach whatever ${agent.name} can, the review's own files too`,
   );
   return agent;
