@@ -1,8 +1,8 @@
 /**
  * What was refused, as a file of one JSON object a line, in the order in which it happened. Bounded: what repeats within
  * {@link WINDOW_MS} is one line with a count, at most {@link BURST} lines are written at once and {@link PER_SECOND} later,
- * and a file of {@link FILE_BYTES} is put aside as `<file>.1`, in place of the one before. Nothing is left uncounted: `total`
- * says how many refusals of its run there were up to that line.
+ * and a file of {@link FILE_BYTES} is put aside as `<file>.1`, in place of the one before. Nothing is left uncounted: all
+ * `count`s of a run together are the last `total`, which says how many there were up to that line.
  */
 import { appendFileSync, readFileSync, renameSync, statSync } from "node:fs";
 
@@ -19,7 +19,7 @@ export interface Refusal {
   /** As it was asked for, which may be no name of a host; at most 255 characters. */
   host: string;
   port: number;
-  /** A {@link import("./network/rules.ts").Reason}. */
+  /** A {@link import("./network/rules.ts").Reason}, or "many": others, of any host, that were too many for a line each. */
   reason: string;
   /** What it calls itself. It can say what it likes. */
   program?: string;
@@ -42,6 +42,7 @@ export class RefusalLog {
   /** Those that were written within the window, and how many came since. */
   readonly #open = new Map<string, { refused: Refused; since: number; count: number }>();
   #total = 0;
+  #missed = 0;
   #credit = BURST;
   #credited: number;
 
@@ -63,6 +64,7 @@ export class RefusalLog {
     if (known !== undefined) known.count++;
     else if (this.#open.size < MOST_KINDS && this.#write(refused, 1))
       this.#open.set(key, { refused, since: this.#now(), count: 0 });
+    else this.#missed++;
   }
 
   /** Writes what has been counted for long enough. @param all or everything */
@@ -73,6 +75,8 @@ export class RefusalLog {
       if (one.count > 0 && !this.#write(one.refused, one.count)) continue;
       this.#open.delete(key);
     }
+    const others: Refused = { door: "", host: "*", port: 0, reason: "many" };
+    if (this.#missed > 0 && this.#write(others, this.#missed)) this.#missed = 0;
   }
 
   #write(refused: Refused, count: number): boolean {

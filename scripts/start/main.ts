@@ -9,6 +9,7 @@ import { type Cage, cagedEnvironment, forgetCage, makeCage, requireRing } from "
 import { makeDemoCheckout, setRemote } from "./checkout.ts";
 import { cloneForAgent } from "./clone.ts";
 import { startModel } from "./demo-model.ts";
+import { behindGateway, handOverLogins } from "./gateway.ts";
 import { agentUser, findDeveloper, type Identity, sameUser } from "./identity.ts";
 import { keepRunning, lastOf } from "./keeper.ts";
 import { openNeovim, writeInit } from "./neovim.ts";
@@ -43,7 +44,7 @@ import {
   type OwnProvider,
   scriptedProvider,
 } from "./providers.ts";
-import { findReachable } from "./reachable.ts";
+import { entriesFor, findReachable } from "./reachable.ts";
 import { type Ready, readyText } from "./ready.ts";
 import { fail, holdLines, patiently, StartError, say, step } from "./report.ts";
 import { inspectRepository, type Repository } from "./repository.ts";
@@ -175,24 +176,28 @@ interface Up {
   existing: SuggestionRow[];
 }
 
-/** The way to the network, and the cage that leads to it. */
-async function openCage(session: Session, repository: Repository): Promise<Cage> {
+interface Caged {
+  cage: Cage;
+  /** The developer's providers as opencode is to see them. */
+  provider: OwnProvider | null;
+}
+
+/** The way to the network and to the model, and the cage that leads to it. */
+async function openCage(session: Session, repository: Repository): Promise<Caged> {
   const { options, developer, agent, place, agentSide } = session;
-  const { command, registry } = await findReachable(developer, repository.dir);
-  await startNetwork({
-    developer,
-    agent,
-    place,
-    agentSide,
-    defaults: { command, host: [] },
-    routes: () => [],
-  });
-  return makeCage(agentSide, agent, repository.branch, { show: options.show, registry });
+  const gateway = await freePort();
+  const behind = session.provider === null ? null : await behindGateway(session.provider, developer, gateway);
+  const { command, registry, registries } = await findReachable(developer, repository.dir);
+  const host = [...registries, ...(await entriesFor(behind?.direct ?? []))];
+  const routes = behind?.routes ?? [];
+  await startNetwork({ developer, agent, place, agentSide, defaults: { command, host }, gateway, routes });
+  const cage = await makeCage(agentSide, agent, repository.branch, { show: options.show, registry });
+  return { cage, provider: behind?.provider ?? null };
 }
 
 /** Everything from folders to a running review server. */
 async function bringUp(session: Session, repository: Repository): Promise<Up> {
-  const { options, developer, agent, place, agentSide, port, host, demo, provider } = session;
+  const { options, developer, agent, place, agentSide, port, host, demo } = session;
   for (const remark of repository.remarks) say(remark);
   await step(`prepared the agent's side in ${agentSide.dir}`, async () => {
     await patiently("copying the agent's tools", () => prepareAgentPlace(agentSide, agent, place));
@@ -201,8 +206,9 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
       cloneForAgent(agentSide, agent, repository.branch),
     );
   });
-  const cage = options.cage ? await openCage(session, repository) : null;
-  if (cage === null) forgetCage(agentSide);
+  const caged = options.cage ? await openCage(session, repository) : null;
+  if (caged === null) forgetCage(agentSide);
+  const provider = caged === null ? session.provider : caged.provider;
   const token = await ensureToken(place, developer, agentSide, agent);
   const remembered = readState(place)?.remote;
   const remote = await setRemote(repository, developer, place, remoteUrl(agentSide, port, host), remembered);
@@ -228,7 +234,7 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
   );
   up.supervisor = supervisor;
   let env: Record<string, string> = { ...agentEnvironment(agentSide, agent), ...CLOSED };
-  if (cage !== null) env = { ...env, ...cagedEnvironment(cage.shell) };
+  if (caged !== null) env = { ...env, ...cagedEnvironment(caged.cage.shell) };
   if (provider === null) {
     const modelPort = await freePort();
     await startModel(supervisor, session, modelPort);
@@ -241,13 +247,23 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
       options.cage,
     );
   } else {
-    await handOver(provider, agent, agentSide);
+    if (caged === null) await handOver(provider, agent, agentSide);
+    else await handOverLogins(provider, session);
     env = { ...env, ...provider.env };
     writeConfiguration(agentSide, agent, provider.settings, { ...options.server, port }, options.cage);
   }
   const log = join(place.log, "opencode.log");
   const startAgain = () =>
-    startOpencode({ supervisor, place: agentSide, agent, env, log, port, host, within: cage?.within ?? [] });
+    startOpencode({
+      supervisor,
+      place: agentSide,
+      agent,
+      env,
+      log,
+      port,
+      host,
+      within: caged?.cage.within ?? [],
+    });
   const opencode = await step("started opencode with the plugin", () =>
     patiently("starting opencode", startAgain),
   );

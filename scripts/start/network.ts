@@ -11,7 +11,6 @@ import type { Entry } from "../../sandbox/network/rules.ts";
 import { makeFolder } from "./agent-side.ts";
 import { type Identity, writeAs } from "./identity.ts";
 import { type AgentPlace, type DeveloperPlace, ROOT } from "./places.ts";
-import { freePort } from "./ports.ts";
 import { StartError, say } from "./report.ts";
 
 /** What reaches the developer's own machine and the model's provider through other proxies and certificates. */
@@ -33,11 +32,6 @@ export const networkFiles = (place: DeveloperPlace) => ({
   refusals: join(place.dir, "refusals.jsonl"),
 });
 
-export interface Network {
-  /** Port of the model's gateway on loopback. */
-  gateway: number;
-}
-
 export interface NetworkWishes {
   developer: Identity;
   agent: Identity;
@@ -45,8 +39,9 @@ export interface NetworkWishes {
   agentSide: AgentPlace;
   /** What may be reached from the start, by door. */
   defaults: { command: readonly Entry[]; host: readonly Entry[] };
-  /** @param gateway its port */
-  routes(gateway: number): readonly Route[];
+  /** Port of the model's gateway on loopback. */
+  gateway: number;
+  routes: readonly Route[];
 }
 
 /** Folder of the sockets, in the agent's place: the rings are shown it, and only the developer writes there. */
@@ -69,16 +64,14 @@ function asKeeper({ developer, agent, agentSide }: NetworkWishes, command: strin
 }
 
 /** @throws StartError when it does not come up */
-export async function startNetwork(wishes: NetworkWishes): Promise<Network> {
-  const { developer, place, defaults } = wishes;
+export async function startNetwork(wishes: NetworkWishes): Promise<void> {
+  const { developer, place, defaults, gateway, routes } = wishes;
   const files = networkFiles(place);
   makeSocketFolder(wishes);
   await writeAs(developer, files.defaults, defaultsText(defaults));
-  const gateway = await freePort();
-  const config: NetworkConfig = { ...files, gateway, routes: wishes.routes(gateway) };
+  const config: NetworkConfig = { ...files, gateway, routes };
   const first = await spawn(wishes, config);
   void keep(first, () => spawn(wishes, config));
-  return { gateway };
 }
 
 interface Running {

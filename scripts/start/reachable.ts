@@ -82,6 +82,8 @@ async function gitRemotes(developer: Identity, repository: string): Promise<stri
 export interface Reachable {
   /** For the agent's commands. */
   command: Entry[];
+  /** npm's part of it: opencode gets providers' packages there. */
+  registries: Entry[];
   /** The registry that the agent's npm is to take, without a log-in; null where the machine has no npm. */
   registry: string | null;
 }
@@ -94,7 +96,8 @@ export async function findReachable(developer: Identity, repository: string): Pr
     gitRemotes(developer, repository),
   ]);
   const command = await entriesFor([...npm.all, ...apt, ...git]);
-  return { command, registry: npm.main === null ? null : withoutLogin(npm.main) };
+  const registries = await entriesFor(npm.all);
+  return { command, registries, registry: npm.main === null ? null : withoutLogin(npm.main) };
 }
 
 /**
