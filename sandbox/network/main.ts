@@ -4,7 +4,7 @@
  * sockets are made in the folder that it is started in.
  */
 import { randomBytes } from "node:crypto";
-import { rmSync } from "node:fs";
+import { chmodSync, chownSync, rmSync } from "node:fs";
 import { RefusalLog } from "../refusals.ts";
 import { type Route, startGateway } from "./gateway.ts";
 import { rulesFor } from "./list.ts";
@@ -16,6 +16,8 @@ export interface NetworkConfig {
   rules: string;
   defaults: string;
   refusals: string;
+  /** Group that may use the sockets, beside whoever runs this; null for nobody. */
+  group: number | null;
   /** Port of the gateway on loopback. */
   gateway: number;
   routes: readonly Route[];
@@ -32,8 +34,7 @@ async function main(): Promise<void> {
     text += value.toString("utf8");
   }
   const config = JSON.parse(text) as NetworkConfig;
-  // The group is the agent's where it is another user: the folder gives it.
-  process.umask(0o007);
+  process.umask(0o077);
   const log = new RefusalLog(config.refusals, randomBytes(6).toString("hex"));
   setInterval(() => log.flush(), FLUSH_MS);
   for (const [door, path] of Object.entries(SOCKETS) as [Door, string][]) {
@@ -46,13 +47,21 @@ async function main(): Promise<void> {
         refused: (refusal) => log.add({ door, ...refusal }),
       },
     );
+    openTo(config.group, path);
   }
   rmSync(GATEWAY_SOCKET, { force: true });
   startGateway(config.routes, { unix: GATEWAY_SOCKET });
+  openTo(config.group, GATEWAY_SOCKET);
   startGateway(config.routes, { port: config.gateway });
   process.stdout.write("ready\n");
   while ((await input.next()).done !== true);
   log.flush(true);
+}
+
+function openTo(group: number | null, path: string): void {
+  if (group === null) return;
+  chownSync(path, process.getuid?.() ?? 0, group);
+  chmodSync(path, 0o660);
 }
 
 await main();

@@ -49,8 +49,7 @@ function makeSocketFolder({ developer, agent, agentSide }: NetworkWishes): void 
   makeFolder(agentSide.network, 0o700);
   if (!agentSide.separate) return;
   chownSync(agentSide.network, developer.uid, agent.gid);
-  // With the bit that gives each socket the agent's group.
-  chmodSync(agentSide.network, 0o2750);
+  chmodSync(agentSide.network, 0o750);
 }
 
 /** The developer, with the agent's group where the way to the sockets needs it. */
@@ -69,7 +68,8 @@ export async function startNetwork(wishes: NetworkWishes): Promise<void> {
   const files = networkFiles(place);
   makeSocketFolder(wishes);
   await writeAs(developer, files.defaults, defaultsText(defaults));
-  const config: NetworkConfig = { ...files, gateway, routes };
+  const group = wishes.agentSide.separate ? wishes.agent.gid : null;
+  const config: NetworkConfig = { ...files, group, gateway, routes };
   const first = await spawn(wishes, config);
   void keep(first, () => spawn(wishes, config));
 }
