@@ -134,7 +134,7 @@ export const ESCAPES: readonly Escape[] = [
   },
   {
     name: "reaching an abstract Unix socket",
-    code: `perl -MSocket -e 'socket(my $s, AF_UNIX, SOCK_STREAM, 0); exit(connect($s, pack_sockaddr_un("\0$ENV{ABSTRACT}")) ? 0 : 1)'`,
+    code: `perl -MSocket -e 'socket(my $s, AF_UNIX, SOCK_STREAM, 0); exit(connect($s, pack_sockaddr_un("\\0$ENV{ABSTRACT}")) ? 0 : 1)'`,
   },
   { name: "finding the sockets of the way to the network", code: 'test -e "$NETWORK/host.sock"' },
   // Whether it is still there is seen from outside, when the command has ended.
