@@ -13,7 +13,7 @@ import { behindGateway, handOverLogins } from "./gateway.ts";
 import { agentUser, findDeveloper, type Identity, sameUser } from "./identity.ts";
 import { keepRunning, lastOf } from "./keeper.ts";
 import { openNeovim, writeInit } from "./neovim.ts";
-import { startNetwork } from "./network.ts";
+import { networkFiles, startNetwork } from "./network.ts";
 import { type Opencode, prompt, startOpencode, tailOf, Watch, writeConfiguration } from "./opencode.ts";
 import { parseOptions, type StartOptions, USAGE } from "./options.ts";
 import {
@@ -46,6 +46,7 @@ import {
 } from "./providers.ts";
 import { entriesFor, findReachable } from "./reachable.ts";
 import { type Ready, readyText } from "./ready.ts";
+import { reportRefusals } from "./refusals.ts";
 import { fail, holdLines, patiently, StartError, say, step } from "./report.ts";
 import { inspectRepository, type Repository } from "./repository.ts";
 import { ReviewServer, type SuggestionRow } from "./review-server.ts";
@@ -268,6 +269,7 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
     patiently("starting opencode", startAgain),
   );
   const server = new ReviewServer(serverUrl(host, port), token);
+  if (caged !== null) reportRefusals(networkFiles(place).refusals, server);
   return { opencode, startAgain, server, remoteName: remote.name, existing: await server.suggestions() };
 }
 

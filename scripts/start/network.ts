@@ -62,20 +62,36 @@ function asKeeper({ developer, agent, agentSide }: NetworkWishes, command: strin
   ];
 }
 
+/** Ends the one that runs: a launcher has one at a time. */
+let stop: () => void = () => undefined;
+
 /** @throws StartError when it does not come up */
 export async function startNetwork(wishes: NetworkWishes): Promise<void> {
+  stop();
   const { developer, place, defaults, gateway, routes } = wishes;
   const files = networkFiles(place);
   makeSocketFolder(wishes);
   await writeAs(developer, files.defaults, defaultsText(defaults));
   const group = wishes.agentSide.separate ? wishes.agent.gid : null;
   const config: NetworkConfig = { ...files, group, gateway, routes };
-  const first = await spawn(wishes, config);
-  void keep(first, () => spawn(wishes, config));
+  let current = await spawn(wishes, config);
+  let isStopped = false;
+  stop = () => {
+    isStopped = true;
+    current.kill();
+  };
+  void keep(
+    () => current,
+    async () => {
+      current = await spawn(wishes, config);
+    },
+    () => isStopped,
+  );
 }
 
 interface Running {
   ended: Promise<string>;
+  kill(): void;
 }
 
 async function spawn(wishes: NetworkWishes, config: NetworkConfig): Promise<Running> {
@@ -103,30 +119,34 @@ async function spawn(wishes: NetworkWishes, config: NetworkConfig): Promise<Runn
   await child.stdin.flush();
   const ready = child.stdout.getReader().read();
   const word = await Promise.race([ready, child.exited, Bun.sleep(READY_MS)]);
-  if (typeof word !== "object" || word.value === undefined)
+  if (typeof word !== "object" || word.value === undefined) {
+    child.kill("SIGKILL");
     throw new StartError(
       `The way to the network did not come up; see ${join(wishes.place.log, "network.log")}`,
     );
+  }
   const ended = child.exited.then((code) =>
     code === null ? "was ended by a signal" : `ended with exit code ${code}`,
   );
-  return { ended };
+  return { ended, kill: () => child.kill("SIGKILL") };
 }
 
 /** Starts it again when it ends. Nothing of the agent's waits for it but its requests. */
-async function keep(first: Running, startAgain: () => Promise<Running>): Promise<void> {
-  let running = first;
+async function keep(
+  current: () => Running,
+  startAgain: () => Promise<void>,
+  isStopped: () => boolean,
+): Promise<void> {
+  let since = performance.now();
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const since = performance.now();
-    const why = await running.ended;
+    const why = await current().ended;
+    if (isStopped()) return;
     if (performance.now() - since > LASTED_MS) attempt = 0;
     say(`the way to the network ${why}: it is opened again`);
     await Bun.sleep(PAUSE_MS);
-    try {
-      running = await startAgain();
-    } catch (error) {
-      running = { ended: Promise.resolve((error as Error).message) };
-    }
+    since = performance.now();
+    // What did not come up has ended, too.
+    await startAgain().catch(() => undefined);
   }
   say("the way to the network is closed: the agent's commands reach nothing until the next start");
 }

@@ -3,7 +3,7 @@
  * the same without it, which shows what each try is worth.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chownSync, existsSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chownSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import {
@@ -55,6 +55,8 @@ interface Outcome {
   leaks: string[];
   /** The same search, where the key has to be. */
   control: string | null;
+  /** What the review server knows of refusals, once it knows of the last one. */
+  known: string;
 }
 
 /** What the runs of one kind of user share. */
@@ -139,10 +141,10 @@ async function tryAll(world: World, args: string[]): Promise<Outcome> {
     `${[...results.values()].filter((one) => one === "got").length} of ${results.size} tries got through`,
   );
   const { leaks, control } = leaksOf(started.running.pid, dir);
+  const known = args.includes("--no-cage") ? "" : await reportedTo(started);
   return {
     started,
-    leaks,
-    control,
+    ...{ leaks, control, known },
     results,
     said: textOf(shown.messages.at(-1) ?? { role: "tool" }),
     files: toolMessages(next.messages).slice(1),
@@ -162,6 +164,37 @@ npm install --no-audit --no-fund --loglevel=error ${name} 2>&1 && node -p 'requi
 curl -sS http://not-allowed.example/ 2>&1
 curl -sS --noproxy '*' --max-time 5 http://not-allowed.example/ 2>&1
 `;
+
+/** `GET /sandbox`, once the last refusal of the command has got there. */
+const reportedTo = ({ ready }: Started): Promise<string> =>
+  until("the review server knows what was refused", async () => {
+    const headers = { authorization: `Bearer ${readFileSync(ready.token_file, "utf8").trim()}` };
+    const text = await (await fetch(`${ready.url}/sandbox`, { headers })).text();
+    return text.includes("not-allowed.example:80") ? text : null;
+  });
+
+/** Kills the network's process; returns what the proxy of the next one says to a request that it allows. */
+async function closeAndReopen({ services }: World, { running, ready }: Started): Promise<string> {
+  const mine = new Set(descendants(running.pid));
+  const find = () =>
+    processList().find(({ pid, command }) => mine.has(pid) && command.includes("network/main.ts"));
+  const first = find()?.pid ?? 0;
+  process.kill(first, "SIGKILL");
+  await until("another one runs", () => descendants(running.pid).some((pid) => !mine.has(pid)));
+  const unix = join(dirname(ready.agent_repo), "network/commands.sock");
+  return until("it answers", async () => {
+    const said = Promise.withResolvers<string>();
+    await Bun.connect({
+      unix,
+      socket: {
+        open: (socket) => void socket.write(`CONNECT ${hostname()}:${services.service} HTTP/1.1\r\n\r\n`),
+        data: (_, text) => said.resolve(text.toString()),
+        close: () => said.resolve(""),
+      },
+    });
+    return (await said.promise) || null;
+  });
+}
 
 /** Looks for the provider's key in everything on the agent's side: processes, as far as they can be read, and files. */
 function leaksOf(launcher: number, dir: string): { leaks: string[]; control: string | null } {
@@ -225,6 +258,7 @@ function holds(who: string, possible: boolean, make: () => Launcher, got: (name:
     let launcher: Launcher;
     let world: World;
     let caged: Outcome;
+    let reopened: string;
     let inCage: { authorizations: string[]; asked: string[] };
     let open: Outcome;
 
@@ -234,6 +268,7 @@ function holds(who: string, possible: boolean, make: () => Launcher, got: (name:
       launcher.scene.write("shown/it", SHOWN);
       must(["chmod", "-R", "a+rX", launcher.scene.path("shown")]);
       caged = await tryAll(world, ["--show", launcher.scene.path("shown")]);
+      reopened = await closeAndReopen(world, caged.started);
       inCage = { authorizations: [...world.front.authorizations], asked: [...world.registry.asked] };
       await launcher.stop(caged.started);
       // The next one waits for its own word.
@@ -284,6 +319,9 @@ function holds(who: string, possible: boolean, make: () => Launcher, got: (name:
           door: "command",
         }),
       );
+      expect(caged.known).toContain(
+        '"kind":"network","target":"not-allowed.example:80","reason":"not-allowed"',
+      );
       const list = launcher.sandbox("list");
       expect(list).toContain("not-allowed.example:80");
       expect(list).toContain(`${hostname()}:${world.services.service}`);
@@ -292,6 +330,9 @@ function holds(who: string, possible: boolean, make: () => Launcher, got: (name:
       expect(inCage.authorizations).toEqual([`Bearer ${KEY}`]);
       expect(caged.control).toBe("memory");
       expect(caged.leaks).toEqual([]);
+    });
+    test(`${who}, in the cage: the way to the network is opened again when it was closed`, () => {
+      expect(reopened).toContain("200");
     });
     test(`${who}, without the cage the same search finds the key`, () => {
       expect(open.leaks.length).toBeGreaterThan(1);
