@@ -14,7 +14,14 @@ export type Try = (command: string[]) => Promise<Tried>;
 
 /** Everything of a ring that the kernel or a profile may forbid. */
 const NAMESPACES = [
-  ...["--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"],
+  ...[
+    "--unshare-user",
+    "--unshare-pid",
+    "--unshare-ipc",
+    "--unshare-uts",
+    "--unshare-cgroup-try",
+    "--unshare-net",
+  ],
   ...["--new-session", "--die-with-parent", "--cap-drop", "ALL"],
   ...["--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"],
 ];
@@ -70,6 +77,8 @@ export function explain(stderr: string, read: (path: string) => string | null): 
     if (value !== null && forbids(value))
       return `the setting ${setting} = ${value} forbids user namespaces (what allows them: ${remedy}); ${said}`;
   }
+  if (/^bwrap: loopback/i.test(said))
+    return `a network namespace cannot be given its loopback here (of a container: its profile must allow netlink there); ${said}`;
   if (/mounting proc|mount proc/i.test(said))
     return `this machine is itself a container that may not mount /proc (its profile must leave /proc unmasked); ${said}`;
   if (/permission|not permitted/i.test(said))

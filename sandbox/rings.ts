@@ -11,6 +11,7 @@ export interface InnerRing {
   shown: readonly string[];
   /** Folders of the worktree that keep their place: their parents are writable, and what is in them counts elsewhere. */
   pinned: readonly string[];
+  /** "none": loopback of its own, and nothing else. "shared": that of what starts it, which may be such a network. */
   network: "shared" | "none";
   /** Descriptor that the filter of system calls is read from. */
   seccomp: number | null;

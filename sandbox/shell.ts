@@ -15,6 +15,8 @@ export interface RingShell {
   environment: Readonly<Record<string, string>>;
   /** Names of variables that come in from the host, where they are set. */
   passed: readonly string[];
+  /** The network that it joins, or null for the host's; see network/holder.ts. */
+  network: { nsenter: string; variable: string } | null;
   /** The command in the ring, which the arguments of the script follow. */
   command: readonly string[];
 }
@@ -33,11 +35,27 @@ export function ringShell(shell: RingShell): string {
   const chosen = shell.guarded.map(
     ({ path, empty }, n) => `g${n}=${quoted(empty)}; [ -e ${quoted(path)} ] && g${n}=${quoted(path)}\n`,
   );
+  const { network } = shell;
+  const holder = network === null ? "" : `$${network.variable}`;
+  const there =
+    network === null
+      ? ""
+      : `[ -n "${holder}" ] && [ -e "/proc/${holder}/ns/net" ] || { echo "The network of the agent's commands is not there (any more): it comes with a new start." >&2; exit 125; }\n`;
+  const joined =
+    network === null
+      ? []
+      : [
+          // Before the ring's own namespaces: what makes those is then in this network, and has no right over it.
+          ...[network.nsenter, "--preserve-credentials", "--user", "--net", "--target"].map(quoted),
+          `"${holder}"`,
+          "--",
+        ];
   const guards = shell.guarded.map(({ path }, n) => `--ro-bind "$g${n}" ${quoted(path)}`);
   const words = [
     "/usr/bin/env -i",
     ...environment,
     ...passed,
+    ...joined,
     ...[shell.bwrap, ...shell.ring].map(quoted),
     ...guards,
     '--chdir "$(pwd -P)" --',
@@ -47,5 +65,5 @@ export function ringShell(shell: RingShell): string {
     "3<&- 4<&- 5<&- 6<&- 7<&- 8<&-",
     ...(shell.filter === null ? [] : [`${SECCOMP_FD}< ${quoted(shell.filter)}`]),
   ];
-  return `#!/bin/sh\n# Written at every start. Runs a shell apart from everything but the agent's repository.\n${chosen.join("")}exec ${words.join(" ")}\n`;
+  return `#!/bin/sh\n# Written at every start. Runs a shell apart from everything but the agent's repository.\n${there}${chosen.join("")}exec ${words.join(" ")}\n`;
 }

@@ -3,11 +3,13 @@
  * the launcher's, which runs the real shell in a ring (see sandbox/). Nothing is left out silently: where a ring cannot be
  * made, or does not hold what it should, there is no start.
  */
-import { existsSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { CAGED } from "../../plugin/src/agent/links.ts";
 import { MARK } from "../../plugin/src/agent/processes.ts";
 import { limited } from "../../sandbox/limits.ts";
+import { NETWORK_VARIABLE, withNetwork } from "../../sandbox/network/holder.ts";
+import { proxyEnvironment } from "../../sandbox/network/sockets.ts";
 import { whyNoRing } from "../../sandbox/probe.ts";
 import { innerRing } from "../../sandbox/rings.ts";
 import { seccompFilter } from "../../sandbox/seccomp.ts";
@@ -41,24 +43,35 @@ export async function requireRing(agent: Identity, separate: boolean): Promise<v
   const bwrap = join(separate ? join(AGENT_BASE, "tools") : join(ROOT, ".tools"), "bin/bwrap");
   const why = await whyNoRing(bwrap, (command) => attempt(agent, command, "/", agent.env));
   const arch = seccompFilter() === null ? `there is no filter of system calls for ${process.arch}` : null;
-  const problem = why ?? arch;
+  const problem =
+    why ?? arch ?? (nsenter() === null ? "the program nsenter is missing (package util-linux)" : null);
   if (problem !== null)
     throw new StartError(
       `The agent's commands cannot be caged here: ${problem}. Put that right, or ${WITHOUT}`,
     );
 }
 
-/**
- * Makes the cage of a place.
- * @param show further folders that the commands may read
- * @returns the program that opencode is to take for the shell
- */
+export interface Cage {
+  /** The program that opencode is to take for the shell. */
+  shell: string;
+  /** The words that opencode is started with: they make the network that its commands share. */
+  within: string[];
+}
+
+export interface CageWishes {
+  /** Further folders that the commands may read. */
+  show: readonly string[];
+  /** The registry that npm takes in it, or null for npm's own. */
+  registry: string | null;
+}
+
+/** Makes the cage of a place. */
 export async function makeCage(
   place: AgentPlace,
   agent: Identity,
   branch: string,
-  show: readonly string[],
-): Promise<string> {
+  wishes: CageWishes,
+): Promise<Cage> {
   const planted = await plantedIn(place, agent, branch);
   if (planted.length > 0)
     throw new StartError(
@@ -76,12 +89,34 @@ export async function makeCage(
   writeFileSync(join(place.cage, "filter.bpf"), filter, { mode: 0o644 });
   await putPlaceholders(place, agent, branch);
   const shell = join(place.cage, "shell");
-  putFile(shell, shellOf(place, agent, show), 0o755);
+  putFile(shell, shellOf(place, agent, wishes), 0o755);
+  const within = [putNetwork(place)];
   putFile(instructions(place), TOLD, 0o644);
-  const { exitCode, stderr } = await attempt(agent, [shell, "-c", "true"], place.repo, agent.env);
+  const { exitCode, stderr } = await attempt(agent, [...within, shell, "-c", "true"], place.repo, agent.env);
   if (exitCode !== 0) throw new StartError(`The cage does not run: ${lastWords(stderr)}. Or ${WITHOUT}`);
-  return shell;
+  return { shell, within };
 }
+
+/** The script that makes the network of the commands, and the program in it. */
+function putNetwork(place: AgentPlace): string {
+  for (const name of ["forwarder.ts", "connection.ts"])
+    putFile(join(place.cage, name), readFileSync(join(ROOT, "sandbox/network", name), "utf8"), 0o644);
+  const script = join(place.cage, "with-network");
+  const tool = (name: string) => realpathSync(join(place.tools, "bin", name));
+  putFile(
+    script,
+    withNetwork({
+      bwrap: tool("bwrap"),
+      bun: tool("bun"),
+      forwarder: join(place.cage, "forwarder.ts"),
+      folder: place.network,
+    }),
+    0o755,
+  );
+  return script;
+}
+
+const nsenter = () => Bun.which("nsenter", { PATH: SYSTEM_PATH });
 
 /** What opencode is told of the cage: its shell, that links lead nowhere, and git without programs of a repository's. */
 export function cagedEnvironment(shell: string): Record<string, string> {
@@ -108,7 +143,7 @@ export function forgetCage(place: AgentPlace): void {
 
 const instructions = (place: AgentPlace) => join(place.config, "opencode/AGENTS.md");
 
-function shellOf(place: AgentPlace, agent: Identity, show: readonly string[]): string {
+function shellOf(place: AgentPlace, agent: Identity, { show, registry }: CageWishes): string {
   const system = readSystem();
   const real = (path: string) => join(realpathSync(dirname(path)), path.slice(dirname(path).length + 1));
   const [repo, home, cage] = [real(place.repo), real(place.cageHome), real(place.cage)];
@@ -142,9 +177,12 @@ function shellOf(place: AgentPlace, agent: Identity, show: readonly string[]): s
       GIT_CONFIG_GLOBAL: join(cage, "gitconfig"),
       GIT_CONFIG_NOSYSTEM: "1",
       GIT_TERMINAL_PROMPT: "0",
+      ...proxyEnvironment(),
+      ...(registry === null ? {} : { npm_config_registry: registry }),
     },
     // By these a command's processes are known to the review and to the launcher; no more is told.
     passed: [MARK, RUN_MARK],
+    network: { nsenter: nsenter() ?? "nsenter", variable: NETWORK_VARIABLE },
     command: limited([realShell()]),
   });
 }
@@ -180,4 +218,8 @@ Each shell command runs in a cage. It sees this repository, which it can write, 
 programs; /tmp is empty at the start of each command. Nothing outlives its command: what you put into the background ends
 with it, so start a server and use it in one command. The settings and hooks of git and jj in this repository, .opencode and
 opencode.json cannot be changed from here. The shared repository is not in reach: nothing needs to be fetched or pushed.
+
+The network is reached through a proxy that is set up already (HTTP_PROXY and its kin), and only hosts that are on a list:
+package registries and the like. Another host is answered with 403 and a sentence that says how the developer can allow it:
+tell them, and do not look for a way around it. No service of the machine outside is in reach; 127.0.0.1 is the cage's own.
 `;

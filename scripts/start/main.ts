@@ -5,13 +5,15 @@ import { DEMO_PROMPT } from "../../demo/script.ts";
 import { forgetForeignRepositories } from "../../plugin/src/vcs/environment.ts";
 import { whyNoSeparateUser } from "../../sandbox/user.ts";
 import { agentEnvironment, ensureToken, prepareAgentPlace } from "./agent-side.ts";
-import { cagedEnvironment, forgetCage, makeCage, requireRing } from "./cage.ts";
+import { type Cage, cagedEnvironment, forgetCage, makeCage, requireRing } from "./cage.ts";
 import { makeDemoCheckout, setRemote } from "./checkout.ts";
 import { cloneForAgent } from "./clone.ts";
 import { startModel } from "./demo-model.ts";
+import { behindGateway, handOverLogins } from "./gateway.ts";
 import { agentUser, findDeveloper, type Identity, sameUser } from "./identity.ts";
 import { keepRunning, lastOf } from "./keeper.ts";
 import { openNeovim, writeInit } from "./neovim.ts";
+import { networkFiles, startNetwork } from "./network.ts";
 import { type Opencode, prompt, startOpencode, tailOf, Watch, writeConfiguration } from "./opencode.ts";
 import { parseOptions, type StartOptions, USAGE } from "./options.ts";
 import {
@@ -42,7 +44,9 @@ import {
   type OwnProvider,
   scriptedProvider,
 } from "./providers.ts";
+import { entriesFor, findReachable } from "./reachable.ts";
 import { type Ready, readyText } from "./ready.ts";
+import { reportRefusals } from "./refusals.ts";
 import { fail, holdLines, patiently, StartError, say, step } from "./report.ts";
 import { inspectRepository, type Repository } from "./repository.ts";
 import { ReviewServer, type SuggestionRow } from "./review-server.ts";
@@ -173,9 +177,28 @@ interface Up {
   existing: SuggestionRow[];
 }
 
+interface Caged {
+  cage: Cage;
+  /** The developer's providers as opencode is to see them. */
+  provider: OwnProvider | null;
+}
+
+/** The way to the network and to the model, and the cage that leads to it. */
+async function openCage(session: Session, repository: Repository): Promise<Caged> {
+  const { options, developer, agent, place, agentSide } = session;
+  const gateway = await freePort();
+  const behind = session.provider === null ? null : await behindGateway(session.provider, developer, gateway);
+  const { command, registry, registries } = await findReachable(developer, repository.dir);
+  const host = [...registries, ...(await entriesFor(behind?.direct ?? []))];
+  const routes = behind?.routes ?? [];
+  await startNetwork({ developer, agent, place, agentSide, defaults: { command, host }, gateway, routes });
+  const cage = await makeCage(agentSide, agent, repository.branch, { show: options.show, registry });
+  return { cage, provider: behind?.provider ?? null };
+}
+
 /** Everything from folders to a running review server. */
 async function bringUp(session: Session, repository: Repository): Promise<Up> {
-  const { options, developer, agent, place, agentSide, port, host, demo, provider } = session;
+  const { options, developer, agent, place, agentSide, port, host, demo } = session;
   for (const remark of repository.remarks) say(remark);
   await step(`prepared the agent's side in ${agentSide.dir}`, async () => {
     await patiently("copying the agent's tools", () => prepareAgentPlace(agentSide, agent, place));
@@ -184,8 +207,9 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
       cloneForAgent(agentSide, agent, repository.branch),
     );
   });
-  const shell = options.cage ? await makeCage(agentSide, agent, repository.branch, options.show) : null;
-  if (shell === null) forgetCage(agentSide);
+  const caged = options.cage ? await openCage(session, repository) : null;
+  if (caged === null) forgetCage(agentSide);
+  const provider = caged === null ? session.provider : caged.provider;
   const token = await ensureToken(place, developer, agentSide, agent);
   const remembered = readState(place)?.remote;
   const remote = await setRemote(repository, developer, place, remoteUrl(agentSide, port, host), remembered);
@@ -211,7 +235,7 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
   );
   up.supervisor = supervisor;
   let env: Record<string, string> = { ...agentEnvironment(agentSide, agent), ...CLOSED };
-  if (shell !== null) env = { ...env, ...cagedEnvironment(shell) };
+  if (caged !== null) env = { ...env, ...cagedEnvironment(caged.cage.shell) };
   if (provider === null) {
     const modelPort = await freePort();
     await startModel(supervisor, session, modelPort);
@@ -224,16 +248,28 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
       options.cage,
     );
   } else {
-    await handOver(provider, agent, agentSide);
+    if (caged === null) await handOver(provider, agent, agentSide);
+    else await handOverLogins(provider, session);
     env = { ...env, ...provider.env };
     writeConfiguration(agentSide, agent, provider.settings, { ...options.server, port }, options.cage);
   }
   const log = join(place.log, "opencode.log");
-  const startAgain = () => startOpencode({ supervisor, place: agentSide, agent, env, log, port, host });
+  const startAgain = () =>
+    startOpencode({
+      supervisor,
+      place: agentSide,
+      agent,
+      env,
+      log,
+      port,
+      host,
+      within: caged?.cage.within ?? [],
+    });
   const opencode = await step("started opencode with the plugin", () =>
     patiently("starting opencode", startAgain),
   );
   const server = new ReviewServer(serverUrl(host, port), token);
+  if (caged !== null) reportRefusals(networkFiles(place).refusals, server);
   return { opencode, startAgain, server, remoteName: remote.name, existing: await server.suggestions() };
 }
 
@@ -260,7 +296,7 @@ async function chooseAgent(options: StartOptions, noSeparate: string | null): Pr
   if (options.cage) await requireRing(agent, separate);
   say(
     options.cage
-      ? "each command of the agent's runs in a cage: its repository, a home of its own, nothing else of yours; the network is shared"
+      ? "each command of the agent's runs in a cage: its repository, a home of its own, nothing else of yours; of the network what is on your list (npm run sandbox -- list)"
       : `NO CAGE, because --no-cage was given: the agent's commands reach whatever ${agent.name} can, the review's own files too`,
   );
   return agent;

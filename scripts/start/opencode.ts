@@ -80,6 +80,8 @@ export async function startOpencode(options: {
   port: number;
   /** Where the review server is reached. */
   host: string;
+  /** Words in front of the command; see {@link import("./cage.ts").Cage}. */
+  within: readonly string[];
 }): Promise<Opencode> {
   const { supervisor, place, agent, log } = options;
   const port = await freePort();
@@ -87,7 +89,16 @@ export async function startOpencode(options: {
   const child = supervisor.start(
     "opencode",
     agent,
-    ["opencode", "serve", "--hostname", "127.0.0.1", "--port", String(port), "--print-logs"],
+    [
+      ...options.within,
+      "opencode",
+      "serve",
+      "--hostname",
+      "127.0.0.1",
+      "--port",
+      String(port),
+      "--print-logs",
+    ],
     {
       cwd: place.repo,
       env: { ...options.env, OPENCODE_SERVER_PASSWORD: password },

@@ -57,6 +57,8 @@ export interface AgentPlace {
   tmp: string;
   /** The launcher's: the program and the settings of the ring around the agent's commands. */
   cage: string;
+  /** Sockets of the way to the network; see network.ts. */
+  network: string;
   /** The only home that those commands see. */
   cageHome: string;
   state: string;
@@ -104,6 +106,7 @@ export function agentPlace(developer: DeveloperPlace, separate: boolean, state?:
     home: join(dir, "home"),
     tmp: join(dir, "tmp"),
     cage: join(dir, "cage"),
+    network: join(dir, "network"),
     cageHome: join(dir, "cage-home"),
     state: state ?? join(dir, "state"),
     repo: join(dir, basename(developer.checkout).replace(/^[-.]+/, "") || "project"),

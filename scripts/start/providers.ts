@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { withoutComments } from "../../plugin/src/jsonc.ts";
 import { type Identity, readAs, writeAs } from "./identity.ts";
+import { PASSED } from "./network.ts";
 import type { ProviderSettings } from "./opencode.ts";
 import type { AgentPlace } from "./places.ts";
 import { StartError, say } from "./report.ts";
@@ -47,17 +48,6 @@ const KEPT = [
   "agent",
   "permission",
 ];
-const PASSED = [
-  "HTTP_PROXY",
-  "HTTPS_PROXY",
-  "NO_PROXY",
-  "http_proxy",
-  "https_proxy",
-  "no_proxy",
-  "NODE_EXTRA_CA_CERTS",
-  "SSL_CERT_FILE",
-];
-
 export interface OwnProvider {
   settings: ProviderSettings;
   /** Environment that goes with the settings. */
@@ -104,10 +94,13 @@ export async function findOwnProvider(developer: Identity, pass: string[]): Prom
   return { settings, env, logins, files };
 }
 
-/** Puts the developer's logins where the agent's opencode looks, and says what was handed over. */
+/** Where the agent's opencode keeps its logins. */
+export const authFile = (place: AgentPlace): string => join(place.home, ".local/share/opencode/auth.json");
+
+/** Without a cage: puts the developer's logins where the agent's opencode looks, and says what was handed over. */
 export async function handOver(provider: OwnProvider, agent: Identity, place: AgentPlace): Promise<void> {
   const { logins, env, files } = provider;
-  if (logins !== null) await writeAs(agent, join(place.home, ".local/share/opencode/auth.json"), logins);
+  if (logins !== null) await writeAs(agent, authFile(place), logins);
   const handed = [
     ...(logins === null ? [] : ["auth.json"]),
     ...files,

@@ -28,4 +28,15 @@ export class ReviewServer {
     }
     return ((await response.json()) as { suggestions: SuggestionRow[] }).suggestions;
   }
+
+  /** @returns whether they are done with: taken, or of a form that this server never takes */
+  async reportRefusals(refusals: readonly unknown[]): Promise<boolean> {
+    const response = await fetch(`${this.url}/sandbox/refusals`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${this.token}`, "content-type": "application/json" },
+      body: JSON.stringify({ refusals }),
+      signal: AbortSignal.timeout(10_000),
+    });
+    return response.ok || [400, 413, 422].includes(response.status);
+  }
 }

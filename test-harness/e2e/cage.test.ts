@@ -3,7 +3,8 @@
  * the same without it, which shows what each try is worth.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chownSync, existsSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chownSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import {
   type ChatMessage,
@@ -11,10 +12,20 @@ import {
   startScriptedModel,
   textOf,
 } from "../../demo/scripted-model.ts";
+import { readRefusals } from "../../sandbox/refusals.ts";
 import { ESCAPES, escapeScript, LEFT_RUNNING } from "../support/escapes.ts";
 import { isRoot, Launcher, type Started } from "../support/launcher.ts";
+import { holdsText } from "../support/memory.ts";
 import { descendants, must, processList, run } from "../support/processes.ts";
 import { ROOT, until } from "../support/scene.ts";
+import {
+  type Front,
+  type Registry,
+  type Services,
+  startFront,
+  startRegistry,
+  startServices,
+} from "../support/services.ts";
 
 /** A user that is nobody on this machine. */
 const ORDINARY = 54_321;
@@ -23,6 +34,10 @@ const readable =
   run(["setpriv", `--reuid=${ORDINARY}`, "test", "-r", join(ROOT, "scripts/start/main.ts")]).code === 0;
 
 const WAIT = "until [ -e go ]; do sleep 0.05; done; bash tries.sh";
+/** The provider's. */
+const KEY = `key-sentinel-${process.pid}-${Date.now().toString(36)}`;
+/** Of the developer's, allowed by a word of theirs while the agent runs. */
+const LATE = "allowed while it runs";
 /** In a file of a folder that is shown. */
 const SHOWN = "this is shown";
 
@@ -36,10 +51,26 @@ interface Outcome {
   files: string[];
   /** What the model was told before everything. */
   system: string;
+  /** Where the provider's key was found on the agent's side. */
+  leaks: string[];
+  /** The same search, where the key has to be. */
+  control: string | null;
+  /** What the review server knows of refusals, once it knows of the last one. */
+  known: string;
+}
+
+/** What the runs of one kind of user share. */
+interface World {
+  launcher: Launcher;
+  model: ScriptedModel;
+  services: Services;
+  registry: Registry;
+  front: Front;
 }
 
 /** Starts on a repository, and lets the model run the tries once everything is up. */
-async function tryAll(launcher: Launcher, model: ScriptedModel, args: string[]): Promise<Outcome> {
+async function tryAll(world: World, args: string[]): Promise<Outcome> {
+  const { launcher, model, services, registry } = world;
   const { scene } = launcher;
   const asked = model.requests.length;
   const project = scene.path("project");
@@ -49,11 +80,16 @@ async function tryAll(launcher: Launcher, model: ScriptedModel, args: string[]):
   must(["chmod", "-R", "a+rX", home, project]);
   const started = await launcher.start([project, "--ask", "Try it", ...args], {
     HOME: process.env.HOME ?? "",
+    npm_config_registry: registry.url,
   });
   const { agent_repo: repo, token_file: token } = started.ready;
   const dir = dirname(repo);
   const below = new Set(descendants(started.running.pid));
-  const server = processList().find(({ pid, command }) => below.has(pid) && /opencode serve/.test(command));
+  const server = processList().find(
+    ({ pid, command }) => below.has(pid) && /^\S*opencode serve/.test(command) && !/setpriv/.test(command),
+  );
+  const late = `${hostname()}:${services.service}`;
+  if (!args.includes("--no-cage")) launcher.sandbox("allow", late, "--project", project);
   writeFileSync(
     join(repo, "tries.sh"),
     `${escapeScript({
@@ -65,7 +101,15 @@ async function tryAll(launcher: Launcher, model: ScriptedModel, args: string[]):
       HUB: must(["sh", "-c", `echo '${dir}'/state/git/*.git`]).trim(),
       CONFIG: join(dir, "config"),
       AGENT_HOME: join(dir, "home"),
-    })}cat '${scene.path("shown/it")}'\n`,
+      NETWORK: join(dir, "network"),
+      REVIEW: new URL(started.ready.url).port,
+      OPENCODE: /--port (\d+)/.exec(server?.command ?? "")?.[1] ?? "0",
+      MODEL: new URL(world.front.url).port,
+      SERVICE: String(services.service),
+      OWN: services.own,
+      OWN_PORT: String(services.everywhere),
+      ABSTRACT: services.abstract,
+    })}cat '${scene.path("shown/it")}'\n${throughProxy(registry, services)}`,
     { mode: 0o644 },
   );
   chownSync(join(repo, "tries.sh"), statSync(repo).uid, statSync(repo).gid);
@@ -96,8 +140,11 @@ async function tryAll(launcher: Launcher, model: ScriptedModel, args: string[]):
   scene.say(
     `${[...results.values()].filter((one) => one === "got").length} of ${results.size} tries got through`,
   );
+  const { leaks, control } = leaksOf(started.running.pid, dir);
+  const known = args.includes("--no-cage") ? "" : await reportedTo(started);
   return {
     started,
+    ...{ leaks, control, known },
     results,
     said: textOf(shown.messages.at(-1) ?? { role: "tool" }),
     files: toolMessages(next.messages).slice(1),
@@ -106,6 +153,65 @@ async function tryAll(launcher: Launcher, model: ScriptedModel, args: string[]):
       .map(textOf)
       .join("\n"),
   };
+}
+
+/** What goes through the proxy, in the cage: a package, a host that the developer allowed by now, and a host that is not. */
+const throughProxy = ({ package: name }: Registry, { service }: Services) => `[ -n "$http_proxy" ] || exit 0
+PROXY_PORT="\${http_proxy##*:}"
+by_proxy '${hostname()}' ${service} && by_socks '${hostname()}' ${service} && echo '${LATE}'
+mkdir -p npm-try && cd npm-try && echo '{}' > package.json
+npm install --no-audit --no-fund --loglevel=error ${name} 2>&1 && node -p 'require("${name}")'
+curl -sS http://not-allowed.example/ 2>&1
+curl -sS --noproxy '*' --max-time 5 http://not-allowed.example/ 2>&1
+`;
+
+/** `GET /sandbox`, once the last refusal of the command has got there. */
+const reportedTo = ({ ready }: Started): Promise<string> =>
+  until("the review server knows what was refused", async () => {
+    const headers = { authorization: `Bearer ${readFileSync(ready.token_file, "utf8").trim()}` };
+    const text = await (await fetch(`${ready.url}/sandbox`, { headers })).text();
+    return text.includes("not-allowed.example:80") ? text : null;
+  });
+
+/** Kills the network's process; returns what the proxy of the next one says to a request that it allows. */
+async function closeAndReopen({ services }: World, { running, ready }: Started): Promise<string> {
+  const mine = new Set(descendants(running.pid));
+  const find = () =>
+    processList().find(({ pid, command }) => mine.has(pid) && command.includes("network/main.ts"));
+  const first = find()?.pid ?? 0;
+  process.kill(first, "SIGKILL");
+  await until("another one runs", () => descendants(running.pid).some((pid) => !mine.has(pid)));
+  const unix = join(dirname(ready.agent_repo), "network/commands.sock");
+  return until("it answers", async () => {
+    const said = Promise.withResolvers<string>();
+    await Bun.connect({
+      unix,
+      socket: {
+        open: (socket) => void socket.write(`CONNECT ${hostname()}:${services.service} HTTP/1.1\r\n\r\n`),
+        data: (_, text) => said.resolve(text.toString()),
+        close: () => said.resolve(""),
+      },
+    });
+    return (await said.promise) || null;
+  });
+}
+
+/** Looks for the provider's key in everything on the agent's side: processes, as far as they can be read, and files. */
+function leaksOf(launcher: number, dir: string): { leaks: string[]; control: string | null } {
+  const all = processList();
+  const outside = all.find(({ command }) => command.includes("sandbox/network/main.ts"));
+  const isHost = ({ command }: { command: string }) => /opencode serve/.test(command);
+  const below = new Set(descendants(launcher));
+  const roots = all.filter((one) => below.has(one.pid) && isHost(one)).map(({ pid }) => pid);
+  const inside = new Set(roots.flatMap((pid) => [pid, ...descendants(pid)]));
+  const processes = all.filter(({ pid }) => inside.has(pid));
+  const held = processes.flatMap(({ pid, command }) => {
+    const where = holdsText(pid, KEY);
+    return where === null ? [] : [`${where} of ${command}`];
+  });
+  const files = run(["grep", "-rlF", "--", KEY, dir]).out.split("\n").filter(Boolean);
+  if (processes.length === 0) throw new Error("nothing of the agent's runs");
+  return { leaks: [...held, ...files], control: outside === undefined ? null : holdsText(outside.pid, KEY) };
 }
 
 const leftRunning = () => processList().some(({ command }) => command === "sleep 54321");
@@ -120,7 +226,7 @@ const fileCalls = (launcher: Launcher) => [
   { tool: "read", args: { filePath: "link" } },
 ];
 
-const setModel = async (launcher: Launcher): Promise<ScriptedModel> => {
+const setUp = async (launcher: Launcher): Promise<World> => {
   const turns = [
     { calls: [{ tool: "bash", args: { command: WAIT, description: "Try it" } }] },
     { calls: fileCalls(launcher) },
@@ -128,16 +234,21 @@ const setModel = async (launcher: Launcher): Promise<ScriptedModel> => {
   ];
   const model = await startScriptedModel({ script: { conversations: [{ when: "Try it", turns }] } });
   launcher.scene.atEnd(() => model.stop());
+  const front = startFront(launcher.scene, model.url);
   launcher.configure({
     provider: {
       own: {
         npm: "@ai-sdk/openai-compatible",
-        options: { baseURL: model.url, apiKey: "key-sentinel" },
+        options: { baseURL: front.url, apiKey: KEY },
         models: { "m-1": { tool_call: true, limit: { context: 200_000, output: 8192 } } },
       },
     },
   });
-  return model;
+  return {
+    ...{ launcher, model, front },
+    services: startServices(launcher.scene),
+    registry: startRegistry(launcher.scene),
+  };
 };
 
 /** Both runs of one kind of user, and a test for each try. */
@@ -145,19 +256,24 @@ function holds(who: string, possible: boolean, make: () => Launcher, got: (name:
   // Skipped where this kind of user cannot be had: the other one is then tried alone.
   describe.skipIf(!possible)(who, () => {
     let launcher: Launcher;
+    let world: World;
     let caged: Outcome;
+    let reopened: string;
+    let inCage: { authorizations: string[]; asked: string[] };
     let open: Outcome;
 
     beforeAll(async () => {
       launcher = make();
-      const model = await setModel(launcher);
+      world = await setUp(launcher);
       launcher.scene.write("shown/it", SHOWN);
       must(["chmod", "-R", "a+rX", launcher.scene.path("shown")]);
-      caged = await tryAll(launcher, model, ["--show", launcher.scene.path("shown")]);
+      caged = await tryAll(world, ["--show", launcher.scene.path("shown")]);
+      reopened = await closeAndReopen(world, caged.started);
+      inCage = { authorizations: [...world.front.authorizations], asked: [...world.registry.asked] };
       await launcher.stop(caged.started);
       // The next one waits for its own word.
       rmSync(join(caged.started.ready.agent_repo, "go"));
-      open = await tryAll(launcher, model, ["--no-cage"]);
+      open = await tryAll(world, ["--no-cage"]);
       await launcher.stop(open.started);
     }, 240_000);
     afterAll(() => launcher?.scene.close(), 60_000);
@@ -183,6 +299,43 @@ function holds(who: string, possible: boolean, make: () => Launcher, got: (name:
     }, 90_000);
     test(`${who}, in the cage: a folder that is named with --show can be read`, () => {
       expect(caged.said).toContain(SHOWN);
+    });
+    test(`${who}, in the cage: npm installs a package through the proxy, from the machine's own registry`, () => {
+      expect(caged.said).toContain("\ninstalled\n");
+      expect(inCage.asked).toEqual(expect.arrayContaining(["/probe-package", "/probe-package-1.0.0.tgz"]));
+    });
+    test(`${who}, in the cage: a host is reached once the developer has allowed it, by HTTP and by SOCKS`, () => {
+      expect(caged.said).toContain(LATE);
+    });
+    test(`${who}, in the cage: another host is refused with a word on how it is allowed, and noted for the developer`, () => {
+      expect(caged.said).toContain("npm run sandbox -- allow not-allowed.example:80");
+      expect(caged.said).toMatch(/Could not resolve host: not-allowed\.example/);
+      const noted = readRefusals(join(dirname(caged.started.ready.token_file), "refusals.jsonl"));
+      expect(noted).toContainEqual(
+        expect.objectContaining({
+          host: "not-allowed.example",
+          port: 80,
+          reason: "not-allowed",
+          door: "command",
+        }),
+      );
+      expect(caged.known).toContain(
+        '"kind":"network","target":"not-allowed.example:80","reason":"not-allowed"',
+      );
+      const list = launcher.sandbox("list");
+      expect(list).toContain("not-allowed.example:80");
+      expect(list).toContain(`${hostname()}:${world.services.service}`);
+    }, 60_000);
+    test(`${who}, in the cage: the provider gets its key, and nothing on the agent's side has it`, () => {
+      expect(inCage.authorizations).toEqual([`Bearer ${KEY}`]);
+      expect(caged.control).toBe("memory");
+      expect(caged.leaks).toEqual([]);
+    });
+    test(`${who}, in the cage: the way to the network is opened again when it was closed`, () => {
+      expect(reopened).toContain("200");
+    });
+    test(`${who}, without the cage the same search finds the key`, () => {
+      expect(open.leaks.length).toBeGreaterThan(1);
     });
     test(`${who}: the start says what holds, and the model is told of a cage that is there`, () => {
       expect(caged.started.running.err).toContain("each command of the agent's runs in a cage");

@@ -41,6 +41,7 @@ describe.skipIf(process.platform !== "linux")("a ring", () => {
       ],
       environment: { PATH: "/usr/local/bin:/usr/bin:/bin", HOME: ring.home, ODD: "it's $HOME" },
       passed: ["MARK", "UNSET"],
+      network: null,
       command: limited(["/bin/sh"], { ...LIMITS, nproc: 50, fsize: 4096 }),
     });
     writeFileSync(path, text);

@@ -29,7 +29,7 @@ export function noteHttp(method: string, path: string, status: number, body: unk
   if (status >= 200 && status < 300 && !notDone(body)) note({ http: [method, path.replace(/\?.*$/, "")] });
 }
 
-const PROGRAMS = ["start", "serve", "teardown"] as const;
+const PROGRAMS = ["start", "serve", "teardown", "sandbox"] as const;
 
 /** The flags of one of our commands that did what it was started for. */
 export function noteFlags(argv: readonly string[]): void {

@@ -1,7 +1,30 @@
 /**
  * What a command of the model's may try. Each is a piece of bash that succeeds when it has got what it was after. It is
- * given, as variables: DEV_HOME TOKEN CHECKOUT SERVER STATE HUB CONFIG AGENT_HOME.
+ * given, as variables: DEV_HOME TOKEN CHECKOUT SERVER STATE HUB CONFIG AGENT_HOME, of the network NETWORK (a folder), REVIEW
+ * OPENCODE MODEL SERVICE (ports of loopback), OWN (an address of this machine's) with OWN_PORT, and ABSTRACT (a socket).
  */
+
+/**
+ * `reach HOST PORT`: whether something takes a connection there, made directly, through the proxy, or by SOCKS. With PROXY_PORT
+ * for what its proxy says.
+ */
+const REACH = `
+by_proxy() {
+  exec 3<> "/dev/tcp/127.0.0.1/$PROXY_PORT" || return 1
+  printf 'CONNECT %s:%s HTTP/1.1\\r\\n\\r\\n' "$1" "$2" >&3
+  read -r -t 10 answer <&3; case "$answer" in *" 200 "*) return 0 ;; esac; return 1
+}
+by_socks() {
+  exec 3<> "/dev/tcp/127.0.0.1/$PROXY_PORT" || return 1
+  printf '\\5\\1\\0\\5\\1\\0\\3' >&3
+  printf "\\\\x$(printf %02x "\${#1}")%s\\\\x$(printf %02x $(($2 / 256)))\\\\x$(printf %02x $(($2 % 256)))" "$1" >&3
+  [ "$(head -c 4 <&3 | od -An -tx1 | tr -d ' \\n')" = 05000500 ]
+}
+reach() {
+  PROXY_PORT="\${http_proxy##*:}"
+  (exec 3<> "/dev/tcp/$1/$2") || { [ -n "$PROXY_PORT" ] && { (by_proxy "$1" "$2") || (by_socks "$1" "$2"); }; }
+}
+`;
 
 /** Numbers of system calls for perl's syscall, by process.arch. */
 const CALLS: Record<string, { ptrace: number; keyctl: number }> = {
@@ -97,6 +120,23 @@ export const ESCAPES: readonly Escape[] = [
     name: "reaching the kernel's keyrings",
     code: `perl -e 'exit(syscall(${keyctl}, 0, -3, 1) > 0 ? 0 : 1)'`,
   },
+  { name: "reaching the review server", code: 'reach 127.0.0.1 "$REVIEW"' },
+  { name: "reaching opencode's own server", code: 'reach 127.0.0.1 "$OPENCODE"' },
+  { name: "reaching the model", code: 'reach 127.0.0.1 "$MODEL"' },
+  {
+    name: "reaching a service on loopback, by any of its names",
+    code: 'for name in 127.0.0.1 localhost ::1 127.1 0.0.0.0 ::ffff:127.0.0.1; do reach "$name" "$SERVICE" && exit 0; done; exit 1',
+  },
+  { name: "reaching an address of this machine's", code: 'reach "$OWN" "$OWN_PORT"' },
+  {
+    name: "sending a datagram, as a question of DNS is one",
+    code: 'echo secret > "/dev/udp/$OWN/$OWN_PORT"',
+  },
+  {
+    name: "reaching an abstract Unix socket",
+    code: `perl -MSocket -e 'socket(my $s, AF_UNIX, SOCK_STREAM, 0); exit(connect($s, pack_sockaddr_un("\\0$ENV{ABSTRACT}")) ? 0 : 1)'`,
+  },
+  { name: "finding the sockets of the way to the network", code: 'test -e "$NETWORK/host.sock"' },
   // Whether it is still there is seen from outside, when the command has ended.
   {
     name: LEFT_RUNNING,
@@ -109,6 +149,7 @@ export function escapeScript(variables: Record<string, string>): string {
   const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
   return [
     ...Object.entries(variables).map(([name, value]) => `export ${name}=${quoted(value)}`),
+    REACH,
     ...ESCAPES.map(
       ({ name, code }) =>
         `if ( ${code}\n) > /dev/null 2>&1; then echo ${quoted(`got ${name}`)}; else echo ${quoted(`refused ${name}`)}; fi`,

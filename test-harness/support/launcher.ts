@@ -85,8 +85,20 @@ export class Launcher {
     const options = ["--headless", "--json", "--port", "0", ...args];
     if (this.uid === null) return ["npm", "--silent", "start", "--", ...options];
     must(["chown", "-R", String(this.uid), this.scene.dir]);
-    const switched = ["setpriv", `--reuid=${this.uid}`, `--regid=${this.uid}`, "--clear-groups"];
-    return [...switched, "bun", "--no-env-file", join(ROOT, "scripts/start/main.ts"), ...options];
+    return [...this.#switched(), "bun", "--no-env-file", join(ROOT, "scripts/start/main.ts"), ...options];
+  }
+
+  /** `npm run sandbox`, by whom this is started. */
+  sandbox(...args: string[]): string {
+    const argv =
+      this.uid === null
+        ? ["npm", "--silent", "run", "sandbox", "--", ...args]
+        : [...this.#switched(), "bun", "--no-env-file", join(ROOT, "scripts/start/allow.ts"), ...args];
+    return must(argv, { cwd: ROOT, env: this.env });
+  }
+
+  #switched(): string[] {
+    return ["setpriv", `--reuid=${this.uid}`, `--regid=${this.uid}`, "--clear-groups"];
   }
 
   async start(args: string[], env: Record<string, string> = {}): Promise<Started> {

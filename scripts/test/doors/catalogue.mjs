@@ -69,6 +69,7 @@ const doors = [
   ...owned("e2e", "flag start", flagsOf("scripts/start/main.ts")),
   ...owned("e2e", "flag serve", flagsOf("plugin/src/serve.ts")),
   ...owned("e2e", "flag teardown", flagsOf("scripts/start/teardown.ts")),
+  ...owned("e2e", "flag sandbox", flagsOf("scripts/start/allow.ts")),
   ...[...SUITES, QUICK].map(({ name }) => ({ door: `suite ${name}`, suite: name })),
 ];
 process.stdout.write(

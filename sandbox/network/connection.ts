@@ -1,0 +1,239 @@
+/**
+ * Connections, and two of them as one: bytes go both ways at the pace of the slower side, and the end of one direction is
+ * passed on as such (RFC 9293 §3.6). Bun's own sockets: its `node:net` ends both directions at once.
+ */
+import type { Socket, SocketHandler } from "bun";
+
+const LINGER_MS = 2000;
+
+type Take = (bytes: Uint8Array | null) => void;
+
+export class Connection {
+  #socket: Socket<Connection> | null = null;
+  /** Came and was not asked for yet. */
+  #early: Uint8Array[] = [];
+  /** Waits for room. */
+  #pending: Uint8Array[] = [];
+  #take: Take | null = null;
+  #peer: Connection | null = null;
+  /** The other side has said all. */
+  #ended = false;
+  /** We have said all, or will have once nothing is pending. */
+  #ending = false;
+  #closed = false;
+  readonly #whenClosed: () => void;
+
+  constructor(whenClosed: () => void = () => undefined) {
+    this.#whenClosed = whenClosed;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /**
+   * Reads until `parse` has found something; what is left over stays in front.
+   * @returns null at the end, after `ms`, at nonsense, and when `most` bytes were not enough
+   */
+  read<T>(
+    parse: (bytes: Buffer) => "more" | "wrong" | { value: T; length: number },
+    { most, ms }: { most: number; ms: number },
+  ): Promise<T | null> {
+    return new Promise((resolve) => {
+      let bytes = Buffer.concat(this.#early);
+      this.#early = [];
+      const done = (value: T | null, rest: Buffer) => {
+        clearTimeout(timer);
+        this.#take = null;
+        this.#socket?.pause();
+        if (rest.length > 0) this.#early = [rest];
+        resolve(value);
+      };
+      const look = () => {
+        const read = bytes.length === 0 ? "more" : parse(bytes);
+        if (read === "wrong" || (read === "more" && bytes.length > most)) done(null, bytes);
+        else if (read !== "more") done(read.value, bytes.subarray(read.length));
+        else if (this.#ended || this.#closed) done(null, bytes);
+      };
+      const timer = setTimeout(() => done(null, bytes), ms);
+      this.#take = (chunk) => {
+        if (chunk !== null) bytes = Buffer.concat([bytes, chunk]);
+        look();
+      };
+      look();
+      if (this.#take !== null) this.#socket?.resume();
+    });
+  }
+
+  write(bytes: Uint8Array | string): void {
+    const chunk = typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes;
+    if (this.#closed || this.#socket === null || chunk.length === 0) return;
+    if (this.#pending.length > 0) {
+      this.#pending.push(chunk);
+      return;
+    }
+    const written = this.#socket.write(chunk);
+    if (written < chunk.length) {
+      this.#pending.push(chunk.subarray(Math.max(written, 0)));
+      this.#hold();
+    }
+  }
+
+  /** Nothing more will be said. */
+  end(last: Uint8Array | string = ""): void {
+    this.write(last);
+    this.#ending = true;
+    if (this.#pending.length === 0) this.#shut();
+  }
+
+  destroy(): void {
+    if (this.#closed) return;
+    if (this.#socket === null) this.#close();
+    else this.#socket.terminate();
+  }
+
+  /** From now on this is one connection with the other. */
+  join(other: Connection): void {
+    this.#pair(other);
+    other.#pair(this);
+    for (const one of [this, other]) one.#start();
+  }
+
+  #pair(other: Connection): void {
+    this.#peer = other;
+    this.#take = (chunk) => (chunk === null ? other.end() : other.write(chunk));
+  }
+
+  #start(): void {
+    const early = this.#early;
+    this.#early = [];
+    for (const chunk of early) this.#take?.(chunk);
+    if (this.#ended) this.#take?.(null);
+    if (this.#closed) this.#peer?.destroy();
+    else if (this.#peer !== null && this.#peer.#pending.length === 0) this.#socket?.resume();
+  }
+
+  #shut(): void {
+    if (this.#ended) {
+      this.#socket?.end();
+      return;
+    }
+    this.#socket?.shutdown();
+    if (this.#peer !== null) return;
+    // What it still sends is thrown away: closed at once, the kernel would take our last words back (RFC 9112 §9.6).
+    this.#take = () => undefined;
+    this.#socket?.resume();
+    setTimeout(() => this.destroy(), LINGER_MS).unref();
+  }
+
+  #flush(): void {
+    for (let chunk = this.#pending[0]; chunk !== undefined; chunk = this.#pending[0]) {
+      const written = Math.max(this.#socket?.write(chunk) ?? 0, 0);
+      if (written < chunk.length) {
+        this.#pending[0] = chunk.subarray(written);
+        return;
+      }
+      this.#pending.shift();
+    }
+    if (this.#ending) this.#shut();
+    else if (this.#peer !== null) this.#peer.#socket?.resume();
+  }
+
+  /** Who fills this side waits. */
+  #hold(): void {
+    if (this.#peer !== null) this.#peer.#socket?.pause();
+  }
+
+  #close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#pending = [];
+    this.#take?.(null);
+    const peer = this.#peer;
+    // Cut off, not ended; or ended, and nobody is left to read what the other still says.
+    if (peer !== null && !peer.#closed && (!this.#ended || peer.#pending.length === 0)) peer.destroy();
+    this.#whenClosed();
+  }
+
+  /** For sockets whose `data` is their connection. */
+  static readonly handler: SocketHandler<Connection> = {
+    open(socket) {
+      socket.data.#socket = socket;
+      socket.pause();
+      socket.setNoDelay(true);
+    },
+    data({ data: connection }, chunk) {
+      if (connection.#take === null) connection.#early.push(chunk);
+      else connection.#take(chunk);
+    },
+    drain({ data: connection }) {
+      connection.#flush();
+    },
+    end({ data: connection }) {
+      connection.#ended = true;
+      connection.#take?.(null);
+      // Both directions have ended.
+      if (connection.#ending && connection.#pending.length === 0) connection.#socket?.end();
+    },
+    close({ data: connection }) {
+      connection.#close();
+    },
+    error({ data: connection }) {
+      connection.destroy();
+    },
+  };
+}
+
+export type Listener = { stop(closeActiveConnections?: boolean): void; readonly port: number };
+
+/** @param most connections at once; the next one is closed unheard */
+export function listen(
+  where: { port: number } | { unix: string },
+  serve: (connection: Connection) => void,
+  most: number,
+): Listener {
+  let open = 0;
+  const socket: SocketHandler<Connection> = {
+    ...Connection.handler,
+    open(accepted) {
+      open++;
+      accepted.data = new Connection(() => {
+        open--;
+      });
+      void Connection.handler.open?.(accepted);
+      if (open > most) accepted.data.destroy();
+      else serve(accepted.data);
+    },
+  };
+  const listener =
+    "unix" in where
+      ? Bun.listen<Connection>({ unix: where.unix, allowHalfOpen: true, socket })
+      : Bun.listen<Connection>({ hostname: "127.0.0.1", port: where.port, allowHalfOpen: true, socket });
+  return { stop: (all) => listener.stop(all), port: "port" in listener ? listener.port : 0 };
+}
+
+/** @returns the connection, or why there is none */
+export async function dial(
+  where: { hostname: string; port: number } | { unix: string },
+  ms: number,
+): Promise<Connection | string> {
+  const connection = new Connection();
+  const options = { allowHalfOpen: true, data: connection, socket: Connection.handler };
+  const made = (
+    "unix" in where
+      ? Bun.connect<Connection>({ ...options, unix: where.unix })
+      : Bun.connect<Connection>({ ...options, hostname: where.hostname, port: where.port })
+  ).then(
+    () => connection,
+    (error: { code?: string; message: string }) => error.code ?? error.message,
+  );
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<string>((resolve) => {
+    timer = setTimeout(() => resolve("it did not answer in time"), ms);
+  });
+  const first = await Promise.race([made, late]);
+  clearTimeout(timer);
+  // Whatever comes of it later is not wanted any more.
+  if (typeof first === "string") void made.then(() => connection.destroy());
+  return first;
+}
