@@ -313,13 +313,14 @@ export function fromFlags(values: Record<string, unknown>): Given {
 export function flagHelp(names = OPTION_NAMES): string {
   return names
     .map((name) => {
-    const { kind, meaning } = row(name);
-    const written =
-      kind === "switch"
-        ? `--[no-]${flagOf(name)}`
-        : `--${flagOf(name)} ${kind === "number" ? "N" : kind === "list" ? "A,B" : "TEXT"}`;
-    return `  ${written.padEnd(32)} ${meaning.replaceAll("`", "")} (default ${defaultOf(name).replaceAll("`", "")})`;
-  }).join("\n");
+      const { kind, meaning } = row(name);
+      const written =
+        kind === "switch"
+          ? `--[no-]${flagOf(name)}`
+          : `--${flagOf(name)} ${kind === "number" ? "N" : kind === "list" ? "A,B" : "TEXT"}`;
+      return `  ${written.padEnd(32)} ${meaning.replaceAll("`", "")} (default ${defaultOf(name).replaceAll("`", "")})`;
+    })
+    .join("\n");
 }
 
 const defaultOf = (name: OptionName): string => {

@@ -43,9 +43,11 @@ import {
   scriptedProvider,
 } from "./providers.ts";
 import { type Ready, readyText } from "./ready.ts";
+import { openRelays, type Relays } from "./relays.ts";
 import { fail, holdLines, patiently, StartError, say, step } from "./report.ts";
 import { inspectRepository, type Repository } from "./repository.ts";
 import { ReviewServer, type SuggestionRow } from "./review-server.ts";
+import { makeRing, whyNoOuterRing } from "./ring.ts";
 import { sendHistory } from "./send-history.ts";
 
 const PUBLISH_MS = 180_000;
@@ -67,9 +69,15 @@ interface Session {
 /** What has to be taken down again. */
 const up: {
   supervisor: Supervisor | null;
+  relays: Relays | null;
   beforeStop: (() => Promise<void>) | null;
   leaving: Promise<never> | null;
-} = { supervisor: null, beforeStop: null, leaving: null };
+} = { supervisor: null, relays: null, beforeStop: null, leaving: null };
+
+async function takeDown(): Promise<void> {
+  await up.supervisor?.stop();
+  await up.relays?.stop();
+}
 
 /** Stops everything, once. */
 function leave(code: number): Promise<never> {
@@ -77,7 +85,7 @@ function leave(code: number): Promise<never> {
     await up.beforeStop?.().catch(() => undefined);
     if (up.supervisor !== null) {
       const started = performance.now();
-      await up.supervisor.stop();
+      await takeDown();
       say(`stopped everything (${((performance.now() - started) / 1000).toFixed(1)} s)`);
     }
     process.exit(code);
@@ -228,8 +236,15 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
     env = { ...env, ...provider.env };
     writeConfiguration(agentSide, agent, provider.settings, { ...options.server, port }, options.cage);
   }
+  const ring =
+    shell !== null && whyNoOuterRing(agent) === null
+      ? await makeRing(agentSide, agent, { show: options.show, server: options.server, env })
+      : null;
+  const bind = String(options.server.host ?? "127.0.0.1");
+  const ringed = ring !== null;
+  up.relays = await openRelays({ place, developer, agentSide, agent, bind, host, port, token, ringed });
   const log = join(place.log, "opencode.log");
-  const startAgain = () => startOpencode({ supervisor, place: agentSide, agent, env, log, port, host });
+  const startAgain = () => startOpencode({ supervisor, place: agentSide, agent, env, log, port, host, ring });
   const opencode = await step("started opencode with the plugin", () =>
     patiently("starting opencode", startAgain),
   );
@@ -325,7 +340,7 @@ async function start(options: StartOptions): Promise<number> {
           ? `the review in ${place.dir} is finished: it is kept, and a new demo is started`
           : `the demo in ${place.dir} was stopped before its agent had published: it is kept, and a new one is started`,
       );
-      await up.supervisor?.stop();
+      await takeDown();
       const state = readState(place);
       if (state !== null) writeState(place, { ...state, finished: true });
       place = developerPlace(nextDemoDir());
@@ -392,6 +407,6 @@ try {
   }
 } catch (error) {
   if (up.leaving !== null) await up.leaving;
-  await up.supervisor?.stop();
+  await takeDown();
   fail(error);
 }

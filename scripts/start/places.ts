@@ -7,6 +7,7 @@
  *       token           0600                            projects/<id>/              root's, closed to others
  *       init.lua  log/  nvim/                             config/opencode/          root's, readable to the agent
  *       state.json  run.json                              home/ tmp/ state/ <name>/ the agent's
+ *       door/           0700                              sockets/                  the agent's
  */
 import { createHash } from "node:crypto";
 import {
@@ -42,6 +43,8 @@ export interface DeveloperPlace {
   nvim: string;
   state: string;
   run: string;
+  /** A socket of the review server's that needs no token, in a folder that the developer alone can enter. */
+  door: string;
 }
 
 /** The agent's side of it. */
@@ -59,6 +62,8 @@ export interface AgentPlace {
   cage: string;
   /** The only home that those commands see. */
   cageHome: string;
+  /** The agent's: where the server in its ring makes its socket. */
+  sockets: string;
   state: string;
   repo: string;
 }
@@ -87,6 +92,7 @@ export function developerPlace(dir: string, checkout = join(dir, "station-report
     nvim: join(dir, "nvim"),
     state: join(dir, "state.json"),
     run: join(dir, "run.json"),
+    door: join(dir, "door", "review.sock"),
   };
 }
 
@@ -105,6 +111,7 @@ export function agentPlace(developer: DeveloperPlace, separate: boolean, state?:
     tmp: join(dir, "tmp"),
     cage: join(dir, "cage"),
     cageHome: join(dir, "cage-home"),
+    sockets: join(dir, "sockets"),
     state: state ?? join(dir, "state"),
     repo: join(dir, basename(developer.checkout).replace(/^[-.]+/, "") || "project"),
   };

@@ -142,7 +142,8 @@ async function open(context: Context, sockets: Sockets, handle: Handle): Promise
   try {
     server = listenThere();
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE" || !(await removeDeadSocket(socket))) throw error;
+    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE" || !(await removeDeadSocket(socket)))
+      throw error;
     server = listenThere();
   }
   chmodSync(socket, 0o600);
