@@ -51,10 +51,14 @@ export async function addressesOf(hostname: string, port: number): Promise<strin
 export async function removeDeadSocket(path: string): Promise<boolean> {
   const code = await new Promise<string>((resolve) => {
     const socket = connect({ path });
-    socket.once("connect", () => resolve(""));
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve("");
+    });
     socket.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? "?"));
   });
-  if (code !== "ECONNREFUSED") return false;
+  // Bun 1.3.14 tells both alike, as what the first of them means.
+  if (!["ENOENT", "ECONNREFUSED"].includes(code)) return false;
   unlinkSync(path);
   return true;
 }
