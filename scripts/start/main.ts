@@ -5,20 +5,20 @@ import { DEMO_PROMPT } from "../../demo/script.ts";
 import { forgetForeignRepositories } from "../../plugin/src/vcs/environment.ts";
 import { whyNoSeparateUser } from "../../sandbox/user.ts";
 import { agentEnvironment, ensureToken, prepareAgentPlace } from "./agent-side.ts";
-import { cagedEnvironment, forgetCage, makeCage, requireRing } from "./cage.ts";
+import { cagedEnvironment, forgetCage, makeCage } from "./cage.ts";
 import { makeDemoCheckout, setRemote } from "./checkout.ts";
+import { chooseAgent } from "./choose-agent.ts";
 import { cloneForAgent } from "./clone.ts";
 import { startModel } from "./demo-model.ts";
-import { agentUser, findDeveloper, type Identity, sameUser } from "./identity.ts";
+import { findDeveloper, type Identity } from "./identity.ts";
 import { keepRunning, lastOf } from "./keeper.ts";
 import { openNeovim, writeInit } from "./neovim.ts";
 import { type Opencode, prompt, startOpencode, tailOf, Watch, writeConfiguration } from "./opencode.ts";
 import { parseOptions, type StartOptions, USAGE } from "./options.ts";
 import {
-  AGENT_BASE,
-  AGENT_USER,
   type AgentPlace,
   agentPlace,
+  agentUserOf,
   type DeveloperPlace,
   demoDirs,
   developerPlace,
@@ -34,6 +34,7 @@ import {
 } from "./places.ts";
 import { claimPort, freePort } from "./ports.ts";
 import { endRun, isAlive, Supervisor, startTime } from "./processes.ts";
+import { type Protection, protectionVariable } from "./protection.ts";
 import {
   CLOSED,
   findOwnProvider,
@@ -47,7 +48,7 @@ import { openRelays, type Relays } from "./relays.ts";
 import { fail, holdLines, patiently, StartError, say, step } from "./report.ts";
 import { inspectRepository, type Repository } from "./repository.ts";
 import { ReviewServer, type SuggestionRow } from "./review-server.ts";
-import { makeRing, whyNoOuterRing } from "./ring.ts";
+import { makeRing } from "./ring.ts";
 import { sendHistory } from "./send-history.ts";
 
 const PUBLISH_MS = 180_000;
@@ -56,6 +57,7 @@ interface Session {
   options: StartOptions;
   developer: Identity;
   agent: Identity;
+  protection: Protection;
   place: DeveloperPlace;
   agentSide: AgentPlace;
   port: number;
@@ -115,7 +117,7 @@ function chooseDemo(fresh: boolean, separate: boolean): DeveloperPlace {
   const place = developerPlace(last);
   const state = readState(place);
   if (state === null || state.finished) return developerPlace(nextDemoDir());
-  if (state.agent.separate !== separate || (separate && state.agent.user !== AGENT_USER)) {
+  if (state.agent.separate !== separate || (separate && state.agent.user !== agentUserOf(place))) {
     say(
       `the demo in ${last} was begun with the agent as ${state.agent.user}: it is kept, and a new one is started`,
     );
@@ -218,7 +220,11 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
     writeRun(place, run),
   );
   up.supervisor = supervisor;
-  let env: Record<string, string> = { ...agentEnvironment(agentSide, agent), ...CLOSED };
+  let env: Record<string, string> = {
+    ...agentEnvironment(agentSide, agent),
+    ...CLOSED,
+    ...protectionVariable(session.protection),
+  };
   if (shell !== null) env = { ...env, ...cagedEnvironment(shell) };
   if (provider === null) {
     const modelPort = await freePort();
@@ -237,7 +243,7 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
     writeConfiguration(agentSide, agent, provider.settings, { ...options.server, port }, options.cage);
   }
   const ring =
-    shell !== null && whyNoOuterRing(agent) === null
+    shell !== null && session.protection.noRing === null
       ? await makeRing(agentSide, agent, { show: options.show, server: options.server, env })
       : null;
   const bind = String(options.server.host ?? "127.0.0.1");
@@ -250,35 +256,6 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
   );
   const server = new ReviewServer(serverUrl(host, port), token);
   return { opencode, startAgain, server, remoteName: remote.name, existing: await server.suggestions() };
-}
-
-/** Who the agent runs as, and in what; both are said. @param noSeparate why it cannot be a user of its own, or null */
-async function chooseAgent(options: StartOptions, noSeparate: string | null): Promise<Identity> {
-  const separate = noSeparate === null;
-  let agent: Identity;
-  if (separate) {
-    const made = agentUser(AGENT_USER, AGENT_BASE);
-    agent = made.agent;
-    say(
-      made.created
-        ? `made the Unix user ${agent.name} for the agent, home ${AGENT_BASE} (npm run teardown removes it)`
-        : `the agent runs as the Unix user ${agent.name}, home ${AGENT_BASE}`,
-    );
-  } else {
-    agent = sameUser();
-    say(
-      options.cage
-        ? `the agent runs as ${agent.name}, because ${noSeparate}: opencode itself can change whatever you can, its commands cannot`
-        : `NO ISOLATION: the agent runs as ${agent.name}, because ${noSeparate}. It can change whatever you can.`,
-    );
-  }
-  if (options.cage) await requireRing(agent, separate);
-  say(
-    options.cage
-      ? "each command of the agent's runs in a cage: its repository, a home of its own, nothing else of yours; the network is shared"
-      : `NO CAGE, because --no-cage was given: the agent's commands reach whatever ${agent.name} can, the review's own files too`,
-  );
-  return agent;
 }
 
 async function start(options: StartOptions): Promise<number> {
@@ -310,9 +287,8 @@ async function start(options: StartOptions): Promise<number> {
   const host = reachableAt(String(options.server.host ?? "127.0.0.1"));
   const port = await claimPort(options.port, String(options.server.host ?? "127.0.0.1"));
 
-  const agent = await chooseAgent(options, noSeparate);
-
   for (;;) {
+    const { agent, protection } = await chooseAgent(options, noSeparate, place);
     const resumed = readState(place) !== null;
     makeDeveloperFolders(place, developer);
     if (demo) {
@@ -324,7 +300,8 @@ async function start(options: StartOptions): Promise<number> {
     const given = options.server.state_dir;
     const stateDir = given === undefined ? readState(place)?.agent.state : resolve(String(given));
     const agentSide = agentPlace(place, separate, stateDir);
-    const session: Session = { options, developer, agent, place, agentSide, port, host, demo, provider };
+    const of = { options, developer, agent, protection, place, agentSide };
+    const session: Session = { ...of, port, host, demo, provider };
     const running = await bringUp(session, repository);
     up.beforeStop = async () => {
       const all = await running.server.suggestions();

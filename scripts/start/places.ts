@@ -19,7 +19,7 @@ import {
   renameSync,
   writeFileSync,
 } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { defaultHubName } from "../../plugin/src/vcs/project.ts";
 import type { RunRecord } from "./processes.ts";
 
@@ -27,6 +27,8 @@ export const ROOT = join(import.meta.dir, "../..");
 export const LOCAL = process.env.ISOLATED_AI_CODER_LOCAL || join(ROOT, ".local");
 export const DEFAULT_USER = "ai-coder";
 export const AGENT_USER = process.env.ISOLATED_AI_CODER_USER || DEFAULT_USER;
+/** Users of projects are named after this one; see {@link agentUserOf}. Names are short (useradd(8): 32 characters). */
+export const USER_PREFIX = `${AGENT_USER.slice(0, 22)}-`;
 /** Root's folder for the agent's side of everything. */
 export const AGENT_BASE =
   AGENT_USER === DEFAULT_USER ? "/var/lib/isolated-ai-coder" : `/var/lib/isolated-ai-coder.${AGENT_USER}`;
@@ -117,9 +119,26 @@ export function agentPlace(developer: DeveloperPlace, separate: boolean, state?:
   };
 }
 
+/**
+ * The Unix user of a demo's or a project's agent: each has its own, so that one agent reaches nothing of another's. What
+ * was begun with the one user that there used to be goes on with it.
+ */
+export function agentUserOf(developer: DeveloperPlace): string {
+  const own = `${USER_PREFIX}${shortHash(placeOf(developer))}`;
+  const begun = readState(developer)?.agent;
+  return begun?.separate === true && begun.user === AGENT_USER ? AGENT_USER : own;
+}
+
+/** Where a folder of the developer's is or will be, by its real path. */
+function placeOf({ dir }: DeveloperPlace): string {
+  let there = dirname(dir);
+  while (!existsSync(there)) there = dirname(there);
+  return join(realpathSync(there), relative(there, dir));
+}
+
 /** Readable, and apart from those of other copies of this folder on the machine. */
-function agentId(developer: DeveloperPlace): string {
-  const path = join(realpathSync(dirname(developer.dir)), basename(developer.dir));
+export function agentId(developer: DeveloperPlace): string {
+  const path = placeOf(developer);
   const name =
     basename(dirname(developer.dir)) === "demo" ? `demo-${basename(developer.dir)}` : basename(developer.dir);
   return `${name}-${shortHash(path)}`;

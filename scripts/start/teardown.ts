@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { parseArgs } from "node:util";
 import { forgetForeignRepositories } from "../../plugin/src/vcs/environment.ts";
-import { COMMENT, lookUp, removeUser } from "../../sandbox/user.ts";
-import { ORIGIN } from "./agent-side.ts";
+import { agentUsers, COMMENT, lookUp, removeUser, type UserEntry } from "../../sandbox/user.ts";
+import { ORIGIN, type Origin } from "./agent-side.ts";
 import { removeRemote } from "./checkout.ts";
 import { lastWords } from "./confined.ts";
 import { asUser, findDeveloper, type Identity, runAs, sameUser } from "./identity.ts";
@@ -26,6 +26,7 @@ import {
   projectDirs,
   readState,
   runRecords,
+  USER_PREFIX,
 } from "./places.ts";
 import { endRun, isAlive, processesOf, until } from "./processes.ts";
 import { askHub, askJj } from "./questions.ts";
@@ -99,12 +100,12 @@ async function whatIsLost(
 }
 
 async function gather(developer: Identity): Promise<Work[]> {
-  const entry = lookUp(AGENT_USER);
   const works: Work[] = [];
   for (const dir of [...demoDirs(), ...projectDirs()]) {
     const state = readState(developerPlace(dir));
     const place = developerPlace(dir, state?.checkout);
     const separate = state?.agent.separate ?? false;
+    const entry = separate ? lookUp(state?.agent.user ?? AGENT_USER) : null;
     const agent = separate && entry !== null ? asUser(entry) : sameUser();
     const agentSide = agentPlace(place, separate, state?.agent.state);
     const unreachable = separate && (entry === null || process.getuid?.() !== 0);
@@ -114,23 +115,35 @@ async function gather(developer: Identity): Promise<Work[]> {
   return works;
 }
 
-/** The agent's folders of this copy of the project, and whether another copy has some too. */
-function agentFolders(): { ours: string[]; others: number } {
+/** The agent's folders of this copy of the project, whose the others are, and the users that go with ours. */
+function agentFolders(): { ours: string[]; others: number; users: UserEntry[]; kept: UserEntry[] } {
   const parent = join(AGENT_BASE, "projects");
   // Closed to other users: only root can tell whose they are.
-  if (process.getuid?.() !== 0) return { ours: [], others: 0 };
+  if (process.getuid?.() !== 0) return { ours: [], others: 0, users: [], kept: [] };
   const ours: string[] = [];
+  const elsewhere = new Set<string>();
   let others = 0;
   for (const name of existsSync(parent) ? readdirSync(parent) : []) {
     const dir = join(parent, name);
     const origin = join(dir, ORIGIN);
-    const root = existsSync(origin)
-      ? (JSON.parse(readFileSync(origin, "utf8")) as { root: string; developer: string })
-      : null;
-    if (root === null || root.developer.startsWith(`${LOCAL}/`) || !existsSync(root.root)) ours.push(dir);
-    else others++;
+    const from = existsSync(origin) ? (JSON.parse(readFileSync(origin, "utf8")) as Origin) : null;
+    if (from === null || from.developer.startsWith(`${LOCAL}/`) || !existsSync(from.root)) ours.push(dir);
+    else {
+      others++;
+      elsewhere.add(from.user ?? AGENT_USER);
+    }
   }
-  return { ours, others };
+  const all = agentUsers(AGENT_USER).filter(
+    ({ name }) =>
+      name === AGENT_USER || (name.startsWith(USER_PREFIX) && name.length === USER_PREFIX.length + 8),
+  );
+  const ofOthers = ({ name }: UserEntry) => elsewhere.has(name);
+  return {
+    ours,
+    others,
+    users: all.filter((user) => !ofOthers(user)),
+    kept: all.filter(ofOthers),
+  };
 }
 
 async function confirmed(question: string): Promise<boolean> {
@@ -187,11 +200,9 @@ async function teardown(): Promise<number> {
   }
   const developer = findDeveloper();
   const works = await gather(developer);
-  const { ours, others } = agentFolders();
-  const user = lookUp(AGENT_USER);
+  const { ours, others, users, kept } = agentFolders();
   const isRoot = process.getuid?.() === 0;
-  const userGoes = isRoot && user?.comment.startsWith(COMMENT) === true && others === 0;
-  if (works.length === 0 && ours.length === 0 && !userGoes) {
+  if (works.length === 0 && ours.length === 0 && users.length === 0) {
     say("there is nothing to remove");
     return 0;
   }
@@ -208,16 +219,14 @@ async function teardown(): Promise<number> {
   }
   for (const dir of ours.filter((one) => !works.some(({ agentSide }) => agentSide.dir === one)))
     say(`  ${dir}`);
-  if (userGoes) say(`  the Unix user ${AGENT_USER}, with ${AGENT_BASE}`);
-  else if (user !== null) {
-    const made = user.comment.startsWith(COMMENT);
-    const why = !made
-      ? "it was not made by this project"
-      : isRoot
-        ? "another copy of this project uses it"
-        : "only root can remove it (sudo npm run teardown)";
-    say(`  (the Unix user ${AGENT_USER} stays: ${why})`);
-  }
+  for (const { name } of users) say(`  the Unix user ${name}`);
+  if (users.length > 0 && others === 0) say(`  ${AGENT_BASE}`);
+  for (const { name } of kept) say(`  (the Unix user ${name} stays: another copy of this project uses it)`);
+  const stranger = lookUp(AGENT_USER);
+  if (stranger !== null && !stranger.comment.startsWith(COMMENT))
+    say(`  (the Unix user ${AGENT_USER} stays: it was not made by this project)`);
+  else if (!isRoot && stranger !== null)
+    say(`  (the Unix user ${AGENT_USER} stays: only root can remove it (sudo npm run teardown))`);
 
   const unpublished = works.filter(({ own, lost }) => own && lost.length > 0);
   if (unpublished.length > 0 && values.yes && !values["delete-unpublished"]) {
@@ -229,7 +238,7 @@ async function teardown(): Promise<number> {
 
   await stopRuns();
   // Before anything is removed: nobody is left who could put a link in a folder's place meanwhile.
-  if (userGoes && user !== null) await endAll(user.uid);
+  for (const { uid } of users) await endAll(uid);
   for (const { place, own, agentSide } of works) {
     if (own && existsSync(place.checkout)) {
       const repository = await inspectRepository(place.checkout, developer).catch(() => null);
@@ -251,10 +260,10 @@ async function teardown(): Promise<number> {
   }
   for (const dir of ours) rmSync(dir, { recursive: true, force: true });
   for (const dir of [join(LOCAL, "demo"), join(LOCAL, "projects"), LOCAL]) removeIfEmpty(dir);
-  if (userGoes && user !== null) {
-    rmSync(AGENT_BASE, { recursive: true, force: true });
-    const problem = removeUser(AGENT_USER);
-    if (problem !== null) throw new StartError(`The user ${AGENT_USER} could not be removed: ${problem}`);
+  if (isRoot && others === 0) rmSync(AGENT_BASE, { recursive: true, force: true });
+  for (const { name } of users) {
+    const problem = removeUser(name);
+    if (problem !== null) throw new StartError(`The user ${name} could not be removed: ${problem}`);
   }
   say("removed");
   return 0;

@@ -17,7 +17,8 @@ export interface Started {
 export class Launcher {
   readonly scene: Scene;
   readonly local: string;
-  readonly user: string;
+  /** The agent's user, once something was started; before, what the users of this scene are named after. */
+  user: string;
   readonly base: string;
   readonly env: Record<string, string>;
   #runs = 0;
@@ -29,7 +30,7 @@ export class Launcher {
   ) {
     this.scene = new Scene(name);
     this.local = this.scene.folder("local");
-    this.user = `ai-t${process.pid}-${name}`.slice(0, 30);
+    this.user = `ai-t${process.pid}-${name}`.slice(0, 22);
     this.base = `/var/lib/isolated-ai-coder.${this.user}`;
     must(["chmod", "755", this.scene.dir, this.local]);
     this.env = {
@@ -95,6 +96,7 @@ export class Launcher {
       env: { ...this.env, ...env },
     });
     const ready = await running.readyLine<Started["ready"]>(150_000);
+    if (isRoot && this.uid === null) this.user = must(["stat", "-c", "%U", ready.agent_repo]).trim();
     return { running, ready, curl: new Curl(this.scene, ready.url, ready.token_file) };
   }
 
