@@ -1,15 +1,15 @@
 /** `npm start`: brings everything up, stays, and takes everything down again. */
-import { chownSync, existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { DEMO_PROMPT } from "../../demo/script.ts";
 import { forgetForeignRepositories } from "../../plugin/src/vcs/environment.ts";
 import { whyNoSeparateUser } from "../../sandbox/user.ts";
-import { agentEnvironment, ensureToken, prepareAgentPlace } from "./agent-side.ts";
-import { cagedEnvironment, forgetCage, makeCage } from "./cage.ts";
+import { agentEnvironment } from "./agent-side.ts";
+import { cagedEnvironment } from "./cage.ts";
 import { makeDemoCheckout, setRemote } from "./checkout.ts";
 import { chooseAgent } from "./choose-agent.ts";
-import { cloneForAgent } from "./clone.ts";
 import { startModel } from "./demo-model.ts";
+import { makeDeveloperFolders } from "./developer-side.ts";
 import { findDeveloper, type Identity } from "./identity.ts";
 import { keepRunning, lastOf } from "./keeper.ts";
 import { openNeovim, writeInit } from "./neovim.ts";
@@ -49,7 +49,7 @@ import { fail, holdLines, patiently, StartError, say, step } from "./report.ts";
 import { inspectRepository, type Repository } from "./repository.ts";
 import { ReviewServer, type SuggestionRow } from "./review-server.ts";
 import { makeRing } from "./ring.ts";
-import { sendHistory } from "./send-history.ts";
+import { remember, setUp } from "./set-up.ts";
 
 const PUBLISH_MS = 180_000;
 
@@ -142,13 +142,6 @@ async function clearTheWay(place: DeveloperPlace): Promise<void> {
   await step("ended what a killed start had left running", () => endRun(run));
 }
 
-function makeDeveloperFolders(place: DeveloperPlace, owner: Identity): void {
-  for (const folder of [place.dir, place.log]) {
-    mkdirSync(folder, { recursive: true, mode: 0o755 });
-    if (owner.uid !== process.getuid?.()) chownSync(folder, owner.uid, owner.gid);
-  }
-}
-
 /** Waits for a published suggestion, telling what the agent does meanwhile. */
 async function awaitSuggestion(
   server: ReviewServer,
@@ -187,34 +180,12 @@ interface Up {
 async function bringUp(session: Session, repository: Repository): Promise<Up> {
   const { options, developer, agent, place, agentSide, port, host, demo, provider } = session;
   for (const remark of repository.remarks) say(remark);
-  await step(`prepared the agent's side in ${agentSide.dir}`, async () => {
-    await patiently("copying the agent's tools", () => prepareAgentPlace(agentSide, agent, place));
-    await patiently("sending the history", () => sendHistory(repository, developer, agent, agentSide));
-    await patiently("cloning the history for the agent", () =>
-      cloneForAgent(agentSide, agent, repository.branch),
-    );
-  });
-  const shell = options.cage ? await makeCage(agentSide, agent, repository.branch, options.show) : null;
-  if (shell === null) forgetCage(agentSide);
-  const token = await ensureToken(place, developer, agentSide, agent);
+  const { shell, token } = await setUp(session, repository, options);
   const remembered = readState(place)?.remote;
   const remote = await setRemote(repository, developer, place, remoteUrl(agentSide, port, host), remembered);
   if (remote.added && !demo) say(`added the remote "${remote.name}" to your repository`);
   await writeInit(place, developer, { port, host }, demo);
-  writeState(place, {
-    version: 1,
-    agent: {
-      user: agent.name,
-      separate: agentSide.separate,
-      dir: agentSide.dir,
-      repo: agentSide.repo,
-      state: agentSide.state,
-    },
-    checkout: place.checkout,
-    remote: remote.name,
-    finished: false,
-    created: readState(place)?.created ?? new Date().toISOString(),
-  });
+  remember(place, agent, agentSide, remote.name);
 
   const supervisor = new Supervisor(place.run, port, agentSide.separate ? agent.uid : null, (run) =>
     writeRun(place, run),

@@ -207,12 +207,3 @@ export const readState = (place: DeveloperPlace) => readJson<Remembered>(place.s
 export const writeState = (place: DeveloperPlace, state: Remembered) => writeJson(place.state, state);
 export const readRun = (place: { run: string }) => readJson<RunRecord>(place.run);
 export const writeRun = (place: { run: string }, run: RunRecord) => writeJson(place.run, run);
-
-/** Runs of this copy of the folder, as their records say. */
-export function runRecords(): { place: DeveloperPlace; run: RunRecord }[] {
-  return [...demoDirs(), ...projectDirs()].flatMap((dir) => {
-    const place = developerPlace(dir);
-    const run = readRun(place);
-    return run === null ? [] : [{ place, run }];
-  });
-}

@@ -2,37 +2,17 @@
  * `npm run teardown`: stops what runs and removes what `npm start` made: demos, the agent's clones, its tools and its
  * Unix user. Says what of the agent's work would be lost; for own repositories that needs a word of its own.
  */
-import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { createInterface } from "node:readline/promises";
 import { parseArgs } from "node:util";
 import { forgetForeignRepositories } from "../../plugin/src/vcs/environment.ts";
 import { agentUsers, COMMENT, lookUp, removeUser, type UserEntry } from "../../sandbox/user.ts";
 import { ORIGIN, type Origin } from "./agent-side.ts";
-import { removeRemote } from "./checkout.ts";
-import { lastWords } from "./confined.ts";
-import { asUser, findDeveloper, type Identity, runAs, sameUser } from "./identity.ts";
-import {
-  AGENT_BASE,
-  AGENT_USER,
-  type AgentPlace,
-  agentPlace,
-  type DeveloperPlace,
-  demoDirs,
-  developerPlace,
-  hubDir,
-  hubName,
-  LOCAL,
-  projectDirs,
-  readState,
-  runRecords,
-  USER_PREFIX,
-} from "./places.ts";
-import { endRun, isAlive, processesOf, until } from "./processes.ts";
-import { askHub, askJj } from "./questions.ts";
-import { fail, StartError, say, sentenceOf, speakAs } from "./report.ts";
-import { inspectRepository } from "./repository.ts";
-import { visibleLine } from "./visible.ts";
+import { confirmed } from "./confirmed.ts";
+import { findDeveloper } from "./identity.ts";
+import { AGENT_BASE, AGENT_USER, demoDirs, LOCAL, projectDirs, USER_PREFIX } from "./places.ts";
+import { fail, StartError, say, speakAs } from "./report.ts";
+import { endAll, removalOf, removeIfEmpty, removeWork, stopRun, type Work, workIn } from "./works.ts";
 
 const USAGE = `usage: npm run teardown -- [--yes] [--delete-unpublished]
 
@@ -42,78 +22,6 @@ only the remote that leads to the agent is taken out of them.
   --yes                  do it without asking
   --delete-unpublished   also where the agent has work on your own repository that you have not got
 `;
-
-interface Work {
-  place: DeveloperPlace;
-  agentSide: AgentPlace;
-  agent: Identity;
-  own: boolean;
-  /** What would be lost, a line each. */
-  lost: string[];
-}
-
-/** Work of the agent that is nowhere else: changes never finalized, and commits the developer has not fetched. */
-async function whatIsLost(
-  place: DeveloperPlace,
-  agentSide: AgentPlace,
-  agent: Identity,
-  developer: Identity,
-): Promise<string[]> {
-  const lost: string[] = [];
-  if (existsSync(join(agentSide.repo, ".jj"))) {
-    const revisions = "mutable() ~ empty() ~ ::remote_bookmarks()";
-    const template =
-      'change_id.short() ++ " " ++ coalesce(description.first_line(), "(not described)") ++ "\\n"';
-    const log = await askJj(agentSide, agent, ["log", "--no-graph", "-r", revisions, "-T", template], {
-      mayFail: true,
-    }).catch((error: unknown) => ({ exitCode: 1, stdout: "", stderr: sentenceOf(error) }));
-    for (const line of log.stdout.split("\n").filter((one) => one !== ""))
-      lost.push(`change ${visibleLine(line)}`);
-    if (log.exitCode !== 0)
-      lost.push(`whatever is in ${agentSide.repo} (jj cannot read it: ${lastWords(log.stderr)})`);
-  }
-  const hub = hubDir(agentSide);
-  if (existsSync(hub) && existsSync(place.checkout)) {
-    const repository = await inspectRepository(place.checkout, developer).catch(() => null);
-    const refs = await askHub(
-      agentSide,
-      agent,
-      ["for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", "refs/heads"],
-      { mayFail: true },
-    );
-    for (const line of refs.stdout.split("\n").filter((one) => one !== "")) {
-      const [commit = "", name] = line.split(" ");
-      if (!/^[0-9a-f]{40}$/.test(commit)) continue;
-      const has =
-        repository !== null &&
-        (
-          await runAs(
-            developer,
-            ["git", `--git-dir=${repository.gitDir}`, "cat-file", "-e", `${commit}^{commit}`],
-            { mayFail: true },
-          )
-        ).exitCode === 0;
-      if (!has) lost.push(`branch ${visibleLine(name ?? "")}, which your repository has not fetched`);
-    }
-  }
-  return lost;
-}
-
-async function gather(developer: Identity): Promise<Work[]> {
-  const works: Work[] = [];
-  for (const dir of [...demoDirs(), ...projectDirs()]) {
-    const state = readState(developerPlace(dir));
-    const place = developerPlace(dir, state?.checkout);
-    const separate = state?.agent.separate ?? false;
-    const entry = separate ? lookUp(state?.agent.user ?? AGENT_USER) : null;
-    const agent = separate && entry !== null ? asUser(entry) : sameUser();
-    const agentSide = agentPlace(place, separate, state?.agent.state);
-    const unreachable = separate && (entry === null || process.getuid?.() !== 0);
-    const lost = state === null || unreachable ? [] : await whatIsLost(place, agentSide, agent, developer);
-    works.push({ place, agentSide, agent, own: projectDirs().includes(dir), lost });
-  }
-  return works;
-}
 
 /** The agent's folders of this copy of the project, whose the others are, and the users that go with ours. */
 function agentFolders(): { ours: string[]; others: number; users: UserEntry[]; kept: UserEntry[] } {
@@ -146,46 +54,6 @@ function agentFolders(): { ours: string[]; others: number; users: UserEntry[]; k
   };
 }
 
-async function confirmed(question: string): Promise<boolean> {
-  if (!process.stdin.isTTY) {
-    say("nothing was removed: add --yes to do it without being asked");
-    return false;
-  }
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await terminal.question(question);
-  terminal.close();
-  if (answer.trim() === "yes") return true;
-  say("nothing was removed");
-  return false;
-}
-
-async function stopRuns(): Promise<void> {
-  for (const { place, run } of runRecords()) {
-    if (isAlive(run.launcher)) {
-      say(`stopping the one that runs in ${place.dir} (process ${run.launcher.pid})`);
-      process.kill(run.launcher.pid, "SIGTERM");
-      await until(() => !isAlive(run.launcher), 15_000);
-    }
-    await endRun(run);
-    rmSync(place.run, { force: true });
-  }
-}
-
-async function endAll(uid: number): Promise<void> {
-  for (const pid of processesOf(uid)) {
-    try {
-      process.kill(pid, "SIGKILL");
-    } catch {
-      // Gone already.
-    }
-  }
-  await until(() => processesOf(uid).length === 0, 2000);
-}
-
-function removeIfEmpty(dir: string): void {
-  if (existsSync(dir) && readdirSync(dir).length === 0) rmdirSync(dir);
-}
-
 async function teardown(): Promise<number> {
   const { values } = parseArgs({
     options: {
@@ -199,7 +67,8 @@ async function teardown(): Promise<number> {
     return 0;
   }
   const developer = findDeveloper();
-  const works = await gather(developer);
+  const works: Work[] = [];
+  for (const dir of [...demoDirs(), ...projectDirs()]) works.push(await workIn(dir, developer));
   const { ours, others, users, kept } = agentFolders();
   const isRoot = process.getuid?.() === 0;
   if (works.length === 0 && ours.length === 0 && users.length === 0) {
@@ -211,12 +80,7 @@ async function teardown(): Promise<number> {
   }
 
   say("this is removed:");
-  for (const { place, agentSide, own, lost } of works) {
-    say(`  ${own ? `the agent's side of ${place.checkout} (your repository stays)` : place.dir}`);
-    if (agentSide.separate) say(`  ${agentSide.dir}`);
-    if (!agentSide.state.startsWith(`${agentSide.dir}/`)) say(`  (${agentSide.state} stays)`);
-    for (const line of lost) say(`    with ${line}`);
-  }
+  for (const work of works) for (const line of removalOf(work)) say(`  ${line}`);
   for (const dir of ours.filter((one) => !works.some(({ agentSide }) => agentSide.dir === one)))
     say(`  ${dir}`);
   for (const { name } of users) say(`  the Unix user ${name}`);
@@ -236,28 +100,9 @@ async function teardown(): Promise<number> {
   }
   if (!values.yes && !(await confirmed('Type "yes" to remove it: '))) return 1;
 
-  await stopRuns();
-  // Before anything is removed: nobody is left who could put a link in a folder's place meanwhile.
+  for (const work of works) await stopRun(work);
   for (const { uid } of users) await endAll(uid);
-  for (const { place, own, agentSide } of works) {
-    if (own && existsSync(place.checkout)) {
-      const repository = await inspectRepository(place.checkout, developer).catch(() => null);
-      if (
-        repository !== null &&
-        (await removeRemote(
-          repository.gitDir,
-          developer,
-          place,
-          hubName(agentSide),
-          readState(place)?.remote,
-        ))
-      ) {
-        say(`took the agent's remote out of ${place.checkout}`);
-      }
-    }
-    rmSync(agentSide.dir, { recursive: true, force: true });
-    rmSync(place.dir, { recursive: true, force: true });
-  }
+  for (const work of works) await removeWork(work, developer);
   for (const dir of ours) rmSync(dir, { recursive: true, force: true });
   for (const dir of [join(LOCAL, "demo"), join(LOCAL, "projects"), LOCAL]) removeIfEmpty(dir);
   if (isRoot && others === 0) rmSync(AGENT_BASE, { recursive: true, force: true });

@@ -85,9 +85,7 @@ export class Launcher {
   #argv(args: string[]): string[] {
     const options = ["--headless", "--json", "--port", "0", ...args];
     if (this.uid === null) return ["npm", "--silent", "start", "--", ...options];
-    must(["chown", "-R", String(this.uid), this.scene.dir]);
-    const switched = ["setpriv", `--reuid=${this.uid}`, `--regid=${this.uid}`, "--clear-groups"];
-    return [...switched, "bun", "--no-env-file", join(ROOT, "scripts/start/main.ts"), ...options];
+    return [...this.#switched(), "bun", "--no-env-file", join(ROOT, "scripts/start/main.ts"), ...options];
   }
 
   async start(args: string[], env: Record<string, string> = {}): Promise<Started> {
@@ -98,6 +96,18 @@ export class Launcher {
     const ready = await running.readyLine<Started["ready"]>(150_000);
     if (isRoot && this.uid === null) this.user = must(["stat", "-c", "%U", ready.agent_repo]).trim();
     return { running, ready, curl: new Curl(this.scene, ready.url, ready.token_file) };
+  }
+
+  /** `npm run sandbox -- …`, run to its end. */
+  sandbox(args: string[]): Done {
+    const program = ["bun", "--no-env-file", join(ROOT, "scripts/start/sandbox.ts"), ...args];
+    const argv = this.uid === null ? program : [...this.#switched(), ...program];
+    return run(argv, { cwd: ROOT, env: this.env, timeoutMs: 75_000 });
+  }
+
+  #switched(): string[] {
+    must(["chown", "-R", String(this.uid), this.scene.dir]);
+    return ["setpriv", `--reuid=${this.uid}`, `--regid=${this.uid}`, "--clear-groups"];
   }
 
   /** A start that is to end by itself. */

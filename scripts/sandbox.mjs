@@ -1,0 +1,14 @@
+// @ts-check
+// npm run sandbox -- <command>: the agent's sandbox of a repository, without opencode in it. See --help.
+import { join } from "node:path";
+import { bootstrap, build, ROOT, runForeground } from "./lib/bootstrap.mjs";
+
+const args = process.argv.slice(2);
+const env = await bootstrap(["runtime"]);
+// What is set up holds a copy of the plugin.
+if (args[0] === "up" && !args.includes("--help")) await build(env);
+process.exitCode = await runForeground(
+  "bun",
+  ["--no-env-file", join(ROOT, "scripts/start/sandbox.ts"), ...args],
+  { env },
+);
