@@ -12,6 +12,9 @@ export const LIMITS: Readonly<Record<string, number>> = {
   core: 0,
 };
 
+/** What opencode with the review server and all commands of a project may use: the inner limits hold beside these. */
+export const OUTER_LIMITS: Readonly<Record<string, number>> = { ...LIMITS, nproc: 8192 };
+
 /** The command that runs `command` within limits. */
 export const limited = (command: readonly string[], limits = LIMITS): string[] => [
   "prlimit",

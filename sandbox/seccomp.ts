@@ -1,7 +1,8 @@
 /**
- * The filter of system calls for the inner ring, as the bytes of a classic BPF program (struct sock_filter, see
+ * The filters of system calls for both rings, as the bytes of a classic BPF program (struct sock_filter, see
  * seccomp(2)); bubblewrap takes them from a file descriptor. What is refused fails with EPERM and nothing is killed, so
- * that a program can say what it could not do.
+ * that a program can say what it could not do. The outer filter leaves what the inner ring is made with: user namespaces
+ * and the older calls for mounting. In an inner ring both hold.
  */
 import { endianness } from "node:os";
 import { ARCHITECTURES, type Architecture } from "./system-calls.ts";
@@ -34,19 +35,22 @@ interface Instruction {
   no?: number;
 }
 
+export type Ring = "inner" | "outer";
+
 /** The filter for an architecture, or null for one that it is not written for. @param arch as `process.arch` has it */
-export function seccompFilter(arch: string = process.arch): Uint8Array | null {
+export function seccompFilter(arch: string = process.arch, ring: Ring = "inner"): Uint8Array | null {
   const architecture = ARCHITECTURES[arch];
   if (architecture === undefined || endianness() !== "LE") return null;
-  return encode(program(architecture));
+  return encode(program(architecture, ring));
 }
 
-function program(a: Architecture): Instruction[] {
-  const answer = (k: number): Instruction => ({ code: RETURN, k });
-  const unless = (code: number, k: number, block: Instruction[]): Instruction[] => [
-    { code, k, no: block.length },
-    ...block,
-  ];
+const answer = (k: number): Instruction => ({ code: RETURN, k });
+const unless = (code: number, k: number, block: Instruction[]): Instruction[] => [
+  { code, k, no: block.length },
+  ...block,
+];
+
+function program(a: Architecture, ring: Ring): Instruction[] {
   return [
     // A call by another architecture's numbers would be read by the wrong list.
     { code: LOAD, k: ARCHITECTURE },
@@ -54,7 +58,21 @@ function program(a: Architecture): Instruction[] {
     answer(EPERM),
     { code: LOAD, k: NUMBER },
     ...(a.foreignFrom === null ? [] : unless(IF_AT_LEAST, a.foreignFrom, [answer(EPERM)])),
-    ...a.refused.flatMap((number) => unless(IF_EQUAL, number, [answer(EPERM)])),
+    ...a.refused
+      .filter((number) => ring === "inner" || !a.forRings.includes(number))
+      .flatMap((number) => unless(IF_EQUAL, number, [answer(EPERM)])),
+    ...(ring === "inner" ? noUserNamespaces(a) : []),
+    // Typing into a terminal that somebody else reads.
+    ...unless(IF_EQUAL, a.ioctl, [
+      { code: LOAD, k: argument(1) },
+      ...[TIOCSTI, TIOCLINUX].flatMap((request) => unless(IF_EQUAL, request, [answer(EPERM)])),
+    ]),
+    answer(ALLOW),
+  ];
+}
+
+function noUserNamespaces(a: Architecture): Instruction[] {
+  return [
     // Its flags are behind a pointer that a filter cannot follow: the C library then takes clone.
     ...unless(IF_EQUAL, a.clone3, [answer(ENOSYS)]),
     ...[a.clone, a.unshare].flatMap((number) =>
@@ -64,12 +82,6 @@ function program(a: Architecture): Instruction[] {
         answer(ALLOW),
       ]),
     ),
-    // Typing into a terminal that somebody else reads.
-    ...unless(IF_EQUAL, a.ioctl, [
-      { code: LOAD, k: argument(1) },
-      ...[TIOCSTI, TIOCLINUX].flatMap((request) => unless(IF_EQUAL, request, [answer(EPERM)])),
-    ]),
-    answer(ALLOW),
   ];
 }
 

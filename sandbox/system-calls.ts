@@ -10,6 +10,8 @@ export interface Architecture {
   clone3: number;
   unshare: number;
   refused: readonly number[];
+  /** Of those, what one ring in another is made with: only the inner one refuses it. */
+  forRings: readonly number[];
 }
 
 /** Newer calls have one number everywhere. */
@@ -86,6 +88,10 @@ const ARM64: Record<string, number> = {
   quotactl: 60,
 };
 
+/** bubblewrap's own (0.8 to 0.13), and joining a namespace that another ring has made. */
+const FOR_RINGS = ["mount", "umount2", "pivot_root", "mount_setattr", "setns"];
+
+const ofRings = (own: Record<string, number>) => FOR_RINGS.flatMap((name) => own[name] ?? COMMON[name] ?? []);
 const numbers = (own: Record<string, number>) => [...Object.values(own), ...Object.values(COMMON)];
 
 /** By the names of `process.arch`. */
@@ -98,6 +104,7 @@ export const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
     clone3: 435,
     unshare: 272,
     refused: numbers(X64),
+    forRings: ofRings(X64),
   },
   arm64: {
     audit: 0xc00000b7,
@@ -107,5 +114,6 @@ export const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
     clone3: 435,
     unshare: 97,
     refused: numbers(ARM64),
+    forRings: ofRings(ARM64),
   },
 };

@@ -59,8 +59,18 @@ export function whyNoSeparateUser(): string | null {
   return null;
 }
 
-/** The agent's own user, made when it is not there. */
-export function ensureUser(name: string, home: string): { user: UserEntry; created: boolean } {
+/** Users that were made here and whose names begin so. */
+export function agentUsers(prefix: string): UserEntry[] {
+  const { output } = runAdmin(["getent", "passwd"]);
+  return output.split("\n").flatMap((line) => {
+    const [name = "", , uid, gid, comment = "", home = "/"] = line.split(":");
+    const isOurs = name.startsWith(prefix) && comment.startsWith(COMMENT);
+    return isOurs ? [{ name, uid: Number(uid), gid: Number(gid), comment, home }] : [];
+  });
+}
+
+/** The agent's own user, made when it is not there. @param purpose what it is for, as its entry says */
+export function ensureUser(name: string, home: string, purpose = ""): { user: UserEntry; created: boolean } {
   if (!/^[a-z_][a-z0-9_-]{0,30}$/.test(name)) {
     throw new UserError(
       `ISOLATED_AI_CODER_USER: "${name}" is not a user name (lower-case letters, digits, - and _)`,
@@ -79,7 +89,7 @@ export function ensureUser(name: string, home: string): { user: UserEntry; creat
   const made = runAdmin([
     "useradd",
     ...["--system", "--user-group", "--no-create-home", "--home-dir", home],
-    ...["--comment", COMMENT, "--shell", shell, name],
+    ...["--comment", `${COMMENT} ${purpose.replace(/[^\w.-]+/g, "-")}`.trim(), "--shell", shell, name],
   ]);
   const user = lookUp(name);
   if (!made.ok || user === null) {

@@ -5,6 +5,7 @@ import { SessionLink } from "./agent/session-link.ts";
 import { SYSTEM_TEXT } from "./agent/system-text.ts";
 import { createTools } from "./agent/tools.ts";
 import { loadConfig } from "./config.ts";
+import { inOpencode } from "./confinement.ts";
 import { type Host, startHost } from "./process.ts";
 import { toReviewError } from "./protocol/errors.ts";
 import { settingsFromFiles } from "./settings-file.ts";
@@ -49,6 +50,7 @@ async function server(input: PluginInput, options?: Record<string, unknown>): Pr
       .catch(() => undefined);
   try {
     // A project that jj does not know has nothing to publish from; the host's own project stays untouched.
+    inOpencode();
     const jj = await openJj(input.worktree === "/" ? input.directory : input.worktree);
     const host = await sharedHost(options, input);
     const { desk, worktrees } = host;

@@ -22,6 +22,8 @@ interface Option<Value> {
   flag?: string;
   /** Whether a file of the project may set it, which the agent can write. */
   ofProject?: true;
+  /** Whether `npm start` sees to it by itself, so that it is none of its flags. */
+  ofLauncher?: true;
 }
 
 /** A file or folder: `~` and relative paths become absolute ones, and the default is a place in the user's home. */
@@ -62,6 +64,12 @@ export const OPTIONS = {
     schema: z.string().min(1),
     default: "127.0.0.1",
     meaning: "address to bind",
+  }),
+  socket: maybe({
+    shownDefault: "none",
+    meaning:
+      "Unix socket to listen on in place of the port; `host` and `port` then say where clients find the relay that leads to it. `npm start` sets it",
+    ofLauncher: true,
   }),
   state_dir: path({
     path: (env, home) => join(env.XDG_STATE_HOME || join(home, ".local/state"), "suggestion-manager"),
@@ -155,9 +163,12 @@ export type Config = {
   };
 };
 
-export const OPTION_NAMES = Object.keys(OPTIONS) as OptionName[];
-
 const row = (name: OptionName): Option<unknown> => OPTIONS[name] as Option<unknown>;
+
+export const OPTION_NAMES = Object.keys(OPTIONS) as OptionName[];
+/** Those that are for a person to set where a launcher starts the server. */
+export const START_NAMES = OPTION_NAMES.filter((name) => row(name).ofLauncher !== true);
+
 const isName = (name: string): name is OptionName => Object.hasOwn(OPTIONS, name);
 
 /** A value or a name that cannot be; the message names it and says what was expected. */
@@ -267,9 +278,11 @@ export function fromEnvironment(env: Record<string, string | undefined>): Given 
 }
 
 /** For `parseArgs`: a flag for every option, and `--no-…` for what is on or off. */
-export function flags(): Record<string, { type: "string" | "boolean"; multiple?: boolean }> {
+export function flags(
+  names = OPTION_NAMES,
+): Record<string, { type: "string" | "boolean"; multiple?: boolean }> {
   const all: Record<string, { type: "string" | "boolean"; multiple?: boolean }> = {};
-  for (const name of OPTION_NAMES) {
+  for (const name of names) {
     const { kind } = row(name);
     if (kind === "switch") {
       all[flagOf(name)] = { type: "boolean" };
@@ -297,15 +310,17 @@ export function fromFlags(values: Record<string, unknown>): Given {
 }
 
 /** The flags, as lines of a usage text. */
-export function flagHelp(): string {
-  return OPTION_NAMES.map((name) => {
-    const { kind, meaning } = row(name);
-    const written =
-      kind === "switch"
-        ? `--[no-]${flagOf(name)}`
-        : `--${flagOf(name)} ${kind === "number" ? "N" : kind === "list" ? "A,B" : "TEXT"}`;
-    return `  ${written.padEnd(32)} ${meaning.replaceAll("`", "")} (default ${defaultOf(name).replaceAll("`", "")})`;
-  }).join("\n");
+export function flagHelp(names = OPTION_NAMES): string {
+  return names
+    .map((name) => {
+      const { kind, meaning } = row(name);
+      const written =
+        kind === "switch"
+          ? `--[no-]${flagOf(name)}`
+          : `--${flagOf(name)} ${kind === "number" ? "N" : kind === "list" ? "A,B" : "TEXT"}`;
+      return `  ${written.padEnd(32)} ${meaning.replaceAll("`", "")} (default ${defaultOf(name).replaceAll("`", "")})`;
+    })
+    .join("\n");
 }
 
 const defaultOf = (name: OptionName): string => {

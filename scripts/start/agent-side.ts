@@ -23,6 +23,13 @@ import { StartError, say } from "./report.ts";
 /** Says in the base folder which copy of this project made a project folder; see the tear-down. */
 export const ORIGIN = "origin.json";
 
+export interface Origin {
+  root: string;
+  developer: string;
+  /** The agent's user; not there in what was made when all projects had one. */
+  user?: string;
+}
+
 /** Folders, programs and tools of the agent. Idempotent. */
 export async function prepareAgentPlace(
   place: AgentPlace,
@@ -39,7 +46,11 @@ export async function prepareAgentPlace(
   }
   makeFolder(place.dir, place.separate ? 0o750 : 0o755, group);
   if (place.separate)
-    putFile(join(place.dir, ORIGIN), JSON.stringify({ root: ROOT, developer: developer.dir }), 0o644);
+    putFile(
+      join(place.dir, ORIGIN),
+      JSON.stringify({ root: ROOT, developer: developer.dir, user: agent.name } satisfies Origin),
+      0o644,
+    );
   // Root's: the agent can add no plugin, and not put another folder in this one's place. jj keeps settings of
   // repositories beside its own, so these two are the agent's.
   makeFolder(place.config, 0o755);

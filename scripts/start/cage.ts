@@ -14,15 +14,17 @@ import { whyNoRing } from "../../sandbox/probe.ts";
 import { innerRing } from "../../sandbox/rings.ts";
 import { seccompFilter } from "../../sandbox/seccomp.ts";
 import { ringShell, SECCOMP_FD } from "../../sandbox/shell.ts";
-import { readSystem, type Shown } from "../../sandbox/system.ts";
+import { readSystem } from "../../sandbox/system.ts";
 import { copyTools } from "../provision.mjs";
 import { giveFolder, makeFolder, putFile } from "./agent-side.ts";
+import { attempt } from "./attempt.ts";
 import { gitSettings } from "./clone.ts";
-import { lastWords, runConfined } from "./confined.ts";
+import { lastWords } from "./confined.ts";
 import type { Identity } from "./identity.ts";
 import { AGENT_BASE, type AgentPlace, ROOT } from "./places.ts";
 import { LOADED, plantedIn, putPlaceholders } from "./planted.ts";
 import { RUN_MARK } from "./processes.ts";
+import { programsElsewhere } from "./programs.ts";
 import { jjSettings } from "./questions.ts";
 import { StartError, say } from "./report.ts";
 
@@ -188,28 +190,6 @@ function shellOf(place: AgentPlace, agent: Identity, { show, registry }: CageWis
 }
 
 const realShell = () => (existsSync("/bin/bash") ? "/bin/bash" : "/bin/sh");
-
-/** Tools of the machine's that are kept outside of the folders a ring has anyway. */
-function programsElsewhere(place: AgentPlace, shown: readonly Shown[]): string[] {
-  const tools = realpathSync(place.tools);
-  const covered = [tools, ...shown.map(({ path }) => path)];
-  return ["bun", "jj", "git", "rg"]
-    .map((name) => realpathSync(join(place.tools, "bin", name)))
-    .filter((path) => !covered.some((folder) => path.startsWith(`${folder}/`)));
-}
-
-/** Runs something as the agent; a program that is not there is a failure like others. */
-async function attempt(agent: Identity, command: string[], cwd: string, env: Record<string, string>) {
-  try {
-    const { exitCode, stderr, problem } = await runConfined(agent.wrap(command, { dieWithParent: true }), {
-      cwd,
-      env,
-    });
-    return { exitCode: problem === null ? exitCode : 1, stderr: problem ?? stderr };
-  } catch (error) {
-    return { exitCode: 1, stderr: (error as Error).message };
-  }
-}
 
 /** For the model, by the host's own file of instructions. */
 const TOLD = `# Where your commands run

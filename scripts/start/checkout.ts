@@ -1,5 +1,5 @@
 /** The developer's checkout: the demo's own, and the remote that leads from it to the hub. */
-import { cpSync, existsSync, mkdirSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { type Identity, runAs } from "./identity.ts";
 import { type DeveloperPlace, ROOT } from "./places.ts";
@@ -12,6 +12,8 @@ export async function makeDemoCheckout(place: DeveloperPlace, owner: Identity): 
   if (existsSync(join(place.checkout, ".git"))) return;
   mkdirSync(place.checkout, { recursive: true });
   cpSync(DEMO, place.checkout, { recursive: true });
+  // Like a home: its owner's alone.
+  chmodSync(place.checkout, 0o700);
   if (owner.uid !== process.getuid?.())
     Bun.spawnSync(["chown", "-R", `${owner.uid}:${owner.gid}`, place.checkout]);
   const env = {

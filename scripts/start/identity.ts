@@ -117,8 +117,12 @@ export function sameUser(): Identity {
 }
 
 /** The agent as its own user, made when it is not there. */
-export function agentUser(name: string, home: string): { agent: Identity; created: boolean } {
-  const { user, created } = ensureUser(name, home);
+export function agentUser(
+  name: string,
+  home: string,
+  purpose: string,
+): { agent: Identity; created: boolean } {
+  const { user, created } = ensureUser(name, home, purpose);
   return { agent: asUser(user), created };
 }
 

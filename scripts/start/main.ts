@@ -1,26 +1,26 @@
 /** `npm start`: brings everything up, stays, and takes everything down again. */
-import { chownSync, existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { DEMO_PROMPT } from "../../demo/script.ts";
 import { forgetForeignRepositories } from "../../plugin/src/vcs/environment.ts";
 import { whyNoSeparateUser } from "../../sandbox/user.ts";
-import { agentEnvironment, ensureToken, prepareAgentPlace } from "./agent-side.ts";
-import { type Cage, cagedEnvironment, forgetCage, makeCage, requireRing } from "./cage.ts";
+import { agentEnvironment } from "./agent-side.ts";
+import { cagedEnvironment } from "./cage.ts";
 import { makeDemoCheckout, setRemote } from "./checkout.ts";
-import { cloneForAgent } from "./clone.ts";
+import { chooseAgent } from "./choose-agent.ts";
 import { startModel } from "./demo-model.ts";
+import { makeDeveloperFolders } from "./developer-side.ts";
 import { behindGateway, handOverLogins } from "./gateway.ts";
-import { agentUser, findDeveloper, type Identity, sameUser } from "./identity.ts";
+import { findDeveloper, type Identity } from "./identity.ts";
 import { keepRunning, lastOf } from "./keeper.ts";
 import { openNeovim, writeInit } from "./neovim.ts";
 import { networkFiles, startNetwork } from "./network.ts";
 import { type Opencode, prompt, startOpencode, tailOf, Watch, writeConfiguration } from "./opencode.ts";
 import { parseOptions, type StartOptions, USAGE } from "./options.ts";
 import {
-  AGENT_BASE,
-  AGENT_USER,
   type AgentPlace,
   agentPlace,
+  agentUserOf,
   type DeveloperPlace,
   demoDirs,
   developerPlace,
@@ -36,6 +36,7 @@ import {
 } from "./places.ts";
 import { claimPort, freePort } from "./ports.ts";
 import { endRun, isAlive, Supervisor, startTime } from "./processes.ts";
+import { type Protection, protectionVariable } from "./protection.ts";
 import {
   CLOSED,
   findOwnProvider,
@@ -47,10 +48,12 @@ import {
 import { entriesFor, findReachable } from "./reachable.ts";
 import { type Ready, readyText } from "./ready.ts";
 import { reportRefusals } from "./refusals.ts";
+import { openRelays, type Relays } from "./relays.ts";
 import { fail, holdLines, patiently, StartError, say, step } from "./report.ts";
 import { inspectRepository, type Repository } from "./repository.ts";
 import { ReviewServer, type SuggestionRow } from "./review-server.ts";
-import { sendHistory } from "./send-history.ts";
+import { makeRing } from "./ring.ts";
+import { remember, setUp } from "./set-up.ts";
 
 const PUBLISH_MS = 180_000;
 
@@ -58,6 +61,7 @@ interface Session {
   options: StartOptions;
   developer: Identity;
   agent: Identity;
+  protection: Protection;
   place: DeveloperPlace;
   agentSide: AgentPlace;
   port: number;
@@ -71,9 +75,15 @@ interface Session {
 /** What has to be taken down again. */
 const up: {
   supervisor: Supervisor | null;
+  relays: Relays | null;
   beforeStop: (() => Promise<void>) | null;
   leaving: Promise<never> | null;
-} = { supervisor: null, beforeStop: null, leaving: null };
+} = { supervisor: null, relays: null, beforeStop: null, leaving: null };
+
+async function takeDown(): Promise<void> {
+  await up.supervisor?.stop();
+  await up.relays?.stop();
+}
 
 /** Stops everything, once. */
 function leave(code: number): Promise<never> {
@@ -81,7 +91,7 @@ function leave(code: number): Promise<never> {
     await up.beforeStop?.().catch(() => undefined);
     if (up.supervisor !== null) {
       const started = performance.now();
-      await up.supervisor.stop();
+      await takeDown();
       say(`stopped everything (${((performance.now() - started) / 1000).toFixed(1)} s)`);
     }
     process.exit(code);
@@ -111,7 +121,7 @@ function chooseDemo(fresh: boolean, separate: boolean): DeveloperPlace {
   const place = developerPlace(last);
   const state = readState(place);
   if (state === null || state.finished) return developerPlace(nextDemoDir());
-  if (state.agent.separate !== separate || (separate && state.agent.user !== AGENT_USER)) {
+  if (state.agent.separate !== separate || (separate && state.agent.user !== agentUserOf(place))) {
     say(
       `the demo in ${last} was begun with the agent as ${state.agent.user}: it is kept, and a new one is started`,
     );
@@ -134,13 +144,6 @@ async function clearTheWay(place: DeveloperPlace): Promise<void> {
     );
   }
   await step("ended what a killed start had left running", () => endRun(run));
-}
-
-function makeDeveloperFolders(place: DeveloperPlace, owner: Identity): void {
-  for (const folder of [place.dir, place.log]) {
-    mkdirSync(folder, { recursive: true, mode: 0o755 });
-    if (owner.uid !== process.getuid?.()) chownSync(folder, owner.uid, owner.gid);
-  }
 }
 
 /** Waits for a published suggestion, telling what the agent does meanwhile. */
@@ -177,65 +180,46 @@ interface Up {
   existing: SuggestionRow[];
 }
 
-interface Caged {
-  cage: Cage;
-  /** The developer's providers as opencode is to see them. */
-  provider: OwnProvider | null;
-}
-
-/** The way to the network and to the model, and the cage that leads to it. */
-async function openCage(session: Session, repository: Repository): Promise<Caged> {
-  const { options, developer, agent, place, agentSide } = session;
+/** The way to the network and to the model. @returns npm's registry, and the developer's providers as opencode sees them */
+async function openNetwork(
+  { developer, agent, place, agentSide, provider: own }: Session,
+  repository: Repository,
+): Promise<{ registry: string | null; provider: OwnProvider | null }> {
   const gateway = await freePort();
-  const behind = session.provider === null ? null : await behindGateway(session.provider, developer, gateway);
+  const behind = own === null ? null : await behindGateway(own, developer, gateway);
   const { command, registry, registries } = await findReachable(developer, repository.dir);
   const host = [...registries, ...(await entriesFor(behind?.direct ?? []))];
   const routes = behind?.routes ?? [];
   await startNetwork({ developer, agent, place, agentSide, defaults: { command, host }, gateway, routes });
-  const cage = await makeCage(agentSide, agent, repository.branch, { show: options.show, registry });
-  return { cage, provider: behind?.provider ?? null };
+  return { registry, provider: behind?.provider ?? null };
 }
 
 /** Everything from folders to a running review server. */
 async function bringUp(session: Session, repository: Repository): Promise<Up> {
   const { options, developer, agent, place, agentSide, port, host, demo } = session;
   for (const remark of repository.remarks) say(remark);
-  await step(`prepared the agent's side in ${agentSide.dir}`, async () => {
-    await patiently("copying the agent's tools", () => prepareAgentPlace(agentSide, agent, place));
-    await patiently("sending the history", () => sendHistory(repository, developer, agent, agentSide));
-    await patiently("cloning the history for the agent", () =>
-      cloneForAgent(agentSide, agent, repository.branch),
-    );
+  let provider: OwnProvider | null = session.provider;
+  const { cage, token } = await setUp(session, repository, options, async () => {
+    const opened = await openNetwork(session, repository);
+    provider = opened.provider;
+    return opened.registry;
   });
-  const caged = options.cage ? await openCage(session, repository) : null;
-  if (caged === null) forgetCage(agentSide);
-  const provider = caged === null ? session.provider : caged.provider;
-  const token = await ensureToken(place, developer, agentSide, agent);
   const remembered = readState(place)?.remote;
   const remote = await setRemote(repository, developer, place, remoteUrl(agentSide, port, host), remembered);
   if (remote.added && !demo) say(`added the remote "${remote.name}" to your repository`);
   await writeInit(place, developer, { port, host }, demo);
-  writeState(place, {
-    version: 1,
-    agent: {
-      user: agent.name,
-      separate: agentSide.separate,
-      dir: agentSide.dir,
-      repo: agentSide.repo,
-      state: agentSide.state,
-    },
-    checkout: place.checkout,
-    remote: remote.name,
-    finished: false,
-    created: readState(place)?.created ?? new Date().toISOString(),
-  });
+  remember(place, agent, agentSide, remote.name);
 
   const supervisor = new Supervisor(place.run, port, agentSide.separate ? agent.uid : null, (run) =>
     writeRun(place, run),
   );
   up.supervisor = supervisor;
-  let env: Record<string, string> = { ...agentEnvironment(agentSide, agent), ...CLOSED };
-  if (caged !== null) env = { ...env, ...cagedEnvironment(caged.cage.shell) };
+  let env: Record<string, string> = {
+    ...agentEnvironment(agentSide, agent),
+    ...CLOSED,
+    ...protectionVariable(session.protection),
+  };
+  if (cage !== null) env = { ...env, ...cagedEnvironment(cage.shell) };
   if (provider === null) {
     const modelPort = await freePort();
     await startModel(supervisor, session, modelPort);
@@ -248,58 +232,28 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
       options.cage,
     );
   } else {
-    if (caged === null) await handOver(provider, agent, agentSide);
+    if (cage === null) await handOver(provider, agent, agentSide);
     else await handOverLogins(provider, session);
     env = { ...env, ...provider.env };
     writeConfiguration(agentSide, agent, provider.settings, { ...options.server, port }, options.cage);
   }
+  const ring =
+    cage !== null && session.protection.noRing === null
+      ? await makeRing(agentSide, agent, { show: options.show, server: options.server, env })
+      : null;
+  const bind = String(options.server.host ?? "127.0.0.1");
+  const ringed = ring !== null;
+  up.relays = await openRelays({ place, developer, agentSide, agent, bind, host, port, token, ringed });
   const log = join(place.log, "opencode.log");
+  const within = cage?.within ?? [];
   const startAgain = () =>
-    startOpencode({
-      supervisor,
-      place: agentSide,
-      agent,
-      env,
-      log,
-      port,
-      host,
-      within: caged?.cage.within ?? [],
-    });
+    startOpencode({ supervisor, place: agentSide, agent, env, log, port, host, ring, within });
   const opencode = await step("started opencode with the plugin", () =>
     patiently("starting opencode", startAgain),
   );
   const server = new ReviewServer(serverUrl(host, port), token);
-  if (caged !== null) reportRefusals(networkFiles(place).refusals, server);
+  if (cage !== null) reportRefusals(networkFiles(place).refusals, server);
   return { opencode, startAgain, server, remoteName: remote.name, existing: await server.suggestions() };
-}
-
-/** Who the agent runs as, and in what; both are said. @param noSeparate why it cannot be a user of its own, or null */
-async function chooseAgent(options: StartOptions, noSeparate: string | null): Promise<Identity> {
-  const separate = noSeparate === null;
-  let agent: Identity;
-  if (separate) {
-    const made = agentUser(AGENT_USER, AGENT_BASE);
-    agent = made.agent;
-    say(
-      made.created
-        ? `made the Unix user ${agent.name} for the agent, home ${AGENT_BASE} (npm run teardown removes it)`
-        : `the agent runs as the Unix user ${agent.name}, home ${AGENT_BASE}`,
-    );
-  } else {
-    agent = sameUser();
-    say(
-      options.cage
-        ? `the agent runs as ${agent.name}, because ${noSeparate}: opencode itself can change whatever you can, its commands cannot`
-        : `NO ISOLATION: the agent runs as ${agent.name}, because ${noSeparate}. It can change whatever you can.`,
-    );
-  }
-  if (options.cage) await requireRing(agent, separate);
-  say(
-    options.cage
-      ? "each command of the agent's runs in a cage: its repository, a home of its own, nothing else of yours; of the network what is on your list (npm run sandbox -- list)"
-      : `NO CAGE, because --no-cage was given: the agent's commands reach whatever ${agent.name} can, the review's own files too`,
-  );
-  return agent;
 }
 
 async function start(options: StartOptions): Promise<number> {
@@ -331,9 +285,8 @@ async function start(options: StartOptions): Promise<number> {
   const host = reachableAt(String(options.server.host ?? "127.0.0.1"));
   const port = await claimPort(options.port, String(options.server.host ?? "127.0.0.1"));
 
-  const agent = await chooseAgent(options, noSeparate);
-
   for (;;) {
+    const { agent, protection } = await chooseAgent(options, noSeparate, place);
     const resumed = readState(place) !== null;
     makeDeveloperFolders(place, developer);
     if (demo) {
@@ -345,7 +298,8 @@ async function start(options: StartOptions): Promise<number> {
     const given = options.server.state_dir;
     const stateDir = given === undefined ? readState(place)?.agent.state : resolve(String(given));
     const agentSide = agentPlace(place, separate, stateDir);
-    const session: Session = { options, developer, agent, place, agentSide, port, host, demo, provider };
+    const of = { options, developer, agent, protection, place, agentSide };
+    const session: Session = { ...of, port, host, demo, provider };
     const running = await bringUp(session, repository);
     up.beforeStop = async () => {
       const all = await running.server.suggestions();
@@ -361,7 +315,7 @@ async function start(options: StartOptions): Promise<number> {
           ? `the review in ${place.dir} is finished: it is kept, and a new demo is started`
           : `the demo in ${place.dir} was stopped before its agent had published: it is kept, and a new one is started`,
       );
-      await up.supervisor?.stop();
+      await takeDown();
       const state = readState(place);
       if (state !== null) writeState(place, { ...state, finished: true });
       place = developerPlace(nextDemoDir());
@@ -428,6 +382,6 @@ try {
   }
 } catch (error) {
   if (up.leaving !== null) await up.leaving;
-  await up.supervisor?.stop();
+  await takeDown();
   fail(error);
 }

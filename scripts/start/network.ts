@@ -45,7 +45,11 @@ export interface NetworkWishes {
 }
 
 /** Folder of the sockets, in the agent's place: the rings are shown it, and only the developer writes there. */
-function makeSocketFolder({ developer, agent, agentSide }: NetworkWishes): void {
+export function makeSocketFolder({
+  developer,
+  agent,
+  agentSide,
+}: Pick<NetworkWishes, "developer" | "agent" | "agentSide">): void {
   makeFolder(agentSide.network, 0o700);
   if (!agentSide.separate) return;
   chownSync(agentSide.network, developer.uid, agent.gid);
@@ -70,7 +74,6 @@ export async function startNetwork(wishes: NetworkWishes): Promise<void> {
   stop();
   const { developer, place, defaults, gateway, routes } = wishes;
   const files = networkFiles(place);
-  makeSocketFolder(wishes);
   await writeAs(developer, files.defaults, defaultsText(defaults));
   const group = wishes.agentSide.separate ? wishes.agent.gid : null;
   const config: NetworkConfig = { ...files, group, gateway, routes };

@@ -10,6 +10,7 @@ import { LOADED } from "./planted.ts";
 import { freePort } from "./ports.ts";
 import { type Child, type Supervisor, until } from "./processes.ts";
 import { StartError, say } from "./report.ts";
+import type { Ring } from "./ring.ts";
 import { visibleLine } from "./visible.ts";
 
 const START_MS = 60_000;
@@ -40,6 +41,8 @@ export function writeConfiguration(
     autoupdate: false,
     plugin: [plugin],
   };
+  // opencode makes one where there is none, and goes no further where that is forbidden by a mount (1.18).
+  putFile(join(place.config, "opencode/.gitignore"), "*\n", 0o644);
   // Provider settings may hold keys: for the agent's eyes, as far as it is somebody else.
   putFile(
     join(place.config, "opencode/opencode.json"),
@@ -82,29 +85,19 @@ export async function startOpencode(options: {
   host: string;
   /** Words in front of the command; see {@link import("./cage.ts").Cage}. */
   within: readonly string[];
+  /** What it runs in; null for none. */
+  ring: Ring | null;
 }): Promise<Opencode> {
-  const { supervisor, place, agent, log } = options;
+  const { supervisor, place, agent, log, ring } = options;
   const port = await freePort();
   const password = randomBytes(24).toString("base64url");
-  const child = supervisor.start(
-    "opencode",
-    agent,
-    [
-      ...options.within,
-      "opencode",
-      "serve",
-      "--hostname",
-      "127.0.0.1",
-      "--port",
-      String(port),
-      "--print-logs",
-    ],
-    {
-      cwd: place.repo,
-      env: { ...options.env, OPENCODE_SERVER_PASSWORD: password },
-      log,
-    },
-  );
+  const opencode = ["opencode", "serve", "--hostname", "127.0.0.1", "--port", String(port), "--print-logs"];
+  const serve = [...options.within, ...opencode];
+  const child = supervisor.start("opencode", agent, ring === null ? serve : ring.wrap(serve), {
+    cwd: place.repo,
+    env: { ...options.env, ...ring?.environment, OPENCODE_SERVER_PASSWORD: password },
+    log,
+  });
   const base = `http://127.0.0.1:${port}`;
   const authorization = `Basic ${Buffer.from(`opencode:${password}`).toString("base64")}`;
   const directory = `directory=${encodeURIComponent(place.repo)}`;

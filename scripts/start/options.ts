@@ -10,6 +10,7 @@ import {
   type Given,
   OPTIONS,
   OptionError,
+  START_NAMES,
 } from "../../plugin/src/options.ts";
 import { StartError } from "./report.ts";
 
@@ -52,7 +53,7 @@ With one (a git or jj repository of yours): your own opencode providers, and a c
 
 The review server's options; each also as an environment variable (see the README), --state apart:
 
-${flagHelp()}
+${flagHelp(START_NAMES)}
 
 ISOLATED_AI_CODER_USER names the agent's Unix user (default ai-coder), made on the first start as root.
 Everything that was made is removed by: npm run teardown
@@ -104,7 +105,7 @@ function shownFolder(path: string): string {
 /** The flags over the environment. Where the state is, is for this command alone to say. */
 function serverOptions(values: Record<string, unknown>): Given {
   try {
-    const { state_dir: _ofAnotherServer, ...variables } = fromEnvironment(process.env);
+    const { state_dir: _ofAnotherServer, socket: _too, ...variables } = fromEnvironment(process.env);
     return { ...variables, ...fromFlags(values) };
   } catch (error) {
     if (error instanceof OptionError) throw new StartError(error.message, 2);
@@ -121,7 +122,7 @@ function parse(args: string[]) {
         help: { type: "boolean", short: "h" },
         headless: { type: "boolean" },
         json: { type: "boolean" },
-        ...flags(),
+        ...flags(START_NAMES),
         fresh: { type: "boolean" },
         "same-user": { type: "boolean" },
         "no-cage": { type: "boolean" },

@@ -7,6 +7,7 @@
  *       token           0600                            projects/<id>/              root's, closed to others
  *       init.lua  log/  nvim/                             config/opencode/          root's, readable to the agent
  *       state.json  run.json                              home/ tmp/ state/ <name>/ the agent's
+ *       door/           0700                              sockets/                  the agent's
  */
 import { createHash } from "node:crypto";
 import {
@@ -18,7 +19,7 @@ import {
   renameSync,
   writeFileSync,
 } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { defaultHubName } from "../../plugin/src/vcs/project.ts";
 import type { RunRecord } from "./processes.ts";
 
@@ -26,6 +27,8 @@ export const ROOT = join(import.meta.dir, "../..");
 export const LOCAL = process.env.ISOLATED_AI_CODER_LOCAL || join(ROOT, ".local");
 export const DEFAULT_USER = "ai-coder";
 export const AGENT_USER = process.env.ISOLATED_AI_CODER_USER || DEFAULT_USER;
+/** Users of projects are named after this one; see {@link agentUserOf}. Names are short (useradd(8): 32 characters). */
+export const USER_PREFIX = `${AGENT_USER.slice(0, 22)}-`;
 /** Root's folder for the agent's side of everything. */
 export const AGENT_BASE =
   AGENT_USER === DEFAULT_USER ? "/var/lib/isolated-ai-coder" : `/var/lib/isolated-ai-coder.${AGENT_USER}`;
@@ -42,6 +45,8 @@ export interface DeveloperPlace {
   nvim: string;
   state: string;
   run: string;
+  /** A socket of the review server's that needs no token, in a folder that the developer alone can enter. */
+  door: string;
 }
 
 /** The agent's side of it. */
@@ -61,6 +66,8 @@ export interface AgentPlace {
   network: string;
   /** The only home that those commands see. */
   cageHome: string;
+  /** The agent's: where the server in its ring makes its socket. */
+  sockets: string;
   state: string;
   repo: string;
 }
@@ -89,6 +96,7 @@ export function developerPlace(dir: string, checkout = join(dir, "station-report
     nvim: join(dir, "nvim"),
     state: join(dir, "state.json"),
     run: join(dir, "run.json"),
+    door: join(dir, "door", "review.sock"),
   };
 }
 
@@ -108,14 +116,32 @@ export function agentPlace(developer: DeveloperPlace, separate: boolean, state?:
     cage: join(dir, "cage"),
     network: join(dir, "network"),
     cageHome: join(dir, "cage-home"),
+    sockets: join(dir, "sockets"),
     state: state ?? join(dir, "state"),
     repo: join(dir, basename(developer.checkout).replace(/^[-.]+/, "") || "project"),
   };
 }
 
+/**
+ * The Unix user of a demo's or a project's agent: each has its own, so that one agent reaches nothing of another's. What
+ * was begun with the one user that there used to be goes on with it.
+ */
+export function agentUserOf(developer: DeveloperPlace): string {
+  const own = `${USER_PREFIX}${shortHash(placeOf(developer))}`;
+  const begun = readState(developer)?.agent;
+  return begun?.separate === true && begun.user === AGENT_USER ? AGENT_USER : own;
+}
+
+/** Where a folder of the developer's is or will be, by its real path. */
+function placeOf({ dir }: DeveloperPlace): string {
+  let there = dirname(dir);
+  while (!existsSync(there)) there = dirname(there);
+  return join(realpathSync(there), relative(there, dir));
+}
+
 /** Readable, and apart from those of other copies of this folder on the machine. */
-function agentId(developer: DeveloperPlace): string {
-  const path = join(realpathSync(dirname(developer.dir)), basename(developer.dir));
+export function agentId(developer: DeveloperPlace): string {
+  const path = placeOf(developer);
   const name =
     basename(dirname(developer.dir)) === "demo" ? `demo-${basename(developer.dir)}` : basename(developer.dir);
   return `${name}-${shortHash(path)}`;

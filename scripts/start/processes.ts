@@ -4,13 +4,17 @@
  * what a process started in the background is found by a mark in its environment.
  */
 import { randomBytes } from "node:crypto";
-import { closeSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { constants } from "node:os";
+import { CappedLog } from "./capped-log.ts";
 import type { Identity } from "./identity.ts";
 
 /** Variable that marks every process of a run. */
 export const RUN_MARK = "ISOLATED_AI_CODER_RUN";
 
 const GRACE_MS = 5000;
+/** How long the end of an ended process's output is waited for. */
+const LINGER_MS = 500;
 
 export interface ProcessName {
   pid: number;
@@ -120,6 +124,24 @@ function orphansOf(uid: number, runId: string): number[] {
   return [...all.keys()].filter(isOrphan);
 }
 
+/**
+ * The programs that a child is: of a ring those inside, since bubblewrap passes no signal on. Its two processes are the
+ * launcher's own; whatever calls itself that further in is below a program that does not.
+ */
+function programsOf(pid: number): number[] {
+  if (nameOf(pid) !== "bwrap") return [pid];
+  const inside = processIds().filter((one) => lookAt(one)?.parent === pid);
+  return inside.length === 0 ? [pid] : inside.flatMap(programsOf);
+}
+
+function nameOf(pid: number): string | null {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, "latin1").trimEnd();
+  } catch {
+    return null;
+  }
+}
+
 /** Ends what is left of a run: its children with their groups, then whatever carries its mark. */
 export async function endRun(run: RunRecord): Promise<void> {
   const alive = () => run.children.filter(isAlive);
@@ -129,13 +151,22 @@ export async function endRun(run: RunRecord): Promise<void> {
       ...(run.agentUid === null ? [] : orphansOf(run.agentUid, run.id)),
     ]),
   ];
-  for (const child of alive()) signal(child.pid, "SIGTERM");
+  for (const child of alive()) for (const pid of programsOf(child.pid)) signal(pid, "SIGTERM");
   await until(() => alive().length === 0, GRACE_MS);
   for (const child of alive()) signal(-child.pid, "SIGKILL");
   for (const pid of leftovers()) signal(pid, "SIGTERM");
   await until(() => leftovers().length === 0, 1000);
   for (const pid of leftovers()) signal(pid, "SIGKILL");
   await until(() => leftovers().length === 0, 1000);
+}
+
+/** How a ring's end is told as its program's: bubblewrap ends with 128 and the signal's number (bwrap(1)). */
+function endOf(role: string, code: number | null, killedBy: string | null): string {
+  const named = Object.entries(constants.signals).find(
+    ([, number]) => code !== null && code === 128 + number,
+  );
+  const by = killedBy ?? named?.[0] ?? null;
+  return by === null ? `${role} ended with exit code ${code}` : `${role} was ended by ${by}`;
 }
 
 /** @returns whether the condition came true within the time */
@@ -183,25 +214,25 @@ export class Supervisor {
     command: string[],
     options: { cwd: string; env: Record<string, string>; log: string },
   ): Child {
-    const out = openSync(options.log, "a", 0o600);
     const child = Bun.spawn(who.wrap(command, { dieWithParent: true }), {
       cwd: options.cwd,
       env: { ...options.env, [RUN_MARK]: this.record.id },
       stdin: "ignore",
-      stdout: out,
-      stderr: out,
+      // No file of the developer's is open in what runs as the agent.
+      stdout: "pipe",
+      stderr: "pipe",
       // A session and group of its own: Ctrl-C reaches the launcher only, which then ends everything in order.
       detached: true,
     });
-    closeSync(out);
+    const written = new CappedLog(options.log).take(child.stdout, child.stderr);
     this.record.children.push({ role, pid: child.pid, started: startTime(child.pid) });
     this.save(this.record);
     const hasEnded = () => child.exitCode !== null || child.signalCode !== null;
-    const ended = child.exited.then(() =>
-      child.signalCode === null
-        ? `${role} ended with exit code ${child.exitCode}`
-        : `${role} was ended by ${child.signalCode}`,
-    );
+    const ended = child.exited.then(async () => {
+      // What it said last is told from the log.
+      await Promise.race([written, Bun.sleep(LINGER_MS)]);
+      return endOf(role, child.exitCode, child.signalCode);
+    });
     return { role, ended, hasEnded };
   }
 

@@ -89,7 +89,7 @@ async function tryAll(world: World, args: string[]): Promise<Outcome> {
     ({ pid, command }) => below.has(pid) && /^\S*opencode serve/.test(command) && !/setpriv/.test(command),
   );
   const late = `${hostname()}:${services.service}`;
-  if (!args.includes("--no-cage")) launcher.sandbox("allow", late, "--project", project);
+  if (!args.includes("--no-cage")) launcher.network("allow", late, "--project", project);
   writeFileSync(
     join(repo, "tries.sh"),
     `${escapeScript({
@@ -322,7 +322,7 @@ function holds(who: string, possible: boolean, make: () => Launcher, got: (name:
       expect(caged.known).toContain(
         '"kind":"network","target":"not-allowed.example:80","reason":"not-allowed"',
       );
-      const list = launcher.sandbox("list");
+      const list = launcher.network("list");
       expect(list).toContain("not-allowed.example:80");
       expect(list).toContain(`${hostname()}:${world.services.service}`);
     }, 60_000);

@@ -41,7 +41,7 @@ test("serve has the options of its flags, and finds a project that was moved", a
     ...["--sync-push-branches", "topic/*", "--verify-command", "true", "--verify-timeout-seconds", "7"],
     ...["--agent-may-approve", "--allowed-origins", "http://localhost:1", "--feedback-log", scene.path("f")],
   ];
-  const { flags } = remainingFlags([...given, "--port", "--state"]);
+  const { flags } = remainingFlags([...given, "--port", "--state", "--socket"]);
   const { running, ready, curl } = await served(...given, ...flags);
   expect(ready.url).toStartWith("http://127.0.0.2:");
   const { body: settings } = curl.get("/settings");
@@ -71,6 +71,20 @@ test("serve has the options of its flags, and finds a project that was moved", a
   expect(again.curl.get("/settings").body).toMatchObject({ agent_may_approve: false, auto_sync: true });
   await again.running.stop();
 }, 90_000);
+
+test("serve listens on a socket in place of its port", async () => {
+  const agent = Repository.agent(scene, "on-a-socket");
+  const socket = scene.path("serve.sock");
+  const argv = ["bun", join(ROOT, "plugin/src/serve.ts"), "--project", agent.dir, "--json"];
+  const options = ["--port", "4999", "--state", scene.path("socket-state"), "--socket", socket];
+  const running = Running.start(scene, "serve-socket", [...argv, ...options]);
+  const ready = await running.readyLine<ReadyLine>();
+  expect(ready.url).toBe("http://127.0.0.1:4999");
+  const asked = run(["curl", "-sS", "--unix-socket", socket, `${ready.url}/health`]);
+  expect(JSON.parse(asked.out)).toMatchObject({ service: "suggestion-manager" });
+  expect(run(["curl", "-sS", `${ready.url}/health`]).code).not.toBe(0);
+  await running.stop();
+}, 60_000);
 
 // Without root there is no second user to do without.
 // Skipped for an ordinary user: only root can make the separate user that this is about.
@@ -114,7 +128,7 @@ describe.skipIf(!isRoot)("npm start", () => {
         ...["--host", "127.0.0.2", "--allowed-origins", "http://localhost:1", "--no-auto-sync"],
         ...["--state", launcher.scene.path("elsewhere"), "--agent-may-approve"],
       ];
-      const rest = remainingFlags([...given, "--port"]);
+      const rest = remainingFlags([...given, "--port", "--socket"]);
       const started = await launcher.start([...given, ...rest.flags], {
         npm_config_offline: "true",
         HANDED_OVER: "a word",

@@ -57,7 +57,12 @@ beforeAll(() => {
 afterAll(async () => {
   await scene.close();
   // Only the folder of this very test; it has the place of this demo in its name.
-  if (isRoot && agentFolder?.includes("/demo/")) rmSync(agentFolder, { recursive: true, force: true });
+  if (isRoot && agentFolder?.includes("/demo-")) {
+    const user = must(["stat", "-c", "%U", join(agentFolder, "home")]).trim();
+    rmSync(agentFolder, { recursive: true, force: true });
+    // Each demo's agent has a user of its own.
+    if (user.startsWith("ai-coder-")) must(["userdel", user]);
+  }
 });
 
 describe("the demo", () => {

@@ -56,6 +56,22 @@ for (const [name, a] of Object.entries(ARCHITECTURES)) {
       }
     });
 
+    test("the outer one leaves what the inner ring is made with, and that alone", () => {
+      const outer = seccompFilter(name, "outer") ?? new Uint8Array();
+      const rings = new Set(a.forRings);
+      expect(rings.size).toBe(5);
+      for (let nr = 0; nr < 600; nr++) {
+        const answer = judge(outer, { arch: a.audit, nr, args: [0x10000000] });
+        expect({ nr, answer }).toEqual({
+          nr,
+          answer: a.refused.includes(nr) && !rings.has(nr) ? EPERM : ALLOW,
+        });
+      }
+      for (const request of [0x5412, 0x541c])
+        expect(judge(outer, { arch: a.audit, nr: a.ioctl, args: [0, request] })).toBe(EPERM);
+      expect(judge(outer, { arch: 0x40000003, nr: 1 })).toBe(EPERM);
+    });
+
     test("refuses a new user namespace, and no other flag", () => {
       for (const nr of [a.clone, a.unshare]) {
         expect(of(nr, 0x10000000)).toBe(EPERM);

@@ -17,7 +17,8 @@ export interface Started {
 export class Launcher {
   readonly scene: Scene;
   readonly local: string;
-  readonly user: string;
+  /** The agent's user, once something was started; before, what the users of this scene are named after. */
+  user: string;
   readonly base: string;
   readonly env: Record<string, string>;
   #runs = 0;
@@ -29,7 +30,7 @@ export class Launcher {
   ) {
     this.scene = new Scene(name);
     this.local = this.scene.folder("local");
-    this.user = `ai-t${process.pid}-${name}`.slice(0, 30);
+    this.user = `ai-t${process.pid}-${name}`.slice(0, 22);
     this.base = `/var/lib/isolated-ai-coder.${this.user}`;
     must(["chmod", "755", this.scene.dir, this.local]);
     this.env = {
@@ -84,21 +85,16 @@ export class Launcher {
   #argv(args: string[]): string[] {
     const options = ["--headless", "--json", "--port", "0", ...args];
     if (this.uid === null) return ["npm", "--silent", "start", "--", ...options];
-    must(["chown", "-R", String(this.uid), this.scene.dir]);
     return [...this.#switched(), "bun", "--no-env-file", join(ROOT, "scripts/start/main.ts"), ...options];
   }
 
-  /** `npm run sandbox`, by whom this is started. */
-  sandbox(...args: string[]): string {
+  /** `npm run sandbox -- allow|deny|list`, by whom this is started. */
+  network(...args: string[]): string {
     const argv =
       this.uid === null
         ? ["npm", "--silent", "run", "sandbox", "--", ...args]
         : [...this.#switched(), "bun", "--no-env-file", join(ROOT, "scripts/start/allow.ts"), ...args];
     return must(argv, { cwd: ROOT, env: this.env });
-  }
-
-  #switched(): string[] {
-    return ["setpriv", `--reuid=${this.uid}`, `--regid=${this.uid}`, "--clear-groups"];
   }
 
   async start(args: string[], env: Record<string, string> = {}): Promise<Started> {
@@ -107,7 +103,20 @@ export class Launcher {
       env: { ...this.env, ...env },
     });
     const ready = await running.readyLine<Started["ready"]>(150_000);
+    if (isRoot && this.uid === null) this.user = must(["stat", "-c", "%U", ready.agent_repo]).trim();
     return { running, ready, curl: new Curl(this.scene, ready.url, ready.token_file) };
+  }
+
+  /** `npm run sandbox -- …`, run to its end. */
+  sandbox(args: string[]): Done {
+    const program = ["bun", "--no-env-file", join(ROOT, "scripts/start/sandbox.ts"), ...args];
+    const argv = this.uid === null ? program : [...this.#switched(), ...program];
+    return run(argv, { cwd: ROOT, env: this.env, timeoutMs: 75_000 });
+  }
+
+  #switched(): string[] {
+    must(["chown", "-R", String(this.uid), this.scene.dir]);
+    return ["setpriv", `--reuid=${this.uid}`, `--regid=${this.uid}`, "--clear-groups"];
   }
 
   /** A start that is to end by itself. */

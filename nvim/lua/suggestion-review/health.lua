@@ -121,6 +121,7 @@ end
 ---@return SuggestionReview.HandshakeProblem? failed
 ---@return table? settings
 ---@return SuggestionReview.HandshakeProblem? refused
+---@return table? health
 local function visit(server, token)
   local handshake = require("suggestion-review.connection.handshake")
   local opts = { timeout = 3000 }
@@ -131,8 +132,9 @@ local function visit(server, token)
       return { failed = failed }
     end
     local settings, refused = handshake.get(proven, "/settings", opts)
+    local health = settings and handshake.get(proven, "/health", opts)
     handshake.close(proven)
-    return { proven = proven, settings = settings, refused = refused }
+    return { proven = proven, settings = settings, refused = refused, health = health }
   end, function(err, result)
     found = result or { failed = { kind = "unreachable", message = tostring(err) } }
   end)
@@ -141,7 +143,24 @@ local function visit(server, token)
     return found ~= nil
   end, 5)
   found = found or { failed = { kind = "unreachable", message = "it did not answer in time" } }
-  return found.proven, found.failed, found.settings, found.refused
+  return found.proven, found.failed, found.settings, found.refused, found.health
+end
+
+--- What confines the agent, in the words of whoever started it.
+---@param health? table
+local function check_confinement(health)
+  local confinement = health and health.confinement
+  if type(confinement) ~= "table" or type(confinement.words) ~= "table" then
+    return
+  end
+  for _, word in ipairs(confinement.words) do
+    local line = tostring(word):sub(1, 400)
+    if confinement.confined == true then
+      h.ok(line)
+    else
+      h.info(line)
+    end
+  end
 end
 
 ---@param server SuggestionReview.Server
@@ -175,7 +194,7 @@ local function check_server(server)
   end
 
   local where = tcp.authority(server.host, server.port)
-  local proven, failed, settings, refused = visit(server, token)
+  local proven, failed, settings, refused, health = visit(server, token)
   if not proven and failed.kind == "unreachable" then
     h.error(("No server at %s: %s"):format(where, failed.message), {
       "Start it: npm start, npm run serve, or opencode with the plugin",
@@ -211,6 +230,8 @@ local function check_server(server)
   if settings.agent_may_approve then
     h.info("agent_may_approve is on: the agent can decide, but nothing it decides reaches your files")
   end
+
+  check_confinement(health)
 
   local state = client.state(server.name)
   if state.state == "connected" then

@@ -275,6 +275,8 @@
 ---@field projects? { project: string, hub: string, branch?: string }[]
 ---@field problems? string[] With a token, while `healthy` is false: what is wrong, where, and what to do about it
 ---@field last_error? { at: string, message: string }
+--- With the developer's token: what confines the agent, as whoever started it said
+---@field confinement? { host: "opencode"|"none", confined: boolean, words: string[] }
 
 ---@class SuggestionReview.HunkPageAnswer
 ---@field suggestion_id string Suggestion id (UUID version 7)

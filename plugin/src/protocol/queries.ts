@@ -136,6 +136,16 @@ export const HealthAnswer = z.object({
     .optional()
     .describe("With a token, while `healthy` is false: what is wrong, where, and what to do about it"),
   last_error: z.object({ at: z.string(), message: z.string() }).nullable().optional(),
+  confinement: z
+    .object({
+      host: z
+        .enum(["opencode", "none"])
+        .describe("Whether the server is in opencode, which runs the agent, or the agent is somewhere else"),
+      confined: z.boolean().describe("Whether Isolated AI Coder has put rings around the agent"),
+      words: z.array(z.string()).describe("What protects the developer, ring by ring, or that nothing does"),
+    })
+    .optional()
+    .describe("With the developer's token: what confines the agent, as whoever started it said"),
 });
 
 export const HealthQuery = z.strictObject({

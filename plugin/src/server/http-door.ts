@@ -126,7 +126,9 @@ export class HttpDoor {
   /** Missing and wrong tokens alike. The bucket is the connection's own, so no flood reaches anybody else's. */
   #stranger(request: Request, server: BunServer, isGit: boolean): Response {
     const from = server.requestIP(request);
-    const wait = this.#context.failures.take(`${from?.address}:${from?.port}`, performance.now());
+    // Through a relay all connections look alike: one bucket for them would let each of them shut the others out.
+    const wait =
+      from === null ? 0 : this.#context.failures.take(`${from.address}:${from.port}`, performance.now());
     if (wait > 0) return rateLimited(wait);
     return unauthorized(isGit ? "Basic" : "Bearer");
   }

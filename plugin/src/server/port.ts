@@ -1,6 +1,9 @@
-/** What to do when the port is taken: find out by whom. */
+/** What to do when the port or the socket is taken: find out by whom. */
 import { randomBytes } from "node:crypto";
 import { lookup } from "node:dns/promises";
+import { unlinkSync } from "node:fs";
+import { connect } from "node:net";
+import type { Config } from "../config.ts";
 import { ReviewError } from "../protocol/errors.ts";
 import { boundAddresses } from "./http/guard.ts";
 import type { Tokens } from "./tokens/tokens.ts";
@@ -35,10 +38,34 @@ function sentence(owner: PortTakenError["owner"], url: string): string {
   }
 }
 
+/** The addresses that a host of this machine's stands for, as IP addresses. */
+export async function addressesOf(hostname: string, port: number): Promise<string[]> {
+  const found = await lookup(hostname.replace(/^\[|\]$/g, ""), { all: true });
+  return found.flatMap(({ address }) => boundAddresses(address, port));
+}
+
+/**
+ * A server that was killed leaves the name of its socket behind, at which nobody listens any more.
+ * @returns whether it was such a one, which is then gone
+ */
+export async function removeDeadSocket(path: string): Promise<boolean> {
+  const code = await new Promise<string>((resolve) => {
+    const socket = connect({ path });
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve("");
+    });
+    socket.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? "?"));
+  });
+  // Bun 1.3.14 tells both alike, as what the first of them means.
+  if (!["ENOENT", "ECONNREFUSED"].includes(code)) return false;
+  unlinkSync(path);
+  return true;
+}
+
 /** Asks whoever listens there; the token itself is never sent. */
 export async function portTaken(
-  hostname: string,
-  port: number,
+  { host: hostname, port, socket }: Pick<Config, "host" | "port" | "socket">,
   tokens: Tokens,
   cause: unknown,
 ): Promise<PortTakenError> {
@@ -46,12 +73,14 @@ export async function portTaken(
   const url = `http://${reachable.includes(":") && !reachable.startsWith("[") ? `[${reachable}]` : reachable}:${port}`;
   const nonce = randomBytes(16).toString("base64url");
   try {
-    const answer = await fetch(`${url}/health?nonce=${nonce}`, { signal: AbortSignal.timeout(2000) });
+    const answer = await fetch(`${url}/health?nonce=${nonce}`, {
+      signal: AbortSignal.timeout(2000),
+      ...(socket === null ? {} : { unix: socket }),
+    });
     const health = (await answer.json()) as { service?: unknown; proofs?: unknown } | null;
     if (health?.service !== "suggestion-manager") return new PortTakenError("stranger", url, cause);
     const theirs: unknown[] = Array.isArray(health.proofs) ? health.proofs : [];
-    const dialled = await lookup(reachable.replace(/^\[|\]$/g, ""), { all: true });
-    const addresses = dialled.flatMap(({ address }) => boundAddresses(address, port));
+    const addresses = await addressesOf(reachable, port);
     const same = tokens.proofs(nonce, addresses).some((proof) => theirs.includes(proof));
     return new PortTakenError(same ? "own-state" : "own", url, cause);
   } catch {

@@ -1,5 +1,6 @@
 /** What the server says about itself: health, settings, metrics. */
 import type { z } from "zod";
+import { confinement } from "../confinement.ts";
 import type { HealthAnswer, SettingsAnswer } from "../protocol/queries.ts";
 import { PROTOCOL_VERSION } from "../protocol/version.ts";
 import type { Context } from "./context.ts";
@@ -34,6 +35,7 @@ export function healthReport(
     eventStreams: context.connections.streams,
     projects: desk.projects,
     last_error: desk.last_error,
+    ...(identity.role === "developer" ? { confinement: confinement(process.env) } : {}),
   };
 }
 

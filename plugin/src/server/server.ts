@@ -1,5 +1,7 @@
 /** Starts and stops the server: wiring only. One per process; its doors hold no rules of the review. */
+import { chmodSync } from "node:fs";
 import type { Config } from "../config.ts";
+import { ReviewError } from "../protocol/errors.ts";
 import type { ReviewDesk } from "../review/contract.ts";
 import { Connections, type Context } from "./context.ts";
 import { Feed } from "./feed.ts";
@@ -10,7 +12,7 @@ import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { ListTexts } from "./list-texts.ts";
 import type { Log } from "./log.ts";
 import { Metrics } from "./metrics.ts";
-import { portTaken } from "./port.ts";
+import { addressesOf, portTaken, removeDeadSocket } from "./port.ts";
 import { Buckets } from "./rate.ts";
 import type { SocketClient } from "./socket/socket-client.ts";
 import { Sockets } from "./socket/sockets.ts";
@@ -46,17 +48,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   let door: HttpDoor | null = null;
   let server: Bun.Server<SocketClient>;
   try {
-    server = listen(context, sockets, (request, own) => door?.handle(request, own));
+    server = await open(context, sockets, (request, own) => door?.handle(request, own));
   } catch (error) {
     context.feed.stop();
     context.lists.stop();
     if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
-    throw await portTaken(config.host, config.port, tokens, error);
+    throw await portTaken(config, tokens, error);
   }
-  context.port = server.port ?? config.port;
-  // Bun has it, its types do not: the address that a name such as localhost was resolved to.
-  const bound = (server as { address?: { address: string } | null }).address;
-  context.addresses = boundAddresses(bound?.address ?? config.host, context.port);
+  await settleAddress(context, server);
   const git = new GitHttp(context);
   door = new HttpDoor(context, git, sockets);
   const { streams } = door;
@@ -68,7 +67,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   sweeping.unref();
 
   const url = urlOf(config.host, context.port);
-  log.info("listening", { url, version });
+  log.info("listening", { url, version, ...(config.socket === null ? {} : { socket: config.socket }) });
   let stopped: Promise<void> | null = null;
 
   async function stop(): Promise<void> {
@@ -116,28 +115,65 @@ function contextOf({ limits: given, ...options }: ServerOptions): Context {
   };
 }
 
+/** Where clients find this server, once it listens. */
+async function settleAddress(context: Context, server: Bun.Server<SocketClient>): Promise<void> {
+  const { config } = context;
+  if (config.socket !== null) {
+    // The relay has the address, and nobody else can while it does.
+    context.addresses = await addressesOf(config.host, config.port);
+    return;
+  }
+  context.port = server.port ?? config.port;
+  // Bun has it, its types do not: the address that a name such as localhost was resolved to.
+  const bound = (server as { address?: { address: string } | null }).address;
+  context.addresses = boundAddresses(bound?.address ?? config.host, context.port);
+}
+
+type Handle = (request: Request, server: Bun.Server<SocketClient>) => ReturnType<HttpDoor["handle"]>;
+
+/** At the port, or at the socket in its place, which then is its owner's alone. */
+async function open(context: Context, sockets: Sockets, handle: Handle): Promise<Bun.Server<SocketClient>> {
+  const { host, port, socket } = context.config;
+  if (socket === null) return listen(context, sockets, handle, { hostname: host, port });
+  if (port === 0)
+    throw new ReviewError("invalid_request", "port: expected the port of the relay, since there is a socket");
+  const listenThere = () => listen(context, sockets, handle, { unix: socket });
+  let server: Bun.Server<SocketClient>;
+  try {
+    server = listenThere();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE" || !(await removeDeadSocket(socket)))
+      throw error;
+    server = listenThere();
+  }
+  chmodSync(socket, 0o600);
+  return server;
+}
+
 function listen(
-  { config, limits, log }: Context,
+  { limits, log }: Context,
   sockets: Sockets,
-  handle: (request: Request, server: Bun.Server<SocketClient>) => ReturnType<HttpDoor["handle"]>,
+  handle: Handle,
+  where: { hostname: string; port: number } | { unix: string },
 ): Bun.Server<SocketClient> {
-  return Bun.serve<SocketClient>({
-    hostname: config.host,
-    port: config.port,
+  const settings = {
     idleTimeout: limits.httpIdleSeconds,
     // Bodies are counted as they are read (body.ts, git-http.ts): a pack may be far larger than any JSON.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     development: false,
-    // Said aloud: with development off the runtime would let a second process share the port and take half of the
-    // connections (Bun 1.3.14).
-    reusePort: false,
     fetch: handle,
-    error: (error) => {
+    error: (error: Error) => {
       log.error("unforeseen failure", { error });
       return new Response(null, { status: 500 });
     },
     websocket: sockets.handler,
-  });
+  };
+  // Its types leave the idle time out for a socket; the runtime has it there too.
+  if ("unix" in where)
+    return Bun.serve<SocketClient>({ ...settings, ...where } as unknown as Bun.Serve.Options<SocketClient>);
+  // Said aloud: with development off the runtime would let a second process share the port and take half of the
+  // connections (Bun 1.3.14).
+  return Bun.serve<SocketClient>({ ...settings, ...where, reusePort: false });
 }
 
 const urlOf = (host: string, port: number): string =>

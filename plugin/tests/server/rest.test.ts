@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { networkInterfaces } from "node:os";
+import { CONFINED } from "../../src/confinement.ts";
 import type { Hunk } from "../../src/protocol/model.ts";
 import { PROTOCOL_VERSION } from "../../src/protocol/version.ts";
 import { write } from "./git.ts";
@@ -52,6 +53,24 @@ describe("the seed's endpoints", () => {
       { project: repository.dir, hub: expect.stringMatching(/^\/git\//), branch: null },
     ]);
     expect(body.ledger_bytes).toBeGreaterThan(0);
+  });
+
+  test("GET /health tells the developer, and nobody else, what confines the agent", async () => {
+    const ask = async (token?: string | null) =>
+      (await at.ask("/health", token === undefined ? {} : { token })).body.confinement;
+    expect(await ask(null)).toBeUndefined();
+    expect(await ask(at.agent)).toBeUndefined();
+    expect(await ask()).toMatchObject({ host: "none", confined: false });
+    expect((await ask()).words.join(" ")).toMatch(
+      /Nothing of Isolated AI Coder confines this agent.*npm start/,
+    );
+    process.env[CONFINED] = JSON.stringify({ confined: true, words: ["one ring", "another"] });
+    expect(await ask()).toEqual({ host: "none", confined: true, words: ["one ring", "another"] });
+    for (const unreadable of ["{", '{"confined":"yes"}']) {
+      process.env[CONFINED] = unreadable;
+      expect(await ask()).toMatchObject({ confined: false });
+    }
+    delete process.env[CONFINED];
   });
 
   test("GET /health?nonce= proves knowledge of the developer's token hash", async () => {

@@ -40,6 +40,7 @@ local M = {}
 ---@field last_seq? integer last event taken in
 ---@field attempts integer failed attempts in a row
 ---@field version? string the server's
+---@field told? string what was said of the agent's confinement
 ---@field connected_at? integer
 ---@field projects table<string, true> absolute paths of the agents' repositories it serves
 ---@field bad? { seq: integer, tries: integer } the event that was malformed last
@@ -278,6 +279,7 @@ function Client:shake_hands(token, generation)
     })
   end
   self.last_seq = self.last_seq or known.last_seq
+  self:tell_confinement(known.confinement)
   self.projects = {}
   for _, project in ipairs(type(known.projects) == "table" and known.projects or {}) do
     if type(project) == "table" and type(project.project) == "string" then
@@ -285,6 +287,24 @@ function Client:shake_hands(token, generation)
     end
   end
   self:upgrade(proven, generation)
+end
+
+--- An opencode that nothing of ours confines is told of once, with the way to change that.
+---@private
+---@param confinement any as the server tells it
+function Client:tell_confinement(confinement)
+  if type(confinement) ~= "table" or confinement.confined ~= false or confinement.host ~= "opencode" then
+    return
+  end
+  local words = {}
+  for _, word in ipairs(type(confinement.words) == "table" and confinement.words or {}) do
+    words[#words + 1] = tostring(word):sub(1, 400)
+  end
+  local said = table.concat(words, ". ", 1, math.min(#words, 3))
+  if said ~= "" and self.told ~= said then
+    self.told = said
+    notify.warn(said)
+  end
 end
 
 ---@private

@@ -23,7 +23,16 @@ export function startOf(pid: number): string | null {
   return listed.status === 0 ? listed.stdout.trim().replaceAll(" ", "_") || null : null;
 }
 
+/** Set by a launcher that gives each run of its server process ids of its own, and never has two at once. */
+export const RING = "ISOLATED_AI_CODER_RING";
+
+/**
+ * What process ids are counted in. Of a ring there is one at a time: marks of the one before are of processes that are
+ * gone, since a start time is never seen twice.
+ */
 function namespace(): string {
+  const ring = process.env[RING];
+  if (ring !== undefined && /^[\w-]+$/.test(ring)) return ring;
   try {
     return readlinkSync("/proc/self/ns/pid");
   } catch {

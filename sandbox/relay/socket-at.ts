@@ -1,0 +1,40 @@
+/** Unix sockets by names that somebody else may write: no link is followed, and a long path is no obstacle. */
+import { closeSync, constants, fstatSync, openSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import { basename, dirname, join } from "node:path";
+
+/** Linux's flag for a descriptor that only names a file (open(2)); Node's constants do not have it. */
+const O_PATH = 0o10000000;
+/** What a socket's name may have in bytes, with the zero at its end (unix(7)). */
+const LONGEST = 107;
+
+export const isLong = (path: string): boolean => Buffer.byteLength(path) > LONGEST;
+
+/**
+ * Connects to the very socket that has this name now. A symbolic link in its place would lead a launcher that runs as root
+ * to any socket of the machine's.
+ *
+ * @param uid who it has to belong to
+ * @throws Error where there is none, or another thing
+ */
+export function connectAt(path: string, uid: number): Socket {
+  const fd = openSync(path, O_PATH | constants.O_NOFOLLOW);
+  try {
+    const stat = fstatSync(fd);
+    if (!stat.isSocket() || stat.uid !== uid) throw new Error(`${path} is no socket of the server's`);
+    return connect({ path: `/proc/self/fd/${fd}`, allowHalfOpen: true });
+  } finally {
+    // The name is looked up at once, and not needed again.
+    closeSync(fd);
+  }
+}
+
+/** A name for a socket to be made in a folder, however long the folder's path is. @returns it, and what lets it go */
+export function nameIn(path: string): { path: string; release(): void } {
+  if (!isLong(path)) return { path, release: () => undefined };
+  const folder = openSync(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  return {
+    path: join(`/proc/self/fd/${folder}`, basename(path)),
+    release: () => closeSync(folder),
+  };
+}

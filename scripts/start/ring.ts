@@ -1,0 +1,136 @@
+/**
+ * The outer ring of a place: what opencode and the review server see of the machine, and the script that starts a program
+ * in it. The rings themselves are in sandbox/.
+ */
+import { existsSync, lstatSync, readlinkSync, realpathSync, writeFileSync } from "node:fs";
+import { dirname, join, parse, resolve, sep } from "node:path";
+import type { Given } from "../../plugin/src/options.ts";
+import { limited, OUTER_LIMITS } from "../../sandbox/limits.ts";
+import { outerRing, SERVER_FOLDER } from "../../sandbox/outer.ts";
+import { seccompFilter } from "../../sandbox/seccomp.ts";
+import { readSystem, type Shown, type System } from "../../sandbox/system.ts";
+import { giveFolder } from "./agent-side.ts";
+import { attempt } from "./attempt.ts";
+import { lastWords } from "./confined.ts";
+import { type Identity, runAs } from "./identity.ts";
+import { type AgentPlace, shortHash } from "./places.ts";
+import { programsElsewhere } from "./programs.ts";
+import { StartError } from "./report.ts";
+
+/** Name of the server's socket in the place's folder of sockets. */
+export const REVIEW_SOCKET = "review.sock";
+/** What the server is told of the ring: its socket, and which ring it is in. */
+const SOCKET_VARIABLE = "SUGGESTION_MANAGER_SOCKET";
+const RING_VARIABLE = "ISOLATED_AI_CODER_RING";
+/** Variables that name files which a program in the ring reads. */
+const FILE_VARIABLES = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"];
+
+export interface Ring {
+  /** The command that runs `command` in the ring, as the agent. */
+  wrap(command: readonly string[]): string[];
+  environment: Record<string, string>;
+}
+
+/** Why the agent cannot have an outer ring, or null when it can. */
+export function whyNoOuterRing(agent: Identity): string | null {
+  // Root's files stay root's in every namespace: a process of root's writes to /proc/sys whatever is mounted around it.
+  return agent.uid === 0 ? "opencode runs as root, and root is root in a ring too" : null;
+}
+
+/**
+ * Makes the outer ring of a place, and tries it.
+ * @param server the server's options: files that they name are in the ring
+ * @param env the environment that opencode gets
+ * @throws StartError where it does not run
+ */
+export async function makeRing(
+  place: AgentPlace,
+  agent: Identity,
+  options: { show: readonly string[]; server: Given; env: Record<string, string> },
+): Promise<Ring> {
+  giveFolder(place.sockets, 0o700, place, agent);
+  const filter = join(place.cage, "outer.bpf");
+  const bytes = seccompFilter(process.arch, "outer");
+  if (bytes === null) throw new StartError(`There is no filter of system calls for ${process.arch}`);
+  writeFileSync(filter, bytes, { mode: 0o644 });
+  const kept = [place.home, place.tmp, place.cageHome, place.state, place.repo];
+  kept.push(
+    join(place.config, "jj"),
+    join(place.config, "git"),
+    ...(await writtenElsewhere(options.server, agent)),
+  );
+  const files = FILE_VARIABLES.flatMap((name) => options.env[name] ?? []).filter((path) => existsSync(path));
+  const system = readSystem();
+  const shown = [place.tools, ...programsElsewhere(place, system.shown), place.lib, place.config, place.cage];
+  if (existsSync(place.network)) shown.push(place.network);
+  const words = outerRing({
+    system: withLinks(system, [...shown, ...kept, ...options.show, ...files]),
+    shown: [...shown, ...options.show, ...files].map(real),
+    kept: kept.map(real),
+    sockets: place.sockets,
+    cwd: place.repo,
+    network: "shared",
+    seccomp: SECCOMP_FD,
+  });
+  const bwrap = realpathSync(join(place.tools, "bin/bwrap"));
+  const ring: Ring = {
+    wrap: (command) => [
+      ...["sh", "-c", `exec "$@" ${SECCOMP_FD}< "$0"`, filter, bwrap],
+      ...[...words, "--", ...limited(command, OUTER_LIMITS)],
+    ],
+    environment: {
+      [SOCKET_VARIABLE]: `${SERVER_FOLDER}/${REVIEW_SOCKET}`,
+      [RING_VARIABLE]: shortHash(place.dir),
+    },
+  };
+  const { exitCode, stderr } = await attempt(agent, ring.wrap(["true"]), "/", agent.env);
+  if (exitCode !== 0) throw new StartError(`The ring around opencode does not run: ${lastWords(stderr)}`);
+  return ring;
+}
+
+const SECCOMP_FD = 9;
+
+const real = (path: string) => (existsSync(path) ? realpathSync(path) : path);
+
+/** What the server writes outside of its own folders because an option says so: a log, a repository to push to. */
+async function writtenElsewhere(server: Given, agent: Identity): Promise<string[]> {
+  const found: string[] = [];
+  const log = server.feedback_log;
+  if (typeof log === "string") {
+    const path = resolve(log);
+    const made = await runAs(agent, ["sh", "-c", 'mkdir -p "$(dirname "$1")" && : >> "$1"', "sh", path], {
+      mayFail: true,
+    });
+    if (made.exitCode === 0) found.push(path);
+  }
+  const remote = server["sync.remote"];
+  if (typeof remote === "string" && remote.startsWith("/") && existsSync(remote)) found.push(remote);
+  return found;
+}
+
+/** The system, and the links on the way to these paths: a program finds each by the name that it was told. */
+function withLinks(system: System, paths: readonly string[]): System {
+  const covered = system.shown.map(({ path }) => path);
+  const links = new Map<string, Shown>();
+  for (const path of paths.map((one) => resolve(one))) {
+    for (const link of linksOn(path)) {
+      const seen = covered.some((folder) => link.path === folder || link.path.startsWith(`${folder}${sep}`));
+      if (!seen) links.set(link.path, link);
+    }
+  }
+  return { ...system, shown: [...system.shown, ...links.values()] };
+}
+
+function linksOn(path: string, most = 40): (Shown & { kind: "link" })[] {
+  const { root } = parse(path);
+  let at = root;
+  const names = path.slice(root.length).split(sep);
+  for (const [index, name] of names.entries()) {
+    at = join(at, name);
+    if (!existsSync(at) || !lstatSync(at).isSymbolicLink()) continue;
+    const target = readlinkSync(at);
+    const rest = resolve(dirname(at), target, ...names.slice(index + 1));
+    return [{ kind: "link", path: at, target }, ...(most > 0 ? linksOn(rest, most - 1) : [])];
+  }
+  return [];
+}

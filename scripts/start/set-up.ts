@@ -1,0 +1,68 @@
+/** What a start and `sandbox up` make alike: the agent's side of a place, its rings, and the developer's token. */
+import { ensureToken, prepareAgentPlace } from "./agent-side.ts";
+import { type Cage, forgetCage, makeCage } from "./cage.ts";
+import { cloneForAgent } from "./clone.ts";
+import type { Identity } from "./identity.ts";
+import { makeSocketFolder } from "./network.ts";
+import { type AgentPlace, type DeveloperPlace, readState, writeState } from "./places.ts";
+import { patiently, step } from "./report.ts";
+import type { Repository } from "./repository.ts";
+import { sendHistory } from "./send-history.ts";
+
+export interface SetUp {
+  /** null without one. */
+  cage: Cage | null;
+  token: string;
+}
+
+/** @param network opens the way to the network, where a cage is made; gives the registry that npm takes in it */
+export async function setUp(
+  {
+    developer,
+    agent,
+    place,
+    agentSide,
+  }: {
+    developer: Identity;
+    agent: Identity;
+    place: DeveloperPlace;
+    agentSide: AgentPlace;
+  },
+  repository: Repository,
+  options: { cage: boolean; show: readonly string[] },
+  network: () => Promise<string | null>,
+): Promise<SetUp> {
+  await step(`prepared the agent's side in ${agentSide.dir}`, async () => {
+    await patiently("copying the agent's tools", () => prepareAgentPlace(agentSide, agent, place));
+    await patiently("sending the history", () => sendHistory(repository, developer, agent, agentSide));
+    await patiently("cloning the history for the agent", () =>
+      cloneForAgent(agentSide, agent, repository.branch),
+    );
+  });
+  let cage: Cage | null = null;
+  if (options.cage) {
+    makeSocketFolder({ developer, agent, agentSide });
+    const registry = await network();
+    cage = await makeCage(agentSide, agent, repository.branch, { show: options.show, registry });
+  } else forgetCage(agentSide);
+  const token = await ensureToken(place, developer, agentSide, agent);
+  return { cage, token };
+}
+
+/** Notes what there is, for the next start and for the tear-down. @param remote name of the remote in the checkout */
+export function remember(
+  place: DeveloperPlace,
+  agent: Identity,
+  agentSide: AgentPlace,
+  remote: string | undefined,
+): void {
+  const { separate, dir, repo, state } = agentSide;
+  writeState(place, {
+    version: 1,
+    agent: { user: agent.name, separate, dir, repo, state },
+    checkout: place.checkout,
+    ...(remote === undefined ? {} : { remote }),
+    finished: false,
+    created: readState(place)?.created ?? new Date().toISOString(),
+  });
+}
