@@ -21,6 +21,8 @@ export interface Repository {
 
 /** Settings of a repository must not run programs, nor the person's own configuration change what is asked. */
 export const QUIET_GIT = [
+  // Looking writes nothing, the index neither.
+  "--no-optional-locks",
   ...["-c", "core.fsmonitor=false", "-c", "color.ui=false"],
   ...["-c", "commit.gpgSign=false", "-c", "log.showSignature=false"],
 ];

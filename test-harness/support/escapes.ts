@@ -145,12 +145,12 @@ export const ESCAPES: readonly Escape[] = [
 ];
 
 /** A script that tries all of it and prints a line for each: `got` or `refused`, and the name. */
-export function escapeScript(variables: Record<string, string>): string {
+export function escapeScript(variables: Record<string, string>, escapes = ESCAPES): string {
   const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
   return [
     ...Object.entries(variables).map(([name, value]) => `export ${name}=${quoted(value)}`),
     REACH,
-    ...ESCAPES.map(
+    ...escapes.map(
       ({ name, code }) =>
         `if ( ${code}\n) > /dev/null 2>&1; then echo ${quoted(`got ${name}`)}; else echo ${quoted(`refused ${name}`)}; fi`,
     ),

@@ -1,0 +1,187 @@
+/**
+ * What opencode and the review server can reach, in the ring that `npm start` puts around them: tried by opencode's own file
+ * tools, with all permission, and by a program that the server itself runs. Nothing of it survives the stop.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { type ScriptedModel, startScriptedModel, textOf } from "../../demo/scripted-model.ts";
+import { escapeScript } from "../support/escapes.ts";
+import { isRoot, Launcher, type Started } from "../support/launcher.ts";
+import { OUTER_ESCAPES, STAYS } from "../support/outer-escapes.ts";
+import { descendants, must, processList, run } from "../support/processes.ts";
+import { ROOT, until } from "../support/scene.ts";
+
+const ORDINARY = 54_321;
+const readable =
+  run(["setpriv", `--reuid=${ORDINARY}`, "test", "-r", `${ROOT}/scripts/start/main.ts`]).code === 0;
+
+interface Outcome {
+  results: Map<string, string>;
+  /** What the file tools said. */
+  files: string[];
+}
+
+async function setModel(launcher: Launcher): Promise<ScriptedModel> {
+  const { scene } = launcher;
+  const file = (filePath: string) => ({ tool: "read", args: { filePath } });
+  const turns = [
+    { calls: [{ tool: "write", args: { filePath: "new.txt", content: "new\n" } }] },
+    { calls: [{ tool: "publish_suggestion", args: { description: "A new file" } }] },
+    {
+      calls: [
+        file(scene.path("developer-home/secret.txt")),
+        file(scene.path("project/a.txt")),
+        file("/etc/shadow"),
+      ],
+    },
+    { text: "Tried." },
+  ];
+  const model = await startScriptedModel({ script: { conversations: [{ when: "Try it", turns }] } });
+  scene.atEnd(() => model.stop());
+  launcher.configure({
+    // The developer allows everything: what holds is the ring alone.
+    permission: { external_directory: "allow", read: "allow", edit: "allow" },
+    provider: {
+      own: {
+        npm: "@ai-sdk/openai-compatible",
+        options: { baseURL: model.url, apiKey: "none" },
+        models: { "m-1": { tool_call: true, limit: { context: 200_000, output: 8192 } } },
+      },
+    },
+  });
+  return model;
+}
+
+/** The launcher itself, below npm or started by hand. */
+const launcherOf = ({ running }: Started): number => {
+  const below = new Set([running.pid, ...descendants(running.pid)]);
+  const main = processList().filter(
+    ({ pid, command }) => below.has(pid) && /^bun .*start\/main\.ts/.test(command),
+  );
+  return main.at(-1)?.pid ?? running.pid;
+};
+
+/** Starts on a repository, lets the model try its file tools, and then the server's own check try the rest. */
+async function tryAll(
+  launcher: Launcher,
+  model: ScriptedModel,
+  args: string[],
+): Promise<Outcome & { started: Started }> {
+  const { scene } = launcher;
+  const asked = model.requests.length;
+  const project = scene.path("project");
+  const started = await launcher.start(
+    [project, "--ask", "Try it", "--verify-command", 'bash "$HOME/tries.sh"', ...args],
+    { LAUNCHER_SECRET: "secret" },
+  );
+  const { agent_repo: repo, token_file: token } = started.ready;
+  const shown = await until(
+    "the model is shown what its file tools said",
+    () =>
+      model.requests
+        .slice(asked)
+        .find(({ messages }) => messages.filter(({ role }) => role === "tool").length >= 5),
+    60_000,
+  );
+  const files = shown.messages
+    .filter(({ role }) => role === "tool")
+    .map(textOf)
+    .slice(2);
+  const script = escapeScript(
+    {
+      DEV_HOME: scene.path("developer-home"),
+      TOKEN: token,
+      CHECKOUT: project,
+      LAUNCHER: String(launcherOf(started)),
+    },
+    OUTER_ESCAPES,
+  );
+  writeFileSync(join(dirname(repo), "home/tries.sh"), script, { mode: 0o644 });
+  const suggestion = started.curl.list().at(-1);
+  if (suggestion === undefined) throw new Error("nothing was published");
+  for (const hunk of started.curl.hunks(suggestion.id)) started.curl.decide(hunk, "accept");
+  const { body } = started.curl.post("/verify", { suggestion_id: suggestion.id });
+  const results = new Map(
+    String(body.output)
+      .split("\n")
+      .flatMap((line) => {
+        const [, result, name] = /^(got|refused) (.*)$/.exec(line) ?? [];
+        return result === undefined || name === undefined ? [] : [[name, result] as const];
+      }),
+  );
+  const got = [...results.values()].filter((one) => one === "got").length;
+  scene.say(`${got} of ${results.size} tries got through`);
+  return { started, results, files };
+}
+
+const staying = () => processList().filter(({ command }) => command === STAYS);
+const agentsOf = (launcher: Launcher) =>
+  processList().filter(
+    ({ command }) => /opencode serve|scripted-model/.test(command) && ofScene(launcher, command),
+  );
+const ofScene = (launcher: Launcher, command: string) =>
+  command.includes(launcher.scene.dir) || command.includes(launcher.base);
+
+function holds(who: string, possible: boolean, make: () => Launcher, held: (by?: string) => boolean): void {
+  // Skipped where this kind of user cannot be had: the other one is then tried alone.
+  describe.skipIf(!possible)(who, () => {
+    let launcher: Launcher;
+    let model: ScriptedModel;
+    let inRing: Outcome & { started: Started };
+
+    beforeAll(async () => {
+      launcher = make();
+      const home = launcher.scene.folder("developer-home");
+      launcher.scene.write("developer-home/secret.txt", "sentinel\n");
+      must(["chmod", "-R", "a+rX", home, launcher.repository()]);
+      model = await setModel(launcher);
+      inRing = await tryAll(launcher, model, []);
+    }, 180_000);
+    afterAll(() => launcher?.scene.close(), 60_000);
+
+    for (const { name } of OUTER_ESCAPES.filter((one) => one.name !== LEFT)) {
+      test(`${who}, from the server's own program: ${name}`, () =>
+        expect(inRing.results.get(name)).toBe("refused"));
+    }
+
+    test(`${who}: opencode's file tools, which may read everything, find nothing of the developer's`, () => {
+      expect(inRing.files.length).toBe(3);
+      for (const said of inRing.files) expect(said).toMatch(/not found|no such|denied|EACCES|ENOENT/i);
+    });
+
+    test(`${who}: what left its session and its group is gone with the launcher, however that ends`, async () => {
+      expect(staying().length).toBe(1);
+      const main = launcherOf(inRing.started);
+      process.kill(main, "SIGKILL");
+      await until("nothing is left", () => staying().length === 0 && agentsOf(launcher).length === 0, 10_000);
+      await inRing.started.running.stop();
+      // And the next start goes on there.
+      const again = await launcher.start([launcher.scene.path("project")]);
+      expect(again.curl.list().length).toBe(1);
+      await launcher.stop(again);
+    }, 120_000);
+
+    test(`${who}, without the cage the same tries get through`, async () => {
+      const open = await tryAll(launcher, model, ["--no-cage"]);
+      await launcher.stop(open.started);
+      const expected = OUTER_ESCAPES.map(({ name, heldBy }) => [name, held(heldBy) ? "refused" : "got"]);
+      expect(Object.fromEntries(open.results)).toEqual(Object.fromEntries(expected));
+      expect(open.files.join("\n")).toContain("sentinel");
+    }, 180_000);
+  });
+}
+
+const LEFT = "leaving something running";
+holds(
+  "a user of its own",
+  isRoot,
+  () => new Launcher("outer"),
+  (by) => by !== undefined && by !== LEFT,
+);
+holds(
+  "an ordinary user",
+  !isRoot || readable,
+  () => new Launcher("outer-own", isRoot ? ORDINARY : null),
+  (by) => by === "root",
+);

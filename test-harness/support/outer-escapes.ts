@@ -1,0 +1,44 @@
+/**
+ * What a program in opencode's place may try: code of a plugin, of an MCP server, of a check. Each is a piece of bash that
+ * succeeds when it has got what it was after. It is given, as variables: DEV_HOME TOKEN CHECKOUT LAUNCHER.
+ */
+import type { Escape } from "./escapes.ts";
+
+/** What is still there when everything was stopped. */
+export const STAYS = "sleep 54322";
+
+export const OUTER_ESCAPES: readonly Escape[] = [
+  { name: "reading the developer's home", code: 'grep -q sentinel "$DEV_HOME/secret.txt"' },
+  {
+    name: "reading it through /proc/1/root",
+    code: 'grep -q sentinel "/proc/1/root$DEV_HOME/secret.txt"',
+    heldBy: "root",
+  },
+  { name: "reading the developer's checkout", code: 'grep -q one "$CHECKOUT/a.txt"' },
+  { name: "writing the developer's checkout", code: 'touch "$CHECKOUT/planted"', heldBy: "developer" },
+  {
+    name: "planting a hook of git's in it",
+    code: 'echo evil > "$CHECKOUT/.git/hooks/post-index-change"',
+    heldBy: "developer",
+  },
+  { name: "reading the developer's token", code: 'grep -q smd_ "$TOKEN"', heldBy: "developer" },
+  { name: "seeing what others keep in /tmp", code: 'test -e "$DEV_HOME"' },
+  {
+    name: "reading command lines of the machine",
+    code: "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -q '[s]tart/main.ts'",
+  },
+  {
+    name: "reading the launcher's environment",
+    code: "cat /proc/[0-9]*/environ | tr '\\0' '\\n' | grep -q \"^LAUNCHER_SECRET=\"",
+    heldBy: "developer",
+  },
+  { name: "signalling the launcher", code: 'kill -0 "$LAUNCHER"', heldBy: "developer" },
+  { name: "opening a terminal", code: ": > /dev/tty", heldBy: "root" },
+  { name: "writing to the kernel's settings", code: "echo 1 > /proc/sys/vm/drop_caches", heldBy: "root" },
+  {
+    name: "typing into a terminal (TIOCSTI)",
+    code: `perl -MErrno=EPERM -e 'exit(!ioctl(STDIN, 0x5412, my $c = "x") && $! == EPERM ? 1 : 0)'`,
+  },
+  // The check has ended by then: only what left its group and its session is there.
+  { name: "leaving something running", code: `setsid nohup ${STAYS} > /dev/null 2>&1 &` },
+];
