@@ -48,7 +48,6 @@ describe.skipIf(!isRoot)("what the agent has planted", () => {
   let project: string;
   let first: Started;
   let log: string;
-  let caught: Caught[] = [];
   const logged = () => (existsSync(log) ? readFileSync(log, "utf8") : "");
 
   /** Every place where a setting or a hook of the agent's could make git or jj run a program. */
@@ -132,11 +131,11 @@ describe.skipIf(!isRoot)("what the agent has planted", () => {
   }, 120_000);
   afterAll(() => scene.close(), 60_000);
 
-  const harmless = (screen: string) => {
+  const harmless = (screen: string, evidence = logged()) => {
     expect(screen).not.toContain("TYPED-IN");
     expect(screen).not.toContain("DRAWN-ON");
-    expect(logged()).not.toContain("tty=yes");
-    expect(logged()).not.toContain(SENTINEL);
+    expect(evidence).not.toContain("tty=yes");
+    expect(evidence).not.toContain(SENTINEL);
   };
 
   test("the planted program does what it can where it is run with a terminal", async () => {
@@ -151,7 +150,15 @@ describe.skipIf(!isRoot)("what the agent has planted", () => {
     must(["rm", log]);
   }, 60_000);
 
-  test("B10: gets no terminal at a start after a commit of the developer's", async () => {
+  interface Watched {
+    screen: string;
+    evidence: string;
+    caught: Caught[];
+  }
+  let startIsWatched: Promise<Watched> | undefined;
+
+  /** A start after a commit of the developer's, once for the tests that look at it, with every process of the agent's. */
+  async function watchedStart(): Promise<Watched> {
     scene.write("project/a.txt", "two\n");
     launcher.commit(project, "more");
     const uid = must(["id", "-u", launcher.user]).trim();
@@ -167,15 +174,22 @@ describe.skipIf(!isRoot)("what the agent has planted", () => {
       (text) => text.includes("Ctrl-C stops everything"),
     );
     await watch.stop();
-    expect(screen).toContain("review server");
-    harmless(screen);
-    caught = watch.out
+    const caught = watch.out
       .split("\n")
       .filter((line) => line.includes('"environment"'))
       .map((line) => JSON.parse(line) as Caught);
+    return { screen, evidence: logged(), caught };
+  }
+  const theStart = () => (startIsWatched ??= watchedStart());
+
+  test("B10: gets no terminal at a start after a commit of the developer's", async () => {
+    const { screen, evidence } = await theStart();
+    expect(screen).toContain("review server");
+    harmless(screen, evidence);
   }, 120_000);
 
-  test("B11: no process of the agent's user has the developer's environment", () => {
+  test("B11: no process of the agent's user has the developer's environment", async () => {
+    const { caught } = await theStart();
     scene.say(`looked at ${caught.length} processes of the agent's`);
     // opencode itself and what lives for milliseconds.
     expect(caught.some(({ command }) => command.includes("opencode serve"))).toBe(true);
