@@ -212,6 +212,7 @@ local STATES = {
   },
   { name = "'winfixbuf' in the only window", before = [[vim.cmd("edit own.txt") vim.wo.winfixbuf = true]] },
   { name = "five lines", lines = 5 },
+  { name = "five lines with two windows in them", before = [[vim.cmd("split own.txt")]], lines = 5 },
   { name = "twenty columns", columns = 20 },
   {
     name = "the file's buffer deleted",
@@ -229,6 +230,23 @@ local STATES = {
     name = "its tab closed",
     before = [[vim.cmd("tabnew a.txt")]],
     lua = [[vim.cmd("tabfirst") vim.cmd("tabclose! 2")]],
+    call = true,
+  },
+  {
+    name = "its tab closed from another one",
+    lua = [[vim.cmd("tabnew own.txt") vim.cmd("tabclose! 1")]],
+    call = true,
+  },
+  {
+    name = "two sides, and their tab closed from another one",
+    lua = [[require("suggestion-review").toggle_layout() vim.cmd("tabnew own.txt") vim.cmd("tabclose! 1")]],
+    call = true,
+  },
+  {
+    name = "its tab closed, 'nohidden' and unsaved edits in the other one",
+    before = [[vim.cmd("edit own.txt") vim.cmd("tabnew a.txt")]],
+    lua = [[vim.cmd("tabfirst") vim.o.hidden = false vim.api.nvim_buf_set_lines(0, 0, 0, false, { "mine" })
+      vim.cmd("tabclose! 2")]],
     call = true,
   },
   { name = "another tab", lua = [[vim.cmd("tabnew own.txt")]], call = true },
@@ -320,7 +338,7 @@ local function try_all(state)
       s:lua([[require("suggestion-review").close()]])
       press("", what)
       vim.list_extend(found, s:lua("return odd.left()"))
-      if (state.before or ""):find('"mine"') and not s:lua([[return odd.holds("mine")]]) then
+      if ((state.before or "") .. (state.lua or "")):find('"mine"') and not s:lua([[return odd.holds("mine")]]) then
         found[#found + 1] = "the unsaved edit is gone"
       end
       if #found > 0 then
@@ -345,6 +363,45 @@ describe("C14: every key of the review", function()
   for _, state in ipairs(STATES) do
     it("C14: works or says why not, with " .. state.name, function()
       try_all(state)
+    end)
+  end
+end)
+
+describe("C14: an inline review whose file was taken out of the list of buffers", function()
+  for _, command in ipairs({ "bdelete", "bwipeout", "bunload" }) do
+    it(("C14: has its keys and its marks again when the file comes back (:%s)"):format(command), function()
+      server = real.start({ ["a.txt"] = text(false), ["b.txt"] = text(false), ["own.txt"] = "own\n" })
+      local id = server:publish({ ["a.txt"] = text(true) }, "Many hunks")
+      open_nvim()
+      go_into({ name = command }, "inline")
+      local function shown()
+        return s:lua([[local found = { maps = 0, marks = 0 }
+          for _, map in ipairs(vim.api.nvim_buf_get_keymap(0, "n")) do
+            if (map.desc or ""):find("^Review: ") then found.maps = found.maps + 1 end
+          end
+          for name, ns in pairs(vim.api.nvim_get_namespaces()) do
+            if name == "suggestion-review.inline" then
+              found.marks = found.marks + #vim.api.nvim_buf_get_extmarks(0, ns, 0, -1, {})
+            end
+          end
+          return found]])
+      end
+      local before
+      t.wait(function()
+        before = shown()
+        return before.maps > 0 and before.marks > 0
+      end, 5000, "the keys and marks of the review")
+      press((":%s! a.txt<CR>"):format(command), command)
+      press(":edit a.txt<CR>", command)
+      t.wait(function()
+        return vim.deep_equal(shown(), before)
+      end, 5000, "the keys and marks of the review")
+      -- And the keys do what they are for.
+      press("6G\\sa", command)
+      t.wait(function()
+        return server:http("GET", "/suggestions/" .. id).accepted_count == 1
+      end, 10000, "the decision")
+      t.eq(s:lua("return odd.wrong()"), {})
     end)
   end
 end)
