@@ -338,7 +338,9 @@ local function try_all(state)
       s:lua([[require("suggestion-review").close()]])
       press("", what)
       vim.list_extend(found, s:lua("return odd.left()"))
-      if ((state.before or "") .. (state.lua or "")):find('"mine"') and not s:lua([[return odd.holds("mine")]]) then
+      if
+        ((state.before or "") .. (state.lua or "")):find('"mine"') and not s:lua([[return odd.holds("mine")]])
+      then
         found[#found + 1] = "the unsaved edit is gone"
       end
       if #found > 0 then
