@@ -1,7 +1,7 @@
 -- luacheck: read globals t describe it before_each after_each pending
 --- A review from its opening to adopting, gone through in three ways: by `:Suggest`, by <Plug> maps and default keys,
---- and by keys that the user chose for everything. Each step is taken when its effect is seen; each test has a review of
---- its own.
+--- and by keys that the user chose for everything. Each step is taken when its effect is seen; each test has a review
+--- of its own.
 
 local real = require("real")
 local screen = require("screen")
