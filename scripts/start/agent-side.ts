@@ -8,6 +8,7 @@ import {
   chownSync,
   copyFileSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   readFileSync,
   renameSync,
@@ -153,11 +154,24 @@ export function makeFolder(path: string, mode: number, gid?: number): void {
 }
 
 export function putFile(path: string, content: string, mode: number, gid?: number): void {
+  if (isAsWanted(path, content, mode, gid)) return;
   const temporary = `${path}.tmp-${process.pid}`;
   writeFileSync(temporary, content, { mode: 0o600 });
   if (gid !== undefined && process.getuid?.() === 0) chownSync(temporary, 0, gid);
   chmodSync(temporary, mode);
   renameSync(temporary, path);
+}
+
+/** Whether a file of ours is there already: what looks at things leaves no trace by writing it again. */
+function isAsWanted(path: string, content: string, mode: number, gid: number | undefined): boolean {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  return (
+    stat?.isFile() === true &&
+    stat.uid === process.getuid?.() &&
+    (gid === undefined || stat.gid === gid) &&
+    (stat.mode & 0o7777) === mode &&
+    readFileSync(path, "utf8") === content
+  );
 }
 
 /** Copied only when it differs: another run may be using it. */

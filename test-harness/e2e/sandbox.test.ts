@@ -16,7 +16,11 @@ const readable =
 /** Everything that a set-up could leave behind: files with owner, mode and time, users, groups. */
 function pictureOf(launcher: Launcher, project: string): string {
   const folders = [launcher.local, launcher.base, project].filter((path) => existsSync(path));
-  const find = ["find", ...folders, "-printf", "%p %y %m %U:%G %s %T@ %l\n"];
+  // A folder's own time and size tell of what is made in it and gone again, as a question does.
+  const find = [
+    ...["find", ...folders, "(", "-type", "d", "-printf", "%p %y %m %U:%G\n", ")"],
+    ...["-o", "-printf", "%p %y %m %U:%G %s %T@ %l\n"],
+  ];
   return [
     ...must(find).split("\n").sort(),
     ...must(["getent", "passwd"])
