@@ -1,4 +1,4 @@
-/** Every flag of `npm start`, `npm run serve` and `npm run teardown` does what its help says. */
+/** Every flag of `npm start`, `npm run serve`, `npm run sandbox` and `npm run teardown` does what its help says. */
 import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, renameSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -16,7 +16,7 @@ const scene = new Scene("flags");
 afterAll(() => scene.close(), 60_000);
 
 test("each command says how it is used", () => {
-  for (const command of [["start"], ["run", "serve"], ["run", "teardown"]]) {
+  for (const command of [["start"], ["run", "serve"], ["run", "sandbox"], ["run", "teardown"]]) {
     const done = run(["npm", "--silent", ...command, "--", "--help"], { cwd: ROOT });
     expect(done.out).toStartWith("usage: npm ");
     expect(done.code).toBe(0);

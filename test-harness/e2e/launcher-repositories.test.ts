@@ -18,7 +18,7 @@ const optionsOf = ({ agent_repo: repo }: { agent_repo: string }) => {
   const file = join(dirname(repo), "config/opencode/opencode.json");
   return JSON.parse(readFileSync(file, "utf8")) as {
     plugin: [[string, Record<string, unknown>]];
-    provider: { own: { options: { apiKey: string } } };
+    provider: { own: { options: { apiKey: string; baseURL: string } } };
   };
 };
 
@@ -93,9 +93,21 @@ describe.skipIf(!isRoot)("npm start", () => {
   );
 
   test(
-    "D9: a file that the provider's settings name is read for the agent",
+    "D9: a file that the provider's settings name is read, and the provider gets what is in it",
     async () => {
-      const provider = { options: { baseURL: "http://127.0.0.1:9/v1", apiKey: "{file:keys/own}" } };
+      const keys: (string | null)[] = [];
+      const server = Bun.serve({
+        hostname: "127.0.0.1",
+        port: 0,
+        fetch(request) {
+          keys.push(request.headers.get("authorization"));
+          return Response.json({});
+        },
+      });
+      launcher.scene.atEnd(() => server.stop(true));
+      const provider = {
+        options: { baseURL: `http://127.0.0.1:${server.port}/v1`, apiKey: "{file:keys/own}" },
+      };
       const own = { npm: "@ai-sdk/openai-compatible", ...provider, models: { "m-1": {} } };
       const dir = launcher.repository("secret");
       launcher.configure({ provider: { own } });
@@ -104,7 +116,11 @@ describe.skipIf(!isRoot)("npm start", () => {
       expect(missing.err).toMatch(/names \{file:keys\/own\}, and .*keys\/own cannot be read/);
       launcher.scene.write("config/opencode/keys/own", ' a "quoted" key\n');
       const started = await launcher.start([dir]);
-      expect(optionsOf(started.ready).provider.own.options.apiKey).toBe('a "quoted" key');
+      // opencode itself has a placeholder: the key is put in outside.
+      const { apiKey, baseURL } = optionsOf(started.ready).provider.own.options;
+      expect(apiKey).not.toContain("quoted");
+      await fetch(`${baseURL}/models`, { headers: { authorization: `Bearer ${apiKey}` } });
+      expect(keys).toEqual(['Bearer a "quoted" key']);
       await launcher.stop(started);
       launcher.configure({});
     },
