@@ -64,7 +64,7 @@ describe("a Neovim that starts with a token", function()
     local id = server:publish({ ["a.txt"] = "one\nTWO\nthree\n", ["b.txt"] = "B\n" }, "Capital letters")
     t.match(
       notice(one, "^Suggestion ready"),
-      "Capital letters %(2 hunks in 2 files%) — <leader>sr to review$"
+      "Capital letters %(2 hunks in 2 files%) — <Space>sr to review$"
     )
     fired(one, "SuggestionReady")
     t.eq(one:get("require('suggestion-review').statusline()"), "1 suggestion, 2 hunks to decide")

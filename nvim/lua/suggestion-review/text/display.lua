@@ -200,6 +200,17 @@ function M.count(count, one, many)
   return ("%d %s"):format(count, count == 1 and one or many or one .. "s")
 end
 
+--- A key as it is typed. The keys of the review do not work in a file, and one letter of a wrong leader edits it.
+---@param lhs string
+---@return string
+function M.typed(lhs)
+  local leader = vim.g.mapleader
+  leader = (leader == nil or leader == "") and "\\" or tostring(leader)
+  return (lhs:gsub("<[Ll][Ee][Aa][Dd][Ee][Rr]>", function()
+    return vim.fn.keytrans(leader)
+  end))
+end
+
 M.STATE = {
   pending = { icon = "○", word = "pending", group = "SuggestionReviewPending" },
   accepted = { icon = "✔", word = "accepted", group = "SuggestionReviewAccepted" },

@@ -147,17 +147,6 @@ local function unmap_keys(one)
   one.saved = {}
 end
 
---- A key as it is typed. The keys of the review do not work in a file, and one letter of a wrong leader edits it.
----@param lhs string
----@return string
-local function typed(lhs)
-  local leader = vim.g.mapleader
-  leader = (leader == nil or leader == "") and "\\" or tostring(leader)
-  return (lhs:gsub("<[Ll][Ee][Aa][Dd][Ee][Rr]>", function()
-    return vim.fn.keytrans(leader)
-  end))
-end
-
 ---@param session SuggestionReview.Session
 ---@param index integer
 ---@param one SuggestionReview.InlineHunk
@@ -196,7 +185,7 @@ local function headline(session, index, one)
       { "next_hunk", "next" },
     }) do
       if global[hint[1]] then
-        chunks[#chunks + 1] = { "  " .. typed(global[hint[1]]), "SuggestionReviewKey" }
+        chunks[#chunks + 1] = { "  " .. text_of.typed(global[hint[1]]), "SuggestionReviewKey" }
         chunks[#chunks + 1] = { " " .. hint[2], "SuggestionReviewHint" }
       end
     end

@@ -4,6 +4,7 @@ local config = require("suggestion-review.config")
 local listeners = require("suggestion-review.model.listeners")
 local notify = require("suggestion-review.say.notify")
 local store = require("suggestion-review.model.store")
+local text_of = require("suggestion-review.text.display")
 
 local M = {}
 
@@ -117,7 +118,12 @@ tell["suggestion.ready"] = function(event, settings)
     return
   end
   local key = config.get().keymaps.open_review
-  notify.info(M.ready_text(suggestion, key and (" — %s to review"):format(key) or " — :Suggest review"))
+  notify.info(
+    M.ready_text(
+      suggestion,
+      key and (" — %s to review"):format(text_of.typed(key)) or " — :Suggest review"
+    )
+  )
 end
 
 tell["suggestion.error"] = function(event, settings)
