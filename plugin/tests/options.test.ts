@@ -57,6 +57,11 @@ describe("C1: every option can be set everywhere", () => {
     );
   });
 
+  test("C1: docs/npm-start.txt, which answers before anything is set up, is the help of npm start", () => {
+    const told = Bun.spawnSync(["bun", join(ROOT, "scripts/start/main.ts"), "--help"]).stdout.toString();
+    expect(readFileSync(join(ROOT, "docs/npm-start.txt"), "utf8")).toBe(told);
+  });
+
   test("C1: the README's table is the table of options", () => {
     expect(readFileSync(join(ROOT, "README.md"), "utf8")).toContain(optionTable());
   });

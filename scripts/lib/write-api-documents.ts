@@ -1,6 +1,6 @@
 /**
- * `npm run api-documents`: writes docs/openapi.json, docs/asyncapi.json and the README's table of settings anew; tests
- * compare them with the server's.
+ * `npm run api-documents`: writes docs/openapi.json, docs/asyncapi.json, docs/npm-start.txt (the help of `npm
+ * start`) and the README's table of settings anew; tests compare them with what they are made from.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,6 +9,7 @@ import { asyncApiDocument } from "../../plugin/src/server/documents/asyncapi.ts"
 import { openApiDocument } from "../../plugin/src/server/documents/openapi.ts";
 import { ROUTES } from "../../plugin/src/server/routes.ts";
 import { VERSION } from "../../plugin/src/version.ts";
+import { USAGE } from "../start/options.ts";
 
 const ROOT = join(import.meta.dir, "../..");
 
@@ -29,6 +30,8 @@ const documents = {
 };
 for (const [path, document] of Object.entries(documents))
   writeFileSync(join(ROOT, path), formatted(path, document));
+
+writeFileSync(join(ROOT, "docs/npm-start.txt"), USAGE);
 
 const readme = join(ROOT, "README.md");
 const TABLE = /^\| option \| flag \|.*\n(?:\|.*\n)*/m;

@@ -4,6 +4,7 @@ import { appendFileSync, existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "../lib/bootstrap.mjs";
 import { lane } from "./lanes.mjs";
+import { ORDER } from "./order.mjs";
 import { runCounted } from "./run.mjs";
 
 /**
@@ -71,7 +72,13 @@ export const SUITES = [
   {
     name: "nvim",
     beside: "plugin",
-    commands: () => [command("nvim", ["nvim", "--clean", "--headless", "-l", "nvim/tests/run.lua"], "nvim")],
+    commands: () => [
+      command(
+        "nvim",
+        ["nvim", "--clean", "--headless", "-l", "nvim/tests/run.lua", `--shuffle=${ORDER}`],
+        "nvim",
+      ),
+    ],
   },
   {
     name: "e2e",
@@ -110,6 +117,7 @@ export const QUICK = {
         "--headless",
         "-l",
         "nvim/tests/run.lua",
+        `--shuffle=${ORDER}`,
         "diff_spec",
         "mapping_spec",
         "doc_spec",
