@@ -8,6 +8,11 @@ local M = {}
 
 local uv = vim.uv
 
+--- What is applied in one file, in order, and the keys of what has changed since.
+---@class (exact) SuggestionReview.AppliedList
+---@field list SuggestionReview.Replacement[]
+---@field changed table<string, true>
+
 ---@class SuggestionReview.Applied
 ---@field root string
 ---@field path string the log
@@ -17,7 +22,7 @@ local uv = vim.uv
 ---@field kept string[] log lines with text of the developer's that made room on their word
 ---@field suggestions table<string, table<string, table<string, SuggestionReview.Replacement>>>
 ---@field version table<string, integer> counts changes per suggestion and file
----@field lists table<string, { version: integer, list: SuggestionReview.Replacement[] }>
+---@field lists table<string, SuggestionReview.AppliedList>
 local Applied = {}
 Applied.__index = Applied
 
@@ -102,6 +107,11 @@ function Applied:_take(entry, line)
   end
   local key = file_key(entry.suggestion, file)
   self.version[key] = (self.version[key] or 0) + 1
+  local list = self.lists[key]
+  local changed = entry.put and entry.put.key or entry.out
+  if list and changed then
+    list.changed[changed] = true
+  end
 end
 
 ---@param suggestion_id string
@@ -249,6 +259,35 @@ function Applied:_append(entries)
   end
 end
 
+--- The list as it is after a few changes. A list that was given out stays as it is.
+---@param list SuggestionReview.AppliedList
+---@param replacements table<string, SuggestionReview.Replacement> of the file, by key
+---@return SuggestionReview.Replacement[]
+local function brought_up(list, replacements)
+  local new = {}
+  for key in pairs(list.changed) do
+    new[#new + 1] = replacements[key]
+  end
+  new = mapping.sorted(new)
+  local out, n, at = {}, 0, 1
+  for _, replacement in ipairs(list.list) do
+    if not list.changed[replacement.key] then
+      while new[at] and mapping.earlier(new[at], replacement) do
+        n = n + 1
+        out[n] = new[at]
+        at = at + 1
+      end
+      n = n + 1
+      out[n] = replacement
+    end
+  end
+  for i = at, #new do
+    n = n + 1
+    out[n] = new[i]
+  end
+  return out
+end
+
 --- What is applied in one file, in order. Not a copy: change nothing in it.
 ---@param suggestion_id string
 ---@param file string raw bytes
@@ -258,13 +297,13 @@ function Applied:of_file(suggestion_id, file)
   if not files or not files[file] then
     return {}
   end
-  local key, version = file_key(suggestion_id, file), self:version_of(suggestion_id, file)
+  local key = file_key(suggestion_id, file)
   local kept = self.lists[key]
-  if not kept or kept.version ~= version then
-    kept = {
-      version = version,
-      list = mapping.sorted(vim.tbl_values(files[file])),
-    }
+  if not kept then
+    kept = { list = mapping.sorted(vim.tbl_values(files[file])), changed = {} }
+    self.lists[key] = kept
+  elseif next(kept.changed) then
+    kept = { list = brought_up(kept, files[file]), changed = {} }
     self.lists[key] = kept
   end
   return kept.list

@@ -7,10 +7,8 @@ local mapping = require("suggestion-review.text.merge")
 
 local M = {}
 
---- The text as it should be before the change, made only when it is asked for.
----@class (exact) SuggestionReview.Expected
----@field lines fun(): string[]
----@field bare fun(): string[] the same in bare form, see `diff.bare`
+--- The text as it should be before the change, in bare form (see `diff.bare`), made only when it is asked for.
+---@alias SuggestionReview.Expected fun(): string[]
 
 --- What a plan does to the replacements of a file.
 ---@class (exact) SuggestionReview.LineWork
@@ -199,19 +197,14 @@ local function line_changes(plan, work)
     displaced = displaced,
     refused = refused,
     together = false,
-    expected = {
-      lines = function()
-        return mapping.compose(base_lines, expected)
-      end,
-      bare = function()
-        local bare = base.bare[base_lines]
-        if not bare then
-          bare = diff.bare_lines(base_lines)
-          base.bare[base_lines] = bare
-        end
-        return mapping.compose_bare(bare, expected)
-      end,
-    },
+    expected = function()
+      local bare = base.bare[base_lines]
+      if not bare then
+        bare = diff.bare_lines(base_lines)
+        base.bare[base_lines] = bare
+      end
+      return mapping.compose_bare(bare, expected)
+    end,
   }
 end
 
@@ -261,14 +254,9 @@ local function whole_changes(plan, work)
     displaced = displaced,
     refused = {},
     together = true,
-    expected = {
-      lines = function()
-        return expected
-      end,
-      bare = function()
-        return diff.bare_lines(expected)
-      end,
-    },
+    expected = function()
+      return diff.bare_lines(expected)
+    end,
   }
 end
 

@@ -67,22 +67,24 @@ function M.find(place, plan, work)
     return unedited(vim.api.nvim_buf_line_count(buf --[[@as integer]]))
   end
   local actual = carrier.bare(carried)
-  local ranges = diff.ranges_near(wanted.expected.bare(), actual)
+  local expected = wanted.expected()
+  local ranges = diff.ranges_near(expected, actual)
   if not ranges then
     if buf then
       in_step[buf] = { tick = plan.tick, key = key }
     end
     return unedited(#actual)
   end
-  local lines
-  local function actual_lines()
-    lines = lines or diff.bare_lines_lazily(actual)
-    return lines
+  local function actual_lines(from, to)
+    return diff.bare_slice(actual, from, to)
+  end
+  local function expected_lines(from, to)
+    return diff.bare_slice(expected, from, to)
   end
   local found = {}
   if wanted.list then
     local reverted
-    found, reverted = presence.of(wanted.base_lines, wanted.list, wanted.expected.lines, actual_lines, ranges)
+    found, reverted = presence.of(wanted.base_lines, wanted.list, expected_lines, actual_lines, ranges)
     local counted = line_work.without_gone(work, found, reverted)
     if counted ~= work then
       work = counted
@@ -90,12 +92,13 @@ function M.find(place, plan, work)
       if not wanted then
         return nil, reason
       end
-      ranges = diff.ranges_near(wanted.expected.bare(), actual) or {}
+      expected = wanted.expected()
+      ranges = diff.ranges_near(expected, actual) or {}
     end
   end
   return {
     wanted = wanted,
-    placed = mapping.place(wanted.changes, wanted.expected.lines, actual_lines, {
+    placed = mapping.place(wanted.changes, expected_lines, actual_lines, {
       ranges = ranges,
       to_base = wanted.list and presence.to_base(wanted.list) or nil,
     }),

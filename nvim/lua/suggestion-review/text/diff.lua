@@ -500,26 +500,20 @@ end
 ---@param lines string[]
 ---@return string[]
 function M.bare_lines(lines)
-  local out = {}
-  for i, line in ipairs(lines) do
-    out[i] = M.bare(line)
-  end
-  return out
+  return M.bare_slice(lines, 0, #lines)
 end
 
---- `bare_lines` for a long list of which little is looked at: each line is made when it is asked for. Only to be
---- indexed and sliced; `#` does not know its length.
+--- `bare_lines` of lines [from, to).
 ---@param lines string[]
+---@param from integer
+---@param to integer
 ---@return string[]
-function M.bare_lines_lazily(lines)
-  return setmetatable({}, {
-    __index = function(made, i)
-      local line = lines[i]
-      local bare = line and M.bare(line)
-      rawset(made, i, bare)
-      return bare
-    end,
-  })
+function M.bare_slice(lines, from, to)
+  local out = {}
+  for i = from + 1, math.min(to, #lines) do
+    out[i - from] = M.bare(lines[i])
+  end
+  return out
 end
 
 --- Lines of common text kept around what differs, so that a difference can slide as it would in the whole texts.

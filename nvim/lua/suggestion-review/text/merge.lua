@@ -235,19 +235,19 @@ end
 ---@param knot SuggestionReview.Knot
 ---@param shift integer how far the actual text is ahead before it
 ---@param ours string[] what the actual text has there
----@param expected string[]
+---@param expected SuggestionReview.LinesOf
 ---@param to_base? fun(from: integer, to: integer, keys: string[]): integer, integer
 ---@return SuggestionReview.Placed[]
 local function clash(knot, shift, ours, expected, to_base)
   local from, to, members = knot.from, knot.to, knot.members
   local theirs, keys, line = {}, {}, from
   for _, member in ipairs(members) do
-    vim.list_extend(theirs, expected, line + 1, member.from)
+    vim.list_extend(theirs, expected(line, member.from))
     vim.list_extend(theirs, member.lines)
     vim.list_extend(keys, member.keys)
     line = member.to
   end
-  vim.list_extend(theirs, expected, line + 1, to)
+  vim.list_extend(theirs, expected(line, to))
   local base_from, base_to
   if to_base then
     base_from, base_to = to_base(from, to, keys)
@@ -256,7 +256,7 @@ local function clash(knot, shift, ours, expected, to_base)
     base_to = members[#members].base_to + (to - members[#members].to)
   end
   local status = vim.deep_equal(ours, theirs) and "already" or "conflict"
-  local base = vim.list_slice(expected, from + 1, to)
+  local base = expected(from, to)
   return vim.tbl_map(function(member)
     return {
       change = member,
@@ -273,11 +273,25 @@ local function clash(knot, shift, ours, expected, to_base)
   end, members)
 end
 
+--- Lines [from, to) of a text: of a long one only those that are wanted are made.
+---@alias SuggestionReview.LinesOf fun(from: integer, to: integer): string[]
+
+---@param text string[]|SuggestionReview.LinesOf
+---@return SuggestionReview.LinesOf
+local function lines_of(text)
+  if type(text) == "function" then
+    return text
+  end
+  return function(from, to)
+    return vim.list_slice(text, from + 1, to)
+  end
+end
+
 --- Carries changes of the expected text over to the actual one.
 ---@param changes SuggestionReview.TextChange[] in order
----@param expected string[]|(fun(): string[])|nil nil when the actual text is the expected one
----@param actual string[]|(fun(): string[])|nil
----@param hints? SuggestionReview.PlaceHints
+---@param expected string[]|SuggestionReview.LinesOf|nil nil when the actual text is the expected one
+---@param actual string[]|SuggestionReview.LinesOf|nil
+---@param hints? SuggestionReview.PlaceHints with `ranges` where the texts are not lists
 ---@return SuggestionReview.Placed[]
 function M.place(changes, expected, actual, hints)
   local placed = {}
@@ -288,20 +302,8 @@ function M.place(changes, expected, actual, hints)
     return placed
   end
   hints = hints or {}
-  -- Whole line lists are wanted only where something touches.
-  local function expected_lines()
-    if type(expected) == "function" then
-      expected = expected()
-    end
-    return expected
-  end
-  local function actual_lines()
-    if type(actual) == "function" then
-      actual = actual()
-    end
-    return actual
-  end
-  local ranges = hints.ranges or diff.ranges(expected_lines(), actual_lines())
+  local ranges = hints.ranges or diff.ranges(expected --[[@as string[] ]], actual --[[@as string[] ]])
+  local expected_lines, actual_lines = lines_of(expected), lines_of(actual)
   local at, shift = hints.start or 1, 0
   local i = 1
   while i <= #changes do
@@ -316,8 +318,8 @@ function M.place(changes, expected, actual, hints)
       i = i + 1
     else
       local knot = gather(changes, i, ranges, at, shift)
-      local ours = vim.list_slice(actual_lines(), knot.from + shift + 1, knot.to + knot.shift)
-      vim.list_extend(placed, clash(knot, shift, ours, expected_lines(), hints.to_base))
+      local ours = actual_lines(knot.from + shift, knot.to + knot.shift)
+      vim.list_extend(placed, clash(knot, shift, ours, expected_lines, hints.to_base))
       i, at, shift = knot.next_change, knot.next_range, knot.shift
     end
   end

@@ -85,8 +85,8 @@ end
 --- How each replacement stands in the actual text.
 ---@param base string[]
 ---@param replacements SuggestionReview.Replacement[] applied, in order
----@param expected fun(): string[]
----@param actual fun(): string[]
+---@param expected SuggestionReview.LinesOf
+---@param actual SuggestionReview.LinesOf
 ---@param ranges integer[][] differences between the two
 ---@return table<string, SuggestionReview.Presence> those that are not simply in, by key
 ---@return table<string, true> reverted of those that are gone: what stood there before stands there again

@@ -160,34 +160,38 @@ for _, rule in ipairs(RULES) do
   rule.path = rule.path and "^" .. rule.path .. "$"
 end
 
+--- What a path tells: why its file does something by itself, or that it is a "package.json".
+---@class (exact) SuggestionReview.RunsByPath
+---@field reason? string
+---@field package? boolean
+
 --- What was found before: a file has many hunks.
----@type table<string, string|false>
+---@type table<string, SuggestionReview.RunsByPath>
 local known = {}
 
 ---@param path string
----@return string|nil
+---@return SuggestionReview.RunsByPath
 local function by_path(path)
-  if known[path] == nil then
+  local found = known[path]
+  if not found then
     local lower = path:lower()
     local name = lower:match("[^/]*$")
-    known[path] = false
+    found = { package = name == "package.json" or nil }
     for _, rule in ipairs(RULES) do
       if (rule.name and name:find(rule.name)) or (rule.path and lower:find(rule.path)) then
-        known[path] = rule.reason
+        found.reason = rule.reason
         break
       end
     end
+    known[path] = found
   end
-  return known[path] or nil
+  return found
 end
 
 --- What "package.json" does depends on what is in it.
 ---@param query SuggestionReview.RunsQuery
 ---@return string|nil
 local function package_json(query)
-  if query.path:lower():match("[^/]*$") ~= "package.json" then
-    return
-  end
   local text = query.whole and query.added
   if
     text
@@ -207,7 +211,8 @@ end
 ---@return string[]
 function M.reasons(query)
   local reasons = {}
-  reasons[1] = by_path(query.path) or package_json(query)
+  local told = by_path(query.path)
+  reasons[1] = told.reason or (told.package and package_json(query)) or nil
   if query.mode == "100755" and query.old_mode ~= "100755" then
     reasons[#reasons + 1] = "it becomes a program (executable)"
   end
