@@ -2,7 +2,10 @@
  * The worktrees that opencode has open. It runs the plugin once for each directory that is asked for, and again after
  * each reload: all instances of one worktree are one agent, with one gate, whose tools are counted together.
  */
+import { toReviewError } from "../protocol/errors.ts";
 import type { Desk } from "../review/desk.ts";
+import type { AskHost } from "./activity/host-asks.ts";
+import { ActivityRelay } from "./activity/relay.ts";
 import { AgentProcesses, releaseForgotten } from "./processes.ts";
 import { ToolGate } from "./quiet.ts";
 import type { SessionLink } from "./session-link.ts";
@@ -11,6 +14,8 @@ import { TurnRelay } from "./turns.ts";
 /** One run of the plugin. */
 export interface Instance {
   link: SessionLink;
+  /** What it asked is answered through. */
+  asks: AskHost;
   /** Sessions whose tools it has told of. */
   sessions: Set<string>;
 }
@@ -19,6 +24,7 @@ export class Worktree {
   readonly processes = new AgentProcesses();
   readonly gate = new ToolGate(this.processes);
   readonly turns: TurnRelay;
+  readonly activity: ActivityRelay;
   readonly #instances: Instance[] = [];
 
   constructor(
@@ -30,6 +36,12 @@ export class Worktree {
       rested: () => desk.agentRests(dir),
       tellable: () => desk.agentListens(dir),
     });
+    this.activity = new ActivityRelay({
+      journal: desk.activity,
+      project: dir,
+      gate: this.gate,
+      failed: (error) => desk.onRemark("error", `The agent's activity: ${toReviewError(error).message}`),
+    });
   }
 
   /** The one that the agent is spoken to through; what any instance hears is for it to know. */
@@ -39,8 +51,8 @@ export class Worktree {
   #link!: SessionLink;
 
   /** The agent is spoken to through the latest instance. */
-  async join(link: SessionLink): Promise<Instance> {
-    const instance = { link, sessions: new Set<string>() };
+  async join(link: SessionLink, asks: AskHost): Promise<Instance> {
+    const instance = { link, asks, sessions: new Set<string>() };
     this.#instances.push(instance);
     this.#link = link;
     await this.desk.addProject(this.dir, { gate: this.gate, link });
@@ -55,6 +67,7 @@ export class Worktree {
   /** What ran in an instance ends with it, told or not. */
   async leave(instance: Instance): Promise<void> {
     for (const session of instance.sessions) this.gate.clear(session);
+    this.activity.asks.leave(instance.asks);
     const spoke = this.speaks(instance);
     const at = this.#instances.indexOf(instance);
     if (at >= 0) this.#instances.splice(at, 1);

@@ -4,6 +4,7 @@
  * commands.ts). The types that the use cases return come from the answers (`…Result`). No rule lives here beyond shape.
  */
 import { z } from "zod";
+import { PermissionAnswer, PermissionRequest, QuestionAnswer, QuestionRequest } from "./activity.ts";
 import { Comment, Digest, Hunk, HunkId, SuggestionId } from "./model.ts";
 
 export const RequestId = z
@@ -263,6 +264,8 @@ export const REQUESTS = {
   settle: SettleRequest,
   ask: AskRequest,
   abort: AbortRequest,
+  permission: PermissionRequest,
+  question: QuestionRequest,
 } as const;
 export type UseCaseName = keyof typeof REQUESTS;
 
@@ -282,4 +285,6 @@ export const ANSWERS = {
   settle: SettleAnswer,
   ask: AskAnswer,
   abort: AbortAnswer,
+  permission: PermissionAnswer,
+  question: QuestionAnswer,
 } as const satisfies Record<UseCaseName, z.ZodType>;

@@ -343,6 +343,28 @@ ALTER TABLE suggestion DROP COLUMN settle_needed;
 ALTER TABLE suggestion RENAME COLUMN settle_in_words TO settle_needed;
 `;
 
+/** What the agent does. One row for each entry, as it is now: the journal of the review stays as it is. */
+const V7 = `
+CREATE TABLE activity (
+  number INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  position INTEGER NOT NULL,
+  project TEXT NOT NULL,
+  session TEXT NOT NULL,
+  root TEXT NOT NULL,
+  type TEXT NOT NULL,
+  -- Something more is to come of it, as long as the process that wrote it lives. See review/tell/owner.ts.
+  open TEXT NOT NULL CHECK (open IN ('no', 'yes')),
+  owner TEXT NOT NULL,
+  message TEXT,
+  bytes INTEGER NOT NULL,
+  json TEXT NOT NULL
+) STRICT;
+CREATE INDEX activity_in_order ON activity (root, position, bytes);
+CREATE INDEX activity_of_message ON activity (message) WHERE message IS NOT NULL;
+CREATE INDEX activity_open ON activity (project, position) WHERE open = 'yes';
+`;
+
 export interface Migration {
   /** Kept in the ledger: never changed once it was released. */
   readonly name: string;
@@ -360,6 +382,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "settlements and owners", sql: V4 },
   { name: "discards taken back", sql: V5 },
   { name: "states in words", sql: V6 },
+  { name: "activity of the agent", sql: V7 },
 ];
 
 /** Ledgers with this many steps and fewer kept their number alone. */
