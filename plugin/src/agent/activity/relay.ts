@@ -57,7 +57,7 @@ export class ActivityRelay {
       else if ("forgotten" in step) void this.#inTurn(() => journal.forget(project, step.forgotten));
       else if (step.streamed) this.#stream(step, host);
       else {
-        this.#paces.get(step.session)?.waiting.delete(step.id);
+        this.#overtaken(step);
         void this.#write(step, host);
       }
     }
@@ -94,6 +94,17 @@ export class ActivityRelay {
       this.#written.set(form.id, { session: form.session, hash });
       return entry ?? null;
     });
+  }
+
+  /** A form that does not wait: it takes the place of its own older one, and what began before it keeps its place. */
+  #overtaken({ id, session }: Form): void {
+    const waiting = this.#paces.get(session)?.waiting;
+    waiting?.delete(id);
+    for (const [earlier, { form, host }] of waiting ?? []) {
+      if (this.#written.has(earlier)) continue;
+      waiting?.delete(earlier);
+      void this.#write(form, host);
+    }
   }
 
   #forgetTurn(session: string): void {
