@@ -230,7 +230,9 @@ export function luaTypes(): string {
   const lua = new LuaTypes();
   const protocol = { ...changes, ...queries, ...activity };
   const answers = Object.entries(protocol).filter(([key]) => key.endsWith("Answer"));
-  const entries = Object.fromEntries(Object.entries(activity).filter(([key]) => key.endsWith("Entry")));
+  const entries = Object.fromEntries(
+    Object.entries(activity).filter(([key]) => key.endsWith("Entry") || key === "AskedQuestion"),
+  );
   const parts = { ...model, DecisionAction, LineRange, ErrorAnswer, ...entries };
   const named = [...Object.entries(parts), ...answers].flatMap(([key, schema]): Named[] =>
     schema instanceof z.ZodType ? [{ key, name: RENAMED[key] ?? key, schema }] : [],

@@ -167,6 +167,13 @@
 ---@class SuggestionReview.ErrorAnswer The shape of every refusal
 ---@field error { code: SuggestionReview.ErrorCode, message: string, details?: table<string, any> }
 
+---@class SuggestionReview.AskedQuestion
+---@field question string
+---@field header string
+---@field options { label: string, description: string }[]
+---@field multiple boolean More than one option may be chosen
+---@field custom boolean An answer of one's own may be given
+
 ---@class SuggestionReview.MessageEntry
 ---@field id string The same in every form of an entry
 ---@field number integer Of this form: higher than that of every form written before, with gaps
@@ -247,7 +254,7 @@
 ---@field by? "developer"|"opencode"
 ---@field answered_at? string ISO 8601 time
 ---@field reason? string Why it is gone
----@field questions { question: string, header: string, options: { label: string, description: string }[], multiple: boolean, custom: boolean }[]
+---@field questions SuggestionReview.AskedQuestion[]
 ---@field answers? string[][] Of each question; absent where it was rejected
 
 ---@class SuggestionReview.TodoEntry

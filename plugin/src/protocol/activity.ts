@@ -88,18 +88,18 @@ const permission = z.object({
   message: z.string().optional().describe("What the agent is told with a rejection"),
 });
 
+export const AskedQuestion = z.object({
+  question: z.string(),
+  header: z.string(),
+  options: z.array(z.object({ label: z.string(), description: z.string() })),
+  multiple: z.boolean().describe("More than one option may be chosen"),
+  custom: z.boolean().describe("An answer of one's own may be given"),
+});
+
 const question = z.object({
   type: z.literal("agent.question"),
   ...asked,
-  questions: z.array(
-    z.object({
-      question: z.string(),
-      header: z.string(),
-      options: z.array(z.object({ label: z.string(), description: z.string() })),
-      multiple: z.boolean().describe("More than one option may be chosen"),
-      custom: z.boolean().describe("An answer of one's own may be given"),
-    }),
-  ),
+  questions: z.array(AskedQuestion),
   answers: z.array(z.array(z.string())).optional().describe("Of each question; absent where it was rejected"),
 });
 
