@@ -1,7 +1,6 @@
 /** The opencode plugin's entry: wiring of the host's hooks to the desk. No rule lives here. */
 import type { Hooks, PluginInput, PluginModule } from "@opencode-ai/plugin";
 import type { Event } from "@opencode-ai/sdk/v2";
-import { hostAsks } from "./agent/activity/host-asks.ts";
 import { CAGED, refuseLinksOut } from "./agent/links.ts";
 import { SessionLink } from "./agent/session-link.ts";
 import { SYSTEM_TEXT } from "./agent/system-text.ts";
@@ -57,8 +56,7 @@ async function server(input: PluginInput, options?: Record<string, unknown>): Pr
     const worktree = worktrees.of(desk, jj.dir);
     const { gate, turns, processes } = worktree;
     const link = new SessionLink(input.client, input.directory, jj.dir, desk.ledger, worktree.activity.asks);
-    const asks = hostAsks(input.client, input.directory, (session) => link.rootOf(session));
-    const instance = await worktree.join(link, asks);
+    const instance = await worktree.join(link);
     if (host.server !== null) turns.recover();
     const unsubscribe = desk.subscribe((event, json) => {
       if (event.project !== jj.dir || !worktree.speaks(instance)) return;
@@ -88,7 +86,7 @@ async function server(input: PluginInput, options?: Record<string, unknown>): Pr
         turns.take(event);
         worktree.link.take(event);
         // The hook's type is of an older form of the host's events; these are the ones that come.
-        worktree.activity.take(event as Event, asks);
+        worktree.activity.take(event as Event, link.host);
       },
       dispose: async () => {
         unsubscribe();

@@ -13,6 +13,7 @@ import { knownSpeaker, rememberSession, type Speaker, sessionsOf } from "../revi
 import type { AgentLink, Teller } from "../review/tell/agent-link.ts";
 import { thisProcess } from "../review/tell/owner.ts";
 import type { Asks } from "./activity/asks.ts";
+import { type AskHost, hostAsks } from "./activity/host-asks.ts";
 import { Moments } from "./moments.ts";
 import { SessionTree } from "./session-tree.ts";
 
@@ -25,6 +26,8 @@ const TELL_MS = 2_000;
 const MARK = "suggestion_manager_delivery";
 
 export class SessionLink implements AgentLink {
+  /** What it asks is answered through. */
+  readonly host: AskHost;
   readonly #tree: SessionTree;
   readonly #moments = new Moments();
   #teller: Teller | null = null;
@@ -37,6 +40,7 @@ export class SessionLink implements AgentLink {
     private readonly asks: Asks,
   ) {
     this.#tree = new SessionTree(client, directory);
+    this.host = hostAsks(client, directory, (session) => this.#tree.rootOf(session));
   }
 
   /** What the host tells. */

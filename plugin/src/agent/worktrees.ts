@@ -4,7 +4,6 @@
  */
 import { toReviewError } from "../protocol/errors.ts";
 import type { Desk } from "../review/desk.ts";
-import type { AskHost } from "./activity/host-asks.ts";
 import { ActivityRelay } from "./activity/relay.ts";
 import { AgentProcesses, releaseForgotten } from "./processes.ts";
 import { ToolGate } from "./quiet.ts";
@@ -14,8 +13,6 @@ import { TurnRelay } from "./turns.ts";
 /** One run of the plugin. */
 export interface Instance {
   link: SessionLink;
-  /** What it asked is answered through. */
-  asks: AskHost;
   /** Sessions whose tools it has told of. */
   sessions: Set<string>;
 }
@@ -51,8 +48,8 @@ export class Worktree {
   #link!: SessionLink;
 
   /** The agent is spoken to through the latest instance. */
-  async join(link: SessionLink, asks: AskHost): Promise<Instance> {
-    const instance = { link, asks, sessions: new Set<string>() };
+  async join(link: SessionLink): Promise<Instance> {
+    const instance = { link, sessions: new Set<string>() };
     this.#instances.push(instance);
     this.#link = link;
     await this.desk.addProject(this.dir, { gate: this.gate, link });
@@ -67,7 +64,7 @@ export class Worktree {
   /** What ran in an instance ends with it, told or not. */
   async leave(instance: Instance): Promise<void> {
     for (const session of instance.sessions) this.gate.clear(session);
-    this.activity.asks.leave(instance.asks);
+    this.activity.asks.leave(instance.link.host);
     const spoke = this.speaks(instance);
     const at = this.#instances.indexOf(instance);
     if (at >= 0) this.#instances.splice(at, 1);
