@@ -2,9 +2,8 @@
 -- luacheck: ignore 122
 --- Asking the agent: real opencode with the plugin, and a model whose answers are written down.
 
-local real = require("real")
-local opencode = t.program("opencode")
-if not real.available() or not opencode then
+local agent_host = require("agent_host")
+if not agent_host.available() then
   pending("ask", "opencode is not provisioned")
   return
 end
@@ -12,20 +11,6 @@ end
 local client = require("suggestion-review").client
 local feedback = require("suggestion-review.decisions.requests")
 local store = require("suggestion-review.model.store")
-
-local directory = t.tempdir()
-local agent = directory .. "/agent"
-local environment = real.env(directory)
-vim.fn.mkdir(agent, "p")
-t.write(agent .. "/greet.txt", "hello\nworld\n")
-t.run({
-  "sh",
-  "-ec",
-  "git init -q -b main && git add -A && git commit -qm base && jj git init --colocate . 2>/dev/null",
-}, {
-  cwd = agent,
-  env = environment,
-})
 
 local script = {
   conversations = {
@@ -85,94 +70,8 @@ local script = {
     { when = "dawdle", turns = { { delayMs = 60000, text = "too late" } } },
   },
 }
-t.write(directory .. "/script.json", vim.json.encode(script))
-local model = t.spawn({
-  t.program("bun"),
-  t.root .. "/demo/scripted-model.ts",
-  "--script",
-  directory .. "/script.json",
-  "--log",
-  directory .. "/requests.jsonl",
-}, { env = environment, cwd = t.root }) -- stylua: ignore
-local model_url = t.wait(function()
-  return model.out:match('"url":"([^"]+)"')
-end, 10000, "the model")
-if not model_url:find("/v1$") then
-  model_url = model_url .. "/v1"
-end
-
-t.run({
-  t.program("bun"),
-  "build",
-  t.root .. "/plugin/src/index.ts",
-  "--target=bun",
-  "--format=esm",
-  "--outfile",
-  directory .. "/plugin.js",
-}, { cwd = t.root, env = environment }) -- stylua: ignore
-
-local function free_port()
-  local socket = assert(vim.uv.new_tcp())
-  socket:bind("127.0.0.1", 0)
-  local port = socket:getsockname().port
-  socket:close()
-  return port
-end
-local port, host_port = free_port(), free_port()
-t.write(
-  directory .. "/opencode.json",
-  vim.json.encode({
-    model = "scripted/scripted-1",
-    small_model = "scripted/scripted-1",
-    enabled_providers = { "scripted" },
-    share = "disabled",
-    autoupdate = false,
-    lsp = false,
-    formatter = false,
-    permission = { bash = "allow", edit = "allow" },
-    provider = {
-      scripted = {
-        npm = "@ai-sdk/openai-compatible",
-        options = { baseURL = model_url, apiKey = "none" },
-        models = { ["scripted-1"] = { tool_call = true, limit = { context = 200000, output = 8192 } } },
-      },
-    },
-    plugin = {
-      {
-        "file://" .. directory .. "/plugin.js",
-        { port = port, state_dir = directory .. "/state", feedback_log = directory .. "/feedback.jsonl" },
-      },
-    },
-  })
-)
-local host = t.spawn({ opencode, "serve", "--port", tostring(host_port), "--hostname", "127.0.0.1" }, {
-  cwd = agent,
-  env = vim.tbl_extend("force", environment, {
-    OPENCODE_CONFIG = directory .. "/opencode.json",
-    OPENCODE_DISABLE_MODELS_FETCH = "1",
-    OPENCODE_DISABLE_PROJECT_CONFIG = "1",
-    npm_config_offline = "true",
-    XDG_STATE_HOME = directory .. "/.local/state",
-    XDG_DATA_HOME = directory .. "/.local/share",
-    XDG_CACHE_HOME = directory .. "/.cache",
-  }),
-})
-local function curl(path)
-  return vim
-    .system({ "curl", "-s", "--max-time", "30", ("http://127.0.0.1:%d%s"):format(host_port, path) })
-    :wait()
-end
-t.wait(function()
-  if host.code then
-    error("opencode ended: " .. host.out .. host.err)
-  end
-  return curl("/global/health").code == 0
-end, 60000, "opencode")
-curl("/path?directory=" .. vim.uri_encode(agent))
-t.wait(function()
-  return vim.uv.fs_stat(directory .. "/state/token")
-    and vim.system({ "curl", "-s", ("http://127.0.0.1:%d/health"):format(port) }):wait().code == 0
-end, 30000, "the plugin")
+local host = agent_host.start(script, { bash = "allow", edit = "allow" })
+local directory, agent, environment, port = host.directory, host.agent, host.environment, host.port
 
 local notices = {}
 vim.notify = function(message)
@@ -188,10 +87,7 @@ local function notice(pattern)
   end, 20000, pattern)
 end
 
-local settings = {
-  server = { host = "127.0.0.1", port = port, token_file = directory .. "/state/token" },
-  notifications = { on_status = true },
-}
+local settings = agent_host.settings(host)
 require("suggestion-review.config").setup(settings)
 client.start()
 t.wait(function()

@@ -70,6 +70,9 @@ describe("the help", function()
     for _, pattern in pairs(require("suggestion-review.watch.announce").patterns) do
       t.ok(text:find(pattern, 1, true), pattern)
     end
+    for _, pattern in pairs(require("suggestion-review.watch.asks").patterns) do
+      t.ok(text:find(pattern, 1, true), pattern)
+    end
     t.ok(text:find("SuggestionAdopted", 1, true))
   end)
 

@@ -1,5 +1,6 @@
 /** The opencode plugin's entry: wiring of the host's hooks to the desk. No rule lives here. */
 import type { Hooks, PluginInput, PluginModule } from "@opencode-ai/plugin";
+import type { Event } from "@opencode-ai/sdk/v2";
 import { CAGED, refuseLinksOut } from "./agent/links.ts";
 import { SessionLink } from "./agent/session-link.ts";
 import { SYSTEM_TEXT } from "./agent/system-text.ts";
@@ -56,7 +57,7 @@ async function server(input: PluginInput, options?: Record<string, unknown>): Pr
     const { desk, worktrees } = host;
     const worktree = worktrees.of(desk, jj.dir);
     const { gate, turns, processes } = worktree;
-    const link = new SessionLink(input.client, input.directory, jj.dir, desk.ledger);
+    const link = new SessionLink(input.client, input.directory, jj.dir, desk.ledger, worktree.activity.asks);
     const instance = await worktree.join(link);
     if (host.server !== null) turns.recover();
     const unsubscribe = desk.subscribe((event, json) => {
@@ -86,6 +87,8 @@ async function server(input: PluginInput, options?: Record<string, unknown>): Pr
       event: async ({ event }) => {
         turns.take(event);
         worktree.link.take(event);
+        // The hook's type is of an older form of the host's events; these are the ones that come.
+        worktree.activity.take(event as Event, link.host);
       },
       dispose: async () => {
         unsubscribe();

@@ -5,6 +5,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import * as activity from "../../plugin/src/protocol/activity.ts";
 import * as changes from "../../plugin/src/protocol/changes.ts";
 import { DecisionAction, LineRange } from "../../plugin/src/protocol/changes.ts";
 import { ErrorAnswer } from "../../plugin/src/protocol/errors.ts";
@@ -227,9 +228,12 @@ interface Named<Schema extends z.ZodType = z.ZodType> {
 /** What nvim/lua/suggestion-review/types.lua has to hold. */
 export function luaTypes(): string {
   const lua = new LuaTypes();
-  const protocol = { ...changes, ...queries };
+  const protocol = { ...changes, ...queries, ...activity };
   const answers = Object.entries(protocol).filter(([key]) => key.endsWith("Answer"));
-  const parts = { ...model, DecisionAction, LineRange, ErrorAnswer };
+  const entries = Object.fromEntries(
+    Object.entries(activity).filter(([key]) => key.endsWith("Entry") || key === "AskedQuestion"),
+  );
+  const parts = { ...model, DecisionAction, LineRange, ErrorAnswer, ...entries };
   const named = [...Object.entries(parts), ...answers].flatMap(([key, schema]): Named[] =>
     schema instanceof z.ZodType ? [{ key, name: RENAMED[key] ?? key, schema }] : [],
   );
@@ -240,6 +244,7 @@ export function luaTypes(): string {
   enums.push({ key: "ErrorCode", name: "ErrorCode", schema: ErrorAnswer.shape.error.shape.code });
   for (const { name, schema } of [...enums, ...objects]) lua.name(schema, name);
   lua.name(ReviewEvent, "Event");
+  lua.name(activity.ActivityEntry, "ActivityEntry");
   const inside: Named<z.ZodObject>[] = [];
   const insideEnums: Named[] = [];
   const shapes = [
@@ -264,6 +269,7 @@ export function luaTypes(): string {
     );
     lua.object(name, shape, schema.description, more === null ? null : "Summary");
   }
+  lua.alias("ActivityEntry", activity.ActivityEntry);
   lua.event();
   return lua.text();
 }

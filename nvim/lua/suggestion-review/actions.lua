@@ -331,6 +331,14 @@ M.list = {
     text = "bring a finalized suggestion into the checkout",
   },
   { name = "abort", action = "abort", command = "abort", text = "stop the agent" },
+  { name = "agent", action = "agent", command = "agent", text = "what the agent does, as it does it" },
+  {
+    name = "permission",
+    action = "permission",
+    command = "permission",
+    text = "answer what the agent wants to do",
+  },
+  { name = "answer", action = "answer", command = "answer", text = "answer a question of the agent's" },
 }
 
 --- The key that opens the review is set among the keys of the review.

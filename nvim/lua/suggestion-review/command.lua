@@ -135,6 +135,19 @@ local subcommands = {
       })
     end,
   },
+  permission = {
+    text = "answer what the agent wants to do [once|always|reject [reason]]",
+    run = function(args)
+      local reply = table.remove(args, 1)
+      local message = table.concat(args, " ")
+      require("suggestion-review").permission({ reply = reply, message = message ~= "" and message or nil })
+    end,
+    complete = function(lead)
+      return vim.tbl_filter(function(reply)
+        return vim.startswith(reply, lead)
+      end, { "always", "once", "reject" })
+    end,
+  },
   log = {
     text = "open the log",
     run = function()

@@ -105,6 +105,24 @@ function M.abort()
   require("suggestion-review.decisions.ask").abort(under_review())
 end
 
+--- Shows what the agent does in a buffer that follows it; see |:Suggest-agent|.
+---@param opts? { server?: string, session_id?: string }
+function M.agent(opts)
+  require("suggestion-review.ui.agent").open(opts)
+end
+
+--- Answers a permission that the agent waits for; asks what is not given. See |:Suggest-permission|.
+---@param opts? SuggestionReview.PermissionOpts
+function M.permission(opts)
+  require("suggestion-review.decisions.answers").permission(opts)
+end
+
+--- Answers a question of the agent's; asks what is not given. See |:Suggest-answer|.
+---@param opts? SuggestionReview.QuestionOpts
+function M.answer(opts)
+  require("suggestion-review.decisions.answers").question(opts)
+end
+
 --- Brings a finalized suggestion into the checkout, after showing how; see |suggestion-review-adopt|.
 ---@param id? string
 function M.adopt(id)

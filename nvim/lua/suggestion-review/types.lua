@@ -35,6 +35,7 @@
 ---| "suggestion_closed"
 ---| "request_reused"
 ---| "nothing_to_do"
+---| "not_waiting"
 ---| "invalid_modification"
 ---| "merge_conflict"
 ---| "push_rejected"
@@ -182,6 +183,166 @@
 ---@class SuggestionReview.ErrorAnswer The shape of every refusal
 ---@field error { code: SuggestionReview.ErrorCode, message: string, details?: table<string, any> }
 
+---@class SuggestionReview.AskedQuestion
+---@field question string
+---@field header string
+---@field options { label: string, description: string }[]
+---@field multiple boolean More than one option may be chosen
+---@field custom boolean An answer of one's own may be given
+
+---@class SuggestionReview.MessageEntry
+---@field id string The same in every form of an entry
+---@field number integer Of this form: higher than that of every form written before, with gaps
+---@field position integer Place among the entries: stays as it was when the entry began
+---@field project string Absolute path of the project
+---@field session_id string
+---@field root_session_id string The session at the top: another one than session_id for a subagent
+---@field at string When it began
+---@field ts string When it became as it is
+---@field removed? boolean The agent's session has it no more (a revert, say): not to be shown
+---@field type "agent.message"
+---@field message_id string
+---@field role "user"|"assistant"
+---@field kind "text"|"reasoning"
+---@field text string The whole text so far
+---@field cut integer Bytes left out for their number; the agent's own session has them
+---@field done boolean Nothing more comes
+---@field synthetic? boolean Put in by a program, for the model to know
+
+---@class SuggestionReview.NoticeEntry
+---@field id string The same in every form of an entry
+---@field number integer Of this form: higher than that of every form written before, with gaps
+---@field position integer Place among the entries: stays as it was when the entry began
+---@field project string Absolute path of the project
+---@field session_id string
+---@field root_session_id string The session at the top: another one than session_id for a subagent
+---@field at string When it began
+---@field ts string When it became as it is
+---@field removed? boolean The agent's session has it no more (a revert, say): not to be shown
+---@field type "agent.notice"
+--- dropped: entries of this root session up to the position `upto` are no longer kept here
+---@field kind "retry"|"compaction"|"error"|"dropped"
+---@field message string
+---@field attempt? integer
+---@field next_at? string Of the next attempt
+---@field upto? integer
+
+---@class SuggestionReview.PermissionEntry
+---@field id string The same in every form of an entry
+---@field number integer Of this form: higher than that of every form written before, with gaps
+---@field position integer Place among the entries: stays as it was when the entry began
+---@field project string Absolute path of the project
+---@field session_id string
+---@field root_session_id string The session at the top: another one than session_id for a subagent
+---@field at string When it began
+---@field ts string When it became as it is
+---@field removed? boolean The agent's session has it no more (a revert, say): not to be shown
+---@field type "agent.permission"
+---@field state "asked"|"answered"|"gone" gone: it waits no more and was not answered; nothing was approved
+---@field call_id? string The tool call that waits
+--- Who answered. opencode: another client of it, or it followed there from the answer to another ask
+---@field by? "developer"|"opencode"
+---@field answered_at? string ISO 8601 time
+---@field reason? string Why it is gone
+---@field permission string What is asked for, such as bash, edit or external_directory
+---@field patterns string[] What it is asked for on
+---@field always string[] What `always` would allow from then on
+---@field command? string
+---@field file? string
+---@field diff? string What an edit would change, shortened
+---@field reply? "once"|"always"|"reject"
+---@field message? string What the agent is told with a rejection
+
+---@class SuggestionReview.QuestionEntry
+---@field id string The same in every form of an entry
+---@field number integer Of this form: higher than that of every form written before, with gaps
+---@field position integer Place among the entries: stays as it was when the entry began
+---@field project string Absolute path of the project
+---@field session_id string
+---@field root_session_id string The session at the top: another one than session_id for a subagent
+---@field at string When it began
+---@field ts string When it became as it is
+---@field removed? boolean The agent's session has it no more (a revert, say): not to be shown
+---@field type "agent.question"
+---@field state "asked"|"answered"|"gone" gone: it waits no more and was not answered; nothing was approved
+---@field call_id? string The tool call that waits
+--- Who answered. opencode: another client of it, or it followed there from the answer to another ask
+---@field by? "developer"|"opencode"
+---@field answered_at? string ISO 8601 time
+---@field reason? string Why it is gone
+---@field questions SuggestionReview.AskedQuestion[]
+---@field answers? string[][] Of each question; absent where it was rejected
+
+---@class SuggestionReview.TodoEntry
+---@field id string The same in every form of an entry
+---@field number integer Of this form: higher than that of every form written before, with gaps
+---@field position integer Place among the entries: stays as it was when the entry began
+---@field project string Absolute path of the project
+---@field session_id string
+---@field root_session_id string The session at the top: another one than session_id for a subagent
+---@field at string When it began
+---@field ts string When it became as it is
+---@field removed? boolean The agent's session has it no more (a revert, say): not to be shown
+---@field type "agent.todo"
+---@field todos { content: string, status: string, priority: string }[]
+
+---@class SuggestionReview.ToolEntry
+---@field id string The same in every form of an entry
+---@field number integer Of this form: higher than that of every form written before, with gaps
+---@field position integer Place among the entries: stays as it was when the entry began
+---@field project string Absolute path of the project
+---@field session_id string
+---@field root_session_id string The session at the top: another one than session_id for a subagent
+---@field at string When it began
+---@field ts string When it became as it is
+---@field removed? boolean The agent's session has it no more (a revert, say): not to be shown
+---@field type "agent.tool"
+---@field message_id string
+---@field call_id string
+---@field tool string
+---@field status "pending"|"running"|"completed"|"failed"
+---@field title? string
+---@field input string Arguments as JSON text; empty as long as they are not known
+---@field input_cut integer Bytes left out for their number; the agent's own session has them
+---@field output string The end of what came out so far
+---@field output_cut integer Bytes left out for their number; the agent's own session has them
+---@field error? string
+---@field child_session_id? string The subagent's session that this call started
+
+---@class SuggestionReview.TurnEntry
+---@field id string The same in every form of an entry
+---@field number integer Of this form: higher than that of every form written before, with gaps
+---@field position integer Place among the entries: stays as it was when the entry began
+---@field project string Absolute path of the project
+---@field session_id string
+---@field root_session_id string The session at the top: another one than session_id for a subagent
+---@field at string When it began
+---@field ts string When it became as it is
+---@field removed? boolean The agent's session has it no more (a revert, say): not to be shown
+---@field type "agent.turn"
+---@field state "began"|"ended"
+---@field prompt? string What the turn answers, shortened
+---@field end? "done"|"stopped"|"failed"|"cut_off" cut_off: its host ended before the turn did
+---@field message? string Why it failed
+
+---@class SuggestionReview.UsageEntry
+---@field id string The same in every form of an entry
+---@field number integer Of this form: higher than that of every form written before, with gaps
+---@field position integer Place among the entries: stays as it was when the entry began
+---@field project string Absolute path of the project
+---@field session_id string
+---@field root_session_id string The session at the top: another one than session_id for a subagent
+---@field at string When it began
+---@field ts string When it became as it is
+---@field removed? boolean The agent's session has it no more (a revert, say): not to be shown
+---@field type "agent.usage"
+---@field message_id string
+---@field provider string
+---@field model string
+---@field agent string
+---@field tokens { input: number, output: number, reasoning: number, cache_read: number, cache_write: number }
+---@field cost number US dollars, by opencode's own table
+
 ---@class SuggestionReview.AbortAnswer
 ---@field aborted boolean
 
@@ -308,6 +469,35 @@
 ---@field projects { project: string, hub: string, branch?: string }[]
 ---@field limits table<string, number>
 ---@field version string
+
+---@class SuggestionReview.ActivityAnswer
+---@field entries SuggestionReview.ActivityEntry[] In the order of their numbers
+---@field last integer The highest number that was given so far
+---@field next? integer `since` of the next page, null at the end
+
+---@class SuggestionReview.PermissionAnswer
+---@field success true
+---@field permission SuggestionReview.PermissionEntry
+
+---@class SuggestionReview.PermissionsAnswer
+---@field permissions SuggestionReview.PermissionEntry[] Those that wait for an answer, the oldest first
+
+---@class SuggestionReview.QuestionAnswer
+---@field success true
+---@field question SuggestionReview.QuestionEntry
+
+---@class SuggestionReview.QuestionsAnswer
+---@field questions SuggestionReview.QuestionEntry[] Those that wait for an answer, the oldest first
+
+---@alias SuggestionReview.ActivityEntry
+---| SuggestionReview.TurnEntry
+---| SuggestionReview.MessageEntry
+---| SuggestionReview.ToolEntry
+---| SuggestionReview.TodoEntry
+---| SuggestionReview.PermissionEntry
+---| SuggestionReview.QuestionEntry
+---| SuggestionReview.UsageEntry
+---| SuggestionReview.NoticeEntry
 
 ---@alias SuggestionReview.EventType
 ---| "suggestion.ready"

@@ -29,6 +29,7 @@ function M.connect(name)
   require("suggestion-review.connection.client").start(name)
   require("suggestion-review.watch.announce").attach(M.show_plan)
   require("suggestion-review.watch.files").attach()
+  require("suggestion-review.watch.asks").attach()
 end
 
 --- A part of the public interface: a module, and what it has only here.

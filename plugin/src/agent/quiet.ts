@@ -6,8 +6,10 @@ import { ReviewError } from "../protocol/errors.ts";
 import type { QuietGate } from "../vcs/project.ts";
 import type { AgentProcesses } from "./processes.ts";
 
-/** These only run other tools, each of which comes by itself: waiting for them would wait for ever. */
-const CONTAINERS = new Set(["task", "batch"]);
+/**
+ * These only run other tools, each of which comes by itself, or ask the developer: waiting for them would wait for ever.
+ */
+const CONTAINERS = new Set(["task", "batch", "question"]);
 /** How long new calls are held for the running ones to end, before letting some through again. */
 const DRAIN_MS = 10_000;
 /** How long to look for a moment that comes by itself before holding new calls. */
@@ -15,6 +17,8 @@ const PATIENCE_MS = 2_000;
 
 export class ToolGate implements QuietGate {
   readonly #running = new Map<string, string>();
+  /** Calls that wait for a permission, with the session of each: they have not begun to do anything. */
+  readonly #paused = new Map<string, string>();
   readonly #aborted = new Map<string, number>();
   #held: Promise<void> | null = null;
   #changed: (() => void)[] = [];
@@ -47,9 +51,33 @@ export class ToolGate implements QuietGate {
 
   /** `tool.execute.after`, or an event that the call has ended: a failed call has no `after`. */
   leave(callID: string): void {
+    this.#paused.delete(callID);
     if (!this.#running.delete(callID)) return;
     this.processes?.sample(this.#running.size > 0);
     this.#wake();
+  }
+
+  /** A call that has entered waits for a permission. */
+  pause(callID: string): void {
+    const session = this.#running.get(callID);
+    if (session === undefined) return;
+    this.leave(callID);
+    this.#paused.set(callID, session);
+  }
+
+  /** It is about to get it: returns when it may run. */
+  async resume(callID: string): Promise<void> {
+    while (this.#held !== null) await this.#held;
+    this.resumeNow(callID);
+  }
+
+  /** It has got it from elsewhere, and runs. */
+  resumeNow(callID: string): void {
+    const session = this.#paused.get(callID);
+    if (session === undefined) return;
+    this.#paused.delete(callID);
+    this.#running.set(callID, session);
+    this.processes?.sample(true);
   }
 
   /** The turn of a session was aborted. */
@@ -60,6 +88,7 @@ export class ToolGate implements QuietGate {
   /** A session is idle: whatever ran in it has ended, told or not. */
   clear(sessionID: string): void {
     for (const [callID, session] of this.#running) if (session === sessionID) this.leave(callID);
+    for (const [callID, session] of this.#paused) if (session === sessionID) this.#paused.delete(callID);
   }
 
   run<Result>(work: () => Promise<Result>): Promise<Result> {

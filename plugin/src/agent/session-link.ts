@@ -1,11 +1,19 @@
 /** The agent's sessions in opencode: telling, asking and stopping it through the host's own client. */
 import type { Hooks, PluginInput } from "@opencode-ai/plugin";
+import type {
+  PermissionRequest,
+  PermissionResult,
+  QuestionRequest,
+  QuestionResult,
+} from "../protocol/activity.ts";
 import type { AbortRequest, AskRequest } from "../protocol/changes.ts";
 import { ReviewError } from "../protocol/errors.ts";
 import type { Ledger } from "../review/ledger/ledger.ts";
 import { knownSpeaker, rememberSession, type Speaker, sessionsOf } from "../review/ledger/sessions.ts";
 import type { AgentLink, Teller } from "../review/tell/agent-link.ts";
 import { thisProcess } from "../review/tell/owner.ts";
+import type { Asks } from "./activity/asks.ts";
+import { type AskHost, hostAsks } from "./activity/host-asks.ts";
 import { Moments } from "./moments.ts";
 import { SessionTree } from "./session-tree.ts";
 
@@ -18,6 +26,8 @@ const TELL_MS = 2_000;
 const MARK = "suggestion_manager_delivery";
 
 export class SessionLink implements AgentLink {
+  /** What it asks is answered through. */
+  readonly host: AskHost;
   readonly #tree: SessionTree;
   readonly #moments = new Moments();
   #teller: Teller | null = null;
@@ -27,8 +37,10 @@ export class SessionLink implements AgentLink {
     private readonly directory: string,
     private readonly project: string,
     private readonly ledger: Ledger,
+    private readonly asks: Asks,
   ) {
     this.#tree = new SessionTree(client, directory);
+    this.host = hostAsks(client, directory, (session) => this.#tree.rootOf(session));
   }
 
   /** What the host tells. */
@@ -163,6 +175,14 @@ export class SessionLink implements AgentLink {
     });
     if (error !== undefined) throw failure("session_id: the session could not be stopped", error);
     return data === true;
+  }
+
+  answerPermission(request: PermissionRequest): Promise<PermissionResult> {
+    return this.asks.answerPermission(request);
+  }
+
+  answerQuestion(request: QuestionRequest): Promise<QuestionResult> {
+    return this.asks.answerQuestion(request);
   }
 
   /** The session that a request is about. */

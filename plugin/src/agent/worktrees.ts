@@ -2,7 +2,9 @@
  * The worktrees that opencode has open. It runs the plugin once for each directory that is asked for, and again after
  * each reload: all instances of one worktree are one agent, with one gate, whose tools are counted together.
  */
+import { toReviewError } from "../protocol/errors.ts";
 import type { Desk } from "../review/desk.ts";
+import { ActivityRelay } from "./activity/relay.ts";
 import { AgentProcesses, releaseForgotten } from "./processes.ts";
 import { ToolGate } from "./quiet.ts";
 import type { SessionLink } from "./session-link.ts";
@@ -19,6 +21,7 @@ export class Worktree {
   readonly processes = new AgentProcesses();
   readonly gate = new ToolGate(this.processes);
   readonly turns: TurnRelay;
+  readonly activity: ActivityRelay;
   readonly #instances: Instance[] = [];
 
   constructor(
@@ -29,6 +32,12 @@ export class Worktree {
     this.turns = new TurnRelay(desk.ledger, dir, this.gate, this.processes, {
       rested: () => desk.agentRests(dir),
       tellable: () => desk.agentListens(dir),
+    });
+    this.activity = new ActivityRelay({
+      journal: desk.activity,
+      project: dir,
+      gate: this.gate,
+      failed: (error) => desk.onRemark("error", `The agent's activity: ${toReviewError(error).message}`),
     });
   }
 
@@ -55,6 +64,7 @@ export class Worktree {
   /** What ran in an instance ends with it, told or not. */
   async leave(instance: Instance): Promise<void> {
     for (const session of instance.sessions) this.gate.clear(session);
+    this.activity.asks.leave(instance.link.host);
     const spoke = this.speaks(instance);
     const at = this.#instances.indexOf(instance);
     if (at >= 0) this.#instances.splice(at, 1);

@@ -4,6 +4,7 @@
  * commands.ts). The types that the use cases return come from the answers (`…Result`). No rule lives here beyond shape.
  */
 import { z } from "zod";
+import { PermissionAnswer, PermissionRequest, QuestionAnswer, QuestionRequest } from "./activity.ts";
 import { Comment, Digest, Hunk, HunkId, Refusal, SuggestionId } from "./model.ts";
 
 export const RequestId = z
@@ -274,6 +275,8 @@ export const REQUESTS = {
   ask: AskRequest,
   abort: AbortRequest,
   refusals: RefusalsRequest,
+  permission: PermissionRequest,
+  question: QuestionRequest,
 } as const;
 export type UseCaseName = keyof typeof REQUESTS;
 
@@ -294,4 +297,6 @@ export const ANSWERS = {
   ask: AskAnswer,
   abort: AbortAnswer,
   refusals: RefusalsAnswer,
+  permission: PermissionAnswer,
+  question: QuestionAnswer,
 } as const satisfies Record<UseCaseName, z.ZodType>;

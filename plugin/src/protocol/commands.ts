@@ -3,6 +3,7 @@
  * under `request` as REST has it, or in camelCase beside `type`; `requestOf` is where one becomes the other.
  */
 import { z } from "zod";
+import { ActivityQuery, ActivityStreamQuery, AsksQuery } from "./activity.ts";
 import { REQUESTS, type UseCaseName } from "./changes.ts";
 import { SuggestionId } from "./model.ts";
 import { ContentQuery, HunksQuery, ListQuery } from "./queries.ts";
@@ -51,6 +52,19 @@ const subscribe = z.strictObject({
   since: z.int().min(0).describe("Replay events after this sequence number, then go live"),
   project: z.string().optional(),
 });
+const activity = z.strictObject({ type: z.literal("activity"), id, ...ActivityQuery.shape });
+const watch = z.strictObject({
+  type: z.literal("watch"),
+  id,
+  ...ActivityStreamQuery.shape,
+  since: z
+    .int()
+    .min(0)
+    .optional()
+    .describe("The agent's activity with a higher number, then live; left out: from now on"),
+});
+const permissions = z.strictObject({ type: z.literal("permissions"), id, ...AsksQuery.shape });
+const questions = z.strictObject({ type: z.literal("questions"), id, ...AsksQuery.shape });
 const ping = z.strictObject({ type: z.literal("ping"), id });
 type Wrapped = Exclude<UseCaseName, SpelledOut>;
 const wrapped = <Name extends Wrapped>(name: Name) =>
@@ -65,6 +79,10 @@ export const Command = z.discriminatedUnion("type", [
   hunks,
   content,
   subscribe,
+  activity,
+  watch,
+  permissions,
+  questions,
   ping,
   ...Object.keys(REQUESTS)
     .filter(isWrapped)

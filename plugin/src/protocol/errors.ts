@@ -19,6 +19,8 @@ export const ERROR_STATUS = {
   request_reused: 409,
   /** Nothing to do: nothing accepted to finalize, nothing to undo. */
   nothing_to_do: 409,
+  /** The permission or question has its answer, or waits no more: `details` has its `state`, and who answered what. */
+  not_waiting: 409,
   /** The edited diff does not fit its place. */
   invalid_modification: 400,
   /** Accepted work and the shared branch touch the same lines: `details.files`. */

@@ -5,6 +5,7 @@
  * All functions throw ReviewError. A function that returns has made its effect durable.
  */
 import type { z } from "zod";
+import type { EntryOf } from "../protocol/activity.ts";
 import type {
   ANSWERS,
   BatchRequest,
@@ -31,6 +32,8 @@ import type {
   SandboxQuery,
   SandboxReport,
 } from "../protocol/queries.ts";
+import type { AskType } from "./activity-journal.ts";
+import type { ActivityFilter, ActivityText } from "./ledger/activity-rows.ts";
 
 export interface ProjectInfo {
   project: string;
@@ -83,6 +86,15 @@ export interface ReviewDesk extends InTheirTime {
   lastSeq(): number;
   /** Calls `listener` for every event after now; returns the function that stops it. */
   subscribe(listener: EventListener): () => void;
+
+  /** What the agent does: forms of entries whose number is higher than `since`, in the order of their numbers. */
+  activityTexts(since: number, limit: number, filter: ActivityFilter): ActivityText[];
+  lastActivity(): number;
+  /** Calls `listener` whenever there is more to read; returns the function that stops it. */
+  onActivity(listener: () => void): () => void;
+  /** What of this kind waits for an answer, the oldest first. */
+  waiting<Type extends AskType>(type: Type, project: string | undefined): Promise<EntryOf<Type>[]>;
+
   health(): DeskHealth;
   /** What keeps the server from working as it should, each with what to do. */
   problems(): string[];

@@ -19,6 +19,9 @@ export function damagedDesk(stateDir: string, damage: ReviewError): ReviewDesk {
     lastSeq: () => 0,
     subscribe: () => () => undefined,
     eventTexts: () => [],
+    activityTexts: () => [],
+    lastActivity: () => 0,
+    onActivity: () => () => undefined,
     hubRoot: () => join(stateDir, "git"),
     pushableRefs: () => [],
   };

@@ -6,6 +6,13 @@ import { realpath } from "node:fs/promises";
 import { join } from "node:path";
 import type { Config } from "../config.ts";
 import type {
+  EntryOf,
+  PermissionRequest,
+  PermissionResult,
+  QuestionRequest,
+  QuestionResult,
+} from "../protocol/activity.ts";
+import type {
   AbortRequest,
   AbortResult,
   AskRequest,
@@ -46,12 +53,14 @@ import type {
 } from "../protocol/queries.ts";
 import { Git } from "../vcs/git.ts";
 import { Project, type QuietGate } from "../vcs/project.ts";
+import { ActivityJournal, type AskType, checkWaiting } from "./activity-journal.ts";
 import type { DeskHealth, ReviewDesk } from "./contract.ts";
 import * as decisions from "./decide/decide.ts";
 import { AutoSync } from "./finish/auto-sync.ts";
 import { discard, redoDiscard, undoDiscard } from "./finish/discard.ts";
 import { type CompleteContext, complete, resumeFinalizing } from "./finish/finalize.ts";
 import { verify } from "./finish/preflight.ts";
+import type { ActivityFilter, ActivityText } from "./ledger/activity-rows.ts";
 import { FeedbackLog } from "./ledger/feedback-log.ts";
 import type { HunkRow } from "./ledger/hunk-rows.ts";
 import { Ledger } from "./ledger/ledger.ts";
@@ -88,6 +97,8 @@ const IMMEDIATE: QuietGate = { run: (work) => work() };
 
 export class Desk implements ReviewDesk {
   readonly ledger: Ledger;
+  /** What the agent does. */
+  readonly activity: ActivityJournal;
   readonly #config: Config;
   readonly #now: () => Date;
   readonly #hosts: Hosts;
@@ -108,6 +119,7 @@ export class Desk implements ReviewDesk {
     this.#config = config;
     this.#now = now;
     this.ledger = Ledger.open(join(config.stateDir, "ledger.sqlite"));
+    this.activity = new ActivityJournal(this.ledger, now);
     this.#problems = new Problems(config.stateDir, this.ledger);
     this.#hosts = new Hosts(this.ledger, now, (what, error) => this.#failed(what, error));
     this.#log = new FeedbackLog(this.ledger, config.feedbackLog);
@@ -186,6 +198,7 @@ export class Desk implements ReviewDesk {
 
   async #recover(project: Project): Promise<string[]> {
     const cleared = await project.clearLeftovers();
+    await this.activity.closeDead(project.dir);
     const repinned = await repin(this.ledger, project);
     this.#problems.note(project.dir, repinned.problems);
     for (const problem of repinned.problems) this.onRemark("error", problem);
@@ -443,6 +456,51 @@ export class Desk implements ReviewDesk {
     return this.#hosts.linkOf(request.project).abort(request);
   }
 
+  permission(request: PermissionRequest, actor: Actor): Promise<PermissionResult> {
+    return this.#linkOfAsk(request.permission_id, "agent.permission", actor).then((link) =>
+      link.answerPermission(request),
+    );
+  }
+
+  question(request: QuestionRequest, actor: Actor): Promise<QuestionResult> {
+    return this.#linkOfAsk(request.question_id, "agent.question", actor).then((link) =>
+      link.answerQuestion(request),
+    );
+  }
+
+  /** Whatever settings say, the agent answers nothing. */
+  async #linkOfAsk(id: string, type: AskType, actor: Actor): Promise<AgentLink> {
+    if (actor !== "developer") {
+      throw new ReviewError("forbidden", "Only the developer answers what the agent asks");
+    }
+    const asked = this.activity.find(id);
+    if (asked?.type !== type)
+      throw new ReviewError(
+        "not_found",
+        `No ${type === "agent.permission" ? "permission" : "question"} has this id`,
+      );
+    await this.activity.closeDead(asked.project);
+    checkWaiting(this.activity.find(id));
+    return this.#hosts.linkOf(asked.project);
+  }
+
+  async waiting<Type extends AskType>(type: Type, project: string | undefined): Promise<EntryOf<Type>[]> {
+    await this.activity.closeDead(project);
+    return this.activity.waiting(type, project);
+  }
+
+  activityTexts(since: number, limit: number, filter: ActivityFilter): ActivityText[] {
+    return this.activity.texts(since, limit, filter);
+  }
+
+  lastActivity(): number {
+    return this.activity.last();
+  }
+
+  onActivity(listener: () => void): () => void {
+    return this.activity.subscribe(listener);
+  }
+
   /** The agent of a project has come to rest: what it did is looked at. */
   agentRests(project: string): void {
     this.#hosts.rest(project);
@@ -577,6 +635,7 @@ export class Desk implements ReviewDesk {
   #noticeOthers(): void {
     this.#aside(() => {
       this.ledger.tidy();
+      this.activity.tell();
       if (!this.ledger.noticeOthers()) return;
       for (const { project } of this.#hosts.all()) this.#hosts.kick(project.dir);
     });

@@ -1,6 +1,7 @@
 /** What the doors share: made once by `startServer`, passed to each of them. */
 import type { Config } from "../config.ts";
 import type { ReviewDesk } from "../review/contract.ts";
+import type { ActivityFeed } from "./activity-feed.ts";
 import type { Feed } from "./feed.ts";
 import type { Limits } from "./limits.ts";
 import type { ListTexts } from "./list-texts.ts";
@@ -17,6 +18,7 @@ export interface Context {
   version: string;
   limits: Limits;
   feed: Feed;
+  activity: ActivityFeed;
   lists: ListTexts;
   metrics: Metrics;
   /** Requests and commands by token. */

@@ -149,12 +149,12 @@ export class HttpDoor {
     }
     const query = check(route.query, queryObject(url), "Query");
     const body = route.body === null ? undefined : await this.#body(request, route);
-    const stream = (since: number, project: string | undefined): Response => {
+    const opened = (open: (identity: Identity) => Response): Response => {
       if (identity === null) throw new ReviewError("unauthorized", "Expected a valid token");
       this.#checkRoom(identity);
       this.#checkStreams(identity);
       server.timeout(request, 0);
-      return this.streams.open(request, identity, since, project);
+      return open(identity);
     };
     const running = route.run({
       context: this.#context,
@@ -163,7 +163,8 @@ export class HttpDoor {
       query,
       body,
       request,
-      stream,
+      stream: (since, project) => opened((reader) => this.streams.open(request, reader, since, project)),
+      watch: (since, filter) => opened((reader) => this.streams.watch(request, reader, since, filter)),
     });
     // A verify or a push may take minutes, in which nothing moves on this connection.
     if (running instanceof Promise) server.timeout(request, 0);

@@ -1,6 +1,7 @@
 /** What a route is: its schemas, who may call it and what it answers. The table of all is in `routes.ts`. */
 import type { z } from "zod";
 import type { ErrorCode } from "../protocol/errors.ts";
+import type { ActivityFilter } from "../review/ledger/activity-rows.ts";
 import type { Access } from "./access.ts";
 import type { Context } from "./context.ts";
 import type { Identity } from "./tokens/tokens.ts";
@@ -15,6 +16,8 @@ export interface Call<Query = unknown, Body = unknown> {
   request: Request;
   /** Turns the request into an event stream. */
   stream(since: number, project: string | undefined): Response;
+  /** The same for the agent's activity. */
+  watch(since: number, filter: ActivityFilter): Response;
 }
 
 /** Chapters of the published document, in its order. */

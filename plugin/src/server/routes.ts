@@ -3,6 +3,7 @@
  * schemas, who may call it and what it answers; the rules are behind the desk.
  */
 import { z } from "zod";
+import { ActivityStreamQuery } from "../protocol/activity.ts";
 import type { UseCaseName } from "../protocol/changes.ts";
 import type { ErrorCode } from "../protocol/errors.ts";
 import {
@@ -16,13 +17,14 @@ import {
   SettingsAnswer,
   StreamQuery,
 } from "../protocol/queries.ts";
+import { ACTIVITY_LOOKUPS, activityPage, checkActivitySince } from "./activity-lookups.ts";
 import { asyncApiDocument } from "./documents/asyncapi.ts";
 import { openApiDocument } from "./documents/openapi.ts";
 import { JSON_TYPE, Payload } from "./http/answers.ts";
 import { checkFile, checkId, checkSince, LOOKUPS } from "./lookups.ts";
 import { healthReport, metricsText, settingsReport } from "./reports.ts";
 import type { Call, Route } from "./route.ts";
-import { USE_CASES, type UseCase } from "./use-cases.ts";
+import { USE_CASES, type UseCase, WRITING } from "./use-cases.ts";
 
 const NoQuery = z.strictObject({});
 
@@ -65,23 +67,43 @@ function post(name: UseCaseName): Route {
     path: useCase.path,
     operation: name,
     tag: useCase.tag,
-    example: useCase.example,
+    example: bodyOf(useCase, useCase.example),
     summary: useCase.summary,
     access: useCase.access,
     query: NoQuery,
-    body: useCase.request,
+    body: useCase.body ?? useCase.request,
     status: useCase.status,
     answer: useCase.answer,
     errors: useCase.errors,
-    run: ({ context, identity, body }) => useCase.run(context.desk, body, identity?.role ?? "agent"),
+    run: ({ context, identity, body, parameters }) => {
+      const { idField } = useCase;
+      const request = idField === undefined ? body : { [idField]: parameters.id, ...(body as object) };
+      return useCase.run(context.desk, request, identity?.role ?? "agent");
+    },
   };
 }
 
-function streamEvents({ context, query, request, stream }: Call<z.output<typeof StreamQuery>>): Response {
+/** A request without the field that stands in the path. */
+function bodyOf({ idField }: UseCase, request: object): object {
+  return Object.fromEntries(Object.entries(request).filter(([field]) => field !== idField));
+}
+
+/** Where a stream goes on: what `Last-Event-ID` says outweighs `since`. */
+function resumedAt(request: Request, since: number): { since: number; where: string } {
   const last = Number(request.headers.get("last-event-id") ?? Number.NaN);
   const resumed = Number.isSafeInteger(last) && last >= 0;
-  const since = resumed ? last : query.since;
-  checkSince(context.desk, since, resumed ? "Last-Event-ID header" : "Query: since");
+  return { since: resumed ? last : since, where: resumed ? "Last-Event-ID header" : "Query: since" };
+}
+
+function streamActivity({ context, query, request, watch }: Call<ActivityStreamQuery>): Response {
+  const { since, where } = resumedAt(request, query.since);
+  checkActivitySince(context.desk, since, where);
+  return watch(since, { project: query.project, session: query.session });
+}
+
+function streamEvents({ context, query, request, stream }: Call<z.output<typeof StreamQuery>>): Response {
+  const { since, where } = resumedAt(request, query.since);
+  checkSince(context.desk, since, where);
   return stream(since, query.project);
 }
 
@@ -165,6 +187,34 @@ export const ROUTES: Route[] = [
     answer: SandboxAnswer,
     errors: ["not_found"],
     run: (call) => call.context.desk.sandbox(call.query),
+  }),
+  get("/agent/activity", "listActivity", {
+    ...ACTIVITY_LOOKUPS.activity,
+    run: ({ context, query }) => new Payload(activityPage(context.desk, query), JSON_TYPE),
+  }),
+  get("/agent/activity/stream", "streamActivity", {
+    tag: "agent",
+    access: "developer",
+    summary:
+      "The same after ?since= and then live, as Server-Sent Events: data: is a message as a WebSocket that watches gets it, id: the entry's number",
+    query: ActivityStreamQuery,
+    answer: "text/event-stream",
+    errors: ["unavailable"],
+    run: streamActivity,
+  }),
+  get("/agent/permissions", "listPermissions", {
+    ...ACTIVITY_LOOKUPS.permissions,
+    errors: WRITING,
+    run: async ({ context, query }) => ({
+      permissions: await context.desk.waiting("agent.permission", query.project),
+    }),
+  }),
+  get("/agent/questions", "listQuestions", {
+    ...ACTIVITY_LOOKUPS.questions,
+    errors: WRITING,
+    run: async ({ context, query }) => ({
+      questions: await context.desk.waiting("agent.question", query.project),
+    }),
   }),
   get("/settings", "settings", {
     tag: "server",

@@ -3,6 +3,7 @@ import { chmodSync } from "node:fs";
 import type { Config } from "../config.ts";
 import { ReviewError } from "../protocol/errors.ts";
 import type { ReviewDesk } from "../review/contract.ts";
+import { ActivityFeed } from "./activity-feed.ts";
 import { Connections, type Context } from "./context.ts";
 import { Feed } from "./feed.ts";
 import { GitHttp } from "./git/git-http.ts";
@@ -51,6 +52,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     server = await open(context, sockets, (request, own) => door?.handle(request, own));
   } catch (error) {
     context.feed.stop();
+    context.activity.stop();
     context.lists.stop();
     if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
     throw await portTaken(config, tokens, error);
@@ -79,6 +81,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     // Close frames are on their way; whoever has not taken them is cut.
     await Bun.sleep(sockets.size > 0 ? 50 : 0);
     context.feed.stop();
+    context.activity.stop();
     context.lists.stop();
     // The port is free at once, but after a close of ours the runtime's promise never settles (Bun 1.3.14 counts the
     // socket as pending for ever), and waiting on it alone would spin.
@@ -104,6 +107,7 @@ function contextOf({ limits: given, ...options }: ServerOptions): Context {
     ...options,
     limits,
     feed: new Feed(options.desk),
+    activity: new ActivityFeed(options.desk),
     lists: new ListTexts(options.desk),
     metrics: new Metrics(),
     requests: new Buckets({ perSecond: limits.requestsPerSecond, burst: limits.requestBurst }),

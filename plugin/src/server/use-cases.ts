@@ -4,6 +4,7 @@
  * so that neither door can allow what the other refuses.
  */
 import type { z } from "zod";
+import { PermissionReplyRequest, QuestionReplyRequest } from "../protocol/activity.ts";
 import { ANSWERS, REQUESTS, type UseCaseName } from "../protocol/changes.ts";
 import { type ErrorCode, ReviewError } from "../protocol/errors.ts";
 import type { ReviewDesk } from "../review/contract.ts";
@@ -14,6 +15,10 @@ import type { Role } from "./tokens/tokens.ts";
 export interface UseCase {
   /** Of its route. */
   path: string;
+  /** Where the path names what the request is about: the field of the request that `:id` stands for. */
+  idField?: string;
+  /** The request's body where it has not all fields of the request. */
+  body?: z.ZodType;
   status: 200 | 201;
   access: Access;
   tag: Tag;
@@ -32,6 +37,8 @@ function useCase<Name extends UseCaseName>(
   name: Name,
   definition: {
     path: string;
+    idField?: keyof z.output<(typeof REQUESTS)[Name]> & string;
+    body?: z.ZodType;
     status?: 201;
     access: Access;
     tag: Tag;
@@ -251,5 +258,27 @@ export const USE_CASES = {
     summary: "Report what the rings around the agent refused; whoever made them does",
     errors: ["not_found"],
     run: (desk, request, actor) => desk.refusals(request, actor),
+  }),
+  permission: useCase("permission", {
+    path: "/agent/permissions/:id",
+    idField: "permission_id",
+    body: PermissionReplyRequest,
+    access: "developer",
+    tag: "agent",
+    example: { permission_id: "per_1", reply: "once" },
+    summary: "Answer a permission that the agent waits for; the first answer counts",
+    errors: ["not_found", "not_waiting", "unavailable"],
+    run: (desk, request, actor) => desk.permission(request, actor),
+  }),
+  question: useCase("question", {
+    path: "/agent/questions/:id",
+    idField: "question_id",
+    body: QuestionReplyRequest,
+    access: "developer",
+    tag: "agent",
+    example: { question_id: "que_1", answers: [["Yes"]] },
+    summary: "Answer a question of the agent's; the first answer counts",
+    errors: ["not_found", "not_waiting", "unavailable"],
+    run: (desk, request, actor) => desk.question(request, actor),
   }),
 } satisfies Record<UseCaseName, UseCase>;

@@ -33,10 +33,11 @@ export class AgentPlace {
     readonly opencode: Opencode,
   ) {}
 
-  static async open(): Promise<AgentPlace> {
+  /** @param permission the host's own configuration of what it asks */
+  static async open(permission?: object): Promise<AgentPlace> {
     const root = mkdtempSync(join(tmpdir(), "sm-agent-"));
     const field = prepareField(root);
-    const opencode = await startOpencode(root, field.dir, { conversations: [] });
+    const opencode = await startOpencode(root, field.dir, { conversations: [] }, {}, permission);
     return new AgentPlace(root, field, opencode);
   }
 

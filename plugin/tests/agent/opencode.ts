@@ -55,8 +55,11 @@ async function bundle(to: string): Promise<string> {
   return join(to, "plugin-test.js");
 }
 
-/** The host's own: the scripted model, and nothing that asks or fetches. */
-const configuration = (model: string, plugin: [string, object]): object => ({
+/** Nothing is asked. */
+const ALLOWED = { edit: "allow", bash: "allow", webfetch: "deny", external_directory: "allow" };
+
+/** The host's own: the scripted model, and nothing that fetches. */
+const configuration = (model: string, plugin: [string, object], permission: object): object => ({
   model: "scripted/scripted-1",
   small_model: "scripted/scripted-1",
   enabled_providers: ["scripted"],
@@ -64,12 +67,14 @@ const configuration = (model: string, plugin: [string, object]): object => ({
   autoupdate: false,
   lsp: false,
   formatter: false,
-  permission: { edit: "allow", bash: "allow", webfetch: "deny", external_directory: "allow" },
+  permission,
   provider: {
     scripted: {
       npm: "@ai-sdk/openai-compatible",
       options: { baseURL: model, apiKey: "none" },
-      models: { "scripted-1": { tool_call: true, limit: { context: 2_000_000, output: 8192 } } },
+      models: {
+        "scripted-1": { tool_call: true, reasoning: true, limit: { context: 2_000_000, output: 8192 } },
+      },
     },
   },
   plugin: [plugin],
@@ -78,12 +83,14 @@ const configuration = (model: string, plugin: [string, object]): object => ({
 /**
  * @param dir the agent's repository; `root` holds everything else
  * @param settings further options of the plugin
+ * @param permission the host's own configuration of what it asks
  */
 export async function startOpencode(
   root: string,
   dir: string,
   script: Script,
   settings: object = {},
+  permission: object = ALLOWED,
 ): Promise<Opencode> {
   const home = join(root, "home");
   mkdirSync(join(home, ".config/opencode"), { recursive: true });
@@ -100,7 +107,7 @@ export async function startOpencode(
   };
   writeFileSync(
     join(home, ".config/opencode/opencode.json"),
-    JSON.stringify(configuration(model.url, [plugin, options])),
+    JSON.stringify(configuration(model.url, [plugin, options], permission)),
   );
   const query = `directory=${encodeURIComponent(dir)}`;
   let child: ReturnType<typeof Bun.spawn> | undefined;

@@ -46,6 +46,34 @@ function Journal:subscribe(callback)
   end)
 end
 
+--- Asks to be told what the agent does, from where it was told of last. A server without that says so, and is let be.
+function Journal:watch()
+  self:raw_request({ type = "watch", since = self.activity_seen }, function(err, data)
+    if not err then
+      self.activity_seen = self.activity_seen or data.last
+      return self.inlet.watching(self.server.name, data.last)
+    elseif err.code == "invalid_request" and err.details and err.details.last and self.activity_seen then
+      -- It ends before what was seen of it: another ledger.
+      self.activity_seen = nil
+      self.inlet.forget_activity(self.server.name)
+      return self:watch()
+    end
+    log.info("%s: what the agent does is not told: %s", self.server.name, err.message)
+  end)
+end
+
+--- One form of what the agent does. It is no event of the journal, and has numbers of its own.
+---@private
+---@param message table
+function Journal:activity(message)
+  local problem = self.inlet.activity_problem(message.entry)
+  if problem then
+    return log.warn("%s: activity that is not understood: %s", self.server.name, problem)
+  end
+  self.activity_seen = math.max(self.activity_seen or 0, message.entry.number)
+  self.inlet.activity(self.server.name, message.entry)
+end
+
 --- Lists the open suggestions, page by page, and hands them on.
 ---@param callback? fun(err?: SuggestionReview.Error)
 function Journal:list(callback)
@@ -141,6 +169,8 @@ function Journal:handle(text)
     return log.warn("%s: message that is not understood", self.server.name)
   elseif message.type == "response" then
     return self:answered(message)
+  elseif message.type == "agent.activity" then
+    return self:activity(message)
   elseif type(message.seq) ~= "number" or message.seq % 1 ~= 0 or not self.last_seq then
     return
   end

@@ -27,6 +27,10 @@ local M = {}
 ---@field forget fun(server: string) nothing known of this server holds any more
 ---@field event_problem fun(event: table): string? what is wrong with an event's shape
 ---@field answer_problem fun(command: string, data: table): string? what is wrong with an answer's shape
+---@field activity fun(server: string, entry: SuggestionReview.ActivityEntry) takes in what the agent does
+---@field activity_problem fun(entry: any): string? what is wrong with its shape
+---@field watching fun(server: string, last: integer) from now on it is told
+---@field forget_activity fun(server: string) nothing known of what the agent did holds any more
 
 ---@class SuggestionReview.Client
 ---@field server SuggestionReview.Server
@@ -38,6 +42,7 @@ local M = {}
 ---@field looks_again? boolean refused, and tried again by itself
 ---@field unanswered integer commands that are answered later than one expects
 ---@field last_seq? integer last event taken in
+---@field activity_seen? integer number of the last form of the agent's activity that was taken in
 ---@field attempts integer failed attempts in a row
 ---@field version? string the server's
 ---@field told? string what was said of the agent's confinement
@@ -363,6 +368,7 @@ function Client:opened()
     self:set_state("connected")
     self.replay_until = data.last_seq
     self:list()
+    self:watch()
     self:send_again()
   end)
 end

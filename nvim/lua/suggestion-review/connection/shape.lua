@@ -27,6 +27,7 @@ end
 
 M.string = of_type("string")
 M.boolean = of_type("boolean")
+M.number = of_type("number")
 
 --- A whole number, 0 or more: nothing in the protocol counts below.
 ---@type SuggestionReview.Rule

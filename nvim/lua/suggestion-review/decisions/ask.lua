@@ -22,6 +22,13 @@ local asked = {}
 ---@type { session: string, server?: string, project?: string }?
 local last
 
+--- The session that was asked last from here, where it was one of this server's.
+---@param server string
+---@return string?
+function M.last_session(server)
+  return last and last.server == server and last.session or nil
+end
+
 --- Largest file that goes along as a whole; larger ones are only named.
 local MAX_ATTACHED = 256 * 1024
 

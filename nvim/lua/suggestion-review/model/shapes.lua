@@ -162,6 +162,77 @@ local decision = object({
   state = optional(one_of("open", "discarded")),
 })
 
+--- Fields of every entry of the agent's activity.
+---@param fields table<string, SuggestionReview.Rule>
+---@return SuggestionReview.Rule
+local function entry(fields)
+  local stamp = {
+    id = text,
+    number = count,
+    position = count,
+    project = text,
+    session_id = text,
+    root_session_id = text,
+    at = text,
+    ts = text,
+    removed = optional(flag),
+  }
+  return object(vim.tbl_extend("error", stamp, fields))
+end
+
+local asked = { state = one_of("asked", "answered", "gone"), by = optional(text), reason = optional(text) }
+
+---@param fields table<string, SuggestionReview.Rule>
+---@return SuggestionReview.Rule
+local function ask(fields)
+  return entry(vim.tbl_extend("error", asked, fields))
+end
+
+--- What the agent does, by the type of the entry. Others are kept and not shown.
+---@type table<string, SuggestionReview.Rule>
+M.entries = {
+  ["agent.turn"] = entry({
+    state = one_of("began", "ended"),
+    ["end"] = optional(text),
+    message = optional(text),
+  }),
+  ["agent.message"] = entry({ role = text, kind = text, text = text, cut = count, done = flag }),
+  ["agent.tool"] = entry({
+    tool = text,
+    status = text,
+    title = optional(text),
+    input = text,
+    output = text,
+    output_cut = count,
+    error = optional(text),
+  }),
+  ["agent.todo"] = entry({ todos = list(object({ content = text, status = text })) }),
+  ["agent.permission"] = ask({
+    permission = text,
+    patterns = list(text),
+    always = list(text),
+    command = optional(text),
+    file = optional(text),
+    diff = optional(text),
+    reply = optional(text),
+    message = optional(text),
+  }),
+  ["agent.question"] = ask({
+    questions = list(object({
+      question = text,
+      header = text,
+      options = list(object({ label = text, description = text })),
+      multiple = flag,
+      custom = flag,
+    })),
+    answers = optional(list(list(text))),
+  }),
+  ["agent.usage"] = entry({ model = text, tokens = object({}), cost = shape.number }),
+  ["agent.notice"] = entry({ kind = text, message = text, upto = optional(count) }),
+}
+
+local any_entry = entry({ type = text })
+
 --- Answers, by the type of the command.
 ---@type table<string, SuggestionReview.Rule>
 M.answers = {
@@ -180,6 +251,12 @@ M.answers = {
   verify = object({ ok = flag, exit_code = optional(shape.integer), output = text }),
   ask = object({ session_id = text }),
   abort = object({ aborted = flag }),
+  watch = object({ last = count }),
+  activity = object({ entries = list(any_entry), next = optional(count) }),
+  permissions = object({ permissions = list(M.entries["agent.permission"]) }),
+  questions = object({ questions = list(M.entries["agent.question"]) }),
+  permission = object({ permission = M.entries["agent.permission"] }),
+  question = object({ question = M.entries["agent.question"] }),
 }
 
 --- What is wrong with an event, or nil.
@@ -188,6 +265,14 @@ M.answers = {
 function M.event_problem(given)
   local rule = M.events[given.type]
   return rule and shape.problem(given, rule)
+end
+
+--- What is wrong with an entry of the agent's activity, or nil.
+---@param given any
+---@return string?
+function M.activity_problem(given)
+  return shape.problem(given, any_entry)
+    or (M.entries[given.type] and shape.problem(given, M.entries[given.type]))
 end
 
 --- What is wrong with the answer to a command, or nil.

@@ -2,6 +2,7 @@
 --- Decides nothing and draws nothing; whoever shows suggestions subscribes here.
 
 local client = require("suggestion-review.connection.client")
+local activity = require("suggestion-review.model.activity")
 local listeners = require("suggestion-review.model.listeners")
 local shapes = require("suggestion-review.model.shapes")
 
@@ -606,6 +607,10 @@ client.serve({
   forget = M.forget,
   event_problem = shapes.event_problem,
   answer_problem = shapes.answer_problem,
+  activity = activity.take,
+  activity_problem = shapes.activity_problem,
+  watching = activity.watching,
+  forget_activity = activity.forget,
   server_of = function(id)
     local suggestion = suggestions[id]
     return suggestion and suggestion.server or nil

@@ -360,6 +360,28 @@ CREATE TABLE refusal (
 CREATE INDEX refusal_by_time ON refusal (project, last_at);
 `;
 
+/** What the agent does. One row for each entry, as it is now: the journal of the review stays as it is. */
+const V8 = `
+CREATE TABLE activity (
+  number INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  position INTEGER NOT NULL,
+  project TEXT NOT NULL,
+  session TEXT NOT NULL,
+  root TEXT NOT NULL,
+  type TEXT NOT NULL,
+  -- Something more is to come of it, as long as the process that wrote it lives. See review/tell/owner.ts.
+  open TEXT NOT NULL CHECK (open IN ('no', 'yes')),
+  owner TEXT NOT NULL,
+  message TEXT,
+  bytes INTEGER NOT NULL,
+  json TEXT NOT NULL
+) STRICT;
+CREATE INDEX activity_in_order ON activity (root, position, bytes);
+CREATE INDEX activity_of_message ON activity (message) WHERE message IS NOT NULL;
+CREATE INDEX activity_open ON activity (project, position) WHERE open = 'yes';
+`;
+
 export interface Migration {
   /** Kept in the ledger: never changed once it was released. */
   readonly name: string;
@@ -378,6 +400,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "discards taken back", sql: V5 },
   { name: "states in words", sql: V6 },
   { name: "refusals", sql: V7 },
+  { name: "activity of the agent", sql: V8 },
 ];
 
 /** Ledgers with this many steps and fewer kept their number alone. */

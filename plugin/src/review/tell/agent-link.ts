@@ -2,6 +2,12 @@
  * The agent as the desk needs it. Inside opencode a project has a link to its sessions; without one (the server on
  * its own) the agent hears in the answers of its own calls, and those calls are its quiet moments.
  */
+import type {
+  PermissionRequest,
+  PermissionResult,
+  QuestionRequest,
+  QuestionResult,
+} from "../../protocol/activity.ts";
 import type { AbortRequest, AskRequest } from "../../protocol/changes.ts";
 
 /** What brings the notes that wait. */
@@ -39,4 +45,7 @@ export interface AgentLink {
   serve(teller: Teller): void;
   ask(request: AskRequest): Promise<{ session_id: string }>;
   abort(request: AbortRequest): Promise<{ aborted: boolean }>;
+  /** @throws ReviewError `not_waiting` where somebody was first, or it is gone */
+  answerPermission(request: PermissionRequest): Promise<PermissionResult>;
+  answerQuestion(request: QuestionRequest): Promise<QuestionResult>;
 }

@@ -1,4 +1,5 @@
 /** The WebSocket's messages as an AsyncAPI 3.0 document, from the schemas that validate. */
+import { ActivityMessage } from "../../protocol/activity.ts";
 import { Command, Response } from "../../protocol/commands.ts";
 import { STAMPED_EVENTS } from "../../protocol/events.ts";
 import { CLOSE_CODES } from "../socket/close-codes.ts";
@@ -7,6 +8,8 @@ import { type JsonObject, SchemaWriter } from "./json-schema.ts";
 const ABOUT = `One text message is one JSON object of at most 1 MiB. Commands are answered by a \`response\` that echoes their \`id\`; answers may overtake each other.
 
 Events come from the moment of connecting. \`{"type":"subscribe","since":N}\` replays everything after sequence number N from the journal and then goes on live: no gap, nothing twice, the same bytes as were sent live. A client that was away for however long reconnects and subscribes since the last \`seq\` it has.
+
+\`{"type":"watch","since":N}\` does the same for what the agent does, to the developer's token alone: \`agent.activity\` messages, each with an entry in its present form. Entries are taken in by \`id\` and shown by \`position\`; one that says \`dropped\` ends all others of its root session up to \`upto\`. A reader that is slow passes over forms that were replaced meanwhile and comes to the same view.
 
 Close codes:
 ${CLOSE_CODES.map(({ code, sentBy, meaning }) => `- ${code} (${sentBy}): ${meaning}`).join("\n")}`;
@@ -33,6 +36,7 @@ export function asyncApiDocument(version: string): JsonObject {
   };
   for (const option of Command.options) add("command", writer.write(option, "input"));
   for (const event of STAMPED_EVENTS) add("event", writer.inPlace(event, "output"));
+  add("event", writer.inPlace(ActivityMessage, "output"));
   messages.response = {
     name: "response",
     contentType: "application/json",

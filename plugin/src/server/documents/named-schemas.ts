@@ -1,5 +1,6 @@
 /** The nouns, requests, answers and events of the protocol by the names that the published documents give them. */
 import { z } from "zod";
+import * as activity from "../../protocol/activity.ts";
 import * as changes from "../../protocol/changes.ts";
 import { ErrorAnswer } from "../../protocol/errors.ts";
 import { STAMPED_EVENTS } from "../../protocol/events.ts";
@@ -28,6 +29,7 @@ const byName = (name: string) => (name.endsWith("Answer") ? "output" : "input");
 export const NAMED_SCHEMAS: readonly NamedSchema[] = [
   ...exported(model, () => "output"),
   ...exported(changes, byName),
+  ...exported(activity, (name) => (/Request$/.test(name) ? "input" : "output")),
   { name: "Error", schema: ErrorAnswer, io: "output" },
   ...exported(queries, byName),
   ...STAMPED_EVENTS.map((schema) => ({

@@ -1,5 +1,6 @@
 /** The OpenAPI 3.1 document, generated from the routing table and the schemas that validate. */
 import { z } from "zod";
+import { ActivityMessage } from "../../protocol/activity.ts";
 import { ERROR_STATUS, ErrorAnswer, type ErrorCode } from "../../protocol/errors.ts";
 import { STAMPED_EVENTS } from "../../protocol/events.ts";
 import { type Route, TAGS } from "../route.ts";
@@ -8,7 +9,7 @@ import { type JsonObject, SchemaWriter } from "./json-schema.ts";
 
 const ABOUT = `Review of an agent's suggested changes, hunk by hunk.
 
-Every request but \`GET /health\` needs \`Authorization: Bearer <token>\`. The developer's token decides; the agent's may publish, report and read. Requests with a foreign \`Host\` or \`Origin\` are refused. POST bodies are JSON. A request with \`request_id\` (or an \`Idempotency-Key\`) may be repeated: it has its effect once.
+Every request but \`GET /health\` needs \`Authorization: Bearer <token>\`. The developer's token decides; the agent's may publish, report and read. What the agent does and asks (\`/agent/…\`) is for the developer's token alone. Requests with a foreign \`Host\` or \`Origin\` are refused. POST bodies are JSON. A request with \`request_id\` (or an \`Idempotency-Key\`) may be repeated: it has its effect once.
 
 \`GET /ws\` upgrades to a WebSocket: see \`/asyncapi.json\`. \`/git/<repository>.git\` is git's smart HTTP protocol: see the project's documentation.
 
@@ -160,6 +161,7 @@ export function openApiDocument(routes: Route[], version: string): JsonObject {
   }
   // A stream's events are in no JSON answer of their own.
   for (const event of STAMPED_EVENTS) writer.write(event, "output");
+  writer.write(ActivityMessage, "output");
   return {
     openapi: "3.1.0",
     info: {

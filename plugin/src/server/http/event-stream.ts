@@ -7,8 +7,10 @@
  * one that stopped reading costs that much memory and no more.
  */
 
+import type { ActivityFilter } from "../../review/ledger/activity-rows.ts";
+import { Watcher } from "../activity-feed.ts";
 import type { Context } from "../context.ts";
-import { Subscriber } from "../feed.ts";
+import { type Delivery, Subscriber } from "../feed.ts";
 import type { Identity } from "../tokens/tokens.ts";
 import { SECURITY_HEADERS } from "./answers.ts";
 
@@ -24,14 +26,35 @@ export class EventStreams {
     this.#context = context;
   }
 
+  /** The journal of the review. */
   open(request: Request, identity: Identity, since: number, project: string | undefined): Response {
+    const { feed } = this.#context;
+    return this.#answer(request, identity, (stream) => {
+      const reader = new StreamSubscriber(stream);
+      feed.add(reader, since, project);
+      return () => feed.remove(reader);
+    });
+  }
+
+  /** What the agent does. */
+  watch(request: Request, identity: Identity, since: number, filter: ActivityFilter): Response {
+    const { activity } = this.#context;
+    return this.#answer(request, identity, (stream) => {
+      const reader = new StreamWatcher(stream);
+      activity.add(reader, since, filter);
+      return () => activity.remove(reader);
+    });
+  }
+
+  /** @param join begins to read, and returns what ends that */
+  #answer(request: Request, identity: Identity, join: (stream: EventStream) => () => void): Response {
     const headers = { "Content-Type": "text/event-stream; charset=utf-8", ...SECURITY_HEADERS };
     // Nothing would ever read the body of an answer to HEAD, nor tell of its end.
     if (request.method === "HEAD") return new Response(null, { headers });
     const stream = new EventStream(this.#context, identity, () => this.#open.delete(stream));
     this.#open.add(stream);
     request.signal.addEventListener("abort", () => stream.end());
-    return new Response(stream.body(since, project), { headers });
+    return new Response(stream.body(join), { headers });
   }
 
   /** Ends streams whose token was rotated. */
@@ -45,47 +68,46 @@ export class EventStreams {
   }
 }
 
-class EventStream extends Subscriber {
+class EventStream {
   readonly identity: Identity;
   readonly #context: Context;
   readonly #onEnd: () => void;
+  #leave: () => void = () => {};
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
   #heartbeat: ReturnType<typeof setInterval> | undefined;
   #written = 0;
   #ended = false;
 
   constructor(context: Context, identity: Identity, onEnd: () => void) {
-    super();
     this.#context = context;
     this.identity = identity;
     this.#onEnd = onEnd;
     this.#count(1);
   }
 
-  body(since: number, project: string | undefined): ReadableStream<Uint8Array> {
-    const { feed, limits } = this.#context;
+  body(join: (stream: EventStream) => () => void): ReadableStream<Uint8Array> {
     return new ReadableStream<Uint8Array>({
       start: (controller) => {
         this.#controller = controller;
         this.#write(`retry: ${RETRY_MS}\n\n`);
-        this.#heartbeat = setInterval(() => this.#write(": alive\n\n"), limits.heartbeatMs);
-        feed.add(this, since, project);
+        const { heartbeatMs } = this.#context.limits;
+        this.#heartbeat = setInterval(() => this.#write(": alive\n\n"), heartbeatMs);
+        const leave = join(this);
+        // What was there already may have been more than one stream carries.
+        if (this.#ended) leave();
+        else this.#leave = leave;
       },
       cancel: () => this.end(),
     });
   }
 
-  deliver(text: string, seq: number): "taken" | "gone" {
+  deliver(text: string, id: number): Delivery {
     if (this.#ended) return "gone";
-    this.#write(`id: ${seq}\ndata: ${text}\n\n`);
+    this.#write(`id: ${id}\ndata: ${text}\n\n`);
     if (this.#written < this.#context.limits.streamBytes) return "taken";
     this.#context.metrics.closed("stream length");
     this.end();
     return "gone";
-  }
-
-  burst(deliveries: () => void): void {
-    deliveries();
   }
 
   fail(error: unknown): void {
@@ -97,7 +119,7 @@ class EventStream extends Subscriber {
     if (this.#ended) return;
     this.#ended = true;
     clearInterval(this.#heartbeat);
-    this.#context.feed.remove(this);
+    this.#leave();
     this.#count(-1);
     this.#onEnd();
     try {
@@ -124,5 +146,35 @@ class EventStream extends Subscriber {
       // The client left between two events.
       this.end();
     }
+  }
+}
+
+class StreamSubscriber extends Subscriber {
+  constructor(private readonly stream: EventStream) {
+    super();
+  }
+  deliver(text: string, seq: number): Delivery {
+    return this.stream.deliver(text, seq);
+  }
+  burst(deliveries: () => void): void {
+    deliveries();
+  }
+  fail(error: unknown): void {
+    this.stream.fail(error);
+  }
+}
+
+class StreamWatcher extends Watcher {
+  constructor(private readonly stream: EventStream) {
+    super();
+  }
+  deliver(text: string, number: number): Delivery {
+    return this.stream.deliver(text, number);
+  }
+  burst(deliveries: () => void): void {
+    deliveries();
+  }
+  fail(error: unknown): void {
+    this.stream.fail(error);
   }
 }

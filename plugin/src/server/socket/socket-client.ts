@@ -3,6 +3,7 @@
  * that runs by itself: there may be many, and most of them only wait.
  */
 import type { ServerWebSocket } from "bun";
+import { Watcher } from "../activity-feed.ts";
 import { type Delivery, Subscriber } from "../feed.ts";
 import type { Identity } from "../tokens/tokens.ts";
 
@@ -16,7 +17,25 @@ export interface SocketOwner {
   failed(socket: Socket, error: unknown): void;
 }
 
+/** What a socket watches of the agent's activity; it goes out the same way as events do. */
+class SocketWatcher extends Watcher {
+  constructor(private readonly client: SocketClient) {
+    super();
+  }
+  deliver(text: string): Delivery {
+    return this.client.deliver(text);
+  }
+  burst(deliveries: () => void): void {
+    this.client.burst(deliveries);
+  }
+  fail(error: unknown): void {
+    this.client.fail(error);
+  }
+}
+
 export class SocketClient extends Subscriber {
+  /** Once it was asked to watch. */
+  watcher: Watcher | null = null;
   readonly identity: Identity;
   /** Commands under way, and commands refused for their number so far. */
   inFlight = 0;
@@ -29,6 +48,11 @@ export class SocketClient extends Subscriber {
     super();
     this.identity = identity;
     this.#owner = owner;
+  }
+
+  watches(): Watcher {
+    this.watcher ??= new SocketWatcher(this);
+    return this.watcher;
   }
 
   opened(socket: Socket): void {

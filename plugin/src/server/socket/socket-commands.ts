@@ -5,6 +5,7 @@ import { Command, camelCase, type Response, requestOf } from "../../protocol/com
 import { ReviewError, toReviewError } from "../../protocol/errors.ts";
 import { PROTOCOL_VERSION } from "../../protocol/version.ts";
 import { checkAccess } from "../access.ts";
+import { activityPage, checkActivitySince } from "../activity-lookups.ts";
 import type { Context } from "../context.ts";
 import { parseJson } from "../http/body.ts";
 import { checkFile, checkId, checkSince } from "../lookups.ts";
@@ -13,9 +14,10 @@ import { USE_CASES } from "../use-cases.ts";
 import { check } from "../validate.ts";
 
 type Subscribe = Extract<z.output<typeof Command>, { type: "subscribe" }>;
+type Watch = Extract<z.output<typeof Command>, { type: "watch" }>;
 type CommandId = Response["id"];
 
-/** What a command leads to: an answer, and for `subscribe` something to do once the answer is on its way. */
+/** What a command leads to: an answer, and for `subscribe` and `watch` something to do once the answer is on its way. */
 export interface Outcome {
   type: string;
   id: CommandId;
@@ -23,6 +25,7 @@ export interface Outcome {
   /** The response as it is sent. */
   text: string;
   subscribe?: Subscribe;
+  watch?: Watch;
 }
 
 export async function runCommand(context: Context, identity: Identity, text: string): Promise<Outcome> {
@@ -38,6 +41,13 @@ export async function runCommand(context: Context, identity: Identity, text: str
       const data = subscribed(context, command);
       return { type, id, success: true, text: succeeded(id, JSON.stringify(data)), subscribe: command };
     }
+    if (isOfTheAgent(command)) checkAccess("developer", identity.role, context.config.agentMayApprove);
+    if (command.type === "watch") {
+      const data = watched(context, command);
+      return { type, id, success: true, text: succeeded(id, JSON.stringify(data)), watch: command };
+    }
+    if (command.type === "activity")
+      return { type, id, success: true, text: succeeded(id, activityPage(context.desk, command)) };
     const data =
       command.type === "list"
         ? `{"type":"suggestion.list",${context.lists.page(command).slice(1)}`
@@ -92,10 +102,19 @@ function subscribed(context: Context, command: Subscribe): Record<string, unknow
   return { since: command.since, last_seq: context.desk.lastSeq(), protocol: PROTOCOL_VERSION };
 }
 
+const OF_THE_AGENT = ["activity", "watch", "permissions", "questions"];
+const isOfTheAgent = ({ type }: { type: string }): boolean => OF_THE_AGENT.includes(type);
+
+function watched(context: Context, { since }: Watch): Record<string, unknown> {
+  const last = context.desk.lastActivity();
+  if (since !== undefined) checkActivitySince(context.desk, since, "Command: since");
+  return { since: since ?? last, last };
+}
+
 async function perform(
   context: Context,
   identity: Identity,
-  command: Exclude<z.output<typeof Command>, { type: "subscribe" | "list" }>,
+  command: Exclude<z.output<typeof Command>, { type: "subscribe" | "list" | "watch" | "activity" }>,
 ): Promise<Record<string, unknown>> {
   const { desk } = context;
   switch (command.type) {
@@ -112,6 +131,10 @@ async function perform(
       checkFile(query.file);
       return { ...(await desk.content(checkId(suggestionId), query)) };
     }
+    case "permissions":
+      return { permissions: await desk.waiting("agent.permission", command.project) };
+    case "questions":
+      return { questions: await desk.waiting("agent.question", command.project) };
     case "feedback":
     case "complete": {
       // Who may not is told so before what is wrong with it.

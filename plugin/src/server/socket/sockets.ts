@@ -77,7 +77,7 @@ export class Sockets {
     this.#open.delete(socket);
     this.#stalls.forget(socket);
     socket.data.closing = true;
-    this.#context.feed.remove(socket.data);
+    this.#leave(socket);
     this.#context.connections.sockets -= 1;
     if (socket.data.identity.role === "agent") this.#context.connections.agents -= 1;
   }
@@ -86,7 +86,10 @@ export class Sockets {
     if (socket.getBufferedAmount() > 0) return;
     // Not from within this call: when a send made here has to wait, the runtime may never tell that there is room again
     // (Bun 1.3.14, measured under load: kernel buffers empty, bytes waiting, no further drain).
-    setImmediate(() => this.#context.feed.resume(socket.data));
+    setImmediate(() => {
+      this.#context.feed.resume(socket.data);
+      if (socket.data.watcher !== null) this.#context.activity.resume(socket.data.watcher);
+    });
   }
 
   #message(socket: Socket, message: string | Buffer): void {
@@ -115,6 +118,10 @@ export class Sockets {
     feed.flush();
     if (data.closing) return;
     this.#send(socket, outcome);
+    if (outcome.watch !== undefined) {
+      const { since, project, session } = outcome.watch;
+      this.#context.activity.add(data.watches(), since, { project, session });
+    }
     if (outcome.subscribe !== undefined) {
       const { since, project } = outcome.subscribe;
       feed.add(data, since, project);
@@ -144,6 +151,11 @@ export class Sockets {
     socket.data.answer(failed(undefined, error));
   }
 
+  #leave({ data }: Socket): void {
+    this.#context.feed.remove(data);
+    if (data.watcher !== null) this.#context.activity.remove(data.watcher);
+  }
+
   #failed(socket: Socket, error: unknown): void {
     this.#context.log.error("journal could not be read", { error });
     this.#close(socket, CLOSE.serverError, "journal could not be read");
@@ -152,7 +164,7 @@ export class Sockets {
   #close(socket: Socket, code: number, reason: string): void {
     socket.data.closing = true;
     this.#context.metrics.closed(reason);
-    this.#context.feed.remove(socket.data);
+    this.#leave(socket);
     socket.close(code, reason);
     // A client that does not read never sees the close frame; its connection is cut after a grace.
     setTimeout(() => {

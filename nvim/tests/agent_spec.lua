@@ -1,0 +1,303 @@
+-- luacheck: read globals t describe it before_each after_each pending
+-- luacheck: ignore 122
+--- What the agent does, shown in a buffer, and what it asks, answered: real opencode with the plugin, and a model whose
+--- answers are written down.
+
+local agent_host = require("agent_host")
+if not agent_host.available() then
+  pending("agent", "opencode is not provisioned")
+  return
+end
+
+local review = require("suggestion-review")
+local client = review.client
+local answers = require("suggestion-review.decisions.answers")
+local activity = require("suggestion-review.model.activity")
+
+local function call(tool, args)
+  return { calls = { { tool = tool, args = args } } }
+end
+local function bash(command)
+  return call("bash", { command = command, description = "works" })
+end
+
+local words = {}
+for index = 1, 40 do
+  words[index] = ("word%d%s"):format(index, index % 8 == 0 and "\n" or " ")
+end
+local todos = {
+  { content = "look around", status = "completed", priority = "high" },
+  { content = "tidy up", status = "in_progress", priority = "low" },
+}
+local question = {
+  question = "Which way?",
+  header = "Way",
+  options = {
+    { label = "Left", description = "to the left" },
+    { label = "Right", description = "to the right" },
+  },
+}
+local which = vim.tbl_extend("force", question, { question = "Which ones?", multiple = true })
+
+local host = agent_host.start({
+  conversations = {
+    {
+      when = "tell me all",
+      turns = {
+        vim.tbl_extend("force", { reasoning = "Hm.\nWell.", text = words, pieceDelayMs = 15 }, {
+          calls = { { tool = "todowrite", args = { todos = todos } } },
+        }),
+        call("glob", { pattern = "*.txt" }),
+        { text = "That was all." },
+      },
+    },
+    { when = "touch once", turns = { bash("touch touched-once"), { text = "touched" } } },
+    { when = "touch always", turns = { bash("mkdir made-always"), { text = "made" } } },
+    { when = "touch never", turns = { bash("touch touched-never"), { text = "not touched" } } },
+    { when = "touch rather not", turns = { bash("touch rather-not"), { text = "as you like" } } },
+    {
+      when = "which way",
+      turns = { call("question", { questions = { question, which } }), { text = "thank you" } },
+    },
+    { when = "own words", turns = { call("question", { questions = { question } }), { text = "noted" } } },
+    { when = "straight on", turns = { call("question", { questions = { question } }), { text = "on" } } },
+  },
+}, { edit = "allow", bash = "ask" })
+
+local notices = {}
+vim.notify = function(message)
+  table.insert(notices, message)
+end
+local function notice(pattern)
+  return t.wait(function()
+    for _, message in ipairs(notices) do
+      if message:find(pattern) then
+        return message
+      end
+    end
+  end, 8000, pattern .. " in " .. vim.inspect(notices))
+end
+local function exists(name)
+  return vim.uv.fs_stat(host.agent .. "/" .. name) ~= nil
+end
+
+require("suggestion-review.config").setup(agent_host.settings(host))
+vim.cmd("source " .. t.root .. "/nvim/plugin/suggestion-review.lua")
+review.connect()
+t.wait(function()
+  return client.state().state == "connected"
+end, 10000, "the connection")
+
+--- What is chosen of each list that comes, and typed at each prompt.
+local plain_select, plain_input = vim.ui.select, vim.ui.input
+local prompts
+local function will_answer(choices, inputs)
+  prompts = {}
+  choices, inputs = vim.deepcopy(choices), vim.deepcopy(inputs or {})
+  vim.ui.select = function(items, opts, done)
+    table.insert(prompts, opts.prompt)
+    local wanted = table.remove(choices, 1)
+    for index, item in ipairs(items) do
+      if wanted and opts.format_item(item):find(wanted, 1, true) then
+        return done(item, index)
+      end
+    end
+    done(nil)
+  end
+  vim.ui.input = function(opts, done)
+    table.insert(prompts, opts.prompt)
+    done(table.remove(inputs, 1))
+  end
+end
+
+local function ask(text)
+  notices = {}
+  vim.cmd("Suggest! ask " .. text)
+  notice("^Asked")
+end
+
+--- Ends when the turn that was asked for has.
+local function turn_over()
+  notice("turn has ended")
+end
+
+--- What a buffer that is opened now holds, with its folds.
+---@return string[] lines
+---@return integer[] folds first line of each closed fold
+local function opened_now()
+  vim.cmd("Suggest agent")
+  local buf = t.wait(function()
+    return vim.bo.filetype == "markdown" and vim.api.nvim_get_current_buf()
+  end, 10000, "the buffer")
+  local lines, folds = vim.api.nvim_buf_get_lines(buf, 0, -1, false), {}
+  for line = 1, #lines do
+    folds[line] = vim.fn.foldclosed(line)
+  end
+  return lines, folds
+end
+
+before_each(function()
+  vim.ui.select, vim.ui.input = plain_select, plain_input
+end)
+
+describe("what the agent does", function()
+  it("is followed in a buffer, which holds the same as one that is opened afterwards", function()
+    ask("tell me all")
+    vim.cmd("Suggest agent")
+    local buf = t.wait(function()
+      return vim.bo.filetype == "markdown" and vim.api.nvim_get_current_buf()
+    end, 10000, "the buffer")
+    t.ok(not vim.bo[buf].modifiable)
+    turn_over()
+    t.wait(function()
+      local lines = vim.api.nvim_buf_get_lines(buf, 0, -1, false)
+      return vim.list_contains(lines, "That was all.") and vim.list_contains(lines, "*The turn is over*")
+    end, 10000, "all of it")
+    -- It follows where the cursor is at the end.
+    t.eq(vim.api.nvim_win_get_cursor(0)[1], vim.api.nvim_buf_line_count(buf))
+    local live, live_folds = vim.api.nvim_buf_get_lines(buf, 0, -1, false), {}
+    for line = 1, #live do
+      live_folds[line] = vim.fn.foldclosed(line)
+    end
+    vim.api.nvim_feedkeys("q", "x", false)
+    t.ok(not vim.api.nvim_buf_is_valid(buf))
+    local later, later_folds = opened_now()
+    t.eq(later, live)
+    t.eq(later_folds, live_folds)
+    local text = table.concat(later, "\n")
+    t.match(text, "## You\n\ntell me all")
+    t.match(text, "> thought\n> Hm%.\n> Well%.")
+    t.match(text, "word1 word2 .-word40")
+    t.match(text, "%- %[x%] look around\n%- %[%-%] tidy up")
+    t.match(text, "%- ✔ `glob` [^\n]*\n.-    [^\n]*greet%.txt")
+    -- The output is folded away, the call's own line is not.
+    for line, content in ipairs(later) do
+      if content:find("✔ `glob`", 1, true) then
+        t.eq(later_folds[line], -1)
+        t.eq(later_folds[line + 1], line + 1)
+      end
+    end
+    vim.cmd("normal q")
+  end)
+
+  it("leaves the cursor where it is not at the end", function()
+    vim.cmd("Suggest agent")
+    local buf = t.wait(function()
+      return vim.bo.filetype == "markdown" and vim.api.nvim_get_current_buf()
+    end, 10000, "the buffer")
+    vim.cmd("normal! gg")
+    local count = vim.api.nvim_buf_line_count(buf)
+    review.ask(
+      "straight on",
+      { session_id = vim.api.nvim_buf_get_name(buf):match("/(ses_[^/]+)/"), without_file = true }
+    )
+    t.wait(function()
+      return vim.api.nvim_buf_line_count(buf) > count
+    end, 20000, "more lines")
+    t.eq(vim.api.nvim_win_get_cursor(0)[1], 1)
+    notice("^The agent asks Which way")
+    review.answer({ answers = { { "Left" } } })
+    notice("^Answered: Which way")
+    turn_over()
+    vim.cmd("normal q")
+  end)
+end)
+
+describe("a permission", function()
+  it("is announced, shown whole and allowed once", function()
+    ask("touch once")
+    notice("^The agent wants bash: touch touched%-once — :Suggest permission")
+    t.ok(not exists("touched-once"))
+    will_answer({ "Allow once" })
+    vim.cmd("Suggest permission")
+    t.match(prompts[1], "The agent wants to use bash:\n  touch touched%-once\n")
+    notice("^Allowed once: bash: touch touched%-once")
+    turn_over()
+    t.ok(exists("touched-once"))
+    notices = {}
+    vim.cmd("Suggest permission")
+    notice("^The agent waits for no permission")
+  end)
+
+  it("is allowed from now on, by words on the command line", function()
+    ask("touch always")
+    notice("mkdir made%-always — ")
+    vim.cmd("Suggest permission always")
+    notice("^Allowed from now on")
+    turn_over()
+    t.ok(exists("made-always"))
+  end)
+
+  it("is rejected with a reason, which the model is told", function()
+    ask("touch rather not")
+    notice("rather%-not — ")
+    will_answer({ "Reject" }, { "use another name" })
+    vim.api.nvim_feedkeys(vim.keycode("<Plug>(suggestion-review-permission)"), "x", false)
+    notice("^Rejected: bash: touch rather%-not")
+    turn_over()
+    t.ok(not exists("rather-not"))
+    t.match(t.read(host.requests), "use another name")
+  end)
+
+  it("that somebody else answered first is said to be so", function()
+    ask("touch never")
+    notice("touched%-never — ")
+    local asked = activity.asks("agent.permission")[1]
+    -- As long as the list is open another client answers.
+    will_answer({})
+    local choose
+    vim.ui.select = function(items, _, done)
+      choose = function()
+        done(items[1], 1)
+      end
+    end
+    answers.permission()
+    local answered
+    client.request({
+      type = "permission",
+      request = { permission_id = asked.entry.id, reply = "reject" },
+    }, function(err)
+      t.ok(not err)
+      answered = true
+    end)
+    t.wait(function()
+      return answered
+    end, 10000, "the other answer")
+    turn_over()
+    choose()
+    notice("^Not answered: It was answered already, by the developer")
+    t.ok(not exists("touched-never"))
+  end)
+end)
+
+describe("a question", function()
+  it("is answered by choosing, one label or several", function()
+    ask("which way")
+    notice("^The agent asks Which way%? — :Suggest answer")
+    will_answer({ "Right", "Left", "Right", "That is all" })
+    vim.cmd("Suggest answer")
+    notice("^Answered: Which way")
+    turn_over()
+    t.match(t.read(host.requests), 'Which way%?\\"=\\"Right\\"')
+    t.match(t.read(host.requests), 'Which ones%?\\"=\\"Left, Right\\"')
+  end)
+
+  it("is answered in words of one's own", function()
+    ask("own words")
+    notice("^The agent asks Which way")
+    will_answer({ "In words of my own" }, { "over the hills" })
+    vim.api.nvim_feedkeys(vim.keycode("<Plug>(suggestion-review-answer)"), "x", false)
+    notice("^Answered: Which way")
+    turn_over()
+    t.match(t.read(host.requests), "over the hills")
+    vim.api.nvim_feedkeys(vim.keycode("<Plug>(suggestion-review-agent)"), "x", false)
+    t.wait(function()
+      return vim.bo.filetype == "markdown"
+    end, 10000, "the buffer")
+    t.match(
+      table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, false), "\n"),
+      "%*%*Which way%?%*%* → over the hills"
+    )
+    vim.cmd("normal q")
+  end)
+end)

@@ -1,0 +1,69 @@
+/** What is read of the agent's activity; shared by HTTP and WebSocket. Only the developer's token is answered. */
+import {
+  ActivityAnswer,
+  ActivityQuery,
+  AsksQuery,
+  PermissionsAnswer,
+  QuestionsAnswer,
+} from "../protocol/activity.ts";
+import { ReviewError } from "../protocol/errors.ts";
+import { PAGE_BYTES } from "../protocol/sizes.ts";
+import type { ReviewDesk } from "../review/contract.ts";
+
+/**
+ * A reader that is to go on behind the last number would wait for what comes much later, if ever: its `since` is of
+ * another ledger.
+ *
+ * @param where how the door names the field
+ */
+export function checkActivitySince(desk: ReviewDesk, since: number, where: string): void {
+  const last = desk.lastActivity();
+  if (since <= last) return;
+  throw new ReviewError(
+    "invalid_request",
+    `${where}: the activity ends at ${last}; another ledger may be in use, start over from 0`,
+    { details: { field: "since", last } },
+  );
+}
+
+/** A page as JSON text, made of the texts as they are kept. */
+export function activityPage(desk: ReviewDesk, { since, limit, ...filter }: ActivityQuery): string {
+  const last = desk.lastActivity();
+  const forms = desk.activityTexts(since, limit + 1, filter);
+  const kept: string[] = [];
+  let size = 0;
+  let end = since;
+  for (const { number, json } of forms.slice(0, limit)) {
+    size += Buffer.byteLength(json);
+    if (size > PAGE_BYTES && kept.length > 0) break;
+    kept.push(json);
+    end = number;
+  }
+  const next = kept.length < forms.length ? end : null;
+  return `{"entries":[${kept.join(",")}],"last":${last},"next":${next}}`;
+}
+
+export const ACTIVITY_LOOKUPS = {
+  activity: {
+    summary:
+      "What the agent does, by page: entries whose number is higher than ?since=, each in its present form. Taken in by `id` and shown by `position` they are what who watched live has",
+    query: ActivityQuery,
+    answer: ActivityAnswer,
+    access: "developer",
+    tag: "agent",
+  },
+  permissions: {
+    summary: "Permissions that the agent waits for",
+    query: AsksQuery,
+    answer: PermissionsAnswer,
+    access: "developer",
+    tag: "agent",
+  },
+  questions: {
+    summary: "Questions that the agent waits to be answered",
+    query: AsksQuery,
+    answer: QuestionsAnswer,
+    access: "developer",
+    tag: "agent",
+  },
+} as const;
