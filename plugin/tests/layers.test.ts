@@ -9,7 +9,9 @@ const LAYERS: readonly (readonly string[])[] = [
   ["plugin/src/diff/**"],
   ["plugin/src/vcs/**"],
   // Settings: read by whoever opens a desk or a server.
-  ["version", "jsonc", "options", "config", "settings-file"].map((name) => `plugin/src/${name}.ts`),
+  ["version", "jsonc", "options", "config", "settings-file", "confinement"].map(
+    (name) => `plugin/src/${name}.ts`,
+  ),
   ["plugin/src/review/ledger/**"],
   ["plugin/src/review/tell/**"],
   ["plugin/src/review/publish/**"],

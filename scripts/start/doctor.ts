@@ -7,7 +7,7 @@ import { hubDir, readState } from "./places.ts";
 import { protectionWords } from "./protection.ts";
 import { StartError } from "./report.ts";
 import { whyNoOuterRing } from "./ring.ts";
-import type { SandboxOptions } from "./sandbox.ts";
+import type { SandboxOptions } from "./sandbox-options.ts";
 import { setUpFor } from "./sandbox-place.ts";
 import { inRings, ringOf } from "./sandbox-shell.ts";
 import { visible } from "./visible.ts";

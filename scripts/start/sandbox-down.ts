@@ -5,7 +5,7 @@ import { COMMENT, lookUp, removeUser } from "../../sandbox/user.ts";
 import { confirmed } from "./confirmed.ts";
 import { AGENT_BASE, AGENT_USER, LOCAL, readState } from "./places.ts";
 import { StartError, say } from "./report.ts";
-import type { SandboxOptions } from "./sandbox.ts";
+import type { SandboxOptions } from "./sandbox-options.ts";
 import { setUpFor } from "./sandbox-place.ts";
 import { endAll, removalOf, removeIfEmpty, removeWork, stopRun, type Work } from "./works.ts";
 

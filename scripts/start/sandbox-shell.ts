@@ -9,7 +9,7 @@ import { agentEnvironment } from "./agent-side.ts";
 import { runConfined } from "./confined.ts";
 import { StartError } from "./report.ts";
 import { makeRing, type Ring, whyNoOuterRing } from "./ring.ts";
-import type { SandboxOptions } from "./sandbox.ts";
+import type { SandboxOptions } from "./sandbox-options.ts";
 import { setUpFor } from "./sandbox-place.ts";
 import { visible } from "./visible.ts";
 import type { Work } from "./works.ts";

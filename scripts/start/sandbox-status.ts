@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { findDeveloper } from "./identity.ts";
 import { readRun, readState, serverUrl } from "./places.ts";
 import { isAlive } from "./processes.ts";
-import type { SandboxOptions } from "./sandbox.ts";
+import type { SandboxOptions } from "./sandbox-options.ts";
 import { allDirs, setUpFor } from "./sandbox-place.ts";
 import { visible } from "./visible.ts";
 import { type Work, workIn } from "./works.ts";

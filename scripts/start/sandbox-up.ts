@@ -17,7 +17,7 @@ import {
 import { findReachable } from "./reachable.ts";
 import { StartError, say } from "./report.ts";
 import { inspectRepository, type Repository } from "./repository.ts";
-import type { SandboxOptions } from "./sandbox.ts";
+import type { SandboxOptions } from "./sandbox-options.ts";
 import { placeOfRepository } from "./sandbox-place.ts";
 import { remember, setUp } from "./set-up.ts";
 

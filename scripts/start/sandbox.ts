@@ -4,21 +4,10 @@ import { forgetForeignRepositories } from "../../plugin/src/vcs/environment.ts";
 import { doctor } from "./doctor.ts";
 import { fail, StartError, speakAs } from "./report.ts";
 import { down } from "./sandbox-down.ts";
+import type { SandboxOptions } from "./sandbox-options.ts";
 import { shell } from "./sandbox-shell.ts";
 import { status } from "./sandbox-status.ts";
 import { up } from "./sandbox-up.ts";
-
-export interface SandboxOptions {
-  /** null: what the command takes where none is named. */
-  repository: string | null;
-  /** Behind `--`. */
-  command: string[];
-  dryRun: boolean;
-  yes: boolean;
-  deleteUnpublished: boolean;
-  sameUser: boolean;
-  show: string[];
-}
 
 const COMMANDS: Record<string, { help: string; run(options: SandboxOptions): Promise<number> }> = {
   up: { help: "makes the agent's user, folders, tools, clone and rings for a repository", run: up },

@@ -6,13 +6,13 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { chmodSync, existsSync, mkdirSync, statSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { createServer, connect as dialTcp, type Socket } from "node:net";
 import { join } from "node:path";
-import { connect } from "../../plugin/tests/server/client.ts";
-import { Git, tokenEnvironment, write } from "../../plugin/tests/server/git.ts";
-import { AgentRepository, Place, proofFor } from "../../plugin/tests/server/place.ts";
-import { throughDoor, withToken } from "../../sandbox/relay/door.ts";
-import { type Relay, startRelay } from "../../sandbox/relay/relay.ts";
-import { connectAt, isLong, nameIn } from "../../sandbox/relay/socket-at.ts";
-import { Scene, until } from "../support/scene.ts";
+import { throughDoor, withToken } from "../../../sandbox/relay/door.ts";
+import { type Relay, startRelay } from "../../../sandbox/relay/relay.ts";
+import { connectAt, isLong, nameIn } from "../../../sandbox/relay/socket-at.ts";
+import { Scene, until } from "../../../test-harness/support/scene.ts";
+import { connect } from "./client.ts";
+import { Git, tokenEnvironment, write } from "./git.ts";
+import { AgentRepository, Place, proofFor } from "./place.ts";
 
 setDefaultTimeout(60_000);
 const uid = process.getuid?.() ?? 0;
