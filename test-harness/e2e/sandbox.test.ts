@@ -19,6 +19,8 @@ function pictureOf(launcher: Launcher, project: string): string {
   // A folder's own time and size tell of what is made in it and gone again, as a question does.
   const find = [
     ...["find", ...folders, "(", "-type", "d", "-printf", "%p %y %m %U:%G\n", ")"],
+    // jj notes in the clone where it looked for settings of this repository, whenever somebody else looks.
+    ...["-o", "-name", "config-id", "-printf", "%p %y %m %U:%G\n"],
     ...["-o", "-printf", "%p %y %m %U:%G %s %T@ %l\n"],
   ];
   return [
