@@ -75,7 +75,7 @@ local function notice(pattern)
         return message
       end
     end
-  end, 8000, pattern .. " in " .. vim.inspect(notices))
+  end, 30000, pattern .. " in " .. vim.inspect(notices))
 end
 local function exists(name)
   return vim.uv.fs_stat(host.agent .. "/" .. name) ~= nil

