@@ -113,9 +113,11 @@ describe("the environment of git and jj", () => {
       "scripts/start/confined.ts",
       "scripts/start/identity.ts",
       "scripts/start/neovim.ts",
+      // The way to the network, a program of ours with an environment made from nothing.
+      "scripts/start/network.ts",
       "scripts/start/processes.ts",
     ]);
-    for (const entry of ["main.ts", "teardown.ts"]) {
+    for (const entry of ["main.ts", "teardown.ts", "sandbox.ts", "allow.ts"]) {
       expect(readFileSync(join(root, "scripts/start", entry), "utf8")).toMatch(
         /^forgetForeignRepositories\(\);$/m,
       );
