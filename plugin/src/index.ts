@@ -59,7 +59,10 @@ async function server(input: PluginInput, options?: Record<string, unknown>): Pr
     const { gate, turns, processes } = worktree;
     const link = new SessionLink(input.client, input.directory, jj.dir, desk.ledger, worktree.activity.asks);
     const instance = await worktree.join(link);
-    if (host.server !== null) turns.recover();
+    if (host.server !== null) {
+      turns.recover();
+      await desk.activity.closeDead(jj.dir, true);
+    }
     const unsubscribe = desk.subscribe((event, json) => {
       if (event.project !== jj.dir || !worktree.speaks(instance)) return;
       const message =

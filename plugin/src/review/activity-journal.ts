@@ -91,11 +91,14 @@ export class ActivityJournal {
     this.tell();
   }
 
-  /** Ends what the processes that wrote it can end no more. */
-  async closeDead(project?: string): Promise<void> {
+  /**
+   * Ends what the processes that wrote it can end no more.
+   * @param alone no other process of ours has the port: who cannot be looked at from here is gone as well
+   */
+  async closeDead(project?: string, alone = false): Promise<void> {
     const dead = openEntries(this.ledger, project).flatMap(({ json, owner }) => {
       const entry = JSON.parse(json) as ActivityEntry;
-      return isLive(owner, Date.parse(entry.ts)) ? [] : [entry];
+      return isLive(owner, alone ? 0 : Date.parse(entry.ts)) ? [] : [entry];
     });
     for (const entry of dead)
       await this.write(entry.project, [{ ...draftOf(entry, false), body: cutOff(bodyOf(entry)) }]);

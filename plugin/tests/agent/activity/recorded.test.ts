@@ -267,6 +267,22 @@ test("a session that goes on for ever keeps a bounded part, and says so to who w
   expect(watcher.view.entries).toEqual(View.of(kept).entries);
 });
 
+test("what a process left open that cannot be looked at is over for whoever has its port, or after a while", async () => {
+  const bench = new Bench();
+  const asked = recorded("stopped").findIndex(({ type }) => type === "permission.asked");
+  for (const event of recorded("stopped").slice(0, asked + 1)) bench.take(event);
+  await bench.relay.settled();
+  const open = "permission bash touch aborted: asked";
+  await bench.journal.closeDead(PROJECT, true);
+  expect(View.of(bench.read()).lines).toContain(open);
+  bench.ledger.change("UPDATE activity SET owner = '1 1 pid:[another]'");
+  await bench.journal.closeDead(PROJECT);
+  expect(View.of(bench.read()).lines).toContain(open);
+  await bench.journal.closeDead(PROJECT, true);
+  expect(View.of(bench.read()).lines).toContain("permission bash touch aborted: gone");
+  expect(bench.journal.waiting("agent.permission")).toEqual([]);
+});
+
 test("a session that was deleted takes its activity along", async () => {
   const bench = new Bench();
   const watcher = bench.watch();
