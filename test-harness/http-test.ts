@@ -87,8 +87,24 @@ class Endpoints {
     });
   }
 
-  refuses(path: string, body: unknown, code: string, status: number): Promise<void> {
-    return this.#endpoint(`POST ${path}`, async () => {
+  /** A stream that may have nothing to say yet: only that it is one. */
+  opens(name: string, path: string): Promise<void> {
+    return this.#endpoint(`GET ${name}`, async () => {
+      const end = new AbortController();
+      try {
+        const headers = { Authorization: `Bearer ${this.token}` };
+        const response = await fetch(`${this.url}${path}`, { headers, signal: end.signal });
+        equal(response.status, 200, "status");
+        equal(response.headers.get("content-type")?.split(";")[0], "text/event-stream", "content type");
+      } finally {
+        end.abort();
+      }
+    });
+  }
+
+  /** @param name of the endpoint, where it is another than the path */
+  refuses(path: string, body: unknown, code: string, status: number, name = path): Promise<void> {
+    return this.#endpoint(`POST ${name}`, async () => {
       const answer = await this.ask("POST", path, body);
       equal([answer.status, answer.json?.error?.code], [status, code], "refusal");
     });
@@ -143,6 +159,13 @@ async function readServer(endpoints: Endpoints): Promise<void> {
   await endpoints.reads("/metrics", "/metrics", ({ text }) => text.includes("# TYPE"));
   await endpoints.reads("/events", "/events?since=0", ({ json }) => Array.isArray(json.events));
   await endpoints.streams("/events/stream", "/events/stream?since=0");
+  await endpoints.reads("/sandbox", "/sandbox", ({ json }) => Array.isArray(json.refusals));
+  await endpoints.reads("/agent/activity", "/agent/activity", ({ json }) => Array.isArray(json.entries));
+  await endpoints.opens("/agent/activity/stream", "/agent/activity/stream");
+  await endpoints.reads("/agent/permissions", "/agent/permissions", ({ json }) =>
+    Array.isArray(json.permissions),
+  );
+  await endpoints.reads("/agent/questions", "/agent/questions", ({ json }) => Array.isArray(json.questions));
   await endpoints.reads("/asyncapi.json", "/asyncapi.json", ({ json }) => typeof json.asyncapi === "string");
   await endpoints.reads("/suggestions", "/suggestions?status=all", ({ json }) =>
     Array.isArray(json.suggestions),
@@ -182,6 +205,14 @@ async function refuseAll(endpoints: Endpoints): Promise<void> {
   await endpoints.refuses("/revise", one, "not_found", 404);
   await endpoints.refuses("/rebase", one, "not_found", 404);
   await endpoints.refuses("/verify", one, "not_found", 404);
+  await endpoints.refuses("/sandbox/refusals", { refusals: [] }, "invalid_request", 400);
+  for (const [kind, answer] of [
+    ["permissions", { reply: "once" }],
+    ["questions", { answers: [["Yes"]] }],
+  ] as const) {
+    const path = `/agent/${kind}`;
+    await endpoints.refuses(`${path}/unknown`, answer, "not_found", 404, `${path}/{id}`);
+  }
   await endpoints.refuses("/status", {}, "invalid_request", 400);
   await endpoints.refuses("/settle", { unknown: true }, "invalid_request", 400);
   await endpoints.refuses("/ask", {}, "invalid_request", 400);
