@@ -250,6 +250,7 @@
 ---@field command? string
 ---@field file? string
 ---@field diff? string What an edit would change, shortened
+---@field cut integer Bytes of all this that are left out: with any, what is asked for is not here whole
 ---@field reply? "once"|"always"|"reject"
 ---@field message? string What the agent is told with a rejection
 

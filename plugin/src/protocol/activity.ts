@@ -84,6 +84,10 @@ const permission = z.object({
   command: z.string().optional(),
   file: z.string().optional(),
   diff: z.string().optional().describe("What an edit would change, shortened"),
+  cut: z
+    .int()
+    .min(0)
+    .describe("Bytes of all this that are left out: with any, what is asked for is not here whole"),
   reply: PermissionReply.optional(),
   message: z.string().optional().describe("What the agent is told with a rejection"),
 });

@@ -54,30 +54,6 @@ local function may_set_options(text)
   return vi ~= nil and text:find("[Vv]im?[<>=%d]*:", vi) ~= nil or text:find("ex:", 1, true) ~= nil
 end
 
---- Reasons by path and modes: the hunks of a file have the same ones, but for what they add.
----@type table<string, string[]>
-local known_reasons = {}
-local known_count = 0
---- More files than this are not kept in mind.
-local MOST_KNOWN = 5000
-
----@param query table see `runs.reasons`
----@return string[]
-local function reasons_of(query)
-  if query.added then
-    return runs.reasons(query)
-  end
-  local key = ("%s\0%s\0%s"):format(query.path, query.mode or "", query.old_mode or "")
-  if not known_reasons[key] then
-    known_count = known_count + 1
-    if known_count > MOST_KNOWN then
-      known_reasons, known_count = {}, 1
-    end
-    known_reasons[key] = runs.reasons(query)
-  end
-  return known_reasons[key]
-end
-
 --- Text that a hunk brings, and whether it is the whole file.
 ---@param hunk SuggestionReview.Hunk
 ---@return string|nil added
@@ -130,7 +106,7 @@ function M.of(place, hunk)
       marks[#marks + 1] = M.of_link(place.root, path, sides.target(side), planned)
     end
     local query = { path = path, mode = side.mode, old_mode = hunk.old_mode, added = added, whole = whole }
-    for _, reason in ipairs(reasons_of(query)) do
+    for _, reason in ipairs(runs.reasons(query)) do
       local where = path ~= digest.path(hunk) and path .. ": " or ""
       marks[#marks + 1] = { text = where .. reason, asks = false }
     end

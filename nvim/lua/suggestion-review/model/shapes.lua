@@ -209,6 +209,7 @@ M.entries = {
   ["agent.todo"] = entry({ todos = list(object({ content = text, status = text })) }),
   ["agent.permission"] = ask({
     permission = text,
+    cut = count,
     patterns = list(text),
     always = list(text),
     command = optional(text),

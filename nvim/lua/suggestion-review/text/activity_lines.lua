@@ -160,7 +160,7 @@ draw["agent.notice"] = function(entry)
   return { lines = { ("> %s%s"):format(first_line(entry.message), at) } }
 end
 
---- What a permission is asked for, whole: what is allowed is what was shown.
+--- What a permission is asked for: what is allowed is what was shown, and what is not shown is told.
 ---@param entry SuggestionReview.PermissionEntry
 ---@param indent? string
 ---@return string[]
@@ -180,6 +180,12 @@ function M.subject(entry, indent)
     if entry.diff then
       vim.list_extend(lines, lines_of(entry.diff, indent))
     end
+  end
+  if entry.cut > 0 then
+    lines[#lines + 1] = ("%s⚠ %d bytes more are asked for than are shown here"):format(
+      indent or "",
+      entry.cut
+    )
   end
   return lines
 end

@@ -5,6 +5,9 @@ import { beginningOf, endOf } from "./texts.ts";
 
 export type SpokenPart = Extract<Part, { type: "text" | "reasoning" }>;
 
+/** Of a permission. */
+const MOST_PATTERNS = 64;
+
 const STATUS = { pending: "pending", running: "running", completed: "completed", error: "failed" } as const;
 
 export function messageBody(
@@ -50,17 +53,28 @@ export function toolBody({ messageID, callID, tool, state }: ToolPart): BodyOf<"
 
 export function permissionBody(asked: PermissionRequest): BodyOf<"agent.permission"> {
   const { command, filepath, diff } = asked.metadata;
-  return {
+  let cut = 0;
+  const kept = (text: string, most: number): string => {
+    const part = beginningOf(text, most);
+    cut += part.cut;
+    return part.text;
+  };
+  const all = (patterns: readonly string[]): string[] => {
+    for (const left of patterns.slice(MOST_PATTERNS)) cut += Buffer.byteLength(left);
+    return patterns.slice(0, MOST_PATTERNS).map((pattern) => kept(pattern, MOST_INPUT));
+  };
+  const body = {
     type: "agent.permission",
     state: "asked",
     ...(asked.tool === undefined ? {} : { call_id: asked.tool.callID }),
     permission: asked.permission,
-    patterns: asked.patterns.map((pattern) => beginningOf(pattern, MOST_INPUT).text).slice(0, 64),
-    always: asked.always.map((pattern) => beginningOf(pattern, MOST_INPUT).text).slice(0, 64),
-    ...(typeof command === "string" ? { command: beginningOf(command, MOST_TEXT).text } : {}),
+    patterns: all(asked.patterns),
+    always: all(asked.always),
+    ...(typeof command === "string" ? { command: kept(command, MOST_TEXT) } : {}),
     ...(typeof filepath === "string" ? { file: filepath } : {}),
-    ...(typeof diff === "string" ? { diff: beginningOf(diff, MOST_OUTPUT).text } : {}),
-  };
+    ...(typeof diff === "string" ? { diff: kept(diff, MOST_OUTPUT) } : {}),
+  } as const;
+  return { ...body, cut };
 }
 
 export function questionBody(
