@@ -2,6 +2,7 @@
  * The ring around opencode and the review server, as bubblewrap's arguments. Pure: folders and options in, words out. It
  * keeps everything in it from what is the developer's; each command of the model's then gets the ring of `rings.ts` in it.
  */
+import { beginning, keep, show } from "./rings.ts";
 import type { System } from "./system.ts";
 
 export interface OuterRing {
@@ -24,21 +25,9 @@ export const SERVER_FOLDER = "/run/isolated-ai-coder";
 
 /** @returns arguments that go between the program and `--` */
 export function outerRing(ring: OuterRing): string[] {
-  const { system } = ring;
-  const show = (path: string) => ["--ro-bind", path, path];
-  const keep = (path: string) => ["--bind", path, path];
   return [
-    ...["--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"],
-    ...(ring.network === "none" ? ["--unshare-net"] : []),
     // Process 1 ends with the one who started it, and all others with process 1.
-    ...["--new-session", "--die-with-parent", "--cap-drop", "ALL", "--hostname", "agent"],
-    ...(ring.seccomp === null ? [] : ["--seccomp", String(ring.seccomp)]),
-    ...["/tmp", "/run", "/var/tmp"].flatMap((path) => ["--tmpfs", path]),
-    ...system.shown.flatMap((one) =>
-      one.kind === "link" ? ["--symlink", one.target, one.path] : show(one.path),
-    ),
-    ...system.hiddenFiles.flatMap((path) => ["--ro-bind", "/dev/null", path]),
-    ...system.hiddenFolders.flatMap((path) => ["--tmpfs", path, "--remount-ro", path]),
+    ...beginning(ring),
     // Left writable: where this one is not, the kernel lets no ring in it have a /proc of its own. Its user is not root.
     ...["--proc", "/proc", "--dev", "/dev"],
     ...ring.shown.flatMap(show),

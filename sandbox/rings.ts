@@ -1,4 +1,4 @@
-/** The ring around one command of the model's, as bubblewrap's arguments. Pure: folders and options in, words out. */
+/** The ring around one command of the model's, as bubblewrap's arguments, and what it shares with the outer one. Pure: folders and options in, words out. */
 import type { System } from "./system.ts";
 
 export interface InnerRing {
@@ -17,17 +17,21 @@ export interface InnerRing {
   seccomp: number | null;
 }
 
-/** @returns arguments that go between the program and `--` */
-export function innerRing(ring: InnerRing): string[] {
-  const { system } = ring;
-  const show = (path: string) => ["--ro-bind", path, path];
-  const keep = (path: string) => ["--bind", path, path];
+export const show = (path: string): string[] => ["--ro-bind", path, path];
+export const keep = (path: string): string[] => ["--bind", path, path];
+
+/** What both rings begin with: namespaces, a session and a host name of their own, the filter, and the system. */
+export function beginning({
+  system,
+  network,
+  seccomp,
+}: Pick<InnerRing, "system" | "network" | "seccomp">): string[] {
   return [
     ...["--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"],
-    ...(ring.network === "none" ? ["--unshare-net"] : []),
+    ...(network === "none" ? ["--unshare-net"] : []),
     // A session of its own has no terminal; nothing outlives the command that started it.
     ...["--new-session", "--die-with-parent", "--cap-drop", "ALL", "--hostname", "agent"],
-    ...(ring.seccomp === null ? [] : ["--seccomp", String(ring.seccomp)]),
+    ...(seccomp === null ? [] : ["--seccomp", String(seccomp)]),
     // Before what is shown: the file that names are looked up by may be kept below /run.
     ...["/tmp", "/run", "/var/tmp"].flatMap((path) => ["--tmpfs", path]),
     ...system.shown.flatMap((one) =>
@@ -35,6 +39,13 @@ export function innerRing(ring: InnerRing): string[] {
     ),
     ...system.hiddenFiles.flatMap((path) => ["--ro-bind", "/dev/null", path]),
     ...system.hiddenFolders.flatMap((path) => ["--tmpfs", path, "--remount-ro", path]),
+  ];
+}
+
+/** @returns arguments that go between the program and `--` */
+export function innerRing(ring: InnerRing): string[] {
+  return [
+    ...beginning(ring),
     // Files below /proc/sys are root's to write, capabilities or not: a command that runs as root is no exception.
     ...["--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"],
     ...ring.shown.flatMap(show),

@@ -14,19 +14,11 @@ import { type Entry, entryText, judge, parseEntry, type Rules } from "../../sand
 import { type Refusal, readRefusals } from "../../sandbox/refusals.ts";
 import { findDeveloper, type Identity, writeAs } from "./identity.ts";
 import { networkFiles } from "./network.ts";
-import {
-  type DeveloperPlace,
-  demoDirs,
-  developerPlace,
-  projectDir,
-  projectDirs,
-  readState,
-  runRecords,
-} from "./places.ts";
+import { type DeveloperPlace, developerPlace, readState, runRecords } from "./places.ts";
 import { isAlive } from "./processes.ts";
 import { reachOf } from "./reachable.ts";
-import { fail, StartError, say, speakAs } from "./report.ts";
-import { inspectRepository } from "./repository.ts";
+import { runProgram, StartError, say } from "./report.ts";
+import { allDirs, placeOfRepository } from "./sandbox-place.ts";
 import { visibleLine } from "./visible.ts";
 
 const USAGE = `usage: npm run sandbox -- allow HOST[:PORT] … [--project FOLDER]
@@ -44,14 +36,13 @@ const VERBS = ["allow", "deny", "list"] as const;
 
 async function placeOf(project: string | undefined, developer: Identity): Promise<DeveloperPlace> {
   if (project !== undefined) {
-    const repository = await inspectRepository(project, developer);
-    const place = developerPlace(projectDir(repository.dir), repository.dir);
+    const place = await placeOfRepository(project, developer);
     if (readState(place) === null)
-      throw new StartError(`--project: nothing was started on ${repository.dir} yet`, 2);
+      throw new StartError(`--project: nothing was started on ${place.checkout} yet`, 2);
     return place;
   }
   const running = runRecords().filter(({ run }) => isAlive(run.launcher));
-  const all = [...demoDirs(), ...projectDirs()].map((dir) => developerPlace(dir));
+  const all = allDirs().map((dir) => developerPlace(dir));
   const known =
     running.length > 0 ? running.map(({ place }) => place) : all.filter((one) => readState(one) !== null);
   const [only] = known;
@@ -157,17 +148,10 @@ async function main(): Promise<number> {
 }
 
 forgetForeignRepositories();
-speakAs("sandbox");
-try {
-  process.exit(await main());
-} catch (error) {
-  const code = (error as { code?: string }).code ?? "";
-  const isUsage = code.startsWith("ERR_PARSE_ARGS");
-  fail(
-    isUsage
-      ? new StartError(`${(error as Error).message}\n\n${USAGE}`, 2)
-      : error instanceof ListError
-        ? new StartError(`${error.message}: put it right, or move it away`)
-        : error,
-  );
-}
+await runProgram("sandbox", USAGE, () =>
+  main().catch((error) => {
+    throw error instanceof ListError
+      ? new StartError(`${error.message}: put it right, or move it away`)
+      : error;
+  }),
+);

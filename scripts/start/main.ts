@@ -180,7 +180,7 @@ interface Up {
   existing: SuggestionRow[];
 }
 
-/** The way to the network and to the model. @returns npm's registry, and the developer's providers as opencode sees them */
+/** The way to the network and to the model: npm's registry, and the developer's providers as opencode is to see them. */
 async function openNetwork(
   { developer, agent, place, agentSide, provider: own }: Session,
   repository: Repository,
@@ -198,12 +198,8 @@ async function openNetwork(
 async function bringUp(session: Session, repository: Repository): Promise<Up> {
   const { options, developer, agent, place, agentSide, port, host, demo } = session;
   for (const remark of repository.remarks) say(remark);
-  let provider: OwnProvider | null = session.provider;
-  const { cage, token } = await setUp(session, repository, options, async () => {
-    const opened = await openNetwork(session, repository);
-    provider = opened.provider;
-    return opened.registry;
-  });
+  const { caged, token } = await setUp(session, repository, options, () => openNetwork(session, repository));
+  const provider = caged === null ? session.provider : caged.network.provider;
   const remembered = readState(place)?.remote;
   const remote = await setRemote(repository, developer, place, remoteUrl(agentSide, port, host), remembered);
   if (remote.added && !demo) say(`added the remote "${remote.name}" to your repository`);
@@ -219,7 +215,7 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
     ...CLOSED,
     ...protectionVariable(session.protection),
   };
-  if (cage !== null) env = { ...env, ...cagedEnvironment(cage.shell) };
+  if (caged !== null) env = { ...env, ...cagedEnvironment(caged.cage.shell) };
   if (provider === null) {
     const modelPort = await freePort();
     await startModel(supervisor, session, modelPort);
@@ -232,27 +228,27 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
       options.cage,
     );
   } else {
-    if (cage === null) await handOver(provider, agent, agentSide);
+    if (caged === null) await handOver(provider, agent, agentSide);
     else await handOverLogins(provider, session);
     env = { ...env, ...provider.env };
     writeConfiguration(agentSide, agent, provider.settings, { ...options.server, port }, options.cage);
   }
   const ring =
-    cage !== null && session.protection.noRing === null
+    caged !== null && session.protection.noRing === null
       ? await makeRing(agentSide, agent, { show: options.show, server: options.server, env })
       : null;
   const bind = String(options.server.host ?? "127.0.0.1");
   const ringed = ring !== null;
   up.relays = await openRelays({ place, developer, agentSide, agent, bind, host, port, token, ringed });
   const log = join(place.log, "opencode.log");
-  const within = cage?.within ?? [];
+  const within = caged?.cage.within ?? [];
   const startAgain = () =>
     startOpencode({ supervisor, place: agentSide, agent, env, log, port, host, ring, within });
   const opencode = await step("started opencode with the plugin", () =>
     patiently("starting opencode", startAgain),
   );
   const server = new ReviewServer(serverUrl(host, port), token);
-  if (cage !== null) reportRefusals(networkFiles(place).refusals, server);
+  if (caged !== null) reportRefusals(networkFiles(place).refusals, server);
   return { opencode, startAgain, server, remoteName: remote.name, existing: await server.suggestions() };
 }
 

@@ -17,10 +17,6 @@ export class StartError extends Error {
 
 let name = "start";
 
-export function speakAs(newName: string): void {
-  name = newName;
-}
-
 /** Whatever a line quotes, it cannot write to the terminal anything but text. */
 export function say(line: string): void {
   const text = `${name}: ${visible(line)}\n`;
@@ -95,6 +91,25 @@ export function sentenceOf(error: unknown): string {
   if (code === "ENOSPC")
     return `No space is left for ${path ?? "the files of this project"}: free some and try again.`;
   return error instanceof Error ? error.message : String(error);
+}
+
+/**
+ * Runs a program to its end, under the name that it speaks by. A command line that cannot be read is answered with what it
+ * should be.
+ */
+export async function runProgram(
+  newName: string,
+  usage: string,
+  main: () => Promise<number>,
+): Promise<never> {
+  name = newName;
+  try {
+    process.exit(await main());
+  } catch (error) {
+    const code = (error as { code?: string }).code ?? "";
+    if (!code.startsWith("ERR_PARSE_ARGS")) fail(error);
+    fail(new StartError(`${(error as Error).message}\n\n${usage}`, 2));
+  }
 }
 
 /** Ends a program with the sentence of what was thrown. */

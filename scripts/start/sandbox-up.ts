@@ -42,9 +42,8 @@ export async function up(options: SandboxOptions): Promise<number> {
   makeDeveloperFolders(place, developer);
   const made: { developer: Identity; agent: Identity } = { developer, agent };
   const of = { ...made, place, agentSide };
-  await setUp(of, repository, { cage: true, show: options.show }, async () => {
-    return (await findReachable(developer, repository.dir)).registry;
-  });
+  const reachable = () => findReachable(developer, repository.dir);
+  await setUp(of, repository, { cage: true, show: options.show }, reachable);
   remember(place, agent, agentSide, readState(place)?.remote);
   say(`set up for ${repository.dir}; npm start -- ${repository.dir} starts the agent`);
   return 0;

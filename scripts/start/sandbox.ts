@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { forgetForeignRepositories } from "../../plugin/src/vcs/environment.ts";
 import { doctor } from "./doctor.ts";
-import { fail, StartError, speakAs } from "./report.ts";
+import { runProgram, StartError } from "./report.ts";
 import { down } from "./sandbox-down.ts";
 import type { SandboxOptions } from "./sandbox-options.ts";
 import { shell } from "./sandbox-shell.ts";
@@ -68,12 +68,4 @@ async function main(): Promise<number> {
 }
 
 forgetForeignRepositories();
-speakAs("sandbox");
-try {
-  process.exit(await main());
-} catch (error) {
-  const code = (error as { code?: string }).code ?? "";
-  fail(
-    code.startsWith("ERR_PARSE_ARGS") ? new StartError(`${(error as Error).message}\n\n${USAGE}`, 2) : error,
-  );
-}
+await runProgram("sandbox", USAGE, main);

@@ -9,14 +9,14 @@ import { patiently, step } from "./report.ts";
 import type { Repository } from "./repository.ts";
 import { sendHistory } from "./send-history.ts";
 
-export interface SetUp {
-  /** null without one. */
-  cage: Cage | null;
+export interface SetUp<Network> {
+  /** The cage, and what came of opening its way to the network; null without one. */
+  caged: { cage: Cage; network: Network } | null;
   token: string;
 }
 
-/** @param network opens the way to the network, where a cage is made; gives the registry that npm takes in it */
-export async function setUp(
+/** @param openNetwork opens the way to the network, where a cage is made; gives the registry that npm takes in it, too */
+export async function setUp<Network extends { registry: string | null }>(
   {
     developer,
     agent,
@@ -30,8 +30,8 @@ export async function setUp(
   },
   repository: Repository,
   options: { cage: boolean; show: readonly string[] },
-  network: () => Promise<string | null>,
-): Promise<SetUp> {
+  openNetwork: () => Promise<Network>,
+): Promise<SetUp<Network>> {
   await step(`prepared the agent's side in ${agentSide.dir}`, async () => {
     await patiently("copying the agent's tools", () => prepareAgentPlace(agentSide, agent, place));
     await patiently("sending the history", () => sendHistory(repository, developer, agent, agentSide));
@@ -39,14 +39,15 @@ export async function setUp(
       cloneForAgent(agentSide, agent, repository.branch),
     );
   });
-  let cage: Cage | null = null;
+  let caged: SetUp<Network>["caged"] = null;
   if (options.cage) {
     makeSocketFolder({ developer, agent, agentSide });
-    const registry = await network();
-    cage = await makeCage(agentSide, agent, repository.branch, { show: options.show, registry });
+    const network = await openNetwork();
+    const wishes = { show: options.show, registry: network.registry };
+    caged = { cage: await makeCage(agentSide, agent, repository.branch, wishes), network };
   } else forgetCage(agentSide);
   const token = await ensureToken(place, developer, agentSide, agent);
-  return { cage, token };
+  return { caged, token };
 }
 
 /** Notes what there is, for the next start and for the tear-down. @param remote name of the remote in the checkout */

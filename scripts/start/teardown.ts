@@ -2,7 +2,7 @@
  * `npm run teardown`: stops what runs and removes what `npm start` made: demos, the agent's clones, its tools and its
  * Unix user. Says what of the agent's work would be lost; for own repositories that needs a word of its own.
  */
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { forgetForeignRepositories } from "../../plugin/src/vcs/environment.ts";
@@ -11,7 +11,7 @@ import { ORIGIN, type Origin } from "./agent-side.ts";
 import { confirmed } from "./confirmed.ts";
 import { findDeveloper } from "./identity.ts";
 import { AGENT_BASE, AGENT_USER, demoDirs, LOCAL, projectDirs, USER_PREFIX } from "./places.ts";
-import { fail, StartError, say, speakAs } from "./report.ts";
+import { runProgram, StartError, say } from "./report.ts";
 import { endAll, removalOf, removeIfEmpty, removeWork, stopRun, type Work, workIn } from "./works.ts";
 
 const USAGE = `usage: npm run teardown -- [--yes] [--delete-unpublished]
@@ -23,19 +23,35 @@ only the remote that leads to the agent is taken out of them.
   --delete-unpublished   also where the agent has work on your own repository that you have not got
 `;
 
-/** The agent's folders of this copy of the project, whose the others are, and the users that go with ours. */
-function agentFolders(): { ours: string[]; others: number; users: UserEntry[]; kept: UserEntry[] } {
+/**
+ * The agent's folders of this copy of the project, whose the others are, and the users that go with ours.
+ * @param known folders of what this copy remembers
+ */
+function agentFolders(known: ReadonlySet<string>): {
+  ours: string[];
+  /** Of which it cannot be told: they stay, and so does who owns what is in them. */
+  unknown: string[];
+  others: number;
+  users: UserEntry[];
+  kept: UserEntry[];
+} {
   const parent = join(AGENT_BASE, "projects");
   // Closed to other users: only root can tell whose they are.
-  if (process.getuid?.() !== 0) return { ours: [], others: 0, users: [], kept: [] };
+  if (process.getuid?.() !== 0) return { ours: [], unknown: [], others: 0, users: [], kept: [] };
   const ours: string[] = [];
+  const unknown: string[] = [];
   const elsewhere = new Set<string>();
+  const owners = new Set<number>();
   let others = 0;
   for (const name of existsSync(parent) ? readdirSync(parent) : []) {
     const dir = join(parent, name);
     const origin = join(dir, ORIGIN);
     const from = existsSync(origin) ? (JSON.parse(readFileSync(origin, "utf8")) as Origin) : null;
-    if (from === null || from.developer.startsWith(`${LOCAL}/`) || !existsSync(from.root)) ours.push(dir);
+    if (from === null && !known.has(dir)) {
+      unknown.push(dir);
+      for (const inside of readdirSync(dir)) owners.add(lstatSync(join(dir, inside)).uid);
+    } else if (from === null || from.developer.startsWith(`${LOCAL}/`) || !existsSync(from.root))
+      ours.push(dir);
     else {
       others++;
       elsewhere.add(from.user ?? AGENT_USER);
@@ -45,10 +61,11 @@ function agentFolders(): { ours: string[]; others: number; users: UserEntry[]; k
     ({ name }) =>
       name === AGENT_USER || (name.startsWith(USER_PREFIX) && name.length === USER_PREFIX.length + 8),
   );
-  const ofOthers = ({ name }: UserEntry) => elsewhere.has(name);
+  const ofOthers = ({ name, uid }: UserEntry) => elsewhere.has(name) || owners.has(uid);
   return {
     ours,
-    others,
+    unknown,
+    others: others + unknown.length,
     users: all.filter((user) => !ofOthers(user)),
     kept: all.filter(ofOthers),
   };
@@ -69,7 +86,8 @@ async function teardown(): Promise<number> {
   const developer = findDeveloper();
   const works: Work[] = [];
   for (const dir of [...demoDirs(), ...projectDirs()]) works.push(await workIn(dir, developer));
-  const { ours, others, users, kept } = agentFolders();
+  const known = new Set(works.map(({ agentSide }) => agentSide.dir));
+  const { ours, unknown, others, users, kept } = agentFolders(known);
   const isRoot = process.getuid?.() === 0;
   if (works.length === 0 && ours.length === 0 && users.length === 0) {
     say("there is nothing to remove");
@@ -81,11 +99,11 @@ async function teardown(): Promise<number> {
 
   say("this is removed:");
   for (const work of works) for (const line of removalOf(work)) say(`  ${line}`);
-  for (const dir of ours.filter((one) => !works.some(({ agentSide }) => agentSide.dir === one)))
-    say(`  ${dir}`);
+  for (const dir of ours.filter((one) => !known.has(one))) say(`  ${dir}`);
   for (const { name } of users) say(`  the Unix user ${name}`);
   if (users.length > 0 && others === 0) say(`  ${AGENT_BASE}`);
-  for (const { name } of kept) say(`  (the Unix user ${name} stays: another copy of this project uses it)`);
+  for (const dir of unknown) say(`  (${dir} stays: whose it is cannot be told)`);
+  for (const { name } of kept) say(`  (the Unix user ${name} stays: something else uses it)`);
   const stranger = lookUp(AGENT_USER);
   if (stranger !== null && !stranger.comment.startsWith(COMMENT))
     say(`  (the Unix user ${AGENT_USER} stays: it was not made by this project)`);
@@ -115,12 +133,4 @@ async function teardown(): Promise<number> {
 }
 
 forgetForeignRepositories();
-speakAs("teardown");
-try {
-  process.exit(await teardown());
-} catch (error) {
-  const code = (error as { code?: string }).code ?? "";
-  fail(
-    code.startsWith("ERR_PARSE_ARGS") ? new StartError(`${(error as Error).message}\n\n${USAGE}`, 2) : error,
-  );
-}
+await runProgram("teardown", USAGE, teardown);
