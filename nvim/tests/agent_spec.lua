@@ -150,8 +150,13 @@ describe("what the agent does", function()
     t.ok(not vim.bo[buf].modifiable)
     turn_over()
     t.wait(function()
-      local lines = vim.api.nvim_buf_get_lines(buf, 0, -1, false)
-      return vim.list_contains(lines, "That was all.") and vim.list_contains(lines, "*The turn is over*")
+      -- Of this turn: the buffer may hold others.
+      local text =
+        table.concat(vim.api.nvim_buf_get_lines(buf, 0, -1, false), "\n"):match(".*\ntell me all\n(.*)$")
+      return text
+        and text:find("\nThat was all.", 1, true)
+        and text:find("*The turn is over*", 1, true)
+        and text:find("\n%*scripted%-1: [^\n]*$")
     end, 10000, "all of it")
     -- It follows where the cursor is at the end.
     t.eq(vim.api.nvim_win_get_cursor(0)[1], vim.api.nvim_buf_line_count(buf))
@@ -181,12 +186,15 @@ describe("what the agent does", function()
   end)
 
   it("leaves the cursor where it is not at the end", function()
+    ask("tell me all")
+    turn_over()
     vim.cmd("Suggest agent")
     local buf = t.wait(function()
       return vim.bo.filetype == "markdown" and vim.api.nvim_get_current_buf()
     end, 10000, "the buffer")
     vim.cmd("normal! gg")
     local count = vim.api.nvim_buf_line_count(buf)
+    notices = {}
     review.ask(
       "straight on",
       { session_id = vim.api.nvim_buf_get_name(buf):match("/(ses_[^/]+)/"), without_file = true }
@@ -217,6 +225,14 @@ describe("a permission", function()
     notices = {}
     vim.cmd("Suggest permission")
     notice("^The agent waits for no permission")
+  end)
+
+  it("is not shown as whole where there was no room for all of it", function()
+    local asked = { permission = "bash", patterns = {}, always = {}, command = "touch it", cut = 12 }
+    t.eq(require("suggestion-review.text.activity_lines").subject(asked), {
+      "touch it",
+      "⚠ 12 bytes more are asked for than are shown here",
+    })
   end)
 
   it("is allowed from now on, by words on the command line", function()

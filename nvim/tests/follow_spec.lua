@@ -276,7 +276,7 @@ describe("the developer's files", function()
     local proposed = tree(agent)
     local ok = pcall(t.wait, function()
       return vim.deep_equal(tree(server.checkout), proposed)
-    end, 5000)
+    end, 15000)
     if not ok then
       local notes = {}
       for _, hunk in ipairs(review.session().hunks) do
@@ -287,7 +287,7 @@ describe("the developer's files", function()
     review.undo()
     ok = pcall(t.wait, function()
       return vim.deep_equal(tree(server.checkout), before)
-    end, 5000)
+    end, 15000)
     if not ok then
       t.eq(tree(server.checkout), before)
     end
@@ -327,7 +327,7 @@ describe("the developer's files", function()
     end, 10000, "the agent's file to be settled")
     t.wait(function()
       return vim.api.nvim_buf_get_lines(buf, 1, 2, false)[1] == "two"
-    end, 5000, "the buffer to follow")
+    end, 15000, "the buffer to follow")
     t.eq(vim.bo[buf].modified, false)
   end)
 end)

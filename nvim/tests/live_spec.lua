@@ -61,7 +61,8 @@ describe("a Neovim that starts with a token", function()
     local one = start()
     one:wait(CONNECTED)
     one:cmd("set columns=120")
-    local id = server:publish({ ["a.txt"] = "one\nTWO\nthree\n", ["b.txt"] = "B\n" }, "Capital letters")
+    local id =
+      server:publish({ ["a.txt"] = "CAPITALS\n", ["b.txt"] = "CAPITALS\n" }, "Capital letters", "new")
     t.match(
       notice(one, "^Suggestion ready"),
       "Capital letters %(2 hunks in 2 files%) — <Space>sr to review$"
@@ -167,7 +168,7 @@ describe("the whole way by keys", function()
     t.wait(function()
       return t.read(server.checkout .. "/" .. accepted)
         ~= (accepted == "a.txt" and "one\ntwo\nthree\n" or "b\n")
-    end, 5000, "the accepted hunk in the file")
+    end, 15000, "the accepted hunk in the file")
     one:lua("require('suggestion-review.decisions.requests').complete(..., 'finalize')", id)
     one:wait("vim.bo.filetype == 'suggestion-plan'", 10000)
     t.match(one:get("table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, false), '\\n')"), "Verified yes")
@@ -175,7 +176,7 @@ describe("the whole way by keys", function()
     local commit = one:get(("require('suggestion-review.model.store').get(%q).result.commit"):format(id))
     t.wait(function()
       return vim.trim(server:git("checkout", "rev-parse", "HEAD")) == commit
-    end, 5000, "HEAD to move")
+    end, 15000, "HEAD to move")
     t.eq(server:git("checkout", "status", "--porcelain"), "")
     notice(one, "now on " .. commit:sub(1, 12))
     fired(one, "SuggestionAdopted")

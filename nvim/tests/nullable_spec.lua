@@ -122,7 +122,7 @@ local function hear(event)
   })
   t.wait(function()
     return client.state().last_seq == seq
-  end, 5000, "the event to be taken in")
+  end, 15000, "the event to be taken in")
 end
 
 --- Ways in which the client comes to know a whole suggestion or a summary.

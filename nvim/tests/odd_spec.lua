@@ -300,7 +300,7 @@ local function go_into(state, style)
     t.wait(function()
       return s:lua([[return vim.api.nvim_get_mode().mode]]) ~= "n"
         or s:lua([[return vim.fn.getcmdwintype()]]) == ":"
-    end, 5000, where)
+    end, 15000, where)
   end
   t.eq(s:lua("return odd.wrong()"), {}, where)
 end
@@ -392,12 +392,12 @@ describe("C14: an inline review whose file was taken out of the list of buffers"
       t.wait(function()
         before = shown()
         return before.maps > 0 and before.marks > 0
-      end, 5000, "the keys and marks of the review")
+      end, 15000, "the keys and marks of the review")
       press((":%s! a.txt<CR>"):format(command), command)
       press(":edit a.txt<CR>", command)
       t.wait(function()
         return vim.deep_equal(shown(), before)
-      end, 5000, "the keys and marks of the review")
+      end, 15000, "the keys and marks of the review")
       -- And the keys do what they are for.
       press("6G\\sa", command)
       t.wait(function()

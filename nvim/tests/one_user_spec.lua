@@ -115,7 +115,7 @@ describe("one user: what is rejected", function()
     s:type("Enter")
     t.wait(function()
       return t.read(server.agent .. "/a.txt") == expected
-    end, 5000, "the file to be written: " .. s:capture())
+    end, 15000, "the file to be written: " .. s:capture())
     -- One step back is what was in the buffer before.
     s:lua([[vim.cmd("silent undo")]])
     t.eq(buffer(), (NEW:gsub("five", "mine")))

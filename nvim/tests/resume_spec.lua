@@ -33,7 +33,7 @@ local function order(what)
   process:write(vim.json.encode(what) .. "\n")
   t.wait(function()
     return out:find('"done":[^\n]*"n":' .. orders .. "[,}]")
-  end, 5000, "the order to be taken")
+  end, 15000, "the order to be taken")
 end
 local function count(pattern)
   return select(2, out:gsub(pattern, ""))

@@ -125,7 +125,7 @@ local function wait_states(expected)
   local ok = pcall(t.wait, function()
     last = states()
     return vim.deep_equal(last, expected)
-  end, 5000)
+  end, 15000)
   if not ok then
     t.eq(last, expected, shown())
   end
@@ -148,7 +148,7 @@ local function wait_file(path, text)
   local ok = pcall(t.wait, function()
     last = checkout(path)
     return last == text
-  end, 5000)
+  end, 15000)
   if not ok then
     t.eq(last, text, shown())
   end
@@ -176,7 +176,7 @@ local function golden(name)
   local ok = pcall(t.wait, function()
     last = trimmed()
     return last == expected
-  end, 5000)
+  end, 15000)
   if not ok then
     error(("the screen is not %s:\n%s\n--- expected\n%s"):format(name, last, expected), 2)
   end
@@ -987,7 +987,7 @@ describe("the picker", function()
         t.wait(function()
           local now = states()
           return now[6] == R or now[7] == R
-        end, 5000, "the rejection")
+        end, 15000, "the rejection")
       end)
     end
   end

@@ -110,7 +110,7 @@ function Reviewing:wait_for(get, expected)
   local ok = pcall(t.wait, function()
     last = get()
     return vim.deep_equal(last, expected)
-  end, 8000)
+  end)
   if not ok then
     t.eq(last, expected, self:shown())
   end
@@ -137,7 +137,7 @@ end
 function Reviewing:wait_note(text)
   local ok = pcall(t.wait, function()
     return table.concat(self:notes(), "\n"):find(text, 1, true)
-  end, 8000)
+  end)
   if not ok then
     error(("nobody said %q\n%s"):format(text, self:shown()), 2)
   end

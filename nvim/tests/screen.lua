@@ -101,7 +101,7 @@ function Screen:attach()
   self.channel = t.wait(function()
     local ok, channel = pcall(vim.fn.sockconnect, "pipe", self.socket, { rpc = true })
     return ok and channel > 0 and channel
-  end, 5000, "the RPC socket")
+  end, 15000, "the RPC socket")
   t.wait(function()
     return self:lua("return vim.v.vim_did_enter") == 1
   end, 10000, "Neovim's start")
@@ -184,7 +184,7 @@ function Screen:wait(what, plain, timeout)
   local ok = pcall(t.wait, function()
     last = self:capture()
     return last:find(what, 1, plain)
-  end, timeout or 5000)
+  end, timeout or 15000)
   if not ok then
     error(("waited in vain for %q on the screen:\n%s"):format(what, last), 2)
   end
@@ -206,7 +206,7 @@ function Screen:wait_lua(code, timeout, ...)
     end
     value = answer
     return value and value ~= vim.NIL
-  end, timeout or 5000)
+  end, timeout or 15000)
   if prompt then
     error(prompt, 2)
   elseif not ok then

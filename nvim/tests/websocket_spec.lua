@@ -57,7 +57,7 @@ local function server_saw(path)
         return entry
       end
     end
-  end, 5000, "the server to see the close")
+  end, 15000, "the server to see the close")
 end
 
 before_each(function()

@@ -31,8 +31,8 @@ const LAYERS: readonly (readonly string[])[] = [
   ["sandbox/**"],
   ["demo/**"],
   ["scripts/**"],
-  ["plugin/bench/**"],
   ["test-harness/**"],
+  ["plugin/bench/**"],
   ["plugin/tests/**"],
   ["docs/**"],
 ];

@@ -123,7 +123,11 @@ const agentsOf = (launcher: Launcher) =>
 const ofScene = (launcher: Launcher, command: string) =>
   command.includes(launcher.scene.dir) || command.includes(launcher.base);
 
-function holds(who: string, possible: boolean, make: () => Launcher): void {
+/** Of a try that leaves a program behind: whether it is gone is seen after the stop. */
+const LEFT = "leaving something running";
+
+/** @param held whether a try is refused without the ring, too, by what it is told to be held by there */
+function holds(who: string, possible: boolean, make: () => Launcher, held: (by?: string) => boolean): void {
   // Skipped where this kind of user cannot be had: the other one is then tried alone.
   describe.skipIf(!possible)(who, () => {
     let launcher: Launcher;
@@ -140,7 +144,7 @@ function holds(who: string, possible: boolean, make: () => Launcher): void {
     }, 180_000);
     afterAll(() => launcher?.scene.close(), 60_000);
 
-    for (const { name } of OUTER_ESCAPES.filter((one) => one.name !== "leaving something running")) {
+    for (const { name } of OUTER_ESCAPES.filter((one) => one.name !== LEFT)) {
       test(`${who}, from the server's own program: ${name}`, () =>
         expect(inRing.results.get(name)).toBe("refused"));
     }
@@ -159,11 +163,32 @@ function holds(who: string, possible: boolean, make: () => Launcher): void {
       await inRing.started.running.stop();
       // And the next start goes on there.
       const again = await launcher.start([launcher.scene.path("project")]);
-      expect(again.curl.list().length).toBe(1);
+      const [suggestion, ...others] = again.curl.list();
+      expect(others).toEqual([]);
+      // Else the next one would go on with it.
+      again.curl.post("/complete", { suggestion_id: suggestion?.id, action: "discard" });
       await launcher.stop(again);
     }, 120_000);
+
+    test(`${who}, without the cage the same tries get through`, async () => {
+      const open = await tryAll(launcher, model, ["--no-cage"]);
+      await launcher.stop(open.started);
+      const expected = OUTER_ESCAPES.map(({ name, heldBy }) => [name, held(heldBy) ? "refused" : "got"]);
+      expect(Object.fromEntries(open.results)).toEqual(Object.fromEntries(expected));
+      expect(open.files.join("\n")).toContain("sentinel");
+    }, 180_000);
   });
 }
 
-holds("a user of its own", isRoot, () => new Launcher("outer"));
-holds("an ordinary user", !isRoot || readable, () => new Launcher("outer-own", isRoot ? ORDINARY : null));
+holds(
+  "a user of its own",
+  isRoot,
+  () => new Launcher("outer"),
+  (by) => by !== undefined && by !== LEFT,
+);
+holds(
+  "an ordinary user",
+  !isRoot || readable,
+  () => new Launcher("outer-own", isRoot ? ORDINARY : null),
+  (by) => by === "root",
+);
