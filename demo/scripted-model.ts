@@ -29,6 +29,8 @@ export interface RecordedRequest {
   conversation: number;
   turn: number;
   model: string;
+  /** Where the host asks for one. */
+  reasoning_effort?: string;
   messages: ChatMessage[];
   tools: string[];
 }
@@ -45,6 +47,7 @@ export interface ScriptedModel {
 
 interface ChatRequest {
   model?: string;
+  reasoning_effort?: string;
   stream?: boolean;
   stream_options?: { include_usage?: boolean };
   messages?: ChatMessage[];
@@ -128,6 +131,7 @@ export async function startScriptedModel(options: {
       conversation: chosen.conversation,
       turn: chosen.turn,
       model: ask.model ?? "",
+      ...(ask.reasoning_effort === undefined ? {} : { reasoning_effort: ask.reasoning_effort }),
       messages,
       tools,
     };

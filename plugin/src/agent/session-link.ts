@@ -7,13 +7,14 @@ import type {
   QuestionResult,
 } from "../protocol/activity.ts";
 import type { AbortRequest, AskRequest } from "../protocol/changes.ts";
-import { ReviewError } from "../protocol/errors.ts";
 import type { Ledger } from "../review/ledger/ledger.ts";
 import { knownSpeaker, rememberSession, type Speaker, sessionsOf } from "../review/ledger/sessions.ts";
 import type { AgentLink, Teller } from "../review/tell/agent-link.ts";
 import { thisProcess } from "../review/tell/owner.ts";
 import type { Asks } from "./activity/asks.ts";
 import { type AskHost, hostAsks } from "./activity/host-asks.ts";
+import { hostFailure } from "./host-failure.ts";
+import { HostSessions } from "./host-sessions.ts";
 import { Moments } from "./moments.ts";
 import { SessionTree } from "./session-tree.ts";
 
@@ -28,6 +29,7 @@ const MARK = "suggestion_manager_delivery";
 export class SessionLink implements AgentLink {
   /** What it asks is answered through. */
   readonly host: AskHost;
+  readonly sessions: HostSessions;
   readonly #tree: SessionTree;
   readonly #moments = new Moments();
   #teller: Teller | null = null;
@@ -40,6 +42,7 @@ export class SessionLink implements AgentLink {
     private readonly asks: Asks,
   ) {
     this.#tree = new SessionTree(client, directory);
+    this.sessions = new HostSessions(client, directory, project, ledger, this.#tree);
     this.host = hostAsks(client, directory, (session) => this.#tree.rootOf(session));
   }
 
@@ -75,11 +78,13 @@ export class SessionLink implements AgentLink {
     session: string,
     agent: string | undefined,
     model: { providerID: string; modelID: string } | undefined,
+    variant: string | undefined,
   ): Promise<void> {
     if ((await this.#tree.rootOf(session)) !== session) return;
     this.#write(session, {
       ...(agent === undefined ? {} : { agent }),
-      ...(model === undefined ? {} : { model }),
+      ...(model === undefined ? {} : { model: { providerID: model.providerID, modelID: model.modelID } }),
+      ...(variant === undefined ? {} : { variant }),
     });
   }
 
@@ -125,7 +130,7 @@ export class SessionLink implements AgentLink {
     const { error } = act
       ? await this.client.session.promptAsync({ path, query, body })
       : await this.client.session.prompt({ path, query, body: { ...body, noReply: true } });
-    if (error !== undefined) throw failure("The agent's session did not take the feedback", error);
+    if (error !== undefined) throw hostFailure("The agent's session did not take the feedback", error);
   }
 
   async delivered(session: string, delivery: string): Promise<boolean> {
@@ -133,7 +138,7 @@ export class SessionLink implements AgentLink {
       path: { id: session },
       query: { directory: this.directory },
     });
-    if (error !== undefined) throw failure("The agent's session cannot be read", error);
+    if (error !== undefined) throw hostFailure("The agent's session cannot be read", error);
     return (data ?? []).some(({ parts }) =>
       parts.some(
         (part) =>
@@ -143,7 +148,9 @@ export class SessionLink implements AgentLink {
   }
 
   async ask(request: AskRequest): Promise<{ session_id: string }> {
-    const session = (await this.#meant(request.session_id)) ?? (await this.#create());
+    const chosen = await this.sessions.chosen(request);
+    const meant = request.new_session ? null : await this.#meant(request.session_id);
+    const session = meant ?? (await this.#create());
     const attachments = (request.attachments ?? []).map(attachmentText);
     const text = [request.text, ...attachments].join("\n\n");
     // Who asks just after deciding means an agent that knows of it.
@@ -151,9 +158,10 @@ export class SessionLink implements AgentLink {
     const { error } = await this.client.session.promptAsync({
       path: { id: session },
       query: { directory: this.directory },
-      body: { ...(await this.#speaker(session)), parts: [{ type: "text", text }] },
+      body: { ...withChoice(await this.#speaker(session), chosen), parts: [{ type: "text", text }] },
     });
-    if (error !== undefined) throw failure("session_id: the agent's session did not take the prompt", error);
+    if (error !== undefined)
+      throw hostFailure("session_id: the agent's session did not take the prompt", error);
     return { session_id: session };
   }
 
@@ -173,7 +181,7 @@ export class SessionLink implements AgentLink {
       path: { id: session },
       query: { directory: this.directory },
     });
-    if (error !== undefined) throw failure("session_id: the session could not be stopped", error);
+    if (error !== undefined) throw hostFailure("session_id: the session could not be stopped", error);
     return data === true;
   }
 
@@ -195,7 +203,7 @@ export class SessionLink implements AgentLink {
       query: { directory: this.directory },
       body: {},
     });
-    if (error !== undefined || data === undefined) throw failure("opencode made no session", error);
+    if (error !== undefined || data === undefined) throw hostFailure("opencode made no session", error);
     return data.id;
   }
 
@@ -208,6 +216,12 @@ export class SessionLink implements AgentLink {
   }
 }
 
+/** A model that is chosen anew has no variant but the one that is chosen with it. */
+function withChoice(known: Speaker, chosen: Speaker): Speaker {
+  const { variant: _, ...rest } = known;
+  return { ...(chosen.model === undefined ? known : rest), ...chosen };
+}
+
 function attachmentText(attachment: NonNullable<AskRequest["attachments"]>[number]): string {
   const { file, text, first_line: first, last_line: last } = attachment;
   const range =
@@ -217,13 +231,4 @@ function attachmentText(attachment: NonNullable<AskRequest["attachments"]>[numbe
   const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map((match) => match[0].length));
   const fence = "`".repeat(longest + 1);
   return `Attached: ${JSON.stringify(file)}${range}\n${fence}\n${text}\n${fence}`;
-}
-
-function failure(what: string, error: unknown): ReviewError {
-  const name = (error as { name?: string } | undefined)?.name ?? "";
-  const said =
-    (error as { data?: { message?: string } } | undefined)?.data?.message ?? JSON.stringify(error) ?? "";
-  return new ReviewError(/NotFound/.test(name) ? "not_found" : "internal", `${what}: ${said}`, {
-    cause: error,
-  });
 }

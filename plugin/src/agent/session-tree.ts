@@ -75,17 +75,15 @@ export class SessionTree {
         query: { directory: this.directory, ...(limit === undefined ? {} : { limit }) },
       });
       const last = (data ?? []).map(({ info }) => info).findLast((info) => info.role === "user");
-      if (last !== undefined && last.role === "user") return { agent: last.agent, model: last.model };
+      if (last !== undefined && last.role === "user") return { agent: last.agent, ...modelOf(last.model) };
       if ((data ?? []).length < RECENT_MESSAGES) break;
     }
     const { data } = await this.client.session.get(this.#named(session));
     // The host writes these; the types of the client do not have them yet.
-    const made = data as { agent?: string; model?: { providerID: string; id: string } } | undefined;
+    const made = data as { agent?: string; model?: { providerID: string; id: string; variant?: string } };
     return {
       ...(made?.agent === undefined ? {} : { agent: made.agent }),
-      ...(made?.model === undefined
-        ? {}
-        : { model: { providerID: made.model.providerID, modelID: made.model.id } }),
+      ...(made?.model === undefined ? {} : modelOf({ ...made.model, modelID: made.model.id })),
     };
   }
 
@@ -107,4 +105,10 @@ export class SessionTree {
   #named(session: string) {
     return { path: { id: session }, query: { directory: this.directory } };
   }
+}
+
+/** The host has the variant in the model; it takes it beside the model. */
+function modelOf(model: { providerID: string; modelID: string; variant?: string }): Speaker {
+  const { providerID, modelID, variant } = model;
+  return { model: { providerID, modelID }, ...(variant === undefined ? {} : { variant }) };
 }

@@ -6,6 +6,16 @@
 import { z } from "zod";
 import { PermissionAnswer, PermissionRequest, QuestionAnswer, QuestionRequest } from "./activity.ts";
 import { Comment, Digest, Hunk, HunkId, Refusal, SuggestionId } from "./model.ts";
+import {
+  CompactSessionAnswer,
+  CompactSessionRequest,
+  choices,
+  DeleteSessionAnswer,
+  DeleteSessionRequest,
+  ForkSessionRequest,
+  RenameSessionRequest,
+  SessionAnswer,
+} from "./sessions.ts";
 
 export const RequestId = z
   .string()
@@ -154,26 +164,37 @@ export type VerifyRequest = z.infer<typeof VerifyRequest>;
 export const SettleRequest = z.strictObject({ project: z.string().optional() });
 export type SettleRequest = z.infer<typeof SettleRequest>;
 
-export const AskRequest = z.strictObject({
-  text: z.string().min(1).max(262_144).describe("The prompt"),
-  project: z.string().optional(),
-  session_id: z
-    .string()
-    .optional()
-    .describe("Session to go on with; the last one of this project if left out"),
-  attachments: z
-    .array(
-      z.strictObject({
-        file: z.string(),
-        text: z.string().max(524_288).optional(),
-        first_line: z.int().min(1).optional(),
-        last_line: z.int().min(1).optional(),
-      }),
-    )
-    .max(64)
-    .optional(),
-  request_id: RequestId.optional(),
-});
+export const AskRequest = z
+  .strictObject({
+    text: z.string().min(1).max(262_144).describe("The prompt"),
+    project: z.string().optional(),
+    session_id: z
+      .string()
+      .optional()
+      .describe("Session to go on with; the last one of this project if left out"),
+    new_session: z.literal(true).optional().describe("Begin a session; not with session_id"),
+    ...choices,
+    attachments: z
+      .array(
+        z.strictObject({
+          file: z.string(),
+          text: z.string().max(524_288).optional(),
+          first_line: z.int().min(1).optional(),
+          last_line: z.int().min(1).optional(),
+        }),
+      )
+      .max(64)
+      .optional(),
+    request_id: RequestId.optional(),
+  })
+  .refine((value) => value.session_id === undefined || value.new_session === undefined, {
+    path: ["new_session"],
+    message: "expected either session_id or new_session",
+  })
+  .refine((value) => value.variant === undefined || value.model !== undefined, {
+    path: ["variant"],
+    message: "expected a variant only with model",
+  });
 export type AskRequest = z.infer<typeof AskRequest>;
 
 export const RefusalsRequest = z.strictObject({
@@ -277,6 +298,10 @@ export const REQUESTS = {
   refusals: RefusalsRequest,
   permission: PermissionRequest,
   question: QuestionRequest,
+  renameSession: RenameSessionRequest,
+  forkSession: ForkSessionRequest,
+  compactSession: CompactSessionRequest,
+  deleteSession: DeleteSessionRequest,
 } as const;
 export type UseCaseName = keyof typeof REQUESTS;
 
@@ -299,4 +324,8 @@ export const ANSWERS = {
   refusals: RefusalsAnswer,
   permission: PermissionAnswer,
   question: QuestionAnswer,
+  renameSession: SessionAnswer,
+  forkSession: SessionAnswer,
+  compactSession: CompactSessionAnswer,
+  deleteSession: DeleteSessionAnswer,
 } as const satisfies Record<UseCaseName, z.ZodType>;

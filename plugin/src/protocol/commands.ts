@@ -7,6 +7,7 @@ import { ActivityQuery, ActivityStreamQuery, AsksQuery } from "./activity.ts";
 import { REQUESTS, type UseCaseName } from "./changes.ts";
 import { SuggestionId } from "./model.ts";
 import { ContentQuery, HunksQuery, ListQuery } from "./queries.ts";
+import { ChoicesQuery, SessionsQuery } from "./sessions.ts";
 
 const id = z
   .union([z.string().max(128), z.number()])
@@ -65,6 +66,8 @@ const watch = z.strictObject({
 });
 const permissions = z.strictObject({ type: z.literal("permissions"), id, ...AsksQuery.shape });
 const questions = z.strictObject({ type: z.literal("questions"), id, ...AsksQuery.shape });
+const sessions = z.strictObject({ type: z.literal("sessions"), id, ...SessionsQuery.shape });
+const choices = z.strictObject({ type: z.literal("choices"), id, ...ChoicesQuery.shape });
 const ping = z.strictObject({ type: z.literal("ping"), id });
 type Wrapped = Exclude<UseCaseName, SpelledOut>;
 const wrapped = <Name extends Wrapped>(name: Name) =>
@@ -83,6 +86,8 @@ export const Command = z.discriminatedUnion("type", [
   watch,
   permissions,
   questions,
+  sessions,
+  choices,
   ping,
   ...Object.keys(REQUESTS)
     .filter(isWrapped)

@@ -32,6 +32,7 @@ import type {
   SandboxQuery,
   SandboxReport,
 } from "../protocol/queries.ts";
+import type { Choices, ChoicesQuery, SessionsPage, SessionsQuery } from "../protocol/sessions.ts";
 import type { AskType } from "./activity-journal.ts";
 import type { ActivityFilter, ActivityText } from "./ledger/activity-rows.ts";
 
@@ -94,6 +95,11 @@ export interface ReviewDesk extends InTheirTime {
   onActivity(listener: () => void): () => void;
   /** What of this kind waits for an answer, the oldest first. */
   waiting<Type extends AskType>(type: Type, project: string | undefined): Promise<EntryOf<Type>[]>;
+
+  /** The agent's sessions in its host. */
+  sessions(query: SessionsQuery): Promise<SessionsPage>;
+  /** What may be chosen with a prompt. */
+  choices(query: ChoicesQuery): Promise<Choices>;
 
   health(): DeskHealth;
   /** What keeps the server from working as it should, each with what to do. */

@@ -51,6 +51,19 @@ import type {
   SandboxQuery,
   SandboxReport,
 } from "../protocol/queries.ts";
+import type {
+  Choices,
+  ChoicesQuery,
+  CompactSessionRequest,
+  CompactSessionResult,
+  DeleteSessionRequest,
+  DeleteSessionResult,
+  ForkSessionRequest,
+  RenameSessionRequest,
+  SessionResult,
+  SessionsPage,
+  SessionsQuery,
+} from "../protocol/sessions.ts";
 import { Git } from "../vcs/git.ts";
 import { Project, type QuietGate } from "../vcs/project.ts";
 import { ActivityJournal, type AskType, checkWaiting } from "./activity-journal.ts";
@@ -454,6 +467,32 @@ export class Desk implements ReviewDesk {
 
   async abort(request: AbortRequest): Promise<AbortResult> {
     return this.#hosts.linkOf(request.project).abort(request);
+  }
+
+  async sessions(query: SessionsQuery): Promise<SessionsPage> {
+    return this.#hosts.linkOf(query.project).sessions.list(query);
+  }
+
+  async choices({ project }: ChoicesQuery): Promise<Choices> {
+    return this.#hosts.linkOf(project).sessions.choices();
+  }
+
+  async renameSession(request: RenameSessionRequest): Promise<SessionResult> {
+    return { success: true, session: await this.#hosts.linkOf(request.project).sessions.rename(request) };
+  }
+
+  async forkSession(request: ForkSessionRequest): Promise<SessionResult> {
+    return { success: true, session: await this.#hosts.linkOf(request.project).sessions.fork(request) };
+  }
+
+  async compactSession(request: CompactSessionRequest): Promise<CompactSessionResult> {
+    await this.#hosts.linkOf(request.project).sessions.compact(request);
+    return { success: true, session_id: request.session_id };
+  }
+
+  async deleteSession(request: DeleteSessionRequest): Promise<DeleteSessionResult> {
+    await this.#hosts.linkOf(request.project).sessions.delete(request);
+    return { success: true, session_id: request.session_id };
   }
 
   permission(request: PermissionRequest, actor: Actor): Promise<PermissionResult> {

@@ -1,4 +1,4 @@
-/** What is read of the agent's activity; shared by HTTP and WebSocket. Only the developer's token is answered. */
+/** What is read of the agent: its activity, its sessions, what may be chosen; shared by HTTP and WebSocket. Only the developer's token is answered. */
 import {
   ActivityAnswer,
   ActivityQuery,
@@ -7,6 +7,7 @@ import {
   QuestionsAnswer,
 } from "../protocol/activity.ts";
 import { ReviewError } from "../protocol/errors.ts";
+import { ChoicesAnswer, ChoicesQuery, SessionsAnswer, SessionsQuery } from "../protocol/sessions.ts";
 import { PAGE_BYTES } from "../protocol/sizes.ts";
 import type { ReviewDesk } from "../review/contract.ts";
 
@@ -63,6 +64,20 @@ export const ACTIVITY_LOOKUPS = {
     summary: "Questions that the agent waits to be answered",
     query: AsksQuery,
     answer: QuestionsAnswer,
+    access: "developer",
+    tag: "agent",
+  },
+  sessions: {
+    summary: "The agent's sessions in opencode",
+    query: SessionsQuery,
+    answer: SessionsAnswer,
+    access: "developer",
+    tag: "agent",
+  },
+  choices: {
+    summary: "What may be chosen with a prompt: models with their variants, and agents",
+    query: ChoicesQuery,
+    answer: ChoicesAnswer,
     access: "developer",
     tag: "agent",
   },

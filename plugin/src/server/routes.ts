@@ -216,6 +216,16 @@ export const ROUTES: Route[] = [
       questions: await context.desk.waiting("agent.question", query.project),
     }),
   }),
+  get("/agent/sessions", "listSessions", {
+    ...ACTIVITY_LOOKUPS.sessions,
+    errors: ["not_found", "nothing_to_do"],
+    run: ({ context, query }) => context.desk.sessions(query),
+  }),
+  get("/agent/choices", "listChoices", {
+    ...ACTIVITY_LOOKUPS.choices,
+    errors: ["not_found", "nothing_to_do"],
+    run: ({ context, query }) => context.desk.choices(query),
+  }),
   get("/settings", "settings", {
     tag: "server",
     summary: "Settings in force, without anything secret",

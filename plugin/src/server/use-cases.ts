@@ -7,6 +7,12 @@ import type { z } from "zod";
 import { PermissionReplyRequest, QuestionReplyRequest } from "../protocol/activity.ts";
 import { ANSWERS, REQUESTS, type UseCaseName } from "../protocol/changes.ts";
 import { type ErrorCode, ReviewError } from "../protocol/errors.ts";
+import {
+  CompactSessionRequest,
+  DeleteSessionRequest,
+  ForkSessionRequest,
+  RenameSessionRequest,
+} from "../protocol/sessions.ts";
 import type { ReviewDesk } from "../review/contract.ts";
 import type { Access } from "./access.ts";
 import type { Tag } from "./route.ts";
@@ -98,6 +104,20 @@ const ID = "0198c0de-0000-7000-8000-000000000001";
 const HUNK = `${ID}:src/a.ts:0`;
 
 const DECIDING: ErrorCode[] = ["not_found", "stale_hunk", "suggestion_closed", "request_reused"];
+
+const A_SESSION = { session_id: "ses_1" };
+
+/** What the use cases about one of the agent's sessions have in common. */
+function session<Shape extends { session_id: z.ZodType }>(verb: string, request: z.ZodObject<Shape>) {
+  return {
+    path: `/agent/sessions/:id/${verb}`,
+    idField: "session_id" as const,
+    body: request.omit({ session_id: true } as never),
+    access: "developer" as const,
+    tag: "agent" as const,
+    errors: ["not_found", "nothing_to_do"] satisfies ErrorCode[],
+  };
+}
 
 export const USE_CASES = {
   publish: useCase("publish", {
@@ -235,7 +255,7 @@ export const USE_CASES = {
     access: "decide",
     tag: "agent",
     example: { text: "Validate the input of greet()" },
-    summary: "Send the agent a prompt",
+    summary: "Send the agent a prompt, in the last session, a chosen one or a new one",
     errors: ["not_found", "nothing_to_do", "request_reused"],
     run: (desk, request, actor) => desk.ask(request, actor),
   }),
@@ -280,5 +300,29 @@ export const USE_CASES = {
     summary: "Answer a question of the agent's; the first answer counts",
     errors: ["not_found", "not_waiting", "unavailable"],
     run: (desk, request, actor) => desk.question(request, actor),
+  }),
+  renameSession: useCase("renameSession", {
+    ...session("rename", RenameSessionRequest),
+    example: { ...A_SESSION, title: "Input checks" },
+    summary: "Give one of the agent's sessions a title",
+    run: (desk, request, actor) => desk.renameSession(request, actor),
+  }),
+  forkSession: useCase("forkSession", {
+    ...session("fork", ForkSessionRequest),
+    example: A_SESSION,
+    summary: "Begin a session that has what another has, up to a message or to its end",
+    run: (desk, request, actor) => desk.forkSession(request, actor),
+  }),
+  compactSession: useCase("compactSession", {
+    ...session("compact", CompactSessionRequest),
+    example: A_SESSION,
+    summary: "Let the agent go on from a summary of a session; nothing of it is deleted",
+    run: (desk, request, actor) => desk.compactSession(request, actor),
+  }),
+  deleteSession: useCase("deleteSession", {
+    ...session("delete", DeleteSessionRequest),
+    example: A_SESSION,
+    summary: "Delete a session that is idle, with what its subagents did; suggestions stay",
+    run: (desk, request, actor) => desk.deleteSession(request, actor),
   }),
 } satisfies Record<UseCaseName, UseCase>;

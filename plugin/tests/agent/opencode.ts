@@ -74,6 +74,12 @@ const configuration = (model: string, plugin: [string, object], permission: obje
       options: { baseURL: model, apiKey: "none" },
       models: {
         "scripted-1": { tool_call: true, reasoning: true, limit: { context: 2_000_000, output: 8192 } },
+        "scripted-2": {
+          name: "The other",
+          tool_call: true,
+          limit: { context: 100_000, output: 8192 },
+          variants: { high: { reasoningEffort: "high" } },
+        },
       },
     },
   },

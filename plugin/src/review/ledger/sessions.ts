@@ -5,6 +5,8 @@ import type { Ledger } from "./ledger.ts";
 export interface Speaker {
   agent?: string;
   model?: { providerID: string; modelID: string };
+  /** Of the model. */
+  variant?: string;
 }
 
 /** Where a session was last seen: the mark of its process (see `tell/owner.ts`), and when. */
@@ -16,7 +18,7 @@ export interface SeenIn {
 /** What is not known of the speaker stays as it was. */
 export function rememberSession(
   ledger: Ledger,
-  { id, project, agent, model }: { id: string; project: string } & Speaker,
+  { id, project, agent, model, variant }: { id: string; project: string } & Speaker,
   seen: SeenIn,
 ): void {
   ledger.change(
@@ -26,7 +28,7 @@ export function rememberSession(
     id,
     project,
     agent ?? null,
-    model === undefined ? null : JSON.stringify(model),
+    model === undefined ? null : JSON.stringify({ ...model, variant }),
     seen.at,
     seen.owner,
   );
@@ -46,8 +48,14 @@ export function knownSpeaker(ledger: Ledger, id: string): Speaker {
   );
   return {
     ...(row?.agent == null ? {} : { agent: row.agent }),
-    ...(row?.model == null ? {} : { model: JSON.parse(row.model) as NonNullable<Speaker["model"]> }),
+    ...(row?.model == null ? {} : ofText(row.model)),
   };
+}
+
+/** A variant is kept with the model that it is of. */
+function ofText(text: string): Pick<Speaker, "model" | "variant"> {
+  const { variant, ...model } = JSON.parse(text) as NonNullable<Speaker["model"]> & { variant?: string };
+  return variant === undefined ? { model } : { model, variant };
 }
 
 export const lastSeenIn = (ledger: Ledger, id: string): SeenIn | null =>

@@ -9,6 +9,28 @@ import type {
   QuestionResult,
 } from "../../protocol/activity.ts";
 import type { AbortRequest, AskRequest } from "../../protocol/changes.ts";
+import type {
+  AgentSession,
+  Choices,
+  CompactSessionRequest,
+  DeleteSessionRequest,
+  ForkSessionRequest,
+  RenameSessionRequest,
+  SessionsPage,
+  SessionsQuery,
+} from "../../protocol/sessions.ts";
+
+/** The sessions of the agent's host. Each function throws ReviewError `not_found` for one that the host does not have. */
+export interface AgentSessions {
+  list(query: SessionsQuery): Promise<SessionsPage>;
+  choices(): Promise<Choices>;
+  rename(request: RenameSessionRequest): Promise<AgentSession>;
+  fork(request: ForkSessionRequest): Promise<AgentSession>;
+  /** Returns once the host has begun. */
+  compact(request: CompactSessionRequest): Promise<void>;
+  /** @throws ReviewError `nothing_to_do` while the agent works in it */
+  delete(request: DeleteSessionRequest): Promise<void>;
+}
 
 /** What brings the notes that wait. */
 export interface Teller {
@@ -48,4 +70,5 @@ export interface AgentLink {
   /** @throws ReviewError `not_waiting` where somebody was first, or it is gone */
   answerPermission(request: PermissionRequest): Promise<PermissionResult>;
   answerQuestion(request: QuestionRequest): Promise<QuestionResult>;
+  readonly sessions: AgentSessions;
 }

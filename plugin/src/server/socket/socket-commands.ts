@@ -102,7 +102,7 @@ function subscribed(context: Context, command: Subscribe): Record<string, unknow
   return { since: command.since, last_seq: context.desk.lastSeq(), protocol: PROTOCOL_VERSION };
 }
 
-const OF_THE_AGENT = ["activity", "watch", "permissions", "questions"];
+const OF_THE_AGENT = ["activity", "watch", "permissions", "questions", "sessions", "choices"];
 const isOfTheAgent = ({ type }: { type: string }): boolean => OF_THE_AGENT.includes(type);
 
 function watched(context: Context, { since }: Watch): Record<string, unknown> {
@@ -135,6 +135,12 @@ async function perform(
       return { permissions: await desk.waiting("agent.permission", command.project) };
     case "questions":
       return { questions: await desk.waiting("agent.question", command.project) };
+    case "sessions": {
+      const { type: _type, id: _id, ...query } = command;
+      return { ...(await desk.sessions(query)) };
+    }
+    case "choices":
+      return { ...(await desk.choices({ project: command.project })) };
     case "feedback":
     case "complete": {
       // Who may not is told so before what is wrong with it.
