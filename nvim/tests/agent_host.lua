@@ -85,6 +85,12 @@ local function configure(self, model, permission)
               reasoning = true,
               limit = { context = 200000, output = 8192 },
             },
+            ["scripted-2"] = {
+              name = "The other",
+              tool_call = true,
+              limit = { context = 200000, output = 8192 },
+              variants = { high = { reasoningEffort = "high" } },
+            },
           },
         },
       },

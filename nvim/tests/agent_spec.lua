@@ -62,6 +62,7 @@ local host = agent_host.start({
     { when = "own words", turns = { call("question", { questions = { question } }), { text = "noted" } } },
     { when = "straight on", turns = { call("question", { questions = { question } }), { text = "on" } } },
   },
+  otherwise = { text = "Heard." },
 }, { edit = "allow", bash = "ask" })
 
 local notices = {}
@@ -98,7 +99,7 @@ local function will_answer(choices, inputs)
     table.insert(prompts, opts.prompt)
     local wanted = table.remove(choices, 1)
     for index, item in ipairs(items) do
-      if wanted and opts.format_item(item):find(wanted, 1, true) then
+      if wanted and (opts.format_item or tostring)(item):find(wanted, 1, true) then
         return done(item, index)
       end
     end
@@ -138,6 +139,8 @@ end
 
 before_each(function()
   vim.ui.select, vim.ui.input = plain_select, plain_input
+  -- What was said before, and who answered, is no matter.
+  vim.cmd("Suggest session new")
 end)
 
 describe("what the agent does", function()
@@ -315,5 +318,133 @@ describe("a question", function()
       "%*%*Which way%?%*%* → over the hills"
     )
     vim.cmd("normal q")
+  end)
+end)
+
+--- The last request in which the model was asked for something, as it was sent.
+local function heard(text)
+  local found
+  for line in t.read(host.requests):gmatch("[^\n]+") do
+    local request = vim.json.decode(line)
+    local last = request.messages[#request.messages]
+    if request.kind == "turn" and vim.json.encode(last):find(text, 1, true) then
+      found = request
+    end
+  end
+  return found
+end
+
+--- Asks and waits for the end of the turn; the session that it was in.
+local function asked_in(text)
+  local session
+  local commands = require("suggestion-review.connection.client")
+  local request = commands.request
+  rawset(commands, "request", function(command, done, server)
+    return request(command, function(err, data)
+      session = command.type == "ask" and data and data.session_id or session
+      done(err, data)
+    end, server)
+  end)
+  ask(text)
+  rawset(commands, "request", request)
+  turn_over()
+  return session
+end
+
+describe("what is chosen for the next prompt", function()
+  it("is a session, a new one or one of before", function()
+    vim.cmd("Suggest session new")
+    notice("^The next prompt begins a session")
+    local first = asked_in("good morning")
+    -- It stays chosen.
+    t.eq(asked_in("good day"), first)
+    vim.cmd("Suggest session rename Of the morning")
+    notice("^The session is called: Of the morning")
+    vim.cmd("Suggest session new")
+    local second = asked_in("good evening")
+    t.ok(second ~= first)
+    will_answer({ "Of the morning" })
+    vim.api.nvim_feedkeys(vim.keycode("<Plug>(suggestion-review-session)"), "x", false)
+    notice("^The next prompt goes to: Of the morning")
+    t.eq(asked_in("good night"), first)
+    will_answer({ "A new session" })
+    vim.cmd("Suggest session")
+    notice("^The next prompt begins a session")
+    local third = asked_in("hello again")
+    t.ok(third ~= first and third ~= second)
+  end)
+
+  it("is who answers, by which model and variant, and stays with the session", function()
+    vim.cmd("Suggest session new")
+    will_answer({ "The other", "high" })
+    vim.cmd("Suggest model")
+    notice("^The next prompt is answered by scripted/scripted%-2, high")
+    will_answer({ "plan" })
+    vim.cmd("Suggest mode")
+    notice("^The next prompt is answered by plan")
+    asked_in("make a plan")
+    local request = heard("make a plan")
+    t.eq({ request.model, request.reasoning_effort }, { "scripted-2", "high" })
+    t.match(vim.json.encode(request.messages), "Plan mode ACTIVE")
+    asked_in("make another plan")
+    t.eq(heard("make another plan").reasoning_effort, "high")
+    -- By name, and completed from what there was.
+    t.eq(vim.fn.getcompletion("Suggest model scripted/scripted-2", "cmdline"), { "scripted/scripted-2" })
+    t.eq(vim.fn.getcompletion("Suggest mode bui", "cmdline"), { "build" })
+    t.eq(vim.fn.getcompletion("Suggest session f", "cmdline"), { "fork" })
+    vim.cmd("Suggest mode build")
+    vim.cmd("Suggest model scripted/scripted-1")
+    asked_in("now build")
+    t.eq(heard("now build").model, "scripted-1")
+  end)
+
+  it("is refused by name where opencode does not have it, and the text is offered again", function()
+    review.model({ model = "scripted/none" })
+    notices = {}
+    review.ask("whatever you like", { without_file = true })
+    notice("^Not asked: model: opencode has no scripted/none; expected one of scripted/scripted%-1")
+    will_answer({ "scripted/scripted-1", "As it is" })
+    vim.api.nvim_feedkeys(vim.keycode("<Plug>(suggestion-review-model)"), "x", false)
+    notice("^The next prompt is answered by scripted/scripted%-1")
+    will_answer({ "build" })
+    vim.api.nvim_feedkeys(vim.keycode("<Plug>(suggestion-review-mode)"), "x", false)
+    notice("^The next prompt is answered by build")
+    asked_in("as you were")
+    t.eq(heard("as you were").model, "scripted-1")
+  end)
+end)
+
+describe("a session", function()
+  it("is forked, compacted and, when it was said twice, deleted", function()
+    vim.cmd("Suggest session new")
+    local first = asked_in("to be forked")
+    vim.cmd("Suggest session fork")
+    notice("^Forked; the next prompt goes to: ")
+    local fork = asked_in("in the fork")
+    t.ok(fork ~= first)
+    t.match(vim.json.encode(heard("in the fork").messages), "to be forked")
+    notices = {}
+    vim.cmd("Suggest session compact")
+    notice("^The agent summarizes the session")
+    notice("turn has ended")
+    will_answer({ "Keep it" })
+    vim.cmd("Suggest session delete")
+    t.wait(function()
+      return #prompts == 1
+    end)
+    will_answer({ "Delete it" })
+    vim.cmd("Suggest session delete")
+    notice("^The session was deleted")
+    local left
+    client.request({ type = "sessions" }, function(_, data)
+      left = vim.tbl_map(function(one)
+        return one.session_id
+      end, data.sessions)
+    end)
+    t.wait(function()
+      return left
+    end)
+    t.ok(not vim.list_contains(left, fork) and vim.list_contains(left, first))
+    t.ok(asked_in("who is there") ~= fork)
   end)
 end)

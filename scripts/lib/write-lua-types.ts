@@ -12,6 +12,7 @@ import { ErrorAnswer } from "../../plugin/src/protocol/errors.ts";
 import { ReviewEvent, STAMPED_EVENTS } from "../../plugin/src/protocol/events.ts";
 import * as model from "../../plugin/src/protocol/model.ts";
 import * as queries from "../../plugin/src/protocol/queries.ts";
+import * as sessions from "../../plugin/src/protocol/sessions.ts";
 
 export const LUA_TYPES = "nvim/lua/suggestion-review/types.lua";
 
@@ -228,12 +229,13 @@ interface Named<Schema extends z.ZodType = z.ZodType> {
 /** What nvim/lua/suggestion-review/types.lua has to hold. */
 export function luaTypes(): string {
   const lua = new LuaTypes();
-  const protocol = { ...changes, ...queries, ...activity };
+  const protocol = { ...changes, ...queries, ...activity, ...sessions };
   const answers = Object.entries(protocol).filter(([key]) => key.endsWith("Answer"));
   const entries = Object.fromEntries(
     Object.entries(activity).filter(([key]) => key.endsWith("Entry") || key === "AskedQuestion"),
   );
-  const parts = { ...model, DecisionAction, LineRange, ErrorAnswer, ...entries };
+  const { AgentSession, SessionId } = sessions;
+  const parts = { ...model, AgentSession, SessionId, DecisionAction, LineRange, ErrorAnswer, ...entries };
   const named = [...Object.entries(parts), ...answers].flatMap(([key, schema]): Named[] =>
     schema instanceof z.ZodType ? [{ key, name: RENAMED[key] ?? key, schema }] : [],
   );

@@ -339,6 +339,9 @@ M.list = {
     text = "answer what the agent wants to do",
   },
   { name = "answer", action = "answer", command = "answer", text = "answer a question of the agent's" },
+  { name = "session", action = "session", command = "session", text = "choose the agent's session" },
+  { name = "model", action = "model", command = "model", text = "choose the model" },
+  { name = "mode", action = "mode", command = "mode", text = "choose who answers: build, plan, …" },
 }
 
 --- The key that opens the review is set among the keys of the review.

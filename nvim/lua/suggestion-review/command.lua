@@ -17,6 +17,15 @@ local function label(suggestion)
   return require("suggestion-review.watch.label").line(suggestion, suggestion.id)
 end
 
+---@param names string[]
+---@param lead string
+---@return string[]
+local function beginning_with(names, lead)
+  return vim.tbl_filter(function(name)
+    return vim.startswith(name, lead)
+  end, names)
+end
+
 ---@param lead string
 ---@param all? boolean
 local function ids(lead, all)
@@ -119,9 +128,7 @@ local subcommands = {
       require("suggestion-review").set_style(args[1])
     end,
     complete = function(lead)
-      return vim.tbl_filter(function(style)
-        return vim.startswith(style, lead)
-      end, { "floating", "inline", "picker", "telescope" })
+      return beginning_with({ "floating", "inline", "picker", "telescope" }, lead)
     end,
   },
   ask = {
@@ -143,9 +150,36 @@ local subcommands = {
       require("suggestion-review").permission({ reply = reply, message = message ~= "" and message or nil })
     end,
     complete = function(lead)
-      return vim.tbl_filter(function(reply)
-        return vim.startswith(reply, lead)
-      end, { "always", "once", "reject" })
+      return beginning_with({ "always", "once", "reject" }, lead)
+    end,
+  },
+  session = {
+    text = "choose the agent's session [new|rename [title]|fork|compact|delete]",
+    run = function(args)
+      local action = table.remove(args, 1)
+      local title = table.concat(args, " ")
+      require("suggestion-review").session({ action = action, title = title ~= "" and title or nil })
+    end,
+    complete = function(lead)
+      return beginning_with(require("suggestion-review.decisions.sessions").ACTIONS, lead)
+    end,
+  },
+  model = {
+    text = "choose the model [provider/model [variant]]",
+    run = function(args)
+      require("suggestion-review").model({ model = args[1], variant = args[2] })
+    end,
+    complete = function(lead)
+      return beginning_with(require("suggestion-review.decisions.sessions").known("models"), lead)
+    end,
+  },
+  mode = {
+    text = "choose who answers: build, plan, … [agent]",
+    run = function(args)
+      require("suggestion-review").mode({ agent = args[1] })
+    end,
+    complete = function(lead)
+      return beginning_with(require("suggestion-review.decisions.sessions").known("agents"), lead)
     end,
   },
   log = {

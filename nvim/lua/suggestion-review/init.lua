@@ -123,6 +123,24 @@ function M.answer(opts)
   require("suggestion-review.decisions.answers").question(opts)
 end
 
+--- Chooses the session that the next prompt goes to, or names, forks, compacts, deletes one. See |:Suggest-session|.
+---@param opts? SuggestionReview.SessionOpts
+function M.session(opts)
+  require("suggestion-review.decisions.sessions").session(opts)
+end
+
+--- Chooses the model for the next prompt; asks what is not given. See |:Suggest-model|.
+---@param opts? SuggestionReview.ModelOpts
+function M.model(opts)
+  require("suggestion-review.decisions.sessions").model(opts)
+end
+
+--- Chooses which of the agents answers the next prompt; asks what is not given. See |:Suggest-mode|.
+---@param opts? SuggestionReview.ModeOpts
+function M.mode(opts)
+  require("suggestion-review.decisions.sessions").mode(opts)
+end
+
 --- Brings a finalized suggestion into the checkout, after showing how; see |suggestion-review-adopt|.
 ---@param id? string
 function M.adopt(id)

@@ -176,6 +176,18 @@
 ---@field updated_at string
 ---@field result? SuggestionReview.Result Set once finalized
 
+---@class SuggestionReview.AgentSession
+---@field session_id string
+---@field title string
+---@field project string
+---@field created_at string
+---@field updated_at string
+---@field state "idle"|"busy"|"retry" retry: its provider refuses for now
+---@field agent? string Who answers, where that is known
+---@field model? string provider/model, where that is known
+---@field variant? string
+---@field cost? number In US dollars, as the host counts it
+
 ---@class SuggestionReview.LineRange A part of a hunk: the hunk splits there and the parts are decided apart
 ---@field old [integer, integer] [first, count] of the hunk's removed lines, 0-based
 ---@field new [integer, integer] [first, count] of the hunk's added lines, 0-based
@@ -489,6 +501,28 @@
 
 ---@class SuggestionReview.QuestionsAnswer
 ---@field questions SuggestionReview.QuestionEntry[] Those that wait for an answer, the oldest first
+
+---@class SuggestionReview.ChoicesAnswer
+---@field models { model: string, name: string, provider: string, context: integer, variants: string[] }[]
+---@field default_model? string What answers where nothing is chosen, if that is set
+---@field agents { agent: string, description: string, model?: string }[]
+
+---@class SuggestionReview.CompactSessionAnswer
+---@field success true
+---@field session_id string The agent makes a summary now; `agent.notice` tells when it is there
+
+---@class SuggestionReview.DeleteSessionAnswer
+---@field success true
+---@field session_id string
+
+---@class SuggestionReview.SessionAnswer
+---@field success true
+---@field session SuggestionReview.AgentSession
+
+---@class SuggestionReview.SessionsAnswer
+--- Those that the developer speaks with, the one that changed last first; no subagents'
+---@field sessions SuggestionReview.AgentSession[]
+---@field next? integer Offset of the next page, null at the end
 
 ---@alias SuggestionReview.ActivityEntry
 ---| SuggestionReview.TurnEntry

@@ -67,6 +67,8 @@ export class HostSessions implements AgentSessions {
         variants: Object.keys((model as { variants?: object }).variants ?? {}),
       })),
     );
+    // The host's order is another at each start.
+    models.sort((one, other) => (one.model < other.model ? -1 : 1));
     const spoken = agents.data.filter(
       (agent) => agent.mode !== "subagent" && (agent as { hidden?: boolean }).hidden !== true,
     );

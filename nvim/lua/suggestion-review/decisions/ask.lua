@@ -1,9 +1,9 @@
 --- Asking the agent: a prompt with the current file or selection goes to the sandbox's session; how its turn goes comes
 --- back as events.
 local client = require("suggestion-review.connection.client")
-local store = require("suggestion-review.model.store")
+local chosen = require("suggestion-review.decisions.chosen")
 local notify = require("suggestion-review.say.notify")
-local choose_from = require("suggestion-review.say.choose_from")
+local with_project = require("suggestion-review.decisions.with_project")
 
 local M = {}
 
@@ -12,7 +12,11 @@ local M = {}
 ---@field last_line? integer
 ---@field without_file? boolean attach nothing
 ---@field server? string
----@field session_id? string a session to go on with
+---@field session_id? string a session to go on with; else the one that was chosen, or the last
+---@field new_session? boolean begin one
+---@field agent? string who answers, such as "plan"
+---@field model? string by which model, as "provider/model"
+---@field variant? string of the model
 ---@field suggestion_id? string the one under review
 
 --- Sessions asked from here, so that the end of their turn is told.
@@ -22,11 +26,19 @@ local asked = {}
 ---@type { session: string, server?: string, project?: string }?
 local last
 
---- The session that was asked last from here, where it was one of this server's.
+--- The session that was chosen, else the one that was asked last from here, where it was one of this server's.
 ---@param server string
 ---@return string?
 function M.last_session(server)
-  return last and last.server == server and last.session or nil
+  return chosen.of(server).session or last and last.server == server and last.session or nil
+end
+
+--- A session is no more.
+---@param session string
+function M.forget(session)
+  if last and last.session == session then
+    last = nil
+  end
 end
 
 --- Largest file that goes along as a whole; larger ones are only named.
@@ -85,33 +97,6 @@ function M.attachments(buf, opts)
   return { { file = file, text = #text <= MAX_ATTACHED and text or nil } }
 end
 
---- Calls back with the project to ask about: the server's only one, the one that lies in this checkout, the one the
---- suggestion under review is from, else what the user chooses.
----@param target SuggestionReview.Client?
----@param under_review string|nil id of a suggestion
----@param callback fun(project?: string)
-local function with_project(target, under_review, callback)
-  local projects = vim.tbl_keys(target and target.projects or {})
-  if #projects <= 1 then
-    return callback(projects[1])
-  end
-  table.sort(projects)
-  local root = vim.fs.root(0, { ".jj", ".git" }) or vim.fs.root(vim.fn.getcwd(), { ".jj", ".git" })
-  root = root and vim.uv.fs_realpath(root)
-  if root and vim.list_contains(projects, root) then
-    return callback(root)
-  end
-  local suggestion = under_review and store.get(under_review)
-  if suggestion then
-    return callback(suggestion.project)
-  end
-  choose_from(projects, { prompt = "Which project's agent?" }, function(choice)
-    if choice then
-      callback(choice)
-    end
-  end)
-end
-
 --- What was asked last and did not arrive: the next prompt begins with it.
 ---@type string|nil
 local unsent
@@ -124,20 +109,21 @@ local function send(text, attachments, opts)
   local target = client.get(opts.server)
   local server = target and target.server.name
   with_project(target, opts.suggestion_id, function(project)
+    local choice = chosen.request(server, opts)
     client.request({
       type = "ask",
-      request = {
+      request = vim.tbl_extend("error", choice, {
         text = text,
         attachments = #attachments > 0 and attachments or nil,
-        session_id = opts.session_id,
         project = project,
-      },
+      }),
     }, function(err, data)
       if err then
         return notify.error(("Not asked: %s; :Suggest ask offers the text again"):format(err.message))
       end
       unsent = nil
       asked[data.session_id] = true
+      chosen.sent(server, choice, data.session_id)
       last = { session = data.session_id, server = server, project = project }
       local with = ""
       local first = attachments[1]
@@ -187,12 +173,13 @@ function M.abort(suggestion_id)
       notify.info(data.aborted and "The agent was stopped" or "The agent was not working")
     end, server)
   end
-  if last then
+  local target = client.get()
+  local picked = chosen.of(target and target.server.name).session
+  if last and not (picked and picked ~= last.session) then
     return stop({ session_id = last.session, project = last.project }, last.server)
   end
-  local target = client.get()
   with_project(target, suggestion_id, function(project)
-    stop({ project = project }, target and target.server.name)
+    stop({ session_id = picked, project = project }, target and target.server.name)
   end)
 end
 

@@ -232,6 +232,16 @@ M.entries = {
   ["agent.notice"] = entry({ kind = text, message = text, upto = optional(count) }),
 }
 
+local agent_session = object({
+  session_id = text,
+  title = text,
+  updated_at = text,
+  state = one_of("idle", "busy", "retry"),
+  agent = optional(text),
+  model = optional(text),
+  variant = optional(text),
+})
+
 local any_entry = entry({ type = text })
 
 --- Answers, by the type of the command.
@@ -258,6 +268,14 @@ M.answers = {
   questions = object({ questions = list(M.entries["agent.question"]) }),
   permission = object({ permission = M.entries["agent.permission"] }),
   question = object({ question = M.entries["agent.question"] }),
+  sessions = object({ sessions = list(agent_session), next = optional(count) }),
+  choices = object({
+    models = list(object({ model = text, name = text, variants = list(text) })),
+    default_model = optional(text),
+    agents = list(object({ agent = text, description = text })),
+  }),
+  renameSession = object({ session = agent_session }),
+  forkSession = object({ session = agent_session }),
 }
 
 --- What is wrong with an event, or nil.

@@ -6,6 +6,7 @@ import { ErrorAnswer } from "../../protocol/errors.ts";
 import { STAMPED_EVENTS } from "../../protocol/events.ts";
 import * as model from "../../protocol/model.ts";
 import * as queries from "../../protocol/queries.ts";
+import * as sessions from "../../protocol/sessions.ts";
 
 export interface NamedSchema {
   name: string;
@@ -30,6 +31,7 @@ export const NAMED_SCHEMAS: readonly NamedSchema[] = [
   ...exported(model, () => "output"),
   ...exported(changes, byName),
   ...exported(activity, (name) => (/Request$/.test(name) ? "input" : "output")),
+  ...exported(sessions, (name) => (/Request$/.test(name) ? "input" : "output")),
   { name: "Error", schema: ErrorAnswer, io: "output" },
   ...exported(queries, byName),
   ...STAMPED_EVENTS.map((schema) => ({
