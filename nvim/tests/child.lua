@@ -66,7 +66,7 @@ vim.opt.runtimepath:append(%q)
     self.channel = t.wait(function()
       local ok, channel = pcall(vim.fn.sockconnect, "pipe", socket, { rpc = true })
       return ok and channel > 0 and channel
-    end, 20000, "the child's socket")
+    end, 45000, "the child's socket")
   else
     self.channel = self.job
   end
