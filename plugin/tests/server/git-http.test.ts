@@ -15,23 +15,40 @@ import { rawRequest } from "./raw.ts";
 
 setDefaultTimeout(30_000);
 
+/** A project of the server's, with a suggestion, and its hub. */
+interface Project {
+  repository: AgentRepository;
+  /** The suggestion. */
+  id: string;
+  hubName: string;
+  hub: string;
+  url: string;
+  /** The commit of the branch main. */
+  first: string;
+}
+
 let at: Place;
 let home: string;
 let plain: Git;
 let developer: Git;
 let agent: Git;
-let hub: string;
-let url: string;
-let first: string;
-let hubName: string;
-let repository: AgentRepository;
-let published: { id: string };
+/** For what only reads, and for pushes that are refused. */
+let shared: Project;
 /** Hubs that the desk was told of. */
 const told: string[] = [];
 
+/** A project, in the same server, for a test that pushes. */
+async function openProject(name: string): Promise<Project> {
+  const repository = await AgentRepository.add(at, name);
+  const { id } = await repository.publish();
+  const hubName = at.desk.get(id).hub.replace(/^\/git\/|\.git$/g, "");
+  const hub = join(at.desk.hubRoot(), `${hubName}.git`);
+  const first = await plain.run(hub, "rev-parse", "main");
+  return { repository, id, hubName, hub, url: `${at.url}/git/${hubName}.git`, first };
+}
+
 beforeAll(async () => {
   at = await Place.open({ options: { sync: { push_branches: ["main", "topic/*"] } } });
-  repository = await AgentRepository.add(at);
   const follow = at.desk.hubChanged.bind(at.desk);
   at.desk.hubChanged = (name) => {
     told.push(name);
@@ -41,15 +58,11 @@ beforeAll(async () => {
   plain = new Git(home);
   developer = new Git(home, tokenEnvironment(at.url, at.developer));
   agent = new Git(home, tokenEnvironment(at.url, at.agent));
-  published = await repository.publish();
-  hubName = at.desk.get(published.id).hub.replace(/^\/git\/|\.git$/g, "");
-  hub = join(at.desk.hubRoot(), `${hubName}.git`);
-  url = `${at.url}/git/${hubName}.git`;
-  first = await plain.run(hub, "rev-parse", "main");
+  shared = await openProject("agent");
 });
 afterAll(() => at.stop());
 
-async function clone(git: Git, name: string): Promise<string> {
+async function clone(git: Git, name: string, { url }: Project = shared): Promise<string> {
   await git.run(home, "clone", "-q", url, name);
   return join(home, name);
 }
@@ -65,7 +78,7 @@ async function commit(
   return git.run(checkout, "rev-parse", "HEAD");
 }
 
-const refs = () =>
+const refs = ({ hub }: Project = shared) =>
   plain.run(hub, "for-each-ref", "--format=%(refname) %(objectname)", "refs/heads", "refs/tags");
 
 describe("fetching", () => {
@@ -75,7 +88,7 @@ describe("fetching", () => {
       [agent, "agent-clone"],
     ] as const) {
       const checkout = await clone(git, name);
-      expect(await git.run(checkout, "rev-parse", "HEAD")).toBe(first);
+      expect(await git.run(checkout, "rev-parse", "HEAD")).toBe(shared.first);
       const config = await Bun.file(join(checkout, ".git/config")).text();
       expect(config).not.toContain(at.developer);
       expect(config).not.toContain(at.agent);
@@ -83,8 +96,8 @@ describe("fetching", () => {
   });
 
   test("a commit is fetched by its id though no ref names it", async () => {
-    const tree = await plain.run(hub, "rev-parse", "main^{tree}");
-    const loose = await plain.run(hub, "commit-tree", tree, "-m", "pinned");
+    const tree = await plain.run(shared.hub, "rev-parse", "main^{tree}");
+    const loose = await plain.run(shared.hub, "commit-tree", tree, "-m", "pinned");
     const checkout = await clone(developer, "by-id");
     await developer.run(checkout, "fetch", "-q", "origin", loose);
     expect(await developer.run(checkout, "rev-parse", "FETCH_HEAD")).toBe(loose);
@@ -102,18 +115,20 @@ describe("fetching", () => {
       GIT_CONFIG_KEY_0: "credential.helper",
       GIT_CONFIG_VALUE_0: helper,
     });
-    expect(await git.run(await clone(git, "by-helper"), "rev-parse", "HEAD")).toBe(first);
+    expect(await git.run(await clone(git, "by-helper"), "rev-parse", "HEAD")).toBe(shared.first);
   });
 
   test("without a token, with a wrong one, or with a token in the URL, nothing is served", async () => {
     const wrong = new Git(home, tokenEnvironment(at.url, "wrong"));
-    for (const git of [plain, wrong]) expect((await git.try(home, "ls-remote", url)).code).not.toBe(0);
-    const answer = await at.ask(`/git/${hubName}.git/info/refs?service=git-upload-pack`, { token: null });
+    for (const git of [plain, wrong]) expect((await git.try(home, "ls-remote", shared.url)).code).not.toBe(0);
+    const answer = await at.ask(`/git/${shared.hubName}.git/info/refs?service=git-upload-pack`, {
+      token: null,
+    });
     expect([answer.status, answer.headers.get("www-authenticate")]).toEqual([
       401,
       'Basic realm="suggestion-manager", charset="UTF-8"',
     ]);
-    const inUrl = `/git/${hubName}.git/info/refs?service=git-upload-pack&token=${at.developer}`;
+    const inUrl = `/git/${shared.hubName}.git/info/refs?service=git-upload-pack&token=${at.developer}`;
     expect((await at.ask(inUrl, { token: null })).status).toBe(401);
     expect((await at.ask(inUrl)).status).toBe(400);
   });
@@ -122,30 +137,32 @@ describe("fetching", () => {
 describe("a body that git cannot read", () => {
   test.each(["git-upload-pack", "git-receive-pack"])("is the caller's fault: %s", async (action) => {
     for (const body of [undefined, "", "x", "hello, git", "00"]) {
-      const answer = await at.ask(`/git/${hubName}.git/${action}`, { method: "POST", body });
+      const answer = await at.ask(`/git/${shared.hubName}.git/${action}`, { method: "POST", body });
       expect([body, answer.status]).toEqual([body, 400]);
       expect(JSON.stringify(answer)).toContain("pkt-lines");
     }
-    expect(await developer.run(home, "ls-remote", url)).toContain("refs/heads/main");
+    expect(await developer.run(home, "ls-remote", shared.url)).toContain("refs/heads/main");
   });
 });
 
 describe("pushing", () => {
   test("the developer's push to a pushable branch arrives, and the desk hears of it", async () => {
-    const checkout = await clone(developer, "push-ok");
+    const project = await openProject("pushed");
+    const checkout = await clone(developer, "push-ok", project);
     const id = await commit(developer, checkout, { "c.txt": "three\n" });
     const before = told.length;
     await developer.run(checkout, "push", "-q", "origin", "main", "HEAD:refs/heads/topic/one");
-    expect(await refs()).toBe(`refs/heads/main ${id}\nrefs/heads/topic/one ${id}`);
+    expect(await refs(project)).toBe(`refs/heads/main ${id}\nrefs/heads/topic/one ${id}`);
     await until(() => told.length > before, "hubChanged");
-    expect(told.at(-1)).toBe(hubName);
-    await until(() => at.desk.get(published.id).base_moved, "base_moved");
+    expect(told.at(-1)).toBe(project.hubName);
+    await until(() => at.desk.get(project.id).base_moved, "base_moved");
     expect(at.journal().at(-1)).toContain('"type":"suggestion.base_moved"');
     // Its repository is left alone until the agent is at a quiet moment, which outside opencode is its own call.
     const known = () =>
-      repository.jj("log", "--no-graph", "-r", "remote_bookmarks()", "-T", "commit_id ++ '\\n'");
+      project.repository.jj("log", "--no-graph", "-r", "remote_bookmarks()", "-T", "commit_id ++ '\\n'");
     expect(known()).not.toContain(id);
-    expect((await at.ask("/settle", { body: {}, token: at.agent })).body.settled).toBe(true);
+    const body = { project: project.repository.dir };
+    expect((await at.ask("/settle", { body, token: at.agent })).body.settled).toBe(true);
     expect(known()).toContain(id);
   });
 
@@ -196,9 +213,12 @@ describe("pushing", () => {
   });
 
   test("a forbidden ref, a look-alike, a delete, a rewind and a mixed push change nothing", async () => {
-    const checkout = await clone(developer, "push-forbidden");
+    const project = await openProject("forbidden");
+    const checkout = await clone(developer, "push-forbidden", project);
+    await commit(developer, checkout, { "c.txt": "three\n" });
+    await developer.run(checkout, "push", "-q", "origin", "main", "HEAD:refs/heads/topic/one");
     await commit(developer, checkout, { "d.txt": "four\n" });
-    const before = await refs();
+    const before = await refs(project);
     const pushes = [
       ["HEAD:refs/heads/other"],
       ["HEAD:refs/heads/main2"],
@@ -207,20 +227,22 @@ describe("pushing", () => {
       ["HEAD:refs/tags/v1"],
       ["HEAD:refs/heads/x/refs/heads/main"],
       [":refs/heads/topic/one"],
-      ["--force", `${first}:refs/heads/main`],
+      ["--force", `${project.first}:refs/heads/main`],
       ["HEAD:refs/heads/main", "HEAD:refs/heads/other"],
       ["HEAD:refs/heads/topic/new", ":refs/heads/topic/one"],
     ];
     for (const refspec of pushes) {
       const { code } = await developer.try(checkout, "push", "-q", "origin", ...refspec);
       expect([refspec, code === 0]).toEqual([refspec, false]);
-      expect(await refs()).toBe(before);
+      expect(await refs(project)).toBe(before);
     }
     const { err } = await developer.try(checkout, "push", "origin", "HEAD:refs/heads/other");
     expect(err).toContain("refs/heads/other is not a branch that may be pushed to here");
   }, 60_000);
 
   test("hooks and settings that somebody left in the repository do not run", async () => {
+    const project = await openProject("hooks");
+    const { hub } = project;
     const marker = join(home, "hook-ran");
     for (const name of ["pre-receive", "update", "post-receive", "post-update", "reference-transaction"]) {
       const hook = join(hub, "hooks", name);
@@ -230,7 +252,7 @@ describe("pushing", () => {
     }
     await plain.run(hub, "config", "core.hooksPath", join(hub, "hooks"));
     await plain.run(hub, "config", "http.receivepack", "true");
-    const checkout = await clone(developer, "push-hooks");
+    const checkout = await clone(developer, "push-hooks", project);
     await commit(developer, checkout, { "e.txt": "five\n" });
     await developer.run(checkout, "push", "-q", "origin", "main");
     expect((await agent.try(checkout, "push", "-q", "origin", "HEAD:refs/heads/topic/agent")).code).not.toBe(
@@ -243,7 +265,7 @@ describe("pushing", () => {
   test("a push cut off in the middle leaves refs as they were and no process behind", async () => {
     const before = await refs();
     const head = [
-      `POST /git/${hubName}.git/git-receive-pack HTTP/1.1`,
+      `POST /git/${shared.hubName}.git/git-receive-pack HTTP/1.1`,
       `Host: 127.0.0.1:${at.port}`,
       `Authorization: Bearer ${at.developer}`,
       "Content-Type: application/x-git-receive-pack-request",
@@ -255,7 +277,7 @@ describe("pushing", () => {
     await until(() => children("http-backend") === 0, "git processes gone");
     expect(await refs()).toBe(before);
     // None of the places for transfers is still taken.
-    expect(await developer.run(home, "ls-remote", url)).toContain("refs/heads/main");
+    expect(await developer.run(home, "ls-remote", shared.url)).toContain("refs/heads/main");
   });
 });
 
@@ -269,8 +291,8 @@ describe("names", () => {
       "/git/..%2foutside.git",
       "/git/../outside.git",
       "/git/%2e%2e/outside.git",
-      `/git/${hubName}.git/../../outside.git`,
-      `/git/${hubName}.git%00.git`,
+      `/git/${shared.hubName}.git/../../outside.git`,
+      `/git/${shared.hubName}.git%00.git`,
       "/git/.git",
       "/git/..git",
       "/git/link.git",
@@ -293,7 +315,7 @@ describe("names", () => {
       "info/refs",
       "info/refs?service=git-upload-archive",
     ]) {
-      const answer = await at.ask(`/git/${hubName}.git/${path}`);
+      const answer = await at.ask(`/git/${shared.hubName}.git/${path}`);
       expect([path, answer.status]).toEqual([path, path.startsWith("info/refs") ? 403 : 404]);
     }
   });

@@ -1,5 +1,5 @@
 /** `list` is remembered between changes: it must never show what is no longer so, whoever changed it. */
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Hunk } from "../../src/protocol/model.ts";
 import { Desk } from "../../src/review/desk.ts";
 import { type Client, connect } from "./client.ts";
@@ -12,13 +12,14 @@ let repository: AgentRepository;
 let client: Client;
 let id: string;
 let hunks: Hunk[];
-beforeAll(async () => {
+// Each test decides, and so has a server of its own.
+beforeEach(async () => {
   at = await Place.open();
   repository = await AgentRepository.add(at);
   ({ id, hunks } = await repository.publish());
   client = await connect(at);
 });
-afterAll(async () => {
+afterEach(async () => {
   client.close();
   await at.stop();
 });

@@ -8,30 +8,33 @@ import { AgentRepository, Place, proofFor } from "./place.ts";
 
 setDefaultTimeout(30_000);
 
+interface Review {
+  at: Place;
+  repository: AgentRepository;
+  id: string;
+  /** The id of the hunk at a place in the suggestion. */
+  hunkId(index: number): string;
+}
+
+/** A server of its own with one suggestion, for a test that decides. */
+async function openReview(): Promise<Review> {
+  const at = await Place.open();
+  const repository = await AgentRepository.add(at);
+  const { id, hunks } = await repository.publish();
+  return { at, repository, id, hunkId: (index) => hunks[index]?.id ?? "" };
+}
+
+// For the tests that only read, and for requests that are refused: no test decides here or publishes.
 let at: Place;
 let repository: AgentRepository;
 let id: string;
-let hunks: Hunk[];
-const hunkId = (index: number): string => hunks[index]?.id ?? "";
 
 beforeAll(async () => {
-  at = await Place.open();
-  repository = await AgentRepository.add(at);
-  ({ id, hunks } = await repository.publish());
+  ({ at, repository, id } = await openReview());
 });
 afterAll(() => at.stop());
 
-/** One hunk accepted, two rejected, one pending: as the tests above leave it, for one that runs alone. */
-function someDecided(): void {
-  if (at.desk.get(id).hunks[1]?.state === "accepted") return;
-  const decisions = (["accept", "reject", "reject"] as const).map((action, index) => ({
-    hunk_id: hunkId(index + 1),
-    action,
-  }));
-  at.desk.decideMany({ suggestion_id: id, decisions }, "developer");
-}
-
-describe("the seed's endpoints", () => {
+describe("reading", () => {
   test("GET /health is open and answers healthy, service and wsClients", async () => {
     const { status, body } = await at.ask("/health", { token: null });
     expect(status).toBe(200);
@@ -111,17 +114,21 @@ describe("the seed's endpoints", () => {
       ["src/new.ts", "create"],
     ]);
   });
+});
 
+describe("deciding", () => {
   test("POST /feedback decides one hunk", async () => {
+    const { at, id, hunkId } = await openReview();
     const body = { suggestion_id: id, hunk_id: hunkId(1), action: "accept" };
     expect((await at.ask("/feedback", { body })).body).toMatchObject({ success: true, remaining_hunks: 3 });
     expect(at.desk.get(id).hunks[1]).toMatchObject({ state: "accepted", decision: { by: "developer" } });
+    await at.stop();
   });
-});
 
-describe("further endpoints", () => {
   test("undo, redo, comment and batch", async () => {
+    const { at, id, hunkId } = await openReview();
     const one = { suggestion_id: id, hunk_id: hunkId(1) };
+    expect((await at.ask("/feedback", { body: { ...one, action: "accept" } })).body.remaining_hunks).toBe(3);
     expect((await at.ask("/undo", { body: one })).body.remaining_hunks).toBe(4);
     expect((await at.ask("/redo", { body: one })).body.remaining_hunks).toBe(3);
     expect((await at.ask("/comments", { body: { ...one, comment: "why?" } })).status).toBe(200);
@@ -134,10 +141,46 @@ describe("further endpoints", () => {
       (await at.ask("/feedback/batch", { body: { suggestion_id: id, scope } })).body.remaining_hunks,
     ).toBe(0);
     expect((await at.ask("/undo", { body: { suggestion_id: id } })).body.remaining_hunks).toBe(1);
+    await at.stop();
   });
 
+  test("POST /complete finalizes: the accepted tree is one commit on the hub", async () => {
+    const { at, id, hunkId } = await openReview();
+    await at.ask("/feedback", { body: { suggestion_id: id, hunk_id: hunkId(1), action: "accept" } });
+    const done = await at.ask("/complete", { body: { suggestion_id: id, action: "finalize" } });
+    expect(done.body).toMatchObject({
+      success: true,
+      action: "finalized",
+      commit: expect.stringMatching(/^[0-9a-f]{40}$/),
+    });
+    const closed = await at.ask("/feedback", {
+      body: { suggestion_id: id, hunk_id: hunkId(1), action: "reject" },
+    });
+    expect([closed.status, closed.body.error.code]).toEqual([409, "suggestion_closed"]);
+    expect((await at.ask("/suggestions")).body.total).toBe(0);
+    expect((await at.ask("/suggestions?status=finalized")).body.total).toBe(1);
+    await at.stop();
+  });
+});
+
+describe("a suggestion that is decided in part", () => {
+  let at: Place;
+  let repository: AgentRepository;
+  let id: string;
+
+  // One hunk accepted, two rejected, one pending: no test here decides more.
+  beforeAll(async () => {
+    const review = await openReview();
+    ({ at, repository, id } = review);
+    const decisions = (["accept", "reject", "reject"] as const).map((action, index) => ({
+      hunk_id: review.hunkId(index + 1),
+      action,
+    }));
+    at.desk.decideMany({ suggestion_id: id, decisions }, "developer");
+  });
+  afterAll(() => at.stop());
+
   test("hunks come by page, filtered by file and state", async () => {
-    someDecided();
     const page = (await at.ask(`/suggestions/${id}/hunks?limit=1&offset=1`)).body;
     expect([page.hunks.length, page.total, page.next]).toEqual([1, 4, 2]);
     const rejected = (await at.ask(`/suggestions/${id}/hunks?state=rejected&file=src%2Fnew.ts`)).body;
@@ -145,7 +188,6 @@ describe("further endpoints", () => {
   });
 
   test("content is any side of a file, by page, in base64", async () => {
-    someDecided();
     const content = async (query: string) => (await at.ask(`/suggestions/${id}/content?${query}`)).body;
     expect(atob((await content("file=old.txt&side=base")).base64)).toBe("going\n");
     expect(await content("file=old.txt&side=proposed")).toMatchObject({ exists: false });
@@ -154,7 +196,6 @@ describe("further endpoints", () => {
   });
 
   test("a patch is downloaded as bytes that git apply takes", async () => {
-    someDecided();
     const answer = await at.ask(`/suggestions/${id}.patch`);
     expect(answer.headers.get("content-type")).toBe("text/x-patch");
     expect(answer.headers.get("content-disposition")).toBe(`attachment; filename="${id}.patch"`);
@@ -178,6 +219,7 @@ describe("further endpoints", () => {
   });
 
   test("status, settle, revise, settings and metrics", async () => {
+    expect((await at.ask("/health")).status).toBe(200);
     const status = await at.ask("/status", { body: { message: "Running tests..." }, token: at.agent });
     expect(status.body.sent).toBe(true);
     expect(at.journal().some((json) => json.includes('"message":"Running tests..."'))).toBe(true);
@@ -189,21 +231,6 @@ describe("further endpoints", () => {
       /^suggestion_manager_http_requests_total\{method="GET",route="\/health",status="200"\} \d+$/m,
     );
     expect(text).not.toContain(id);
-  });
-
-  test("POST /complete finalizes: the accepted tree is one commit on the hub", async () => {
-    const done = await at.ask("/complete", { body: { suggestion_id: id, action: "finalize" } });
-    expect(done.body).toMatchObject({
-      success: true,
-      action: "finalized",
-      commit: expect.stringMatching(/^[0-9a-f]{40}$/),
-    });
-    const closed = await at.ask("/feedback", {
-      body: { suggestion_id: id, hunk_id: hunkId(1), action: "reject" },
-    });
-    expect([closed.status, closed.body.error.code]).toEqual([409, "suggestion_closed"]);
-    expect((await at.ask("/suggestions")).body.total).toBe(0);
-    expect((await at.ask("/suggestions?status=finalized")).body.total).toBe(1);
   });
 });
 

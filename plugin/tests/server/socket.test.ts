@@ -5,21 +5,33 @@ import { AgentRepository, Place, until } from "./place.ts";
 
 setDefaultTimeout(30_000);
 
+interface Review {
+  at: Place;
+  repository: AgentRepository;
+  client: Client;
+  id: string;
+  hunks: Hunk[];
+}
+
+/** A server of its own with one suggestion and a client, for a test that decides. */
+async function openReview(): Promise<Review> {
+  const at = await Place.open();
+  const repository = await AgentRepository.add(at);
+  const { id, hunks } = await repository.publish();
+  return { at, repository, client: await connect(at), id, hunks };
+}
+
+// For the tests that only read, and for commands that are refused: no test decides here or publishes.
 let at: Place;
-let repository: AgentRepository;
 let client: Client;
 let id: string;
 let hunks: Hunk[];
-const hunkId = (index: number): string => hunks[index]?.id ?? "";
 beforeAll(async () => {
-  at = await Place.open();
-  repository = await AgentRepository.add(at);
-  ({ id, hunks } = await repository.publish());
-  client = await connect(at);
+  ({ at, client, id, hunks } = await openReview());
 });
 afterAll(() => at.stop());
 
-describe("the seed's commands", () => {
+describe("reading and deciding", () => {
   test("list answers suggestion.list", async () => {
     const answer = await client.command({ type: "list", id: 42 });
     expect(answer).toMatchObject({
@@ -42,13 +54,15 @@ describe("the seed's commands", () => {
   });
 
   test("feedback: the event comes before the answer, to every client that never subscribed", async () => {
+    const { at, client, id, hunks } = await openReview();
+    const hunkId = hunks[1]?.id;
     const other = await connect(at, at.agent);
     const order: string[] = [];
     client.socket.addEventListener("message", ({ data }) => void order.push(JSON.parse(String(data)).type));
     const answer = await client.command({
       type: "feedback",
       suggestionId: id,
-      hunkId: hunkId(1),
+      hunkId,
       action: "accept",
     });
     expect(answer).toMatchObject({ success: true, data: { success: true, remaining_hunks: 3 } });
@@ -58,19 +72,20 @@ describe("the seed's commands", () => {
     const told = JSON.parse(other.events[0] ?? "{}");
     expect(told).toMatchObject({
       type: "suggestion.hunk_applied",
-      hunk_id: hunkId(1),
+      hunk_id: hunkId,
       action: "accepted",
       by: "developer",
     });
     expect(at.journal()).toContain(other.events[0] ?? "");
     other.close();
+    await at.stop();
   });
 
   test("modify without a diff names the field in this door's spelling", async () => {
     const answer = await client.command({
       type: "feedback",
       suggestionId: id,
-      hunkId: hunkId(1),
+      hunkId: hunks[1]?.id,
       action: "modify",
     });
     expect(answer).toMatchObject({
@@ -91,13 +106,17 @@ describe("the seed's commands", () => {
   });
 
   test("complete discards", async () => {
+    const { at, repository, client, id } = await openReview();
     const more = await repository.publishAsItIs("again").catch(() => null);
     expect(more).toBeNull();
     const answer = await client.command({ type: "complete", suggestionId: id, action: "discard" });
     expect(answer).toMatchObject({ success: true, data: { action: "discarded" } });
+    await at.stop();
   });
 
   test("A10: undo takes a discard back, over the socket and over HTTP", async () => {
+    const { at, client, id } = await openReview();
+    await client.command({ type: "complete", suggestionId: id, action: "discard" });
     const heard = () => client.events.map((text) => JSON.parse(text).type);
     const undone = await client.command({ type: "undo", request: { suggestion_id: id } });
     expect(undone).toMatchObject({ success: true, data: { state: "open", changed: 0 } });
@@ -109,31 +128,29 @@ describe("the seed's commands", () => {
     expect(done).toMatchObject({ status: 200, body: { state: "discarded" } });
     const again = await at.ask("/undo", { body: { suggestion_id: id } });
     expect(again).toMatchObject({ status: 200, body: { state: "open" } });
-    await client.command({ type: "complete", suggestionId: id, action: "discard" });
+    await at.stop();
   });
 });
 
-describe("newer commands", () => {
+describe("commands that carry a request", () => {
   test("carry the REST request as it is", async () => {
-    const published = await repository.publish("Another").catch(async () => {
-      repository.edit("keep.txt", () => "changed\n");
-      return repository.publishAsItIs("Another");
-    });
+    const { at, client, id, hunks } = await openReview();
     const scope = { action: "reject", comment: "not this" };
-    const batch = await client.command({ type: "batch", request: { suggestion_id: published.id, scope } });
+    const batch = await client.command({ type: "batch", request: { suggestion_id: id, scope } });
     expect(batch).toMatchObject({ success: true, data: { remaining_hunks: 0 } });
-    const undone = await client.command({ type: "undo", request: { suggestion_id: published.id } });
-    expect(undone.data.remaining_hunks).toBe(published.hunks.length);
-    const page = await client.command({ type: "hunks", suggestionId: published.id, limit: 1 });
+    const undone = await client.command({ type: "undo", request: { suggestion_id: id } });
+    expect(undone.data.remaining_hunks).toBe(hunks.length);
+    const page = await client.command({ type: "hunks", suggestionId: id, limit: 1 });
     expect(page.data.hunks).toHaveLength(1);
-    const content = { type: "content", suggestionId: published.id, file: "keep.txt", side: "base" };
+    const content = { type: "content", suggestionId: id, file: "keep.txt", side: "base" };
     expect(atob((await client.command(content)).data.base64)).toBe("stays\n");
     expect((await client.command({ type: "status", request: { message: "Working" } })).success).toBe(true);
+    await at.stop();
   });
 
   test("the agent's socket may report but not decide", async () => {
     const agent = await connect(at, at.agent);
-    const decide = { type: "feedback", suggestionId: id, hunkId: hunkId(0), action: "accept" };
+    const decide = { type: "feedback", suggestionId: id, hunkId: hunks[0]?.id, action: "accept" };
     expect((await agent.command(decide)).code).toBe("forbidden");
     const scope = { action: "accept" };
     expect((await agent.command({ type: "batch", request: { suggestion_id: id, scope } })).code).toBe(
