@@ -7,8 +7,17 @@ import { ROOT, Scene } from "../support/scene.ts";
 import { type Served, serve } from "../support/server.ts";
 
 const scene = new Scene("clients");
+/** For the clients that undo what they decide, and those that are refused. */
 let served: Served;
-let id = "";
+
+/** A server over an agent's repository, with one suggestion. */
+async function published(name: string): Promise<{ served: Served; id: string }> {
+  const agent = Repository.agent(scene, name);
+  agent.workOnDemo();
+  const served = await serve(scene, agent.dir, 0, scene.path(`${name}-state`));
+  const { suggestion_id: id } = served.curl.post("/suggestions", { description: "Fahrenheit" }).body;
+  return { served, id };
+}
 
 function client(name: string, args: string[], input = ""): Done {
   const done = run(["bun", join(ROOT, "test-harness", `${name}.ts`), ...args], {
@@ -19,13 +28,10 @@ function client(name: string, args: string[], input = ""): Done {
   scene.say(`${name}: ended with ${done.code}; ${done.out.trim().split("\n").at(-1)?.slice(0, 120)}`);
   return done;
 }
-const at = (): string[] => ["--url", served.ready.url, "--token-file", served.ready.token_file];
+const at = ({ ready } = served): string[] => ["--url", ready.url, "--token-file", ready.token_file];
 
 beforeAll(async () => {
-  const agent = Repository.agent(scene);
-  agent.workOnDemo();
-  served = await serve(scene, agent.dir);
-  id = served.curl.post("/suggestions", { description: "Fahrenheit" }).body.suggestion_id;
+  ({ served } = await published("shared"));
 }, 30_000);
 afterAll(() => scene.close());
 
@@ -49,7 +55,8 @@ test("live-test passes over both doors", () => {
   expect(done.code).toBe(0);
 }, 30_000);
 
-test("ws-test follows a script of JSON lines", () => {
+test("ws-test follows a script of JSON lines", async () => {
+  const { served, id } = await published("finalized");
   const [first, second] = served.curl.hunks(id).filter(({ state }) => state === "pending");
   const lines = [
     { type: "list", id: "l" },
@@ -68,7 +75,11 @@ test("ws-test follows a script of JSON lines", () => {
     { type: "complete", id: "c", suggestionId: id, action: "finalize" },
     { wait: "suggestion.completed" },
   ];
-  const done = client("ws-test", [...at(), "--script"], lines.map((line) => JSON.stringify(line)).join("\n"));
+  const done = client(
+    "ws-test",
+    [...at(served), "--script"],
+    lines.map((line) => JSON.stringify(line)).join("\n"),
+  );
   expect(done.code).toBe(0);
   const messages = done.out
     .trim()

@@ -9,13 +9,33 @@ import { Scene } from "../support/scene.ts";
 import { type Served, serve } from "../support/server.ts";
 
 const scene = new Scene("errors");
+
+/** A server with one suggestion, and a hunk of it to try on. */
+interface Review {
+  served: Served;
+  agent: Repository;
+  id: string;
+  hunk: Hunk;
+}
+
+async function openReview(name: string): Promise<Review> {
+  const agent = Repository.agent(scene, name);
+  agent.workOnDemo();
+  const served = await serve(scene, agent.dir, 0, scene.path(`${name}-state`));
+  const id: string = served.curl.post("/suggestions", { description: "Fahrenheit" }).body.suggestion_id;
+  const hunk = served.curl.hunks(id).find(({ kind, old_count }) => kind === "text" && old_count > 1);
+  if (hunk === undefined) throw new Error("no hunk to try on");
+  return { served, agent, id, hunk };
+}
+
+// For what is refused: nothing is decided here.
+let shared: Review;
 let served: Served;
-let agent: Repository;
 let id = "";
 let hunk: Hunk;
 
 /** Everything a refused request must leave as it was. */
-function everything(): unknown {
+function everything({ served, agent, id }: Review = shared): unknown {
   const { curl, ready } = served;
   const suggestion = curl.suggestion(id);
   const hub = fetchHub(scene, ready.remote, curl.token);
@@ -31,13 +51,8 @@ function everything(): unknown {
 }
 
 beforeAll(async () => {
-  agent = Repository.agent(scene);
-  agent.workOnDemo();
-  served = await serve(scene, agent.dir);
-  id = served.curl.post("/suggestions", { description: "Fahrenheit" }).body.suggestion_id;
-  const found = served.curl.hunks(id).find(({ kind, old_count }) => kind === "text" && old_count > 1);
-  if (found === undefined) throw new Error("no hunk to try on");
-  hunk = found;
+  shared = await openReview("shared");
+  ({ served, id, hunk } = shared);
   scene.say(`published; every case is tried on ${hunk.id}`);
 }, 30_000);
 afterAll(() => scene.close());
@@ -212,15 +227,23 @@ describe("each is refused and changes nothing", () => {
     expect(answer.body.error.details.hunk).toMatchObject({ id: hunk.id, digest: hunk.digest });
   });
 
-  test("a request id used for another body", () => {
-    const first = post(feedback({ request_id: "e2e-1", action: "reject" }));
+  test("a request id used for another body", async () => {
+    const own = await openReview("decided");
+    const decide = (action: string): Answer =>
+      own.served.curl.post("/feedback", {
+        suggestion_id: own.id,
+        hunk_id: own.hunk.id,
+        action,
+        request_id: "e2e-1",
+      });
+    const first = decide("reject");
     expect(first.status).toBe(200);
-    const before = everything();
-    expect(post(feedback({ request_id: "e2e-1", action: "reject" })).body).toEqual(first.body);
-    expect(post(feedback({ request_id: "e2e-1" }))).toMatchObject({
+    const before = everything(own);
+    expect(decide("reject").body).toEqual(first.body);
+    expect(decide("accept")).toMatchObject({
       status: 409,
       body: { error: { code: "request_reused" } },
     });
-    expect(everything()).toEqual(before);
-  });
+    expect(everything(own)).toEqual(before);
+  }, 30_000);
 });
