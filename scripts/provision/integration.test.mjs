@@ -167,10 +167,9 @@ async function overHttp(bin) {
 }
 
 describe("the npm dependencies", { timeout: 5 * 60_000 }, () => {
-  const project = mkdtempSync(join(folder, "project-"));
-  const install = () => ensureDependencies({ root: project });
-
   test("are installed once, again after a change, and again after an interrupted run", async () => {
+    const project = mkdtempSync(join(folder, "project-"));
+    const install = () => ensureDependencies({ root: project });
     writeFileSync(
       join(project, "package.json"),
       '{"name": "trial", "version": "1.0.0", "workspaces": ["part"]}',
@@ -189,10 +188,13 @@ describe("the npm dependencies", { timeout: 5 * 60_000 }, () => {
   });
 
   test("that do not fit their lock are refused with what to do", async () => {
-    writeFileSync(
-      join(project, "package.json"),
-      '{"name": "trial", "version": "1.0.0", "dependencies": {"zod": "4.1.8"}}',
-    );
+    const project = mkdtempSync(join(folder, "project-"));
+    const install = () => ensureDependencies({ root: project });
+    const manifest = join(project, "package.json");
+    writeFileSync(manifest, '{"name": "trial", "version": "1.0.0"}');
+    await install();
+    assert.ok(existsSync(join(project, "package-lock.json")));
+    writeFileSync(manifest, '{"name": "trial", "version": "1.0.0", "dependencies": {"zod": "4.1.8"}}');
     await assert.rejects(install(), /npm install/);
   });
 });

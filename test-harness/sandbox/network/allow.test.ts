@@ -1,6 +1,6 @@
 /** `npm run sandbox -- allow|deny|list`: the developer's lists, changed by hand and read back. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { afterAll, beforeEach, describe, expect, test } from "bun:test";
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readRules } from "../../../sandbox/network/list.ts";
 import { judge } from "../../../sandbox/network/rules.ts";
@@ -17,6 +17,8 @@ const outcome = (host: string, port = 443) => {
   return "allowed" in verdict ? "allowed" : verdict.refused;
 };
 
+// Each test begins with no lists, and no project.
+beforeEach(() => rmSync(scene.path("local"), { recursive: true, force: true }));
 afterAll(() => scene.close());
 
 test("without a project it says how one is made", () => {
@@ -26,7 +28,7 @@ test("without a project it says how one is made", () => {
 });
 
 describe("on a project", () => {
-  beforeAll(() => {
+  beforeEach(() => {
     scene.write(
       "local/demo/1/state.json",
       JSON.stringify({ version: 1, checkout: "/the/checkout", agent: { separate: false } }),
@@ -58,6 +60,8 @@ describe("on a project", () => {
   });
 
   test("the list shows both, and refusals", () => {
+    sandbox("allow", "b.example:8443");
+    sandbox("deny", "*.d.example");
     const { out } = sandbox("list");
     expect(out).toContain("/the/checkout");
     expect(out).toMatch(/allowed by you:\n {2}.*b\.example:8443/s);
@@ -65,6 +69,7 @@ describe("on a project", () => {
   });
 
   test("what is no host changes nothing, not even for the others that are named with it", () => {
+    sandbox("allow", "a.example");
     const before = readFileSync(rules, "utf8");
     for (const bad of ["https://e.example", "*", "e.example:0", "127.1", "e..example", ""]) {
       const done = sandbox("allow", "good.example", bad);
