@@ -31,6 +31,7 @@ if (unknown.length > 0) {
 const env = await bootstrap(["all"]);
 await build(env);
 const record = openRecord();
+process.stdout.write(`the tests in the order of SUGGESTION_ORDER=${ORDER}\n`);
 const result = await runSuites({ ...env, SUGGESTION_DOORS: record }, wanted);
 const doors = reportDoors(record, env, wanted.length > 0 ? wanted : SUITES.map(({ name }) => name));
 const { skipped } = result;

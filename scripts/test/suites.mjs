@@ -34,7 +34,28 @@ function filesBelow(dir, pattern) {
 /** @param {string} title @param {string[]} argv @param {Command["counts"]} counts @param {Record<string, string>} [env] @returns {Command} */
 const command = (title, argv, counts, env) => ({ title, argv, counts, ...(env ? { env } : {}) });
 
-/** @type {Suite[]} */
+/**
+ * Files whose tests run as they stand: those of each share the Unix user, the repository and the tools that the launcher
+ * made for them, which takes up to a minute, and some say what one start after another finds, to the last that removes it.
+ */
+export const IN_FILE_ORDER = [
+  "cage",
+  "flags",
+  "launcher-repositories",
+  "launcher-trust",
+  "outer",
+  "sandbox",
+  "start",
+].map((name) => `test-harness/e2e/${name}.test.ts`);
+
+/** How Bun, and the one in opencode, is told this run's order; it says the seed at the end. */
+const SHUFFLED = ["--randomize", `--seed=${ORDER}`];
+
+/**
+ * Node's runner, which has the tests of the scripts, knows no order but the file's.
+ *
+ * @type {Suite[]}
+ */
 export const SUITES = [
   {
     name: "check",
@@ -59,11 +80,11 @@ export const SUITES = [
   {
     name: "plugin",
     commands: () => [
-      command("plugin", ["bun", "test", "plugin/tests"], "bun"),
+      command("plugin", ["bun", "test", ...SHUFFLED, "plugin/tests"], "bun"),
       // The Bun that opencode embeds is the one users run.
       command(
         "plugin on opencode's own Bun",
-        ["opencode", "test", "plugin/tests/diff", "plugin/tests/review"],
+        ["opencode", "test", ...SHUFFLED, "plugin/tests/diff", "plugin/tests/review"],
         "bun",
         { BUN_BE_BUN: "1" },
       ),
@@ -82,7 +103,14 @@ export const SUITES = [
   },
   {
     name: "e2e",
-    commands: () => [command("end to end", ["bun", "test", "--timeout", "90000", "test-harness"], "bun")],
+    commands: () => {
+      const files = filesBelow("test-harness", /\.test\.ts$/).filter((file) => !IN_FILE_ORDER.includes(file));
+      const test = ["bun", "test", "--timeout", "90000"];
+      return [
+        command("end to end", [...test, ...SHUFFLED, ...files], "bun"),
+        command("end to end, the launcher", [...test, ...IN_FILE_ORDER], "bun"),
+      ];
+    },
   },
 ];
 
@@ -103,6 +131,7 @@ export const QUICK = {
       [
         "bun",
         "test",
+        ...SHUFFLED,
         "plugin/tests/diff",
         "plugin/tests/review/ledger.test.ts",
         "plugin/tests/server/rest.test.ts",
