@@ -18,14 +18,6 @@ function M.available()
   return real.available() and t.program("opencode") ~= nil
 end
 
-local function free_port()
-  local socket = assert(vim.uv.new_tcp())
-  socket:bind("127.0.0.1", 0)
-  local port = socket:getsockname().port
-  socket:close()
-  return port
-end
-
 ---@param self AgentHost
 ---@param script table
 ---@return string url
@@ -101,7 +93,7 @@ end
 
 ---@param self AgentHost
 local function start_opencode(self)
-  local host_port = free_port()
+  local host_port = real.free_port()
   local host = t.spawn(
     { t.program("opencode"), "serve", "--port", tostring(host_port), "--hostname", "127.0.0.1" },
     {
@@ -145,7 +137,7 @@ function M.start(script, permission)
     directory = directory,
     agent = directory .. "/agent",
     environment = real.env(directory),
-    port = free_port(),
+    port = real.free_port(),
     requests = directory .. "/requests.jsonl",
   }
   vim.fn.mkdir(self.agent, "p")

@@ -4,6 +4,7 @@
 --- answers are written down.
 
 local agent_host = require("agent_host")
+local notices = require("notices")
 if not agent_host.available() then
   pending("agent", "opencode is not provisioned")
   return
@@ -65,19 +66,8 @@ local host = agent_host.start({
   otherwise = { text = "Heard." },
 }, { edit = "allow", bash = "ask" })
 
-local notices = {}
-vim.notify = function(message)
-  table.insert(notices, message)
-end
-local function notice(pattern)
-  return t.wait(function()
-    for _, message in ipairs(notices) do
-      if message:find(pattern) then
-        return message
-      end
-    end
-  end, 30000, pattern .. " in " .. vim.inspect(notices))
-end
+notices.listen()
+local notice = notices.wait
 local function exists(name)
   return vim.uv.fs_stat(host.agent .. "/" .. name) ~= nil
 end
@@ -112,7 +102,7 @@ local function will_answer(choices, inputs)
 end
 
 local function ask(text)
-  notices = {}
+  notices.forget()
   vim.cmd("Suggest! ask " .. text)
   notice("^Asked")
 end
@@ -197,7 +187,7 @@ describe("what the agent does", function()
     end, 10000, "the buffer")
     vim.cmd("normal! gg")
     local count = vim.api.nvim_buf_line_count(buf)
-    notices = {}
+    notices.forget()
     review.ask(
       "straight on",
       { session_id = vim.api.nvim_buf_get_name(buf):match("/(ses_[^/]+)/"), without_file = true }
@@ -225,7 +215,7 @@ describe("a permission", function()
     notice("^Allowed once: bash: touch touched%-once")
     turn_over()
     t.ok(exists("touched-once"))
-    notices = {}
+    notices.forget()
     vim.cmd("Suggest permission")
     notice("^The agent waits for no permission")
   end)

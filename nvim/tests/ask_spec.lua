@@ -3,6 +3,7 @@
 --- Asking the agent: real opencode with the plugin, and a model whose answers are written down.
 
 local agent_host = require("agent_host")
+local notices = require("notices")
 if not agent_host.available() then
   pending("ask", "opencode is not provisioned")
   return
@@ -73,19 +74,8 @@ local script = {
 local host = agent_host.start(script, { bash = "allow", edit = "allow" })
 local directory, agent, environment, port = host.directory, host.agent, host.environment, host.port
 
-local notices = {}
-vim.notify = function(message)
-  table.insert(notices, message)
-end
-local function notice(pattern)
-  return t.wait(function()
-    for _, message in ipairs(notices) do
-      if message:find(pattern) then
-        return message
-      end
-    end
-  end, 20000, pattern)
-end
+notices.listen()
+local notice = notices.wait
 
 local settings = agent_host.settings(host)
 require("suggestion-review.config").setup(settings)
@@ -111,7 +101,7 @@ end
 
 describe("asking", function()
   before_each(function()
-    notices = {}
+    notices.forget()
     vim.cmd.edit({ agent .. "/greet.txt", bang = true })
   end)
 

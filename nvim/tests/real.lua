@@ -48,7 +48,8 @@ function M.available()
     and vim.uv.fs_stat(t.root .. "/plugin/src/serve.ts") ~= nil
 end
 
-local function free_port()
+---@return integer port that nobody listens on just now
+function M.free_port()
   local socket = assert(vim.uv.new_tcp())
   socket:bind("127.0.0.1", 0)
   local port = socket:getsockname().port
@@ -76,7 +77,7 @@ function M.start(files, arguments, plugin)
   self:jj("git", "init", "--colocate", ".")
   -- The same port across restarts, as a client expects it. Whoever else looks for one may have taken it meanwhile.
   for attempt = 1, 5 do
-    self.port = free_port()
+    self.port = M.free_port()
     local ok, message = pcall(self.serve, self)
     if ok then
       break
