@@ -92,6 +92,17 @@ local function files_after(place, hunk)
   return { file }
 end
 
+--- Whether a hunk is lines of a file that stays what it was, and that does nothing by itself.
+---@param hunk SuggestionReview.Hunk
+---@return boolean
+local function is_of_a_quiet_file(hunk)
+  local mode = hunk.new_mode
+  return hunk.kind == "text"
+    and not hunk.after
+    and (mode == nil or mode == "100644")
+    and runs.is_quiet(digest.path(hunk))
+end
+
 --- What is to be said of a hunk before it is accepted.
 ---@param place SuggestionReview.Place
 ---@param hunk SuggestionReview.Hunk
@@ -99,6 +110,9 @@ end
 function M.of(place, hunk)
   local marks, planned = {}, nil
   local added, whole = added_by(hunk)
+  if not added and is_of_a_quiet_file(hunk) then
+    return marks
+  end
   for _, side in ipairs(files_after(place, hunk)) do
     local path = sides.path(side)
     if sides.is_link(side) then

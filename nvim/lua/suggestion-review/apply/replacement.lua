@@ -4,12 +4,21 @@ local digest = require("suggestion-review.text.digest")
 
 local M = {}
 
---- Text of hunks whose digest was found right, by the very fields it was computed from.
----@type table<SuggestionReview.Hunk, table>
+--- Text of a hunk whose digest was found right, with the very fields it was computed from.
+---@class (exact) SuggestionReview.VerifiedText
+---@field diff string
+---@field digest string
+---@field kind SuggestionReview.HunkKind
+---@field file string
+---@field mode string|nil
+---@field text SuggestionReview.HunkText
+---@field accepted? SuggestionReview.Replacement what accepting came to the last time
+
+---@type table<SuggestionReview.Hunk, SuggestionReview.VerifiedText>
 local verified = setmetatable({}, { __mode = "k" })
 
 ---@param hunk SuggestionReview.Hunk
----@return SuggestionReview.HunkText|nil
+---@return SuggestionReview.VerifiedText|nil
 ---@return string|nil reason
 local function verified_text(hunk)
   local known = verified[hunk]
@@ -22,7 +31,7 @@ local function verified_text(hunk)
     and known.file == digest.path(hunk)
     and known.mode == mode
   then
-    return known.text
+    return known
   end
   if digest.of(hunk) ~= hunk.digest then
     return nil, "what the server sent is not what its digest names; nothing was applied"
@@ -31,7 +40,7 @@ local function verified_text(hunk)
   if not text then
     return nil, reason
   end
-  verified[hunk] = {
+  known = {
     diff = hunk.diff,
     digest = hunk.digest,
     kind = hunk.kind,
@@ -39,10 +48,25 @@ local function verified_text(hunk)
     mode = mode,
     text = text,
   }
-  return text
+  verified[hunk] = known
+  return known
 end
 
---- The replacement a decision stands for.
+--- Whether a replacement made before is the one that accepting the hunk comes to now; its text is known to be.
+---@param one SuggestionReview.Replacement
+---@param hunk SuggestionReview.Hunk
+---@param suggestion { base_commit: string, revision?: integer }
+---@param old_file string|nil
+local function holds_still(one, hunk, suggestion, old_file)
+  return one.key == hunk.id
+    and one.at == diff.zero_based(hunk.old_start, hunk.old_count)
+    and one.order == hunk.new_start
+    and one.base == suggestion.base_commit
+    and one.revision == suggestion.revision
+    and one.old_file == old_file
+end
+
+--- The replacement a decision stands for. Not a copy: change nothing in it.
 ---@param want SuggestionReview.Want
 ---@param suggestion { base_commit: string, revision?: integer }
 ---@return SuggestionReview.Replacement|nil
@@ -50,9 +74,15 @@ end
 ---@return SuggestionReview.HunkText|nil
 function M.of(want, suggestion)
   local hunk = want.hunk
-  local text, reason = verified_text(hunk)
-  if not text then
+  local known, reason = verified_text(hunk)
+  if not known then
     return nil, reason
+  end
+  local text = known.text
+  local old_file = hunk.old_file ~= known.file and hunk.old_file or nil
+  local before = want.state == "accepted" and known.accepted
+  if before and holds_still(before, hunk, suggestion, old_file) then
+    return before, nil, text
   end
   local replacement = {
     key = hunk.id,
@@ -66,7 +96,7 @@ function M.of(want, suggestion)
     whose = "hunk",
     base = suggestion.base_commit,
     revision = suggestion.revision,
-    old_file = hunk.old_file ~= digest.path(hunk) and hunk.old_file or nil,
+    old_file = old_file,
   }
   if want.state == "modified" then
     local own, parse_reason = diff.read_modification(hunk, want.modified_diff or "")
@@ -75,6 +105,8 @@ function M.of(want, suggestion)
     end
     replacement.at, replacement.count, replacement.lines = own.at, own.count, own.lines
     replacement.whose = "modified"
+  elseif want.state == "accepted" then
+    known.accepted = replacement
   end
   return replacement, nil, text
 end

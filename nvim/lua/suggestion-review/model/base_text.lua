@@ -13,6 +13,7 @@ local M = {}
 ---@field source "git"|"server"|"none"
 ---@field decoded table<string, any> lines as a buffer of some form holds them
 ---@field bare table<string[], string[]> bare form of line lists, see `diff.bare`
+---@field fitting table<SuggestionReview.HunkText, integer> texts that were found in it, and where
 
 ---@type table<string, SuggestionReview.Base>
 local cache = {}
@@ -50,6 +51,7 @@ local function make(bytes, exists, source)
     source = source,
     decoded = {},
     bare = {},
+    fitting = setmetatable({}, { __mode = "k" }),
   }
 end
 
@@ -63,7 +65,11 @@ function M.fits(base, hunk, text)
   elseif not base.exists then
     return false
   end
-  local at = diff.zero_based(hunk.old_start, hunk.old_count) - #text.before
+  local start = diff.zero_based(hunk.old_start, hunk.old_count) - #text.before
+  if base.fitting[text] == start then
+    return true
+  end
+  local at = start
   local function check(lines)
     for _, line in ipairs(lines) do
       at = at + 1
@@ -73,7 +79,11 @@ function M.fits(base, hunk, text)
     end
     return true
   end
-  return at <= #base.lines and check(text.before) and check(text.old) and check(text.after)
+  local fits = at <= #base.lines and check(text.before) and check(text.old) and check(text.after)
+  if fits then
+    base.fitting[text] = start
+  end
+  return fits
 end
 
 --- The base of a file if it is known already.

@@ -64,6 +64,18 @@ local function move_of(replacement, out)
   }
 end
 
+--- The order of moves: of two that are about the same lines, the one that goes out is first.
+---@param a SuggestionReview.Move
+---@param b SuggestionReview.Move
+local function comes_first(a, b)
+  if merge.earlier(a, b) then
+    return true
+  elseif merge.earlier(b, a) then
+    return false
+  end
+  return a.out and not b.out
+end
+
 --- Which of what is applied stays, which goes, and which of `add` is new.
 ---@param applied SuggestionReview.Replacement[]
 ---@param remove table<string, true>
@@ -114,17 +126,9 @@ local function sort_out(applied, remove, add)
       moves[#moves + 1] = move_of(replacement, false)
     end
   end
-  local function before(a, b)
-    if merge.earlier(a, b) then
-      return true
-    elseif merge.earlier(b, a) then
-      return false
-    end
-    return a.out and not b.out
-  end
   for i = 2, #moves do
-    if before(moves[i], moves[i - 1]) then
-      table.sort(moves, before)
+    if comes_first(moves[i], moves[i - 1]) then
+      table.sort(moves, comes_first)
       break
     end
   end
@@ -190,15 +194,16 @@ end
 ---@param to integer
 ---@return SuggestionReview.TextChange without its place in the expected text
 local function change_of(base, group, inside, from, to)
-  local alone = #group == 1 and not group[1].out and #inside == 0 and group[1].replacement
-  if alone then
-    -- Most changes: one hunk comes to lines that nothing else is about.
+  local alone = #group == 1 and #inside == 0 and group[1] or nil
+  if alone and not (alone.out and alone.replacement.before) then
+    -- Most changes: one hunk comes to, or leaves, lines that nothing else is about.
+    local hunk, was = vim.list_slice(alone.replacement.lines), vim.list_slice(base, from + 1, to)
     return {
-      keys = { alone.key },
+      keys = { alone.replacement.key },
       from = 0,
       to = 0,
-      old = vim.list_slice(base, from + 1, to),
-      lines = merge.compose_range(base, { alone }, from, to),
+      old = alone.out and hunk or was,
+      lines = alone.out and was or hunk,
       base_from = from,
       base_to = to,
     }
@@ -236,6 +241,88 @@ local function change_of(base, group, inside, from, to)
   return change
 end
 
+--- How far a walk over the moves has come.
+---@class (exact) SuggestionReview.MoveWalk
+---@field moves SuggestionReview.Move[]
+---@field kept SuggestionReview.Replacement[]
+---@field at integer the next move
+---@field kept_at integer the next of what stays
+---@field shift integer how far the expected text is ahead of the base there
+
+--- Moves that are one change of the text.
+---@class (exact) SuggestionReview.MoveGroup
+---@field moves SuggestionReview.Move[]
+---@field from integer base lines
+---@field to integer
+---@field gives_back boolean lines of the developer's come back
+
+--- Takes the next moves into the group as long as they touch it.
+---@param walk SuggestionReview.MoveWalk
+---@param group SuggestionReview.MoveGroup
+---@param wanted SuggestionReview.Replacement[] gets what comes in
+local function take_touching(walk, group, wanted)
+  local first = group.moves[1]
+  local move = walk.moves[walk.at]
+  while move and (not first or move.at < group.to or (move.at == group.from and move.order == first.order)) do
+    first = first or move
+    group.to = math.max(group.to, move.at + move.count)
+    group.moves[#group.moves + 1] = move
+    group.gives_back = group.gives_back or (move.out and move.replacement.before ~= nil)
+    if not move.out then
+      wanted[#wanted + 1] = move.replacement
+    end
+    walk.at = walk.at + 1
+    move = walk.moves[walk.at]
+  end
+end
+
+--- Goes past what stays before the group.
+---@param walk SuggestionReview.MoveWalk
+---@param group SuggestionReview.MoveGroup
+local function pass_kept(walk, group)
+  local first = group.moves[1]
+  local replacement = walk.kept[walk.kept_at]
+  while replacement and merge.earlier(replacement, first) do
+    if
+      group.gives_back and merge.overlap(replacement, { at = group.from, count = group.to - group.from })
+    then
+      return
+    end
+    walk.shift = walk.shift + #replacement.lines - replacement.count
+    walk.kept_at = walk.kept_at + 1
+    replacement = walk.kept[walk.kept_at]
+  end
+end
+
+--- The next change of the text.
+---@param base string[]
+---@param walk SuggestionReview.MoveWalk
+---@param wanted SuggestionReview.Replacement[]
+---@return SuggestionReview.TextChange
+local function next_change(base, walk, wanted)
+  local first = walk.moves[walk.at]
+  local group = { moves = {}, from = first.at, to = first.at + first.count, gives_back = false }
+  take_touching(walk, group, wanted)
+  local inside = {}
+  pass_kept(walk, group)
+  if group.gives_back then
+    local kept, reach = walk.kept, walk.kept_at
+    while kept[reach] and merge.overlap(kept[reach], { at = group.from, count = group.to - group.from }) do
+      group.from = math.min(group.from, kept[reach].at)
+      group.to = math.max(group.to, kept[reach].at + kept[reach].count)
+      inside[#inside + 1] = kept[reach]
+      reach = reach + 1
+    end
+    walk.kept_at = reach
+    take_touching(walk, group, wanted)
+  end
+  local change = change_of(base, group.moves, inside, group.from, group.to)
+  change.from, change.to = group.from + walk.shift, group.from + walk.shift + #change.old
+  -- Later places of the expected text are shifted by what goes out here.
+  walk.shift = walk.shift + #change.old - (group.to - group.from)
+  return change
+end
+
 --- What has to change in the expected text when `remove` (keys of what is applied) goes out and `add` comes in.
 --- Replacements that are applied under other keys but claim the same base lines as something in `add` (an earlier
 --- revision's text) are replaced by it.
@@ -249,58 +336,10 @@ end
 function M.changes(base, applied, remove, add)
   local moves, kept, displaced = sort_out(applied, remove, add)
   local wanted = vim.list_slice(kept)
-  local changes, kept_at, shift = {}, 1, 0
-  local i = 1
-  while i <= #moves do
-    local first = moves[i]
-    local from, to = first.at, first.at + first.count
-    local group, given_back = {}, false
-    local function take()
-      local move = moves[i]
-      to = math.max(to, move.at + move.count)
-      group[#group + 1] = move
-      given_back = given_back or move.out and move.replacement.before ~= nil
-      if not move.out then
-        wanted[#wanted + 1] = move.replacement
-      end
-      i = i + 1
-    end
-    local function touches(move)
-      return move.at < to or (move.at == from and move.order == first.order)
-    end
-    take()
-    while i <= #moves and touches(moves[i]) do
-      take()
-    end
-    local inside = {}
-    local function stays_before()
-      local replacement = kept[kept_at]
-      return replacement
-        and merge.earlier(replacement, first)
-        and not (given_back and merge.overlap(replacement, { at = from, count = to - from }))
-    end
-    while stays_before() do
-      shift = shift + #kept[kept_at].lines - kept[kept_at].count
-      kept_at = kept_at + 1
-    end
-    if given_back then
-      local reach = kept_at
-      while kept[reach] and merge.overlap(kept[reach], { at = from, count = to - from }) do
-        from = math.min(from, kept[reach].at)
-        to = math.max(to, kept[reach].at + kept[reach].count)
-        inside[#inside + 1] = kept[reach]
-        reach = reach + 1
-      end
-      kept_at = reach
-      while i <= #moves and touches(moves[i]) do
-        take()
-      end
-    end
-    local change = change_of(base, group, inside, from, to)
-    change.from, change.to = from + shift, from + shift + #change.old
-    changes[#changes + 1] = change
-    -- Later places of the expected text are shifted by what goes out here.
-    shift = shift + #change.old - (to - from)
+  local changes = {}
+  local walk = { moves = moves, kept = kept, at = 1, kept_at = 1, shift = 0 }
+  while walk.at <= #moves do
+    changes[#changes + 1] = next_change(base, walk, wanted)
   end
   return changes, wanted, displaced
 end

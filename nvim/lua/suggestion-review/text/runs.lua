@@ -188,6 +188,14 @@ local function by_path(path)
   return found
 end
 
+--- Whether a path alone tells nothing of its file.
+---@param path string
+---@return boolean
+function M.is_quiet(path)
+  local told = by_path(path)
+  return not told.reason and not told.package
+end
+
 --- What "package.json" does depends on what is in it.
 ---@param query SuggestionReview.RunsQuery
 ---@return string|nil

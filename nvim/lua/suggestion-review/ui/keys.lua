@@ -14,6 +14,12 @@ M.list = actions_of.keys()
 
 M.GROUPS = actions_of.GROUPS
 
+---@type table<string, SuggestionReview.Key>
+local by_name = {}
+for _, key in ipairs(M.list) do
+  by_name[key.name] = key
+end
+
 ---@param name string
 ---@return string|false key as the user set it
 function M.key(name)
@@ -21,12 +27,8 @@ function M.key(name)
   if set ~= nil then
     return set
   end
-  for _, key in ipairs(M.list) do
-    if key.name == name then
-      return key.default
-    end
-  end
-  return false
+  local key = by_name[name]
+  return key and key.default or false
 end
 
 --- Names that the `keymaps` setting may hold.
@@ -87,10 +89,9 @@ end
 ---@param visual boolean
 ---@param actions SuggestionReview.Actions
 function M.press(name, visual, actions)
-  for _, key in ipairs(M.list) do
-    if key.name == name then
-      return M.run(key, visual, actions)
-    end
+  local key = by_name[name]
+  if key then
+    return M.run(key, visual, actions)
   end
 end
 

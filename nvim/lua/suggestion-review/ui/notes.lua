@@ -61,6 +61,17 @@ function M.marks(hunk, session)
   return lines
 end
 
+--- Whether the lines of a hunk say all that there is beside its marks, as most do.
+---@param hunk SuggestionReview.Hunk
+---@param missing string|nil
+---@return boolean
+local function is_bare(hunk, missing)
+  return not (missing or hunk.decision or hunk.earlier)
+    and (not hunk.comments or #hunk.comments == 0)
+    and diff.has_text(hunk)
+    and (hunk.diff == "" or hunk.diff:sub(1, 3) == "@@ ")
+end
+
 --- All that is said of a hunk.
 ---@param hunk SuggestionReview.Hunk
 ---@param session SuggestionReview.Session
@@ -68,6 +79,9 @@ end
 function M.of(hunk, session)
   local missing = contents.missing(hunk)
   local lines = M.marks(hunk, session)
+  if is_bare(hunk, missing) then
+    return lines
+  end
   local function note(text, group)
     for line in vim.gsplit(text:gsub("%s+$", ""), "\n", { plain = true }) do
       for _, words in ipairs(text_of.wrap(text_of.plain(line), NOTE_WIDTH)) do
