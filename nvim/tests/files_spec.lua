@@ -317,6 +317,36 @@ describe("other Vims on the same files", function()
     end
   end)
 
+  it("A9: a swap file that comes into a folder that had none is seen at once", function()
+    local swap_file = require("suggestion-review.worktree.swap_file")
+    checkout({ ["a.txt"] = OLD })
+    local path, looked, lstat = root .. "/a.txt", 0, vim.uv.fs_lstat
+    -- Calls stay calls of the real function.
+    vim.uv.fs_lstat = function(name, ...) ---@diagnostic disable-line: duplicate-set-field
+      looked = looked + (vim.startswith(name, root) and 1 or 0)
+      return lstat(name, ...)
+    end
+    t.defer(function()
+      vim.uv.fs_lstat = lstat
+    end)
+    t.eq(swap_file.unsaved_elsewhere(path), nil)
+    t.ok(looked > 0, "a folder that is new is looked through")
+    t.wait(function()
+      looked = 0
+      return swap_file.unsaved_elsewhere(path) == nil and looked == 0
+    end, 30000, "a folder that stays as it is, is not looked through again")
+    vim.uv.fs_lstat = lstat
+    local one = child.start({ cwd = root, init = "vim.opt.swapfile = true\nvim.o.directory = '.'\n" })
+    t.defer(function()
+      one:stop()
+    end)
+    one:cmd("silent edit a.txt")
+    t.eq(swap_file.unsaved_elsewhere(path), nil)
+    one:cmd("call setline(10, 'theirs')")
+    one:cmd("preserve")
+    t.match(swap_file.unsaved_elsewhere(path) or "", "another Vim %(process %d+%) has unsaved edits")
+  end)
+
   it("A9: a second Neovim takes in what was written, made and removed here, and the reverse", function()
     checkout({ ["a.txt"] = OLD })
     local state = vim.fn.fnamemodify(vim.fn.stdpath("state"), ":h")

@@ -36,31 +36,85 @@ local function stems(path)
   return out
 end
 
---- Names of the last files that were asked about; making them takes longer than looking for the files.
----@type table<string, string[]>
-local kept_names = {}
+--- A folder in which a file may have swap files.
+---@class (exact) SuggestionReview.SwapFolder
+---@field path string
+---@field names string[] every name that a swap file may have there
+---@field none_of? SuggestionReview.FolderState the folder as it was when it held none of another Vim's
+
+--- How a folder is: another table as soon as a name came into it or went.
+---@class (exact) SuggestionReview.FolderState
+---@field dev integer
+---@field ino integer
+---@field sec integer
+---@field nsec integer
+---@field since integer ms: when it was first seen so
+
+--- The folders of the last files that were asked about; making the names takes longer than looking for the files.
+---@type table<string, SuggestionReview.SwapFolder[]>
+local kept = {}
 local kept_count = 0
 local MOST_KEPT = 200
 
+---@type table<string, SuggestionReview.FolderState>
+local states = {}
+
+--- Two changes of a folder may bear the same time where they are no further apart than this, ms (on FAT).
+local COARSEST = 2500
+
 ---@param path string absolute
----@return string[] every name that a swap file of it may have
-local function names_of(path)
+---@return SuggestionReview.SwapFolder[]
+local function folders_of(path)
   local key = path .. "\0" .. vim.o.directory
-  local names = kept_names[key]
-  if not names then
-    names = {}
-    for _, stem in ipairs(stems(path)) do
-      for _, ending in ipairs(ENDINGS) do
-        names[#names + 1] = stem .. "." .. ending
-      end
-    end
-    kept_count = kept_count + 1
-    if kept_count > MOST_KEPT then
-      kept_names, kept_count = {}, 1
-    end
-    kept_names[key] = names
+  if kept[key] then
+    return kept[key]
   end
-  return names
+  local folders, by_path = {}, {}
+  for _, stem in ipairs(stems(path)) do
+    local name = vim.fs.dirname(stem)
+    local folder = by_path[name]
+    if not folder then
+      folder = { path = name, names = {} }
+      by_path[name] = folder
+      folders[#folders + 1] = folder
+    end
+    for _, ending in ipairs(ENDINGS) do
+      folder.names[#folder.names + 1] = stem .. "." .. ending
+    end
+  end
+  kept_count = kept_count + 1
+  if kept_count > MOST_KEPT then
+    kept, kept_count, states = {}, 1, {}
+  end
+  kept[key] = folders
+  return folders
+end
+
+---@param folder string
+---@return SuggestionReview.FolderState|nil how it is now; nil where there is none
+local function state_of(folder)
+  local stat = uv.fs_stat(folder)
+  if not stat then
+    return nil
+  end
+  local known = states[folder]
+  if
+    not known
+    or known.ino ~= stat.ino
+    or known.dev ~= stat.dev
+    or known.sec ~= stat.ctime.sec
+    or known.nsec ~= stat.ctime.nsec
+  then
+    known = {
+      dev = stat.dev,
+      ino = stat.ino,
+      sec = stat.ctime.sec,
+      nsec = stat.ctime.nsec,
+      since = uv.hrtime() / 1e6,
+    }
+    states[folder] = known
+  end
+  return known
 end
 
 ---@param pid integer
@@ -73,35 +127,64 @@ end
 ---@param swap string
 ---@param path string
 ---@return string|nil reason
+---@return boolean ours the swap file is this Neovim's
 local function unsaved_in(swap, path)
   local info = vim.fn.swapinfo(swap)
-  if info.error or info.dirty ~= 1 or info.pid == uv.os_getpid() then
-    return nil
+  if info.pid == uv.os_getpid() then
+    return nil, true
+  elseif info.error or info.dirty ~= 1 then
+    return nil, false
   end
   local named = vim.fs.normalize(info.fname or "")
   if named ~= path and uv.fs_realpath(named) ~= (uv.fs_realpath(path) or path) then
-    return nil
+    return nil, false
   end
   local here = uv.os_gethostname()
   -- Vim keeps no more than 39 bytes of the name.
   if info.pid == 0 or not vim.startswith(here, info.host) then
-    return ("a Vim on %s has unsaved edits of it (%s)"):format(info.host, swap)
+    return ("a Vim on %s has unsaved edits of it (%s)"):format(info.host, swap), false
   elseif is_alive(info.pid) then
     return ("another Vim (process %d) has unsaved edits of it; write or drop them there first"):format(
       info.pid
-    )
+    ),
+      false
   end
-  return ("a Vim that has ended left unsaved edits of it; recover or delete %s first"):format(swap)
+  return ("a Vim that has ended left unsaved edits of it; recover or delete %s first"):format(swap), false
+end
+
+--- Looks at every name.
+---@param folder SuggestionReview.SwapFolder
+---@param path string
+---@return string|nil reason
+---@return boolean none no swap file of another Vim is there
+local function look_in(folder, path)
+  local none = true
+  for _, swap in ipairs(folder.names) do
+    if uv.fs_lstat(swap) then
+      local reason, ours = unsaved_in(swap, path)
+      if reason then
+        return reason, false
+      end
+      none = none and ours
+    end
+  end
+  return nil, none
 end
 
 --- Why the file should not be written now: another Vim's unsaved edits.
 ---@param path string absolute
 ---@return string|nil reason
 function M.unsaved_elsewhere(path)
-  for _, swap in ipairs(names_of(path)) do
-    local reason = uv.fs_lstat(swap) and unsaved_in(swap, path)
-    if reason then
-      return reason
+  for _, folder in ipairs(folders_of(path)) do
+    local state = state_of(folder.path)
+    if state and state ~= folder.none_of then
+      -- Only a folder that has been so for a while will look otherwise as soon as a name comes into it.
+      local settled = uv.hrtime() / 1e6 - state.since > COARSEST
+      local reason, none = look_in(folder, path)
+      if reason then
+        return reason
+      end
+      folder.none_of = settled and none and state or nil
     end
   end
 end
