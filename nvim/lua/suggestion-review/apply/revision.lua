@@ -101,7 +101,8 @@ local function built_on(replacement, list, taken, suggestion)
     if #parts > 1 then
       return nil
     end
-    parts[1].before = replacement.before
+    -- A copy: what a decision stands for is kept for the next time.
+    parts[1] = vim.tbl_extend("force", parts[1], { before = replacement.before })
   end
   return parts
 end
