@@ -15,6 +15,7 @@ export interface OuterRing {
   sockets: string;
   /** Where the program starts. */
   cwd: string;
+  /** "none": loopback of its own, and nothing else. */
   network: "shared" | "none";
   /** Descriptor that the filter of system calls is read from. */
   seccomp: number | null;

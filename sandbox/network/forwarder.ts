@@ -1,19 +1,26 @@
 /**
- * Inside a network without a way out: ports of its loopback, each of which leads to a Unix socket. Runs by itself, with
- * connection.ts beside it: `forwarder.ts PORT=SOCKET …`. Says "ready" and its process id once all of them are open.
+ * Inside a network without a way out: what listens there leads to where it says. Runs by itself, with connection.ts beside
+ * it: `forwarder.ts FROM=TO …`, each a port of loopback or the path of a Unix socket. Says "ready" and its process id once
+ * all of them are open.
  */
+import { rmSync } from "node:fs";
 import { dial, listen } from "./connection.ts";
 
 const MOST = 512;
 const CONNECT_MS = 20_000;
 
+const isPort = (end: string) => /^\d+$/.test(end);
+
 for (const pair of process.argv.slice(2)) {
   const at = pair.indexOf("=");
-  const unix = pair.slice(at + 1);
+  const [from, to] = [pair.slice(0, at), pair.slice(at + 1)];
+  // One that ended without a word has left its name behind.
+  if (!isPort(from)) rmSync(from, { force: true });
   listen(
-    { port: Number(pair.slice(0, at)) },
+    isPort(from) ? { port: Number(from) } : { unix: from },
     async (client) => {
-      const out = await dial({ unix }, CONNECT_MS);
+      const where = isPort(to) ? { hostname: "127.0.0.1", port: Number(to) } : { unix: to };
+      const out = await dial(where, CONNECT_MS);
       if (typeof out === "string") client.destroy();
       else client.join(out);
     },

@@ -18,8 +18,8 @@ export interface NetworkConfig {
   refusals: string;
   /** Group that may use the sockets, beside whoever runs this; null for nobody. */
   group: number | null;
-  /** Port of the gateway on loopback. */
-  gateway: number;
+  /** Port of loopback that the gateway has beside its socket, for an opencode in no ring; null for none. */
+  gateway: number | null;
   routes: readonly Route[];
 }
 
@@ -52,7 +52,7 @@ async function main(): Promise<void> {
   rmSync(GATEWAY_SOCKET, { force: true });
   startGateway(config.routes, { unix: GATEWAY_SOCKET });
   openTo(config.group, GATEWAY_SOCKET);
-  startGateway(config.routes, { port: config.gateway });
+  if (config.gateway !== null) startGateway(config.routes, { port: config.gateway });
   process.stdout.write("ready\n");
   while ((await input.next()).done !== true);
   log.flush(true);

@@ -1,12 +1,14 @@
 /** Names and ports by which the two sides of the network find each other. */
 import type { Door } from "./proxy.ts";
 
-/** In the network's folder. */
+/** In the network's folder. Both work through namespaces of networks. */
 export const SOCKETS: Readonly<Record<Door, string>> = { command: "commands.sock", host: "host.sock" };
 export const GATEWAY_SOCKET = "gateway.sock";
 
 /** Of loopback inside: the usual port of a proxy, where nothing that a project starts for itself is expected. */
 export const PROXY_PORT = 3128;
+/** Of opencode's own loopback, which has the proxy's port, too: the way to the model. */
+export const GATEWAY_PORT = 3129;
 
 /** Environment by which programs inside find the proxy. What they start for themselves on loopback they reach directly. */
 export function proxyEnvironment(port = PROXY_PORT): Record<string, string> {

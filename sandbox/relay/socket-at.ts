@@ -10,27 +10,44 @@ const LONGEST = 107;
 
 export const isLong = (path: string): boolean => Buffer.byteLength(path) > LONGEST;
 
+/** A name that is good until it is let go. */
+export interface HeldName {
+  path: string;
+  release(): void;
+}
+
 /**
- * Connects to the very socket that has this name now. A symbolic link in its place would lead a launcher that runs as root
- * to any socket of the machine's.
+ * A name of the very socket that has this one now. A symbolic link in its place would lead a launcher that runs as root to
+ * any socket of the machine's.
  *
  * @param uid who it has to belong to
  * @throws Error where there is none, or another thing
  */
-export function connectAt(path: string, uid: number): Socket {
+export function socketAt(path: string, uid: number): HeldName {
   const fd = openSync(path, O_PATH | constants.O_NOFOLLOW);
   try {
     const stat = fstatSync(fd);
     if (!stat.isSocket() || stat.uid !== uid) throw new Error(`${path} is no socket of the server's`);
-    return connect({ path: `/proc/self/fd/${fd}`, allowHalfOpen: true });
+    return { path: `/proc/self/fd/${fd}`, release: () => closeSync(fd) };
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** Connects to it. @throws Error as {@link socketAt} */
+export function connectAt(path: string, uid: number): Socket {
+  const name = socketAt(path, uid);
+  try {
+    return connect({ path: name.path, allowHalfOpen: true });
   } finally {
     // The name is looked up at once, and not needed again.
-    closeSync(fd);
+    name.release();
   }
 }
 
 /** A name for a socket to be made in a folder, however long the folder's path is. @returns it, and what lets it go */
-export function nameIn(path: string): { path: string; release(): void } {
+export function nameIn(path: string): HeldName {
   if (!isLong(path)) return { path, release: () => undefined };
   const folder = openSync(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   return {

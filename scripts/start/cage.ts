@@ -3,7 +3,7 @@
  * the launcher's, which runs the real shell in a ring (see sandbox/). Nothing is left out silently: where a ring cannot be
  * made, or does not hold what it should, there is no start.
  */
-import { existsSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { CAGED } from "../../plugin/src/agent/links.ts";
 import { MARK } from "../../plugin/src/agent/processes.ts";
@@ -20,6 +20,7 @@ import { giveFolder, makeFolder, putFile } from "./agent-side.ts";
 import { attempt } from "./attempt.ts";
 import { gitSettings } from "./clone.ts";
 import { lastWords } from "./confined.ts";
+import { putForwarder } from "./forwarder.ts";
 import type { Identity } from "./identity.ts";
 import { AGENT_BASE, type AgentPlace, ROOT } from "./places.ts";
 import { LOADED, plantedIn, putPlaceholders } from "./planted.ts";
@@ -101,20 +102,9 @@ export async function makeCage(
 
 /** The script that makes the network of the commands, and the program in it. */
 function putNetwork(place: AgentPlace): string {
-  for (const name of ["forwarder.ts", "connection.ts"])
-    putFile(join(place.cage, name), readFileSync(join(ROOT, "sandbox/network", name), "utf8"), 0o644);
   const script = join(place.cage, "with-network");
-  const tool = (name: string) => realpathSync(join(place.tools, "bin", name));
-  putFile(
-    script,
-    withNetwork({
-      bwrap: tool("bwrap"),
-      bun: tool("bun"),
-      forwarder: join(place.cage, "forwarder.ts"),
-      folder: place.network,
-    }),
-    0o755,
-  );
+  const bwrap = realpathSync(join(place.tools, "bin/bwrap"));
+  putFile(script, withNetwork({ bwrap, ...putForwarder(place) }), 0o755);
   return script;
 }
 

@@ -10,11 +10,12 @@ import { makeDemoCheckout, setRemote } from "./checkout.ts";
 import { chooseAgent } from "./choose-agent.ts";
 import { startModel } from "./demo-model.ts";
 import { makeDeveloperFolders } from "./developer-side.ts";
-import { behindGateway, handOverLogins } from "./gateway.ts";
+import { handOverLogins } from "./gateway.ts";
 import { findDeveloper, type Identity } from "./identity.ts";
 import { keepRunning, lastOf } from "./keeper.ts";
 import { openNeovim, writeInit } from "./neovim.ts";
-import { networkFiles, startNetwork } from "./network.ts";
+import { networkFiles } from "./network.ts";
+import { demoProvider, openNetwork } from "./open-network.ts";
 import { type Opencode, prompt, startOpencode, tailOf, Watch, writeConfiguration } from "./opencode.ts";
 import { parseOptions, type StartOptions, USAGE } from "./options.ts";
 import {
@@ -37,15 +38,7 @@ import {
 import { claimPort, freePort } from "./ports.ts";
 import { endRun, isAlive, Supervisor, startTime } from "./processes.ts";
 import { type Protection, protectionVariable } from "./protection.ts";
-import {
-  CLOSED,
-  findOwnProvider,
-  handOver,
-  OFFLINE,
-  type OwnProvider,
-  scriptedProvider,
-} from "./providers.ts";
-import { entriesFor, findReachable } from "./reachable.ts";
+import { CLOSED, findOwnProvider, handOver, OFFLINE, type OwnProvider } from "./providers.ts";
 import { type Ready, readyText } from "./ready.ts";
 import { reportRefusals } from "./refusals.ts";
 import { openRelays, type Relays } from "./relays.ts";
@@ -180,25 +173,14 @@ interface Up {
   existing: SuggestionRow[];
 }
 
-/** The way to the network and to the model: npm's registry, and the developer's providers as opencode is to see them. */
-async function openNetwork(
-  { developer, agent, place, agentSide, provider: own }: Session,
-  repository: Repository,
-): Promise<{ registry: string | null; provider: OwnProvider | null }> {
-  const gateway = await freePort();
-  const behind = own === null ? null : await behindGateway(own, developer, gateway);
-  const { command, registry, registries } = await findReachable(developer, repository.dir);
-  const host = [...registries, ...(await entriesFor(behind?.direct ?? []))];
-  const routes = behind?.routes ?? [];
-  await startNetwork({ developer, agent, place, agentSide, defaults: { command, host }, gateway, routes });
-  return { registry, provider: behind?.provider ?? null };
-}
-
 /** Everything from folders to a running review server. */
 async function bringUp(session: Session, repository: Repository): Promise<Up> {
   const { options, developer, agent, place, agentSide, port, host, demo } = session;
   for (const remark of repository.remarks) say(remark);
-  const { caged, token } = await setUp(session, repository, options, () => openNetwork(session, repository));
+  const ringed = options.cage && session.protection.noRing === null;
+  const model = await freePort();
+  const ways = { ...session, ringed, model, remote: options.server["sync.remote"] };
+  const { caged, token } = await setUp(session, repository, options, () => openNetwork(ways, repository.dir));
   const provider = caged === null ? session.provider : caged.network.provider;
   const remembered = readState(place)?.remote;
   const remote = await setRemote(repository, developer, place, remoteUrl(agentSide, port, host), remembered);
@@ -217,28 +199,21 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
   };
   if (caged !== null) env = { ...env, ...cagedEnvironment(caged.cage.shell) };
   if (provider === null) {
-    const modelPort = await freePort();
-    await startModel(supervisor, session, modelPort);
+    await startModel(supervisor, session, model);
     env = { ...env, ...OFFLINE };
-    writeConfiguration(
-      agentSide,
-      agent,
-      scriptedProvider(modelPort),
-      { ...options.server, port },
-      options.cage,
-    );
+    const settings = demoProvider(ringed, model);
+    writeConfiguration(agentSide, agent, settings, { ...options.server, port }, options.cage);
   } else {
     if (caged === null) await handOver(provider, agent, agentSide);
     else await handOverLogins(provider, session);
-    env = { ...env, ...provider.env };
+    const registry = ringed ? (caged?.network.registry ?? null) : null;
+    env = { ...env, ...(registry === null ? {} : { npm_config_registry: registry }), ...provider.env };
     writeConfiguration(agentSide, agent, provider.settings, { ...options.server, port }, options.cage);
   }
-  const ring =
-    caged !== null && session.protection.noRing === null
-      ? await makeRing(agentSide, agent, { show: options.show, server: options.server, env })
-      : null;
+  const ring = ringed
+    ? await makeRing(agentSide, agent, { show: options.show, server: options.server, env })
+    : null;
   const bind = String(options.server.host ?? "127.0.0.1");
-  const ringed = ring !== null;
   up.relays = await openRelays({ place, developer, agentSide, agent, bind, host, port, token, ringed });
   const log = join(place.log, "opencode.log");
   const within = caged?.cage.within ?? [];

@@ -39,8 +39,8 @@ export interface NetworkWishes {
   agentSide: AgentPlace;
   /** What may be reached from the start, by door. */
   defaults: { command: readonly Entry[]; host: readonly Entry[] };
-  /** Port of the model's gateway on loopback. */
-  gateway: number;
+  /** See {@link NetworkConfig}. */
+  gateway: number | null;
   routes: readonly Route[];
 }
 

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Given, nest } from "../../plugin/src/options.ts";
+import { socketAt } from "../../sandbox/relay/socket-at.ts";
 import { putFile } from "./agent-side.ts";
 import type { Identity } from "./identity.ts";
 import { type AgentPlace, serverUrl } from "./places.ts";
@@ -10,7 +11,7 @@ import { LOADED } from "./planted.ts";
 import { freePort } from "./ports.ts";
 import { type Child, type Supervisor, until } from "./processes.ts";
 import { StartError, say } from "./report.ts";
-import type { Ring } from "./ring.ts";
+import { OPENCODE_SOCKET, type Ring } from "./ring.ts";
 import { visibleLine } from "./visible.ts";
 
 const START_MS = 60_000;
@@ -92,7 +93,7 @@ export async function startOpencode(options: {
   const port = await freePort();
   const password = randomBytes(24).toString("base64url");
   const opencode = ["opencode", "serve", "--hostname", "127.0.0.1", "--port", String(port), "--print-logs"];
-  const serve = [...options.within, ...opencode];
+  const serve = [...(ring?.ways(port) ?? []), ...options.within, ...opencode];
   const child = supervisor.start("opencode", agent, ring === null ? serve : ring.wrap(serve), {
     cwd: place.repo,
     env: { ...options.env, ...ring?.environment, OPENCODE_SERVER_PASSWORD: password },
@@ -101,8 +102,9 @@ export async function startOpencode(options: {
   const base = `http://127.0.0.1:${port}`;
   const authorization = `Basic ${Buffer.from(`opencode:${password}`).toString("base64")}`;
   const directory = `directory=${encodeURIComponent(place.repo)}`;
+  const ask = ring === null ? fetch : throughSocket(join(place.sockets, OPENCODE_SOCKET), agent.uid);
   const request = (method: "GET" | "POST", path: string, body?: unknown, timeout = 30_000) =>
-    fetch(`${base}${path}${path.includes("?") ? "&" : "?"}${directory}`, {
+    ask(`${base}${path}${path.includes("?") ? "&" : "?"}${directory}`, {
       method,
       headers: { authorization, ...(body === undefined ? {} : { "content-type": "application/json" }) },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -110,8 +112,8 @@ export async function startOpencode(options: {
     });
 
   // A connection made while it is still starting can stay unanswered for ever: short requests, often.
-  const answers = (url: string, init: RequestInit = {}) =>
-    fetch(url, { ...init, signal: AbortSignal.timeout(1000) }).then(
+  const answers = (by: typeof ask, url: string, init: RequestInit = {}) =>
+    by(url, { ...init, signal: AbortSignal.timeout(1000) }).then(
       (response) => response.ok,
       () => false,
     );
@@ -121,14 +123,26 @@ export async function startOpencode(options: {
     const why = child.hasEnded() ? await child.ended : `${what} did not answer within ${START_MS / 1000} s`;
     throw new StartError(`${why}. The end of ${log}:\n${tailOf(log)}`);
   };
-  await ready("opencode", () => answers(`${base}/global/health`, { headers: { authorization } }));
+  await ready("opencode", () => answers(ask, `${base}/global/health`, { headers: { authorization } }));
   // Nothing of a project is loaded before its first request, the plugin neither.
   const poked = await request("GET", "/path", undefined, START_MS).catch(() => null);
   if (poked === null || !poked.ok)
     throw new StartError(`opencode cannot open ${place.repo}. The end of ${log}:\n${tailOf(log)}`);
-  await ready("the review server", () => answers(`${serverUrl(options.host, options.port)}/health`));
+  await ready("the review server", () => answers(fetch, `${serverUrl(options.host, options.port)}/health`));
   return { child, request: (method, path, body) => request(method, path, body), log };
 }
+
+/** Requests to who listens behind a socket that the agent made. */
+const throughSocket =
+  (path: string, uid: number) =>
+  async (url: string, init: RequestInit = {}): Promise<Response> => {
+    const name = socketAt(path, uid);
+    try {
+      return await fetch(url, { ...init, unix: name.path, keepalive: false });
+    } finally {
+      name.release();
+    }
+  };
 
 /** The lines of a log that say what went wrong. */
 export function tailOf(log: string): string {

@@ -18,7 +18,7 @@ export const OFFLINE = {
 /** A project's own .opencode folder could run programs inside the server. */
 export const CLOSED = { OPENCODE_DISABLE_PROJECT_CONFIG: "1", OPENCODE_DISABLE_AUTOUPDATE: "1" };
 
-export function scriptedProvider(port: number): ProviderSettings {
+export function scriptedProvider(baseURL: string, apiKey: string): ProviderSettings {
   return {
     model: "scripted/scripted-1",
     small_model: "scripted/scripted-1",
@@ -29,7 +29,7 @@ export function scriptedProvider(port: number): ProviderSettings {
       scripted: {
         npm: "@ai-sdk/openai-compatible",
         name: "Scripted demo",
-        options: { baseURL: `http://127.0.0.1:${port}/v1`, apiKey: "none" },
+        options: { baseURL, apiKey },
         models: {
           "scripted-1": { name: "Scripted demo", tool_call: true, limit: { context: 200_000, output: 8192 } },
         },

@@ -6,19 +6,23 @@ import { existsSync, lstatSync, readlinkSync, realpathSync, writeFileSync } from
 import { dirname, join, parse, resolve, sep } from "node:path";
 import type { Given } from "../../plugin/src/options.ts";
 import { limited, OUTER_LIMITS } from "../../sandbox/limits.ts";
+import { withWays } from "../../sandbox/network/holder.ts";
+import { proxyEnvironment } from "../../sandbox/network/sockets.ts";
 import { outerRing, SERVER_FOLDER } from "../../sandbox/outer.ts";
 import { seccompFilter } from "../../sandbox/seccomp.ts";
 import { readSystem, type Shown, type System } from "../../sandbox/system.ts";
-import { giveFolder } from "./agent-side.ts";
+import { giveFolder, putFile } from "./agent-side.ts";
 import { attempt } from "./attempt.ts";
 import { lastWords } from "./confined.ts";
+import { putForwarder } from "./forwarder.ts";
 import { type Identity, runAs } from "./identity.ts";
 import { type AgentPlace, shortHash } from "./places.ts";
 import { programsElsewhere } from "./programs.ts";
 import { StartError } from "./report.ts";
 
-/** Name of the server's socket in the place's folder of sockets. */
+/** Names in the place's folder of sockets: the review server's, and the one that leads to opencode. */
 export const REVIEW_SOCKET = "review.sock";
+export const OPENCODE_SOCKET = "opencode.sock";
 /** What the server is told of the ring: its socket, and which ring it is in. */
 const SOCKET_VARIABLE = "SUGGESTION_MANAGER_SOCKET";
 const RING_VARIABLE = "ISOLATED_AI_CODER_RING";
@@ -28,6 +32,8 @@ const FILE_VARIABLES = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"];
 export interface Ring {
   /** The command that runs `command` in the ring, as the agent. */
   wrap(command: readonly string[]): string[];
+  /** Words in front of a program that uses the network, and listens on a port of its own loopback. */
+  ways(port: number): string[];
   environment: Record<string, string>;
 }
 
@@ -69,16 +75,22 @@ export async function makeRing(
     kept: kept.map(real),
     sockets: place.sockets,
     cwd: place.repo,
-    network: "shared",
+    network: "none",
     seccomp: SECCOMP_FD,
   });
   const bwrap = realpathSync(join(place.tools, "bin/bwrap"));
+  const script = join(place.cage, "with-ways");
+  const entrance = `${SERVER_FOLDER}/${OPENCODE_SOCKET}`;
+  putFile(script, withWays({ ...putForwarder(place), entrance }), 0o755);
   const ring: Ring = {
     wrap: (command) => [
       ...["sh", "-c", `exec "$@" ${SECCOMP_FD}< "$0"`, filter, bwrap],
       ...[...words, "--", ...limited(command, OUTER_LIMITS)],
     ],
+    ways: (port) => [script, String(port)],
     environment: {
+      // In place of the developer's own proxy, which is not there.
+      ...proxyEnvironment(),
       [SOCKET_VARIABLE]: `${SERVER_FOLDER}/${REVIEW_SOCKET}`,
       [RING_VARIABLE]: shortHash(place.dir),
     },

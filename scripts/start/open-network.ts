@@ -1,0 +1,81 @@
+/**
+ * What a start opens: the way to the network and to the model, for the agent's commands and for opencode. An opencode in a
+ * ring has no other, so that what it needs and cannot have is said here.
+ */
+import { randomBytes } from "node:crypto";
+import type { Route } from "../../sandbox/network/gateway.ts";
+import { GATEWAY_PORT } from "../../sandbox/network/sockets.ts";
+import { behindGateway } from "./gateway.ts";
+import type { NetworkWishes } from "./network.ts";
+import { startNetwork } from "./network.ts";
+import { freePort } from "./ports.ts";
+import { type OwnProvider, scriptedProvider } from "./providers.ts";
+import { entriesFor, findReachable, hostIn } from "./reachable.ts";
+import { say } from "./report.ts";
+
+/** Where opencode 1.18 asks which models there are. */
+const CATALOGUE = "https://models.opencode.ai";
+
+export interface Opened {
+  /** The registry that npm is to take; null where the machine has no npm. */
+  registry: string | null;
+  /** The developer's providers as opencode is to see them; null for the demo. */
+  provider: OwnProvider | null;
+}
+
+export interface NetworkOf extends Pick<NetworkWishes, "developer" | "agent" | "place" | "agentSide"> {
+  provider: OwnProvider | null;
+  /** Whether opencode is in a ring, and so in a network of its own. */
+  ringed: boolean;
+  /** Port of the demo's scripted model. */
+  model: number;
+  /** The server's setting `sync.remote`. */
+  remote: unknown;
+}
+
+/** @param repository the developer's checkout */
+export async function openNetwork(of: NetworkOf, repository: string): Promise<Opened> {
+  const { developer, provider: own, ringed } = of;
+  const gateway = ringed ? GATEWAY_PORT : await freePort();
+  const behind = own === null ? null : await behindGateway(own, developer, gateway);
+  const { command, registry, registries } = await findReachable(developer, repository);
+  const addresses = [...(behind?.direct ?? []), ...(ringed ? ownAddresses(of) : [])];
+  const host = [...registries, ...(await entriesFor(addresses))];
+  const routes = behind?.routes ?? [demoRoute(of)];
+  const port = ringed ? null : gateway;
+  await startNetwork({ ...of, defaults: { command, host }, gateway: port, routes });
+  return { registry, provider: behind?.provider ?? null };
+}
+
+/** What opencode and the review server reach in the demo and for every provider. */
+function ownAddresses({ provider, remote }: NetworkOf): string[] {
+  const catalogue = provider?.env.OPENCODE_MODELS_URL ?? CATALOGUE;
+  const asks = provider !== null && provider.env.OPENCODE_DISABLE_MODELS_FETCH === undefined;
+  return [...(asks ? [catalogue] : []), ...remoteAddress(remote)];
+}
+
+/** A remote that finalized commits are pushed to, as far as the proxy leads there. */
+function remoteAddress(remote: unknown): string[] {
+  if (typeof remote !== "string" || remote.startsWith("/") || remote.startsWith("file:")) return [];
+  if (/^https?:/.test(remote)) return [remote];
+  if (hostIn(remote) !== null)
+    say(
+      `sync.remote ${remote} is not reached from opencode's ring, which has no way out but for HTTP(S): name its https address, or push from your checkout`,
+    );
+  return [];
+}
+
+const PLACEHOLDER = `demo-${randomBytes(24).toString("base64url")}`;
+
+/** The scripted model asks for no key; the gateway asks for this one. */
+const demoRoute = ({ model }: NetworkOf): Route => ({
+  id: "scripted",
+  base: `http://127.0.0.1:${model}/v1`,
+  secrets: [{ placeholder: PLACEHOLDER, value: "none" }],
+});
+
+/** The demo's settings of opencode. */
+export const demoProvider = (ringed: boolean, model: number) =>
+  ringed
+    ? scriptedProvider(`http://127.0.0.1:${GATEWAY_PORT}/scripted`, PLACEHOLDER)
+    : scriptedProvider(`http://127.0.0.1:${model}/v1`, "none");
