@@ -11,6 +11,7 @@ import { isRoot, Launcher, type Started } from "../support/launcher.ts";
 import { OUTER_ESCAPES, STAYS } from "../support/outer-escapes.ts";
 import { descendants, must, processList, run } from "../support/processes.ts";
 import { ROOT, until } from "../support/scene.ts";
+import { type Services, startServices } from "../support/services.ts";
 
 const ORDINARY = 54_321;
 const readable =
@@ -65,7 +66,7 @@ const launcherOf = ({ running }: Started): number => {
 /** Starts on a repository, lets the model try its file tools, and then the server's own check try the rest. */
 async function tryAll(
   launcher: Launcher,
-  model: ScriptedModel,
+  { model, services }: { model: ScriptedModel; services: Services },
   args: string[],
 ): Promise<Outcome & { started: Started }> {
   const { scene } = launcher;
@@ -94,6 +95,11 @@ async function tryAll(
       TOKEN: token,
       CHECKOUT: project,
       LAUNCHER: String(launcherOf(started)),
+      MODEL: String(model.port),
+      SERVICE: String(services.service),
+      OWN: services.own,
+      OWN_PORT: String(services.everywhere),
+      ABSTRACT: services.abstract,
     },
     OUTER_ESCAPES,
   );
@@ -131,7 +137,7 @@ function holds(who: string, possible: boolean, make: () => Launcher, held: (by?:
   // Skipped where this kind of user cannot be had: the other one is then tried alone.
   describe.skipIf(!possible)(who, () => {
     let launcher: Launcher;
-    let model: ScriptedModel;
+    let world: { model: ScriptedModel; services: Services };
     let inRing: Outcome & { started: Started };
 
     beforeAll(async () => {
@@ -139,8 +145,8 @@ function holds(who: string, possible: boolean, make: () => Launcher, held: (by?:
       const home = launcher.scene.folder("developer-home");
       launcher.scene.write("developer-home/secret.txt", "sentinel\n");
       must(["chmod", "-R", "a+rX", home, launcher.repository()]);
-      model = await setModel(launcher);
-      inRing = await tryAll(launcher, model, []);
+      world = { model: await setModel(launcher), services: startServices(launcher.scene) };
+      inRing = await tryAll(launcher, world, []);
     }, 180_000);
     afterAll(() => launcher?.scene.close(), 60_000);
 
@@ -171,7 +177,7 @@ function holds(who: string, possible: boolean, make: () => Launcher, held: (by?:
     }, 120_000);
 
     test(`${who}, without the cage the same tries get through`, async () => {
-      const open = await tryAll(launcher, model, ["--no-cage"]);
+      const open = await tryAll(launcher, world, ["--no-cage"]);
       await launcher.stop(open.started);
       const expected = OUTER_ESCAPES.map(({ name, heldBy }) => [name, held(heldBy) ? "refused" : "got"]);
       expect(Object.fromEntries(open.results)).toEqual(Object.fromEntries(expected));

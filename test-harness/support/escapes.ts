@@ -43,6 +43,24 @@ export interface Escape {
   heldBy?: "developer" | "root";
 }
 
+/** From whatever runs on the agent's side: nothing is reached but by the proxy. */
+export const NETWORK_ESCAPES: readonly Escape[] = [
+  { name: "reaching the model", code: 'reach 127.0.0.1 "$MODEL"' },
+  {
+    name: "reaching a service on loopback, by any of its names",
+    code: 'for name in 127.0.0.1 localhost ::1 127.1 0.0.0.0 ::ffff:127.0.0.1; do reach "$name" "$SERVICE" && exit 0; done; exit 1',
+  },
+  { name: "reaching an address of this machine's", code: 'reach "$OWN" "$OWN_PORT"' },
+  {
+    name: "sending a datagram, as a question of DNS is one",
+    code: 'echo secret > "/dev/udp/$OWN/$OWN_PORT"',
+  },
+  {
+    name: "reaching an abstract Unix socket",
+    code: `perl -MSocket -e 'socket(my $s, AF_UNIX, SOCK_STREAM, 0); exit(connect($s, pack_sockaddr_un("\\0$ENV{ABSTRACT}")) ? 0 : 1)'`,
+  },
+];
+
 export const LEFT_RUNNING = "leaving something running";
 
 export const ESCAPES: readonly Escape[] = [
@@ -122,20 +140,7 @@ export const ESCAPES: readonly Escape[] = [
   },
   { name: "reaching the review server", code: 'reach 127.0.0.1 "$REVIEW"' },
   { name: "reaching opencode's own server", code: 'reach 127.0.0.1 "$OPENCODE"' },
-  { name: "reaching the model", code: 'reach 127.0.0.1 "$MODEL"' },
-  {
-    name: "reaching a service on loopback, by any of its names",
-    code: 'for name in 127.0.0.1 localhost ::1 127.1 0.0.0.0 ::ffff:127.0.0.1; do reach "$name" "$SERVICE" && exit 0; done; exit 1',
-  },
-  { name: "reaching an address of this machine's", code: 'reach "$OWN" "$OWN_PORT"' },
-  {
-    name: "sending a datagram, as a question of DNS is one",
-    code: 'echo secret > "/dev/udp/$OWN/$OWN_PORT"',
-  },
-  {
-    name: "reaching an abstract Unix socket",
-    code: `perl -MSocket -e 'socket(my $s, AF_UNIX, SOCK_STREAM, 0); exit(connect($s, pack_sockaddr_un("\\0$ENV{ABSTRACT}")) ? 0 : 1)'`,
-  },
+  ...NETWORK_ESCAPES,
   { name: "finding the sockets of the way to the network", code: 'test -e "$NETWORK/host.sock"' },
   // Whether it is still there is seen from outside, when the command has ended.
   {

@@ -1,8 +1,9 @@
 /**
  * What a program in opencode's place may try: code of a plugin, of an MCP server, of a check. Each is a piece of bash that
- * succeeds when it has got what it was after. It is given, as variables: DEV_HOME TOKEN CHECKOUT LAUNCHER.
+ * succeeds when it has got what it was after. It is given, as variables: DEV_HOME TOKEN CHECKOUT LAUNCHER, and of the network
+ * MODEL SERVICE OWN OWN_PORT ABSTRACT, as in escapes.ts.
  */
-import type { Escape } from "./escapes.ts";
+import { type Escape, NETWORK_ESCAPES } from "./escapes.ts";
 
 /** What is still there when everything was stopped. */
 export const STAYS = "sleep 54322";
@@ -39,6 +40,8 @@ export const OUTER_ESCAPES: readonly Escape[] = [
     name: "typing into a terminal (TIOCSTI)",
     code: `perl -MErrno=EPERM -e 'exit(!ioctl(STDIN, 0x5412, my $c = "x") && $! == EPERM ? 1 : 0)'`,
   },
+  ...NETWORK_ESCAPES,
+  { name: "finding an interface beside loopback", code: "tail -n +3 /proc/net/dev | grep -qv '^ *lo:'" },
   // The check has ended by then: only what left its group and its session is there.
   { name: "leaving something running", code: `setsid nohup ${STAYS} > /dev/null 2>&1 &` },
 ];
