@@ -11,6 +11,8 @@ export interface OuterRing {
   shown: readonly string[];
   /** Folders and files at their own place, writable: the agent's repository, home, temporary files and state. */
   kept: readonly string[];
+  /** Folders below those, each with what is seen in its place, read-only: whatever the agent put there is not read. */
+  covered: readonly { path: string; by: string }[];
   /** The folder that the server makes its socket in, which is {@link SERVER_FOLDER} inside. */
   sockets: string;
   /** Where the program starts. */
@@ -33,6 +35,7 @@ export function outerRing(ring: OuterRing): string[] {
     ...["--proc", "/proc", "--dev", "/dev"],
     ...ring.shown.flatMap(show),
     ...ring.kept.flatMap(keep),
+    ...ring.covered.flatMap(({ path, by }) => ["--ro-bind", by, path]),
     ...["--bind", ring.sockets, SERVER_FOLDER],
     ...["--remount-ro", "/run", "--remount-ro", "/"],
     ...["--chdir", ring.cwd],

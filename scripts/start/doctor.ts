@@ -27,6 +27,8 @@ const FROM_BOTH: readonly Try[] = [
   { what: "the launcher's process", code: 'kill -0 "$LAUNCHER"' },
   { what: "other processes of the machine", code: 'test "$(ls -d /proc/[0-9]* | wc -l)" -gt 12' },
   { what: "your terminal", code: ": > /dev/tty" },
+  { what: "services on this machine's loopback", code: 'grep -q ":$SERVICE " /proc/net/tcp' },
+  { what: "an interface to the network", code: "tail -n +3 /proc/net/dev | grep -qv '^ *lo:'" },
   { what: "the system's files, to write them", code: "touch /usr/planted /etc/planted" },
   { what: "new privileges", code: "! grep -q '^NoNewPrivs:[[:space:]]*1' /proc/self/status" },
   { what: "system calls without a filter", code: "! grep -q '^Seccomp:[[:space:]]*2' /proc/self/status" },
@@ -62,9 +64,10 @@ export async function doctor({ repository, show }: SandboxOptions): Promise<numb
     ...(ring === null ? [] : [{ name: "opencode's ring", inner: false, tries: FROM_BOTH }]),
     { name: "a command of the agent's", inner: true, tries: [...FROM_BOTH, ...FROM_INSIDE] },
   ];
+  const service = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
   for (const { name, inner, tries } of rings) {
     out(`Tried from ${name}:`);
-    const done = await inRings(work, ring, script(tries, work, developer.home), inner);
+    const done = await inRings(work, ring, script(tries, work, developer.home, service.port), inner);
     const results = new Map(done.stdout.split("\n").map((line) => [line.slice(4), line.slice(0, 3)]));
     for (const { what } of tries) {
       const result = results.get(what);
@@ -73,6 +76,7 @@ export async function doctor({ repository, show }: SandboxOptions): Promise<numb
       told(result === "got", `${result === "got" ? "reaches" : "does not reach"} ${what}`);
     }
   }
+  service.stop();
   out(failures === 0 ? "Everything holds." : `${failures} of these do not hold.`);
   return failures === 0 ? 0 : 1;
 }
@@ -96,13 +100,15 @@ function fromOutside({ place, agentSide, agent }: Work): [boolean, string][] {
   ];
 }
 
-function script(tries: readonly Try[], { place, agentSide }: Work, home: string): string {
+function script(tries: readonly Try[], { place, agentSide }: Work, home: string, service: number): string {
   const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
   const variables = {
     DEV_HOME: home,
     CHECKOUT: place.checkout,
     TOKEN: place.token,
     LAUNCHER: String(process.pid),
+    // As the kernel writes it.
+    SERVICE: service.toString(16).toUpperCase().padStart(4, "0"),
     STATE: agentSide.state,
     HUB: hubDir(agentSide),
     CONFIG: agentSide.config,

@@ -9,7 +9,13 @@ import { type Identity, readAs, writeAs } from "./identity.ts";
 import { PASSED } from "./network.ts";
 import type { ProviderSettings } from "./opencode.ts";
 import type { AgentPlace, DeveloperPlace } from "./places.ts";
-import { askOpencode, type Catalogue, readCatalogue, variableOf } from "./provider-addresses.ts";
+import {
+  askOpencode,
+  type Catalogue,
+  LOGIN_ADDRESSES,
+  readCatalogue,
+  variableOf,
+} from "./provider-addresses.ts";
 import { authFile, type OwnProvider } from "./providers.ts";
 import { StartError, say } from "./report.ts";
 
@@ -116,8 +122,7 @@ export async function behindGateway(own: OwnProvider, developer: Identity, port:
     const config = providers[id] ?? {};
     if (login !== undefined && login.type !== "api" && !isText(config.options?.apiKey)) {
       renewed[id] = login;
-      const known = catalogue[id]?.base;
-      if (isText(known)) gate.direct.push(known);
+      gate.direct.push(...(LOGIN_ADDRESSES[id] ?? []), ...[catalogue[id]?.base].filter(isText));
       continue;
     }
     const given = config.options?.apiKey;

@@ -5,7 +5,7 @@
 import { randomBytes } from "node:crypto";
 import type { Route } from "../../sandbox/network/gateway.ts";
 import { GATEWAY_PORT } from "../../sandbox/network/sockets.ts";
-import { behindGateway } from "./gateway.ts";
+import { behindGateway, type Gated } from "./gateway.ts";
 import type { NetworkWishes } from "./network.ts";
 import { startNetwork } from "./network.ts";
 import { freePort } from "./ports.ts";
@@ -41,10 +41,24 @@ export async function openNetwork(of: NetworkOf, repository: string): Promise<Op
   const { command, registry, registries } = await findReachable(developer, repository);
   const addresses = [...(behind?.direct ?? []), ...(ringed ? ownAddresses(of) : [])];
   const host = [...registries, ...(await entriesFor(addresses))];
+  if (ringed) sayWhatIsDirect(behind);
   const routes = behind?.routes ?? [demoRoute(of)];
   const port = ringed ? null : gateway;
   await startNetwork({ ...of, defaults: { command, host }, gateway: port, routes });
   return { registry, provider: behind?.provider ?? null };
+}
+
+/** Providers that the gateway cannot stand for have the list alone: what their clients need beside is not known here. */
+function sayWhatIsDirect(behind: Gated | null): void {
+  if (behind === null) return;
+  const { direct, provider } = behind;
+  const logins = Object.keys(JSON.parse(provider.logins ?? "{}") as object);
+  const hosts = [...new Set(direct.flatMap((address) => hostIn(address)?.host ?? []))];
+  if (hosts.length === 0 && logins.length === 0) return;
+  const whose = logins.length === 0 ? "" : `, for your login with ${logins.join(", ")} too`;
+  say(
+    `opencode reaches ${hosts.length === 0 ? "no provider" : hosts.join(", ")} by itself, and no other host${whose}: what it is refused is in npm run sandbox -- list, and allowed with npm run sandbox -- allow HOST`,
+  );
 }
 
 /** What opencode and the review server reach in the demo and for every provider. */

@@ -29,10 +29,14 @@ export function protectionWords({ user, noSeparate, cage, noRing }: Protection):
       ? `a user of its own: the agent runs as the Unix user ${user}, which owns nothing of yours`
       : `no user of its own: the agent runs as ${user}, because ${noSeparate}. The rings below hold all the same`,
     noRing === null
-      ? "the outer ring, around opencode and the review server: a read-only system, the agent's own folders and processes, nothing of yours; no terminal, no new privileges, a filter of system calls; all of it ends with npm start"
+      ? "the outer ring, around opencode and the review server: a read-only system, the agent's own folders, processes and network, nothing of yours; no terminal, no new privileges, a filter of system calls; all of it ends with npm start"
       : `NO OUTER RING, because ${noRing}: opencode itself reaches whatever ${user} can`,
     "each command of the agent's runs in a cage, the inner ring: its repository, a home of its own, nothing else of yours or of the review's",
-    "of the network a command reaches what is on your list (npm run sandbox -- list), through a proxy; opencode itself shares the machine's network, and your provider's key is not with it",
+    `of the network a command reaches what is on your list (npm run sandbox -- list), through a proxy; ${
+      noRing === null
+        ? "so does opencode itself, which reaches your provider through a gateway"
+        : "opencode itself shares the machine's network"
+    }; your provider's key is not with it`,
   ];
 }
 

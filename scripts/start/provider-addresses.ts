@@ -38,6 +38,16 @@ const IN_THEIR_SDK: Readonly<Record<string, KnownProvider>> = {
   xai: { base: "https://api.x.ai/v1", variables: ["XAI_API_KEY"] },
 };
 
+/**
+ * Where opencode 1.18 goes for a login that it renews, beside the provider's own address: only what is on the list is in its
+ * reach.
+ */
+export const LOGIN_ADDRESSES: Readonly<Record<string, readonly string[]>> = {
+  "github-copilot": ["https://api.githubcopilot.com", "https://github.com", "https://api.github.com"],
+  openai: ["https://auth.openai.com", "https://chatgpt.com"],
+  xai: ["https://auth.x.ai", "https://api.x.ai"],
+};
+
 export type Catalogue = Readonly<Record<string, KnownProvider>>;
 
 /** @param cacheHome the developer's XDG_CACHE_HOME */

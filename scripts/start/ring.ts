@@ -11,7 +11,7 @@ import { proxyEnvironment } from "../../sandbox/network/sockets.ts";
 import { outerRing, SERVER_FOLDER } from "../../sandbox/outer.ts";
 import { seccompFilter } from "../../sandbox/seccomp.ts";
 import { readSystem, type Shown, type System } from "../../sandbox/system.ts";
-import { giveFolder, putFile } from "./agent-side.ts";
+import { giveFolder, makeFolder, putFile } from "./agent-side.ts";
 import { attempt } from "./attempt.ts";
 import { lastWords } from "./confined.ts";
 import { putForwarder } from "./forwarder.ts";
@@ -73,6 +73,8 @@ export async function makeRing(
     system: withLinks(system, [...shown, ...kept, ...options.show, ...files]),
     shown: [...shown, ...options.show, ...files].map(real),
     kept: kept.map(real),
+    // opencode takes settings, and programs to start, from its home, too.
+    covered: [{ path: join(real(place.home), ".opencode"), by: putNothing(place) }],
     sockets: place.sockets,
     cwd: place.repo,
     network: "none",
@@ -101,6 +103,14 @@ export async function makeRing(
 }
 
 const SECCOMP_FD = 9;
+
+/** A folder of settings that says nothing. opencode puts a .gitignore into one that has none, or tries to (1.18). */
+function putNothing(place: AgentPlace): string {
+  const folder = join(place.cage, "nothing");
+  makeFolder(folder, 0o755);
+  putFile(join(folder, ".gitignore"), "*\n", 0o644);
+  return real(folder);
+}
 
 const real = (path: string) => (existsSync(path) ? realpathSync(path) : path);
 
