@@ -119,11 +119,17 @@ export class Connection {
       return;
     }
     this.#socket?.shutdown();
-    if (this.#peer !== null) return;
-    // What it still sends is thrown away: closed at once, the kernel would take our last words back (RFC 9112 §9.6).
+    if (this.#peer === null) this.#linger();
+  }
+
+  /**
+   * Nobody is there for what it still sends, which is thrown away for a while: closed at once, the kernel would take our last
+   * words back (RFC 9112 §9.6).
+   */
+  #linger(): void {
     this.#take = () => undefined;
     this.#socket?.resume();
-    setTimeout(() => this.destroy(), LINGER_MS).unref();
+    setTimeout(() => this.#socket?.end(), LINGER_MS).unref();
   }
 
   #flush(): void {
@@ -148,11 +154,20 @@ export class Connection {
     if (this.#closed) return;
     this.#closed = true;
     this.#pending = [];
-    this.#take?.(null);
-    const peer = this.#peer;
-    // Cut off, not ended; or ended, and nobody is left to read what the other still says.
-    if (peer !== null && !peer.#closed && (!this.#ended || peer.#pending.length === 0)) peer.destroy();
+    if (!this.#ended) this.#take?.(null);
+    this.#leave();
     this.#whenClosed();
+  }
+
+  /** What becomes of the other one when this is closed. */
+  #leave(): void {
+    const peer = this.#peer;
+    if (peer === null || peer.#closed) return;
+    // Cut off, not ended: a transfer that broke off must not look like one that is complete.
+    if (!this.#ended) return peer.destroy();
+    // Ended, and closed with it: Bun does that at times (1.3.14). What came is on its way, and arrives.
+    peer.#peer = null;
+    if (peer.#pending.length === 0) peer.#linger();
   }
 
   /** For sockets whose `data` is their connection. */
