@@ -45,6 +45,8 @@ interface Outcome {
   started: Started;
   /** By name: "got" or "refused". */
   results: Map<string, string>;
+  /** The same from a git hook that the model has planted, in its clone's folder of hooks or in one of its own. */
+  fromHook: Map<string, string>;
   /** What the command said. */
   said: string;
   /** What the file tools said, each in the order of {@link fileCalls}. */
@@ -90,43 +92,41 @@ async function tryAll(world: World, args: string[]): Promise<Outcome> {
   );
   const late = `${hostname()}:${services.service}`;
   if (!args.includes("--no-cage")) launcher.network("allow", late, "--project", project);
-  writeFileSync(
-    join(repo, "tries.sh"),
-    `${escapeScript({
-      DEV_HOME: home,
-      TOKEN: token,
-      CHECKOUT: project,
-      SERVER: String(server?.pid ?? 0),
-      STATE: join(dir, "state"),
-      HUB: must(["sh", "-c", `echo '${dir}'/state/git/*.git`]).trim(),
-      CONFIG: join(dir, "config"),
-      AGENT_HOME: join(dir, "home"),
-      NETWORK: join(dir, "network"),
-      REVIEW: new URL(started.ready.url).port,
-      OPENCODE: /--port (\d+)/.exec(server?.command ?? "")?.[1] ?? "0",
-      MODEL: new URL(world.front.url).port,
-      SERVICE: String(services.service),
-      OWN: services.own,
-      OWN_PORT: String(services.everywhere),
-      ABSTRACT: services.abstract,
-    })}cat '${scene.path("shown/it")}'\n${throughProxy(registry, services)}`,
-    { mode: 0o644 },
-  );
-  chownSync(join(repo, "tries.sh"), statSync(repo).uid, statSync(repo).gid);
+  const tries = escapeScript({
+    DEV_HOME: home,
+    TOKEN: token,
+    CHECKOUT: project,
+    SERVER: String(server?.pid ?? 0),
+    STATE: join(dir, "state"),
+    HUB: must(["sh", "-c", `echo '${dir}'/state/git/*.git`]).trim(),
+    CONFIG: join(dir, "config"),
+    AGENT_HOME: join(dir, "home"),
+    NETWORK: join(dir, "network"),
+    REVIEW: new URL(started.ready.url).port,
+    OPENCODE: /--port (\d+)/.exec(server?.command ?? "")?.[1] ?? "0",
+    MODEL: new URL(world.front.url).port,
+    SERVICE: String(services.service),
+    OWN: services.own,
+    OWN_PORT: String(services.everywhere),
+    ABSTRACT: services.abstract,
+  });
+  const rest = `cat '${scene.path("shown/it")}'\n${throughProxy(registry, services)}`;
+  for (const [name, text] of [
+    ["tries.sh", `${tries}${FROM_HOOK}${rest}`],
+    ["hook.sh", tries],
+  ] as const) {
+    writeFileSync(join(repo, name), text, { mode: 0o644 });
+    chownSync(join(repo, name), statSync(repo).uid, statSync(repo).gid);
+  }
   writeFileSync(join(repo, "go"), "");
   const shown = await until(
     "the model is shown what its command said",
     () => model.requests.slice(asked).find(({ messages }) => messages.at(-1)?.role === "tool"),
     60_000,
   );
-  const results = new Map(
-    textOf(shown.messages.at(-1) ?? { role: "tool" })
-      .split("\n")
-      .flatMap((line) => {
-        const [, result, name] = /^(got|refused) (.*)$/.exec(line) ?? [];
-        return result === undefined || name === undefined ? [] : [[name, result] as const];
-      }),
-  );
+  const said = textOf(shown.messages.at(-1) ?? { role: "tool" });
+  const [first = "", second = ""] = said.split(`${HOOK_BEGINS}\n`);
+  const [results, fromHook] = [resultsIn(first), resultsIn(second)];
   const gone = await until("what it left is gone", () => !leftRunning(), 3000).catch(() => false);
   results.set(LEFT_RUNNING, gone ? "refused" : "got");
   // Without the cage the host asks about a file outside, and nobody answers.
@@ -145,8 +145,7 @@ async function tryAll(world: World, args: string[]): Promise<Outcome> {
   return {
     started,
     ...{ leaks, control, known },
-    results,
-    said: textOf(shown.messages.at(-1) ?? { role: "tool" }),
+    ...{ results, fromHook, said },
     files: toolMessages(next.messages).slice(1),
     system: shown.messages
       .filter(({ role }) => role === "system")
@@ -154,6 +153,28 @@ async function tryAll(world: World, args: string[]): Promise<Outcome> {
       .join("\n"),
   };
 }
+
+const HOOK_BEGINS = "--- from a hook";
+/** Git runs what is planted as git does, once what the tries before have made is out of its way. */
+const FROM_HOOK = `echo '${HOOK_BEGINS}'
+rm -rf .opencode 2> /dev/null
+mkdir -p planted
+printf '#!/bin/sh\nexec bash hook.sh\n' > planted/pre-commit
+chmod +x planted/pre-commit
+if cp planted/pre-commit .git/hooks/pre-commit 2> /dev/null; then git hook run pre-commit 2>&1
+elif git config core.hooksPath "$PWD/planted" 2> /dev/null; then git hook run pre-commit 2>&1
+else git -c core.hooksPath="$PWD/planted" hook run pre-commit 2>&1; fi
+rm -rf .git/hooks/pre-commit 2> /dev/null
+`;
+
+/** Lines of {@link escapeScript}'s, by name. */
+const resultsIn = (text: string): Map<string, string> =>
+  new Map(
+    text.split("\n").flatMap((line) => {
+      const [, result, name] = /^(got|refused) (.*)$/.exec(line) ?? [];
+      return result === undefined || name === undefined ? [] : [[name, result] as const];
+    }),
+  );
 
 /** What goes through the proxy, in the cage: a package, a host that the developer allowed by now, and a host that is not. */
 const throughProxy = ({ package: name }: Registry, { service }: Services) => `[ -n "$http_proxy" ] || exit 0
@@ -281,9 +302,15 @@ function holds(who: string, possible: boolean, make: () => Launcher, got: (name:
     for (const { name } of ESCAPES) {
       test(`${who}, in the cage: ${name}`, () => expect(caged.results.get(name)).toBe("refused"));
     }
-    test(`${who}, without the cage the same tries get through`, () => {
+    test(`${who}, in the cage: a git hook that the model has planted gets none of it either`, () => {
+      const expected = ESCAPES.map(({ name }) => [name, "refused"]);
+      expect(Object.fromEntries(caged.fromHook)).toEqual(Object.fromEntries(expected));
+    });
+    test(`${who}, without the cage the same tries get through, from a hook too`, () => {
       const expected = ESCAPES.map(({ name }) => [name, got(name) ? "got" : "refused"]);
       expect(Object.fromEntries(open.results)).toEqual(Object.fromEntries(expected));
+      const fromHook = { ...Object.fromEntries(expected), [LEFT_RUNNING]: "refused" };
+      expect(Object.fromEntries(open.fromHook)).toEqual(fromHook);
     });
     test(`${who}, in the cage: opencode's own tools neither plant anything nor leave the repository`, () => {
       expect(caged.files.length).toBe(4);
