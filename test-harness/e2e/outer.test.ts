@@ -3,10 +3,11 @@
  * tools, with all permission, and by a program that the server itself runs. Nothing of it survives the stop.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type ScriptedModel, startScriptedModel, textOf } from "../../demo/scripted-model.ts";
 import { escapeScript } from "../support/escapes.ts";
+import { askHost } from "../support/host.ts";
 import { isRoot, Launcher, type Started } from "../support/launcher.ts";
 import { OUTER_ESCAPES, STAYS } from "../support/outer-escapes.ts";
 import { descendants, must, processList, run } from "../support/processes.ts";
@@ -18,7 +19,10 @@ const readable =
   run(["setpriv", `--reuid=${ORDINARY}`, "test", "-r", `${ROOT}/scripts/start/main.ts`]).code === 0;
 
 interface Outcome {
+  /** By name, from what the server runs itself: "got" or "refused". */
   results: Map<string, string>;
+  /** The same from an MCP server of opencode's. */
+  fromServer: Map<string, string>;
   /** What the file tools said. */
   files: string[];
 }
@@ -89,36 +93,75 @@ async function tryAll(
     .filter(({ role }) => role === "tool")
     .map(textOf)
     .slice(2);
-  const script = escapeScript(
-    {
-      DEV_HOME: scene.path("developer-home"),
-      TOKEN: token,
-      CHECKOUT: project,
-      LAUNCHER: String(launcherOf(started)),
-      MODEL: String(model.port),
-      SERVICE: String(services.service),
-      OWN: services.own,
-      OWN_PORT: String(services.everywhere),
-      ABSTRACT: services.abstract,
-    },
-    OUTER_ESCAPES,
-  );
+  const variables = {
+    DEV_HOME: scene.path("developer-home"),
+    TOKEN: token,
+    CHECKOUT: project,
+    LAUNCHER: String(launcherOf(started)),
+    MODEL: String(model.port),
+    SERVICE: String(services.service),
+    OWN: services.own,
+    OWN_PORT: String(services.everywhere),
+    ABSTRACT: services.abstract,
+  };
+  const script = escapeScript(variables, OUTER_ESCAPES);
   writeFileSync(join(dirname(repo), "home/tries.sh"), script, { mode: 0o644 });
   const suggestion = started.curl.list().at(-1);
   if (suggestion === undefined) throw new Error("nothing was published");
   for (const hunk of started.curl.hunks(suggestion.id)) started.curl.decide(hunk, "accept");
   const { body } = started.curl.post("/verify", { suggestion_id: suggestion.id });
-  const results = new Map(
-    String(body.output)
-      .split("\n")
-      .flatMap((line) => {
-        const [, result, name] = /^(got|refused) (.*)$/.exec(line) ?? [];
-        return result === undefined || name === undefined ? [] : [[name, result] as const];
-      }),
-  );
+  const results = resultsIn(String(body.output));
+  const fromServer = await fromAddedServer(started);
   const got = [...results.values()].filter((one) => one === "got").length;
   scene.say(`${got} of ${results.size} tries got through`);
-  return { started, results, files };
+  return { started, results, fromServer, files };
+}
+
+/** Lines of {@link escapeScript}'s, by name. */
+const resultsIn = (text: string): Map<string, string> =>
+  new Map(
+    text.split("\n").flatMap((line) => {
+      const [, result, name] = /^(got|refused) (.*)$/.exec(line) ?? [];
+      return result === undefined || name === undefined ? [] : [[name, result] as const];
+    }),
+  );
+
+const homeOf = ({ ready }: Started) => join(dirname(ready.agent_repo), "home");
+/** An MCP server that makes the tries, and writes what came of them into a file of its home. */
+const triesAsServer = (file: string) => ({
+  type: "local",
+  command: [
+    "sh",
+    "-c",
+    `bash "$HOME/tries.sh" > "$HOME/${file}.new" 2>&1; mv "$HOME/${file}.new" "$HOME/${file}"`,
+  ],
+  enabled: true,
+});
+
+/** opencode is told of a server, as somebody could who has its password. */
+async function fromAddedServer(started: Started): Promise<Map<string, string>> {
+  const said = join(homeOf(started), "added");
+  rmSync(said, { force: true });
+  // It never says a word of the protocol, so that opencode may give it up before or after.
+  void askHost(started, "POST", "/mcp", { name: "added", config: triesAsServer("added") }).catch(
+    () => undefined,
+  );
+  await until("the MCP server has tried everything", () => existsSync(said), 30_000);
+  return resultsIn(readFileSync(said, "utf8"));
+}
+
+/** A server in settings that opencode loads from its home, as the agent's user. */
+function plantServer(started: Started): string {
+  const home = homeOf(started);
+  const { uid, gid } = statSync(home);
+  const folder = join(home, ".opencode");
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(
+    join(folder, "opencode.json"),
+    JSON.stringify({ mcp: { planted: triesAsServer("planted") } }),
+  );
+  for (const path of [folder, join(folder, "opencode.json")]) chownSync(path, uid, gid);
+  return join(home, "planted");
 }
 
 const staying = () => processList().filter(({ command }) => command === STAYS);
@@ -139,6 +182,9 @@ function holds(who: string, possible: boolean, make: () => Launcher, held: (by?:
     let launcher: Launcher;
     let world: { model: ScriptedModel; services: Services };
     let inRing: Outcome & { started: Started };
+    /** What a planted server would write, and what opencode knew of servers when it had been planted. */
+    let planted = "";
+    let known = "planted";
 
     beforeAll(async () => {
       launcher = make();
@@ -153,6 +199,7 @@ function holds(who: string, possible: boolean, make: () => Launcher, held: (by?:
     for (const { name } of OUTER_ESCAPES.filter((one) => one.name !== LEFT)) {
       test(`${who}, from the server's own program: ${name}`, () =>
         expect(inRing.results.get(name)).toBe("refused"));
+      test(`${who}, from an MCP server: ${name}`, () => expect(inRing.fromServer.get(name)).toBe("refused"));
     }
 
     test(`${who}: opencode's file tools, which may read everything, find nothing of the developer's`, () => {
@@ -167,8 +214,10 @@ function holds(who: string, possible: boolean, make: () => Launcher, held: (by?:
       process.kill(main, "SIGKILL");
       await until("nothing is left", () => staying().length === 0 && agentsOf(launcher).length === 0, 10_000);
       await inRing.started.running.stop();
-      // And the next start goes on there.
+      // And the next start goes on there; what was planted in opencode's home is not loaded.
+      planted = plantServer(inRing.started);
       const again = await launcher.start([launcher.scene.path("project")]);
+      known = JSON.stringify(await askHost(again, "GET", "/mcp"));
       const [suggestion, ...others] = again.curl.list();
       expect(others).toEqual([]);
       // Else the next one would go on with it.
@@ -176,11 +225,20 @@ function holds(who: string, possible: boolean, make: () => Launcher, held: (by?:
       await launcher.stop(again);
     }, 120_000);
 
-    test(`${who}, without the cage the same tries get through`, async () => {
+    test(`${who}: an MCP server that was planted in opencode's home is not started`, () => {
+      expect(known).not.toContain("planted");
+      expect(existsSync(planted)).toBe(false);
+    });
+
+    test(`${who}, without the cage the same tries get through, from an MCP server and a planted one, too`, async () => {
       const open = await tryAll(launcher, world, ["--no-cage"]);
+      await until("the planted server has tried everything", () => existsSync(planted), 30_000);
       await launcher.stop(open.started);
       const expected = OUTER_ESCAPES.map(({ name, heldBy }) => [name, held(heldBy) ? "refused" : "got"]);
-      expect(Object.fromEntries(open.results)).toEqual(Object.fromEntries(expected));
+      const all = Object.fromEntries(expected);
+      expect(Object.fromEntries(open.results)).toEqual(all);
+      expect(Object.fromEntries(open.fromServer)).toEqual(all);
+      expect(resultsIn(readFileSync(planted, "utf8")).size).toBeGreaterThan(0);
       expect(open.files.join("\n")).toContain("sentinel");
     }, 180_000);
   });

@@ -40,6 +40,10 @@ export const OUTER_ESCAPES: readonly Escape[] = [
     name: "typing into a terminal (TIOCSTI)",
     code: `perl -MErrno=EPERM -e 'exit(!ioctl(STDIN, 0x5412, my $c = "x") && $! == EPERM ? 1 : 0)'`,
   },
+  {
+    name: "planting settings that opencode loads from its home",
+    code: 'mkdir -p "$HOME/.opencode" && echo "{}" > "$HOME/.opencode/opencode.json"',
+  },
   ...NETWORK_ESCAPES,
   { name: "finding an interface beside loopback", code: "tail -n +3 /proc/net/dev | grep -qv '^ *lo:'" },
   // The check has ended by then: only what left its group and its session is there.
