@@ -31,6 +31,12 @@ export class Connection {
     return this.#closed;
   }
 
+  /** The socket's number in this process, or null where it has none (any more). */
+  get descriptor(): number | null {
+    const { fd } = (this.#socket ?? {}) as { fd?: unknown };
+    return typeof fd === "number" ? fd : null;
+  }
+
   /**
    * Reads until `parse` has found something; what is left over stays in front.
    * @returns null at the end, after `ms`, at nonsense, and when `most` bytes were not enough
@@ -164,7 +170,10 @@ export class Connection {
     const peer = this.#peer;
     if (peer === null || peer.#closed) return;
     // Cut off, not ended: a transfer that broke off must not look like one that is complete.
-    if (!this.#ended) return peer.destroy();
+    if (!this.#ended) {
+      peer.destroy();
+      return;
+    }
     // Ended, and closed with it: Bun does that at times (1.3.14). What came is on its way, and arrives.
     peer.#peer = null;
     if (peer.#pending.length === 0) peer.#linger();
@@ -199,11 +208,16 @@ export class Connection {
   };
 }
 
-export type Listener = { stop(closeActiveConnections?: boolean): void; readonly port: number };
+export interface Listener {
+  stop(closeActiveConnections?: boolean): void;
+  readonly port: number;
+  /** Connections that are open now. */
+  readonly open: number;
+}
 
-/** @param most connections at once; the next one is closed unheard */
+/** @param where a port of loopback or of an address that is named, or the path of a Unix socket. @param most connections at once; the next one is closed unheard */
 export function listen(
-  where: { port: number } | { unix: string },
+  where: { hostname?: string; port: number } | { unix: string },
   serve: (connection: Connection) => void,
   most: number,
 ): Listener {
@@ -223,8 +237,14 @@ export function listen(
   const listener =
     "unix" in where
       ? Bun.listen<Connection>({ unix: where.unix, allowHalfOpen: true, socket })
-      : Bun.listen<Connection>({ hostname: "127.0.0.1", port: where.port, allowHalfOpen: true, socket });
-  return { stop: (all) => listener.stop(all), port: "port" in listener ? listener.port : 0 };
+      : Bun.listen<Connection>({ hostname: "127.0.0.1", ...where, allowHalfOpen: true, socket });
+  return {
+    stop: (all) => listener.stop(all),
+    port: "port" in listener ? listener.port : 0,
+    get open() {
+      return open;
+    },
+  };
 }
 
 /** @returns the connection, or why there is none */

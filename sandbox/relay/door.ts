@@ -2,11 +2,15 @@
  * The door without a token: a Unix socket in a folder that only its owner can enter. Who comes through it is the owner,
  * and the owner's token is put into the request on the way. One request a connection, or one that becomes a WebSocket.
  */
-import type { Socket } from "node:net";
-import { type Dial, dialled, join } from "./relay.ts";
+import type { Connection } from "../network/connection.ts";
+import { peerOf } from "./peer.ts";
+import { type Dial, dialled } from "./relay.ts";
 
 const HEAD_BYTES = 16_384;
+/** Who has come through the door is its owner, and may take as long as it likes. */
+const LIMITS = { most: HEAD_BYTES, ms: 2 ** 31 - 1 };
 const END = "\r\n\r\n";
+const NO_HEAD: { head: string | null } = { head: null };
 
 export interface Words {
   /** What the server is to be called by: it takes no other name for itself. */
@@ -33,29 +37,27 @@ export function withToken(head: string, { host, token }: Words): string | null {
   ].join("\r\n");
 }
 
-/** For {@link import("./relay.ts").startRelay}. */
+/**
+ * For {@link import("./relay.ts").startRelay}.
+ * @param mayEnter told the user at the other end, where the system knows
+ */
 export const throughDoor =
-  (words: Words) =>
-  (client: Socket, dial: Dial): void => {
-    let held = Buffer.alloc(0);
-    const take = (chunk: Buffer) => {
-      held = Buffer.concat([held, chunk]);
-      const end = held.indexOf(END);
-      if (end < 0 && held.length <= HEAD_BYTES) return;
-      client.off("data", take);
-      client.pause();
-      const head = end < 0 || end > HEAD_BYTES ? null : withToken(held.toString("latin1", 0, end), words);
-      if (head === null) return void client.end(BAD_REQUEST);
-      const there = dialled(client, dial);
-      if (there === null) return;
-      there.write(Buffer.from(`${head}${END}`, "latin1"));
-      there.write(held.subarray(end + END.length));
-      join(client, there);
-    };
-    client.on("data", take);
-    client.once("end", () => {
-      if (held.indexOf(END) < 0) client.destroy();
-    });
+  (words: Words, mayEnter: (uid: number) => boolean = () => true) =>
+  async (client: Connection, dial: Dial): Promise<void> => {
+    const uid = peerOf(client.descriptor);
+    if (uid !== null && !mayEnter(uid)) return void client.end();
+    const read = await client.read((bytes) => {
+      const end = bytes.indexOf(END);
+      if (end < 0) return bytes.length > HEAD_BYTES ? { value: NO_HEAD, length: bytes.length } : "more";
+      const head = end > HEAD_BYTES ? null : withToken(bytes.toString("latin1", 0, end), words);
+      return { value: { head }, length: end + END.length };
+    }, LIMITS);
+    if (read === null) return client.destroy();
+    if (read.head === null) return void client.end(BAD_REQUEST);
+    const there = await dialled(client, dial);
+    if (there === null) return;
+    there.write(Buffer.from(`${read.head}${END}`, "latin1"));
+    client.join(there);
   };
 
 const MESSAGE = '{"error":{"code":"invalid_request","message":"Expected a request of HTTP/1.1"}}\n';

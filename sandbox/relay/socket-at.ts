@@ -1,12 +1,13 @@
 /** Unix sockets by names that somebody else may write: no link is followed, and a long path is no obstacle. */
 import { closeSync, constants, fstatSync, openSync } from "node:fs";
-import { connect, type Socket } from "node:net";
 import { basename, dirname, join } from "node:path";
+import { type Connection, dial } from "../network/connection.ts";
 
 /** Linux's flag for a descriptor that only names a file (open(2)); Node's constants do not have it. */
 const O_PATH = 0o10000000;
 /** What a socket's name may have in bytes, with the zero at its end (unix(7)). */
 const LONGEST = 107;
+const CONNECT_MS = 20_000;
 
 export const isLong = (path: string): boolean => Buffer.byteLength(path) > LONGEST;
 
@@ -35,13 +36,17 @@ export function socketAt(path: string, uid: number): HeldName {
   }
 }
 
-/** Connects to it. @throws Error as {@link socketAt} */
-export function connectAt(path: string, uid: number): Socket {
-  const name = socketAt(path, uid);
+/** Connects to it. @returns the connection, or why there is none */
+export async function dialAt(path: string, uid: number): Promise<Connection | string> {
+  let name: HeldName;
   try {
-    return connect({ path: name.path, allowHalfOpen: true });
+    name = socketAt(path, uid);
+  } catch (error) {
+    return (error as Error).message;
+  }
+  try {
+    return await dial({ unix: name.path }, CONNECT_MS);
   } finally {
-    // The name is looked up at once, and not needed again.
     name.release();
   }
 }

@@ -3,11 +3,11 @@
  * a socket in a folder of the developer's that needs no token.
  */
 import { chownSync, lstatSync, mkdirSync, rmSync } from "node:fs";
-import { connect } from "node:net";
 import { dirname, join } from "node:path";
+import type { Listener } from "../../sandbox/network/connection.ts";
 import { throughDoor } from "../../sandbox/relay/door.ts";
-import { type Dial, type Relay, startRelay } from "../../sandbox/relay/relay.ts";
-import { connectAt, nameIn } from "../../sandbox/relay/socket-at.ts";
+import { type Dial, dialPort, startRelay } from "../../sandbox/relay/relay.ts";
+import { dialAt, nameIn } from "../../sandbox/relay/socket-at.ts";
 import type { Identity } from "./identity.ts";
 import { type AgentPlace, type DeveloperPlace, serverUrl } from "./places.ts";
 import { StartError } from "./report.ts";
@@ -33,18 +33,16 @@ export async function openRelays(options: {
 }): Promise<Relays> {
   const { agentSide, agent, bind, host, port, token, ringed } = options;
   const socket = join(agentSide.sockets, REVIEW_SOCKET);
-  const dial: Dial = ringed
-    ? () => connectAt(socket, agent.uid)
-    : () => connect({ host, port, allowHalfOpen: true });
-  const relays: Relay[] = [];
+  const dial: Dial = ringed ? () => dialAt(socket, agent.uid) : dialPort(host, port);
+  const relays: Listener[] = [];
   const stop = async () => {
-    await Promise.all(relays.map((one) => one.stop()));
+    for (const one of relays) one.stop(true);
     rmSync(dirname(options.place.door), { recursive: true, force: true });
   };
   try {
-    if (ringed) relays.push(await startRelay({ host: bind, port }, dial));
+    if (ringed) relays.push(startRelay({ hostname: bind, port }, dial));
     const words = { host: serverUrl(host, port).slice("http://".length), token };
-    relays.push(await openDoor(options.place, options.developer, dial, words));
+    relays.push(openDoor(options.place, options.developer, dial, words));
   } catch (error) {
     await stop();
     throw new StartError(`The review server cannot be reached from here: ${(error as Error).message}`);
@@ -52,12 +50,12 @@ export async function openRelays(options: {
   return { stop };
 }
 
-async function openDoor(
+function openDoor(
   place: DeveloperPlace,
   owner: Identity,
   dial: Dial,
   words: { host: string; token: string },
-): Promise<Relay> {
+): Listener {
   const folder = dirname(place.door);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const isOther = owner.uid !== process.getuid?.();
@@ -66,7 +64,9 @@ async function openDoor(
   const name = nameIn(place.door);
   const mask = process.umask(0o177);
   try {
-    const relay = await startRelay({ path: name.path }, dial, throughDoor(words));
+    // Root comes through any folder. Nobody else does, if the folder is not opened to others, or the socket handed on.
+    const mayEnter = (uid: number) => uid === owner.uid || uid === 0;
+    const relay = startRelay({ unix: name.path }, dial, throughDoor(words, mayEnter));
     if (isOther) chownSync(name.path, owner.uid, owner.gid);
     return relay;
   } finally {

@@ -46,8 +46,8 @@ async function serve(scratch: string, name: string, socket: string | null) {
 function relay(port: number, socket: string) {
   const code = `
     const { startRelay } = await import(${JSON.stringify(join(ROOT, "sandbox/relay/relay.ts"))});
-    const { connectAt } = await import(${JSON.stringify(join(ROOT, "sandbox/relay/socket-at.ts"))});
-    await startRelay({ host: "127.0.0.1", port: ${port} }, () => connectAt(${JSON.stringify(socket)}, process.getuid()));
+    const { dialAt } = await import(${JSON.stringify(join(ROOT, "sandbox/relay/socket-at.ts"))});
+    await startRelay({ hostname: "127.0.0.1", port: ${port} }, () => dialAt(${JSON.stringify(socket)}, process.getuid()));
     console.log("ready");`;
   return Bun.spawn(["bun", "-e", code], { stdout: "pipe", stderr: "inherit" });
 }

@@ -6,9 +6,10 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { chmodSync, existsSync, mkdirSync, statSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { createServer, connect as dialTcp, type Socket } from "node:net";
 import { join } from "node:path";
+import type { Listener } from "../../../sandbox/network/connection.ts";
 import { throughDoor, withToken } from "../../../sandbox/relay/door.ts";
-import { type Relay, startRelay } from "../../../sandbox/relay/relay.ts";
-import { connectAt, isLong, nameIn } from "../../../sandbox/relay/socket-at.ts";
+import { startRelay } from "../../../sandbox/relay/relay.ts";
+import { dialAt, isLong, nameIn, socketAt } from "../../../sandbox/relay/socket-at.ts";
 import { Scene, until } from "../../../test-harness/support/scene.ts";
 import { connect } from "./client.ts";
 import { Git, tokenEnvironment, write } from "./git.ts";
@@ -32,21 +33,21 @@ describe("a relay before a server on a socket", () => {
   const door = join(scene.folder("door"), "review.sock");
   let port: number;
   let place: Place;
-  let relays: Relay[] = [];
+  let relays: Listener[] = [];
 
   const start = () => Place.open({ options: { socket, port }, stateDir: scene.folder("state") });
   beforeAll(async () => {
     port = await freePort();
     place = await start();
-    const dial = () => connectAt(socket, uid);
+    const dial = () => dialAt(socket, uid);
     const words = { host: `127.0.0.1:${port}`, token: place.developer };
     relays = [
-      await startRelay({ host: "127.0.0.1", port }, dial),
-      await startRelay({ path: door }, dial, throughDoor(words)),
+      startRelay({ hostname: "127.0.0.1", port }, dial),
+      startRelay({ unix: door }, dial, throughDoor(words)),
     ];
   });
   afterAll(async () => {
-    for (const relay of relays) await relay.stop();
+    for (const relay of relays) relay.stop(true);
     await place.stop();
     await scene.close();
   });
@@ -174,6 +175,26 @@ describe("a relay before a server on a socket", () => {
     expect(done.out).toBe("");
   });
 
+  // Skipped for an ordinary user: nobody else's words can be tried without root.
+  test.skipIf(uid !== 0)("nobody else comes through a door whose folder was opened to all", async () => {
+    const folder = scene.folder("open");
+    const open = join(folder, "review.sock");
+    const words = { host: `127.0.0.1:${port}`, token: place.developer };
+    const owner = 54_322;
+    const mayEnter = (one: number) => one === owner;
+    relays.push(startRelay({ unix: open }, () => dialAt(socket, uid), throughDoor(words, mayEnter)));
+    chmodSync(scene.dir, 0o755);
+    chmodSync(folder, 0o755);
+    chmodSync(open, 0o666);
+    const by = (who: number) =>
+      program(
+        ...["setpriv", `--reuid=${who}`, `--regid=${who}`, "--clear-groups", "curl", "-sS"],
+        ...["--unix-socket", open, "http://localhost/settings"],
+      );
+    expect((await by(owner)).out).toContain('"role":"developer"');
+    expect(await by(owner + 1)).toMatchObject({ code: 52, out: "" });
+  });
+
   test("while there is no server a connection ends at once, and the next server is reached", async () => {
     const client = await connect(place);
     await place.server.stop();
@@ -229,19 +250,24 @@ describe("a socket by its name", () => {
     const name = nameIn(path);
     await listening(name.path, "hello");
     name.release();
-    expect(await exchange(connectAt(path, uid), "")).toBe("hello");
+    const held = socketAt(path, uid);
+    expect(await exchange(dialTcp({ path: held.path }), "")).toBe("hello");
+    held.release();
+    const connection = await dialAt(path, uid);
+    expect(connection).not.toBeString();
+    if (typeof connection !== "string") connection.destroy();
   });
 
   test("is not followed where it is a link, and not taken from somebody else", async () => {
     await listening(scene.path("other.sock"), "the machine's");
     symlinkSync(scene.path("other.sock"), scene.path("link.sock"));
     writeFileSync(scene.path("file.sock"), "");
-    expect(() => connectAt(scene.path("link.sock"), uid)).toThrow("is no socket of the server's");
-    expect(() => connectAt(scene.path("file.sock"), uid)).toThrow("is no socket of the server's");
-    expect(() => connectAt(scene.path("absent.sock"), uid)).toThrow("ENOENT");
-    expect(() => connectAt(scene.path("other.sock"), uid + 1)).toThrow("is no socket of the server's");
+    expect(() => socketAt(scene.path("link.sock"), uid)).toThrow("is no socket of the server's");
+    expect(() => socketAt(scene.path("file.sock"), uid)).toThrow("is no socket of the server's");
+    expect(() => socketAt(scene.path("absent.sock"), uid)).toThrow("ENOENT");
+    expect(() => socketAt(scene.path("other.sock"), uid + 1)).toThrow("is no socket of the server's");
     unlinkSync(scene.path("link.sock"));
     mkdirSync(scene.path("link.sock"));
-    expect(() => connectAt(scene.path("link.sock"), uid)).toThrow("is no socket of the server's");
+    expect(() => socketAt(scene.path("link.sock"), uid)).toThrow("is no socket of the server's");
   });
 });
