@@ -25,7 +25,7 @@ const USAGE = `usage: npm run sandbox -- allow HOST[:PORT] … [--project FOLDER
        npm run sandbox -- deny HOST[:PORT] … [--project FOLDER]
        npm run sandbox -- list [--project FOLDER]
 
-What the agent's commands may reach on the network, project by project. It counts at once, for new connections.
+What the agent's commands, and opencode, may reach on the network, project by project. It counts at once, for new connections.
 HOST is a name, "*." and a name (whatever is below it), or an address; without PORT it is allowed on 80 and 443, and
 denied on every port. What you deny is denied whatever else allows it.
 

@@ -45,7 +45,8 @@ With one (a git or jj repository of yours): your own opencode providers, and a c
   --json           like --headless, with one line of JSON on standard output
   --fresh          start a new demo even if one is under review (the old one is kept)
   --same-user      run the agent as this user, even if a separate user is possible
-  --no-cage        run the agent's commands without the cage: they reach whatever the agent's user reaches
+  --no-cage        run opencode and its commands without the rings: they reach whatever the agent's user reaches, on the
+                   machine's network
   --show FOLDER    show this folder to the agent's commands, read-only (a toolchain in your home); may be repeated
   --allow-dirty    go on although the repository has uncommitted changes, which the agent will not see
   --ask TEXT       first prompt for the agent (own repository only)
