@@ -41,42 +41,45 @@ export async function openNetwork(of: NetworkOf, repository: string): Promise<Op
   const { command, registry, registries } = await findReachable(developer, repository);
   const addresses = [...(behind?.direct ?? []), ...(ringed ? ownAddresses(of) : [])];
   const host = [...registries, ...(await entriesFor(addresses))];
-  if (ringed) sayWhatIsDirect(behind);
+  const said = ringed && behind !== null ? whatIsDirect(behind) : null;
+  if (said !== null) say(said);
   const routes = behind?.routes ?? [demoRoute(of)];
   const port = ringed ? null : gateway;
   await startNetwork({ ...of, defaults: { command, host }, gateway: port, routes });
   return { registry, provider: behind?.provider ?? null };
 }
 
-/** Providers that the gateway cannot stand for have the list alone: what their clients need beside is not known here. */
-function sayWhatIsDirect(behind: Gated | null): void {
-  if (behind === null) return;
-  const { direct, provider } = behind;
+/**
+ * Providers that the gateway cannot stand for have the list alone, and what their clients need beside is not known here.
+ * @returns a sentence on that, or null where there are none
+ */
+export function whatIsDirect({ direct, provider }: Pick<Gated, "direct" | "provider">): string | null {
   const logins = Object.keys(JSON.parse(provider.logins ?? "{}") as object);
   const hosts = [...new Set(direct.flatMap((address) => hostIn(address)?.host ?? []))];
-  if (hosts.length === 0 && logins.length === 0) return;
+  if (hosts.length === 0 && logins.length === 0) return null;
   const whose = logins.length === 0 ? "" : `, for your login with ${logins.join(", ")} too`;
-  say(
-    `opencode reaches ${hosts.length === 0 ? "no provider" : hosts.join(", ")} by itself, and no other host${whose}: what it is refused is in npm run sandbox -- list, and allowed with npm run sandbox -- allow HOST`,
-  );
+  return `opencode reaches ${hosts.length === 0 ? "no provider" : hosts.join(", ")} by itself, and no other host${whose}: what it is refused is in npm run sandbox -- list, and allowed with npm run sandbox -- allow HOST`;
 }
 
 /** What opencode and the review server reach in the demo and for every provider. */
 function ownAddresses({ provider, remote }: NetworkOf): string[] {
   const catalogue = provider?.env.OPENCODE_MODELS_URL ?? CATALOGUE;
   const asks = provider !== null && provider.env.OPENCODE_DISABLE_MODELS_FETCH === undefined;
-  return [...(asks ? [catalogue] : []), ...remoteAddress(remote)];
+  const { addresses, problem } = remoteWay(remote);
+  if (problem !== null) say(problem);
+  return [...(asks ? [catalogue] : []), ...addresses];
 }
 
-/** A remote that finalized commits are pushed to, as far as the proxy leads there. */
-function remoteAddress(remote: unknown): string[] {
-  if (typeof remote !== "string" || remote.startsWith("/") || remote.startsWith("file:")) return [];
-  if (/^https?:/.test(remote)) return [remote];
-  if (hostIn(remote) !== null)
-    say(
-      `sync.remote ${remote} is not reached from opencode's ring, which has no way out but for HTTP(S): name its https address, or push from your checkout`,
-    );
-  return [];
+/** How a remote that finalized commits are pushed to is reached: the proxy leads to the web alone. */
+export function remoteWay(remote: unknown): { addresses: string[]; problem: string | null } {
+  const none = { addresses: [], problem: null };
+  if (typeof remote !== "string" || remote.startsWith("/") || remote.startsWith("file:")) return none;
+  if (/^https?:/.test(remote)) return { addresses: [remote], problem: null };
+  if (hostIn(remote) === null) return none;
+  return {
+    addresses: [],
+    problem: `sync.remote ${remote} is not reached from opencode's ring, which has no way out but by HTTP(S): name its https address, or push from your checkout`,
+  };
 }
 
 const PLACEHOLDER = `demo-${randomBytes(24).toString("base64url")}`;

@@ -4,15 +4,17 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { type ScriptedModel, startScriptedModel, textOf } from "../../demo/scripted-model.ts";
+import { readRefusals } from "../../sandbox/refusals.ts";
 import { escapeScript } from "../support/escapes.ts";
 import { askHost } from "../support/host.ts";
 import { isRoot, Launcher, type Started } from "../support/launcher.ts";
 import { OUTER_ESCAPES, STAYS } from "../support/outer-escapes.ts";
 import { descendants, must, processList, run } from "../support/processes.ts";
 import { ROOT, until } from "../support/scene.ts";
-import { type Services, startServices } from "../support/services.ts";
+import { type Services, startRegistry, startServices } from "../support/services.ts";
 
 const ORDINARY = 54_321;
 const readable =
@@ -25,9 +27,11 @@ interface Outcome {
   fromServer: Map<string, string>;
   /** What the file tools said. */
   files: string[];
+  /** What the tool said that fetches from the web. */
+  page: string;
 }
 
-async function setModel(launcher: Launcher): Promise<ScriptedModel> {
+async function setModel(launcher: Launcher, page: string): Promise<ScriptedModel> {
   const { scene } = launcher;
   const file = (filePath: string) => ({ tool: "read", args: { filePath } });
   const turns = [
@@ -38,6 +42,7 @@ async function setModel(launcher: Launcher): Promise<ScriptedModel> {
         file(scene.path("developer-home/secret.txt")),
         file(scene.path("project/a.txt")),
         file("/etc/shadow"),
+        { tool: "webfetch", args: { url: page, format: "text" } },
       ],
     },
     { text: "Tried." },
@@ -86,13 +91,11 @@ async function tryAll(
     () =>
       model.requests
         .slice(asked)
-        .find(({ messages }) => messages.filter(({ role }) => role === "tool").length >= 5),
+        .find(({ messages }) => messages.filter(({ role }) => role === "tool").length >= 6),
     60_000,
   );
-  const files = shown.messages
-    .filter(({ role }) => role === "tool")
-    .map(textOf)
-    .slice(2);
+  const said = shown.messages.filter(({ role }) => role === "tool").map(textOf);
+  const [files, page = ""] = [said.slice(2, 5), said[5]];
   const variables = {
     DEV_HOME: scene.path("developer-home"),
     TOKEN: token,
@@ -114,7 +117,7 @@ async function tryAll(
   const fromServer = await fromAddedServer(started);
   const got = [...results.values()].filter((one) => one === "got").length;
   scene.say(`${got} of ${results.size} tries got through`);
-  return { started, results, fromServer, files };
+  return { started, results, fromServer, files, page };
 }
 
 /** Lines of {@link escapeScript}'s, by name. */
@@ -191,7 +194,9 @@ function holds(who: string, possible: boolean, make: () => Launcher, held: (by?:
       const home = launcher.scene.folder("developer-home");
       launcher.scene.write("developer-home/secret.txt", "sentinel\n");
       must(["chmod", "-R", "a+rX", home, launcher.repository()]);
-      world = { model: await setModel(launcher), services: startServices(launcher.scene) };
+      const registry = startRegistry(launcher.scene);
+      const model = await setModel(launcher, `${registry.url}${registry.package}`);
+      world = { model, services: startServices(launcher.scene) };
       inRing = await tryAll(launcher, world, []);
     }, 180_000);
     afterAll(() => launcher?.scene.close(), 60_000);
@@ -205,6 +210,14 @@ function holds(who: string, possible: boolean, make: () => Launcher, held: (by?:
     test(`${who}: opencode's file tools, which may read everything, find nothing of the developer's`, () => {
       expect(inRing.files.length).toBe(3);
       for (const said of inRing.files) expect(said).toMatch(/not found|no such|denied|EACCES|ENOENT/i);
+    });
+
+    test(`${who}: opencode's web tool reaches no host that is not on the list, and that is noted for the developer`, () => {
+      expect(inRing.page).not.toContain("dist-tags");
+      const noted = readRefusals(join(dirname(inRing.started.ready.token_file), "refusals.jsonl"));
+      expect(noted).toContainEqual(
+        expect.objectContaining({ host: hostname(), reason: "not-allowed", door: "host" }),
+      );
     });
 
     test(`${who}: what left its session and its group is gone with the launcher, however that ends`, async () => {
@@ -240,6 +253,7 @@ function holds(who: string, possible: boolean, make: () => Launcher, held: (by?:
       expect(Object.fromEntries(open.fromServer)).toEqual(all);
       expect(resultsIn(readFileSync(planted, "utf8")).size).toBeGreaterThan(0);
       expect(open.files.join("\n")).toContain("sentinel");
+      expect(open.page).toContain("dist-tags");
     }, 180_000);
   });
 }

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { behindGateway, handOverLogins } from "../../../scripts/start/gateway.ts";
 import { sameUser } from "../../../scripts/start/identity.ts";
+import { remoteWay, whatIsDirect } from "../../../scripts/start/open-network.ts";
 import { type AgentPlace, agentPlace, developerPlace } from "../../../scripts/start/places.ts";
 import type { OwnProvider } from "../../../scripts/start/providers.ts";
 import { hostIn, withoutLogin } from "../../../scripts/start/reachable.ts";
@@ -118,6 +119,36 @@ describe("the keys of providers stay outside", () => {
   test("and an address that is none is refused by name", async () => {
     const settings = { provider: { own: { options: { baseURL: "ftp://a", apiKey: KEY } } } };
     await expect(gated({ settings })).rejects.toThrow(/provider own: baseURL/);
+  });
+});
+
+describe("what opencode goes to by itself", () => {
+  test("are the hosts that a login is known to need, and it is said that there are no others", async () => {
+    const logins = JSON.stringify({ openai: { type: "oauth" }, stranger: { type: "oauth" } });
+    const gate = await gated({ logins, settings: { model: "openai/m" } });
+    const hosts = gate.direct.map((address) => new URL(address).host);
+    expect(hosts.sort()).toEqual(["api.openai.com", "auth.openai.com", "chatgpt.com"]);
+    const said = whatIsDirect(gate);
+    expect(said).toMatch(
+      /reaches .*auth\.openai\.com.* and no other host, for your login with openai, stranger/,
+    );
+    expect(said).toContain("npm run sandbox -- allow HOST");
+  });
+
+  test("are none where all is behind the gateway, and nothing is said", async () => {
+    const options = { baseURL: "https://a.example/v1", apiKey: KEY };
+    const gate = await gated({ settings: { provider: { own: { npm: "x", options } } } });
+    expect(gate.direct).toEqual([]);
+    expect(whatIsDirect(gate)).toBeNull();
+  });
+
+  test("is a remote on the web; one by ssh is said not to be reached, and a folder is no host", () => {
+    const web = "https://forge.example/a.git";
+    expect(remoteWay(web)).toEqual({ addresses: [web], problem: null });
+    for (const remote of ["git@forge.example:a.git", "ssh://forge.example/a.git"])
+      expect(remoteWay(remote)).toMatchObject({ addresses: [], problem: expect.stringContaining(remote) });
+    for (const remote of ["/srv/a.git", undefined, ""])
+      expect(remoteWay(remote)).toEqual({ addresses: [], problem: null });
   });
 });
 
