@@ -1,4 +1,6 @@
 --- One line on how things stand, for the statusline, and a few lines for `:Suggest status`.
+local activities = require("suggestion-review.model.activity")
+local answers = require("suggestion-review.decisions.answers")
 local client = require("suggestion-review.connection.client")
 local store = require("suggestion-review.model.store")
 
@@ -10,10 +12,30 @@ local function counted(count, noun)
   return ("%d %s%s"):format(count, noun, count == 1 and "" or "s")
 end
 
+--- What the agent of a server waits to be told, if anything.
+---@param server string
+---@return string?
+local function waits(server)
+  for _, kind in ipairs({ "agent.permission", "agent.question" }) do
+    local asks = vim.tbl_filter(function(ask)
+      return ask.server == server
+    end, activities.asks(kind))
+    if #asks > 0 then
+      local more = #asks > 1 and (" (and %d more)"):format(#asks - 1) or ""
+      local asked = kind == "agent.permission" and "asks for " or "asks: "
+      return asked .. answers.brief(asks[1].entry) .. more
+    end
+  end
+end
+
 --- What the agent of a server is doing, if anything.
 ---@param server string
 ---@return string?
 local function activity(server)
+  local waiting = waits(server)
+  if waiting then
+    return waiting
+  end
   for _, turn in pairs(store.turns(server)) do
     if turn.state == "busy" then
       local status = store.status(server)
