@@ -80,7 +80,7 @@ export const SUITES = [
   {
     name: "plugin",
     commands: () => [
-      command("plugin", ["bun", "test", ...SHUFFLED, "plugin/tests"], "bun"),
+      command("plugin", ["bun", "test", "--timeout", "30000", ...SHUFFLED, "plugin/tests"], "bun"),
       // The Bun that opencode embeds is the one users run.
       command(
         "plugin on opencode's own Bun",
