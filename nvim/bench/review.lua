@@ -135,6 +135,13 @@ local function work()
   -- Open to first redraw.
   vim.cmd("silent edit big.lua")
   vim.cmd.redraw()
+  -- Neovim's own colours come in pieces while it waits: they are there before anything is measured, or they would be
+  -- drawn for one side only.
+  local colours = vim.treesitter.highlighter.active[vim.api.nvim_get_current_buf()]
+  vim.wait(30000, function()
+    return not colours or colours.tree:is_valid()
+  end, 5)
+  vim.cmd("redraw!")
   local ours, inline, theirs = {}, {}, {}
   for _ = 1, 7 do
     require("suggestion-review.ui.rows").forget()

@@ -5,6 +5,7 @@
 import { ZERO } from "../../vcs/git.ts";
 import type { Change } from "../../vcs/jj.ts";
 import type { Project } from "../../vcs/project.ts";
+import { together } from "../../vcs/run.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { getSuggestion } from "../ledger/suggestion-rows.ts";
 
@@ -15,9 +16,11 @@ const NAMED = 20;
 export async function unsharedBelow(project: Project, base: string): Promise<Change[]> {
   if (base === ZERO) return [];
   const { hub, jj } = project;
-  if ((await hub.text(["for-each-ref", "--count=1", "--format=%(refname)", "refs/heads"])) === "") return [];
-  const listed = await hub.text(["rev-list", `--max-count=${NAMED}`, base, "--not", "--branches"]);
-  if (listed === "") return [];
+  const [branch, listed] = await together([
+    hub.text(["for-each-ref", "--count=1", "--format=%(refname)", "refs/heads"]),
+    hub.text(["rev-list", `--max-count=${NAMED}`, base, "--not", "--branches"]),
+  ]);
+  if (branch === "" || listed === "") return [];
   const commits = listed.split("\n");
   const found = await jj.changes(commits.map((commit) => `present(${commit})`).join(" | "));
   const byCommit = new Map(found.map((change) => [change.commit, change]));
@@ -86,6 +89,14 @@ export async function adoptChildren(
   lower: { suggestion: string; changeId: string },
   now: () => Date,
 ): Promise<void> {
+  const candidates = ledger.row(
+    "SELECT 1 FROM suggestion WHERE project = ? AND state = 'open' AND stacked_on IS NOT ? AND id <> ? LIMIT 1",
+    project.dir,
+    lower.suggestion,
+    lower.suggestion,
+  );
+  // Mostly it is the only one, and jj need not be asked.
+  if (candidates === null) return;
   const children = await project.jj.changes(`children(change_id(${lower.changeId}))`);
   for (const child of children) {
     const row = ledger.row<{ id: string }>(
