@@ -15,7 +15,7 @@ Sets up, then runs the suites named, or all but ${QUICK.name}: ${names.join(", "
 How to run a single test: CONTRIBUTING.md.
 
   CI=1                 a skipped test fails the run
-  SUGGESTION_ORDER=N   the tests of a file in the order of an earlier run, which named N
+  SUGGESTION_ORDER=N   the tests of a file in the order of a run that named N; random: in one by chance
 `);
   process.exit(0);
 }
