@@ -3,8 +3,12 @@
  * passed on as such (RFC 9293 §3.6). Bun's own sockets: its `node:net` ends both directions at once.
  */
 import type { Socket, SocketHandler } from "bun";
+import { hasSaidAll } from "./hangup.ts";
 
 const LINGER_MS = 2000;
+/** How often a connection that is not read from is looked at. */
+const LOOK_MS = 100;
+const LET_GO_MS = 1000;
 
 type Take = (bytes: Uint8Array | null) => void;
 
@@ -21,6 +25,13 @@ export class Connection {
   /** We have said all, or will have once nothing is pending. */
   #ending = false;
   #closed = false;
+  #paused = false;
+  /** All that is left to come is with the kernel already, and is read without waiting. */
+  #draining = false;
+  #looking: ReturnType<typeof setTimeout> | null = null;
+  /** It is the one that was called, and something was written to it since it has said all. */
+  #isCalled = false;
+  #isToldMore = false;
   readonly #whenClosed: () => void;
 
   constructor(whenClosed: () => void = () => undefined) {
@@ -51,7 +62,7 @@ export class Connection {
       const done = (value: T | null, rest: Buffer) => {
         clearTimeout(timer);
         this.#take = null;
-        this.#socket?.pause();
+        this.#pause();
         if (rest.length > 0) this.#early = [rest];
         resolve(value);
       };
@@ -67,13 +78,14 @@ export class Connection {
         look();
       };
       look();
-      if (this.#take !== null) this.#socket?.resume();
+      if (this.#take !== null) this.#resume();
     });
   }
 
   write(bytes: Uint8Array | string): void {
     const chunk = typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes;
     if (this.#closed || this.#socket === null || chunk.length === 0) return;
+    this.#isToldMore = true;
     if (this.#pending.length > 0) {
       this.#pending.push(chunk);
       return;
@@ -98,8 +110,32 @@ export class Connection {
     else this.#socket.terminate();
   }
 
-  /** From now on this is one connection with the other. */
+  /**
+   * Bun is woken again and again for a socket that is not read from and whose other side has said all (1.3.14). What is left
+   * is no more than a buffer of the kernel's: it is read.
+   */
+  #pause(): void {
+    if (this.#draining) return;
+    this.#paused = true;
+    this.#socket?.pause();
+    this.#looking ??= setTimeout(() => {
+      this.#looking = null;
+      if (!this.#paused || this.#closed || this.#ended) return;
+      this.#draining = hasSaidAll(this.descriptor);
+      if (this.#draining) this.#resume();
+      else this.#pause();
+    }, LOOK_MS);
+    this.#looking.unref();
+  }
+
+  #resume(): void {
+    this.#paused = false;
+    this.#socket?.resume();
+  }
+
+  /** From now on this is one connection with the other, which was called for it. */
   join(other: Connection): void {
+    other.#isCalled = true;
     this.#pair(other);
     other.#pair(this);
     for (const one of [this, other]) one.#start();
@@ -116,7 +152,21 @@ export class Connection {
     for (const chunk of early) this.#take?.(chunk);
     if (this.#ended) this.#take?.(null);
     if (this.#closed) this.#peer?.destroy();
-    else if (this.#peer !== null && this.#peer.#pending.length === 0) this.#socket?.resume();
+    else if (this.#peer !== null && this.#peer.#pending.length === 0) this.#resume();
+    if (this.#ended) this.#letGo();
+  }
+
+  /**
+   * The same wakes it for a socket that has been read to its end. Who was called and has said all is let go, once nobody has
+   * told it more for a while; a caller still gets its answer.
+   */
+  #letGo(): void {
+    if (!this.#isCalled || this.#closed) return;
+    this.#isToldMore = false;
+    setTimeout(() => {
+      if (this.#isToldMore || this.#pending.length > 0) this.#letGo();
+      else if (!this.#closed) this.#socket?.end();
+    }, LET_GO_MS).unref();
   }
 
   #shut(): void {
@@ -134,7 +184,7 @@ export class Connection {
    */
   #linger(): void {
     this.#take = () => undefined;
-    this.#socket?.resume();
+    this.#resume();
     setTimeout(() => this.#socket?.end(), LINGER_MS).unref();
   }
 
@@ -148,12 +198,12 @@ export class Connection {
       this.#pending.shift();
     }
     if (this.#ending) this.#shut();
-    else if (this.#peer !== null) this.#peer.#socket?.resume();
+    else if (this.#peer !== null) this.#peer.#resume();
   }
 
   /** Who fills this side waits. */
   #hold(): void {
-    if (this.#peer !== null) this.#peer.#socket?.pause();
+    if (this.#peer !== null) this.#peer.#pause();
   }
 
   #close(): void {
@@ -183,7 +233,7 @@ export class Connection {
   static readonly handler: SocketHandler<Connection> = {
     open(socket) {
       socket.data.#socket = socket;
-      socket.pause();
+      socket.data.#pause();
       socket.setNoDelay(true);
     },
     data({ data: connection }, chunk) {
@@ -195,7 +245,9 @@ export class Connection {
     },
     end({ data: connection }) {
       connection.#ended = true;
+      connection.#paused = false;
       connection.#take?.(null);
+      connection.#letGo();
       // Both directions have ended.
       if (connection.#ending && connection.#pending.length === 0) connection.#socket?.end();
     },

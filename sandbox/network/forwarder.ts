@@ -1,6 +1,6 @@
 /**
  * Inside a network without a way out: what listens there leads to where it says. Runs by itself, with connection.ts beside
- * it: `forwarder.ts FROM=TO …`, each a port of loopback or the path of a Unix socket. Says "ready" and its process id once
+ * it and what that needs: `forwarder.ts FROM=TO …`, each a port of loopback or the path of a Unix socket. Says "ready" and its process id once
  * all of them are open.
  */
 import { rmSync } from "node:fs";

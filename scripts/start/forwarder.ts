@@ -6,7 +6,7 @@ import { type AgentPlace, ROOT } from "./places.ts";
 
 /** Copies it. @returns what the scripts around it need to know */
 export function putForwarder(place: AgentPlace): { bun: string; forwarder: string; folder: string } {
-  for (const name of ["forwarder.ts", "connection.ts"])
+  for (const name of ["forwarder.ts", "connection.ts", "hangup.ts"])
     putFile(join(place.cage, name), readFileSync(join(ROOT, "sandbox/network", name), "utf8"), 0o644);
   return {
     bun: realpathSync(join(place.tools, "bin/bun")),

@@ -40,7 +40,7 @@ export function makeCage(rules: Rules): BenchCage {
   const system = readSystem();
   const program = (name: string) => realpathSync(Bun.which(name) ?? name);
   const covered = (path: string) => system.shown.some((one) => path.startsWith(`${one.path}/`));
-  for (const name of ["forwarder.ts", "connection.ts"])
+  for (const name of ["forwarder.ts", "connection.ts", "hangup.ts"])
     copyFileSync(join(NETWORK_FOLDER, name), join(dir, name));
   const put = (name: string, text: string | Uint8Array) => {
     writeFileSync(join(dir, name), text);
