@@ -119,7 +119,9 @@ describe.skipIf(!isRoot)("npm start", () => {
       // opencode itself has a placeholder: the key is put in outside.
       const { apiKey, baseURL } = optionsOf(started.ready).provider.own.options;
       expect(apiKey).not.toContain("quoted");
-      await fetch(`${baseURL}/models`, { headers: { authorization: `Bearer ${apiKey}` } });
+      // The gateway's address is one of opencode's own loopback: from outside it is a socket.
+      const unix = join(dirname(started.ready.agent_repo), "network/gateway.sock");
+      await fetch(`${baseURL}/models`, { unix, headers: { authorization: `Bearer ${apiKey}` } });
       expect(keys).toEqual(['Bearer a "quoted" key']);
       await launcher.stop(started);
       launcher.configure({});
