@@ -4,6 +4,7 @@ import { type FoundChanges, findChanges } from "./find-changes.ts";
 import { type Git, ZERO } from "./git.ts";
 import type { Change, Jj } from "./jj.ts";
 import { leftOut, lookThrough } from "./left-out.ts";
+import { bringFilesTo } from "./overlap.ts";
 import { together } from "./run.ts";
 
 export interface PinnedRevision extends FoundChanges {
@@ -97,7 +98,7 @@ export async function pin(
   checkReviewable(change);
   if (change.description === "") {
     await jj.aside(["describe", "--quiet", "-r", change.commit, `--message=${request.description}`]);
-    await jj.updateStale();
+    await bringFilesTo(jj, await jj.operation());
     const [described] = await jj.commitsOf(change.changeId);
     if (described === undefined)
       throw new ReviewError("jj_error", `Change ${change.changeId} vanished while it was being published`);

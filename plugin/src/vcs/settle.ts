@@ -11,8 +11,8 @@ import { fromLatin1, toLatin1 } from "../diff/bytes.ts";
 import { ReviewError } from "../protocol/errors.ts";
 import { EMPTY_TREE, type Git, ZERO } from "./git.ts";
 import type { Change, Jj } from "./jj.ts";
+import { bringFilesTo } from "./overlap.ts";
 import { type HeldHunk, partBeside } from "./partial.ts";
-import { textOf } from "./run.ts";
 import { Shadow } from "./shadow.ts";
 import { WorkingCopyLock } from "./working-copy-lock.ts";
 
@@ -250,11 +250,9 @@ export async function integrate(jj: Jj, others: Jj[], seen: Seen, made: string):
   try {
     if (!(await jj.isCurrent(seen.operation))) throw new Raced();
     await jj.aside(["op", "integrate", "--quiet", made]);
-    const alone = await jj.isCurrent(made);
     lock.handOver();
-    await jj.updateStale();
-    if (alone) await joinOperations(jj, seen.operation, made);
-    else await mendOverlap(jj, made);
+    const last = await bringFilesTo(jj, made);
+    if (last.alone) await joinOperations(jj, seen.operation, last.id);
   } finally {
     lock.release();
   }
@@ -265,25 +263,8 @@ export async function integrate(jj: Jj, others: Jj[], seen: Seen, made: string):
  * Leaves one operation of the several that a settle is made of, so that one "jj undo" of the agent's takes it back whole
  * and the next one reaches what the agent did itself. Where that cannot be, the log is longer and as right.
  */
-async function joinOperations(jj: Jj, before: string, made: string): Promise<void> {
-  const log = await jj.aside(["op", "log", "--no-graph", "--limit", "2", "-T", 'id ++ "\\n"']);
-  const [head, below] = textOf(log).split("\n");
-  // The checkout itself may be an operation above; anything else is the agent's and stays.
-  if (head === undefined || ![head, below].some((id) => id?.startsWith(made))) return;
+async function joinOperations(jj: Jj, before: string, head: string): Promise<void> {
   await jj.run(["op", "abandon", "--quiet", `${before}..${head}-`]).catch(() => undefined);
-}
-
-/**
- * A command of the agent's ran at the very same moment and jj merged both operations. Where that left the working copy's
- * change with two commits, the one that only the settle made is older and goes.
- */
-async function mendOverlap(jj: Jj, made: string): Promise<void> {
-  const [current] = await jj.changes("@");
-  const [ours] = await jj.changes("@", made);
-  if (current === undefined || ours === undefined || !current.divergent) return;
-  if (ours.changeId !== current.changeId || ours.commit === current.commit) return;
-  if ((await jj.changes(`${ours.commit} & mutable()`)).length > 0)
-    await jj.run(["abandon", "--quiet", ours.commit]);
 }
 
 /** What keeps a change from being settled at all, or null. */
