@@ -66,6 +66,16 @@ class Endpoints {
     });
   }
 
+  /** Of the agent's host: a server that runs by itself has none, and says so. */
+  asksHost(path: string, look: (answer: Answer) => unknown): Promise<void> {
+    return this.#endpoint(`GET ${path}`, async () => {
+      const answer = await this.ask("GET", path);
+      if (answer.status === 409) return equal(answer.json?.error?.code, "nothing_to_do", "refusal");
+      equal(answer.status, 200, "status");
+      return look(answer);
+    });
+  }
+
   /** A stream is read until its first event. */
   streams(name: string, path: string): Promise<void> {
     return this.#endpoint(`GET ${name}`, async () => {
@@ -166,6 +176,8 @@ async function readServer(endpoints: Endpoints): Promise<void> {
     Array.isArray(json.permissions),
   );
   await endpoints.reads("/agent/questions", "/agent/questions", ({ json }) => Array.isArray(json.questions));
+  await endpoints.asksHost("/agent/sessions", ({ json }) => Array.isArray(json.sessions));
+  await endpoints.asksHost("/agent/choices", ({ json }) => Array.isArray(json.models));
   await endpoints.reads("/asyncapi.json", "/asyncapi.json", ({ json }) => typeof json.asyncapi === "string");
   await endpoints.reads("/suggestions", "/suggestions?status=all", ({ json }) =>
     Array.isArray(json.suggestions),
@@ -212,6 +224,11 @@ async function refuseAll(endpoints: Endpoints): Promise<void> {
   ] as const) {
     const path = `/agent/${kind}`;
     await endpoints.refuses(`${path}/unknown`, answer, "not_found", 404, `${path}/{id}`);
+  }
+  for (const verb of ["rename", "fork", "compact", "delete"]) {
+    const path = "/agent/sessions";
+    const name = `${path}/{id}/${verb}`;
+    await endpoints.refuses(`${path}/unknown/${verb}`, { unknown: true }, "invalid_request", 400, name);
   }
   await endpoints.refuses("/status", {}, "invalid_request", 400);
   await endpoints.refuses("/settle", { unknown: true }, "invalid_request", 400);

@@ -249,6 +249,12 @@ describe.skipIf(missingOpencode() !== null)("choosing", () => {
     expect(await find(session)).toBeUndefined();
     expect((await place.opencode.desk<Refused>(`/agent/sessions/${session}/delete`, {})).status).toBe(404);
     expect(await desk(`/suggestions/${suggestion}`)).toMatchObject({ id: suggestion, state: "open" });
+    const other = await ask("soon gone", { new_session: true });
+    expect(await desk<object>(`/agent/sessions/${other}/delete`, {})).toEqual({
+      success: true,
+      session_id: other,
+    });
+    expect(await find(other)).toBeUndefined();
     // Who asks then speaks with another.
     expect(await ask("who is there?")).not.toBe(session);
   });
