@@ -16,6 +16,15 @@ export function checkWhole(db: Database, path: string): void {
   if (verdict !== "ok") throw notReadable(path, new Error(verdict));
 }
 
+/** What is read of a file that may be damaged. @throws ReviewError that says so */
+function readable<Answer>(path: string, read: () => Answer): Answer {
+  try {
+    return read();
+  } catch (cause) {
+    throw notReadable(path, cause as Error);
+  }
+}
+
 const pragma = (db: Database, name: string): number =>
   Number(Object.values(db.query(`PRAGMA ${name}`).get() as Record<string, unknown>)[0]);
 
@@ -34,7 +43,8 @@ export function checkOurs(db: Database, path: string): void {
       { cause },
     );
   }
-  const fresh = id === 0 && version === 0 && db.query("SELECT 1 FROM sqlite_master").get() === null;
+  const isEmpty = () => db.query("SELECT 1 FROM sqlite_master").get() === null;
+  const fresh = id === 0 && version === 0 && readable(path, isEmpty);
   if (id !== APPLICATION_ID && !fresh) {
     throw new ReviewError("internal", `${path} is a database of another program; it was left untouched`);
   }
@@ -49,7 +59,8 @@ export function checkOurs(db: Database, path: string): void {
 
 /** @throws ReviewError when the ledger went through other migrations than this program's, in the same number or fewer */
 function checkLine(db: Database, path: string, version: number): void {
-  const names = namesOf(db);
+  // Nothing has looked through the file yet: it may end before these tables.
+  const names = readable(path, () => namesOf(db));
   const apart =
     names === null
       ? version > UNNAMED
