@@ -3,7 +3,7 @@
  * passed on as such (RFC 9293 §3.6). Bun's own sockets: its `node:net` ends both directions at once.
  */
 import type { Socket, SocketHandler } from "bun";
-import { hasSaidAll } from "./hangup.ts";
+import { hasSaidAll } from "./descriptor.ts";
 
 const LINGER_MS = 2000;
 /** How often a connection that is not read from is looked at. */

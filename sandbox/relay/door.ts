@@ -3,7 +3,7 @@
  * and the owner's token is put into the request on the way. One request a connection, or one that becomes a WebSocket.
  */
 import type { Connection } from "../network/connection.ts";
-import { peerOf } from "./peer.ts";
+import { peerOf } from "../network/descriptor.ts";
 import { type Dial, dialled } from "./relay.ts";
 
 const HEAD_BYTES = 16_384;

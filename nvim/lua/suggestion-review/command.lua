@@ -170,7 +170,7 @@ local subcommands = {
       require("suggestion-review").model({ model = args[1], variant = args[2] })
     end,
     complete = function(lead)
-      return beginning_with(require("suggestion-review.decisions.sessions").known("models"), lead)
+      return beginning_with(require("suggestion-review.decisions.speaker").known("models"), lead)
     end,
   },
   mode = {
@@ -179,7 +179,7 @@ local subcommands = {
       require("suggestion-review").mode({ agent = args[1] })
     end,
     complete = function(lead)
-      return beginning_with(require("suggestion-review.decisions.sessions").known("agents"), lead)
+      return beginning_with(require("suggestion-review.decisions.speaker").known("agents"), lead)
     end,
   },
   log = {

@@ -132,13 +132,13 @@ end
 --- Chooses the model for the next prompt; asks what is not given. See |:Suggest-model|.
 ---@param opts? SuggestionReview.ModelOpts
 function M.model(opts)
-  require("suggestion-review.decisions.sessions").model(opts)
+  require("suggestion-review.decisions.speaker").model(opts)
 end
 
 --- Chooses which of the agents answers the next prompt; asks what is not given. See |:Suggest-mode|.
 ---@param opts? SuggestionReview.ModeOpts
 function M.mode(opts)
-  require("suggestion-review.decisions.sessions").mode(opts)
+  require("suggestion-review.decisions.speaker").mode(opts)
 end
 
 --- Brings a finalized suggestion into the checkout, after showing how; see |suggestion-review-adopt|.

@@ -94,7 +94,7 @@ import { publish, resumePublishes } from "./publish/publish.ts";
 import { markMovedBases, rebase } from "./publish/rebase.ts";
 import { repin } from "./publish/repin.ts";
 import * as reading from "./reading.ts";
-import type { AgentLink } from "./tell/agent-link.ts";
+import type { AgentLink, AgentSessions } from "./tell/agent-link.ts";
 import { takeFeedback } from "./tell/courier.ts";
 import { enqueue } from "./tell/outbox.ts";
 
@@ -477,22 +477,29 @@ export class Desk implements ReviewDesk {
     return this.#hosts.linkOf(project).sessions.choices();
   }
 
-  async renameSession(request: RenameSessionRequest): Promise<SessionResult> {
-    return { success: true, session: await this.#hosts.linkOf(request.project).sessions.rename(request) };
+  async renameSession(request: RenameSessionRequest, actor: Actor): Promise<SessionResult> {
+    return { success: true, session: await this.#sessionsFor(actor, request).rename(request) };
   }
 
-  async forkSession(request: ForkSessionRequest): Promise<SessionResult> {
-    return { success: true, session: await this.#hosts.linkOf(request.project).sessions.fork(request) };
+  async forkSession(request: ForkSessionRequest, actor: Actor): Promise<SessionResult> {
+    return { success: true, session: await this.#sessionsFor(actor, request).fork(request) };
   }
 
-  async compactSession(request: CompactSessionRequest): Promise<CompactSessionResult> {
-    await this.#hosts.linkOf(request.project).sessions.compact(request);
+  async compactSession(request: CompactSessionRequest, actor: Actor): Promise<CompactSessionResult> {
+    await this.#sessionsFor(actor, request).compact(request);
     return { success: true, session_id: request.session_id };
   }
 
-  async deleteSession(request: DeleteSessionRequest): Promise<DeleteSessionResult> {
-    await this.#hosts.linkOf(request.project).sessions.delete(request);
+  async deleteSession(request: DeleteSessionRequest, actor: Actor): Promise<DeleteSessionResult> {
+    await this.#sessionsFor(actor, request).delete(request);
     return { success: true, session_id: request.session_id };
+  }
+
+  /** Whatever settings say, the agent does nothing to its sessions through the review. */
+  #sessionsFor(actor: Actor, { project }: { project?: string | undefined }): AgentSessions {
+    if (actor !== "developer")
+      throw new ReviewError("forbidden", "Only the developer names, forks, compacts and deletes sessions");
+    return this.#hosts.linkOf(project).sessions;
   }
 
   permission(request: PermissionRequest, actor: Actor): Promise<PermissionResult> {

@@ -237,6 +237,31 @@ describe("a migration from every earlier version to words", () => {
   });
 });
 
+test("E2: a ledger that was cut, wherever, is called damaged and left as it is", () => {
+  const path = place();
+  const ledger = Ledger.open(path);
+  for (let n = 0; n < 200; n++) ledger.emit("project", status(`message ${n}`));
+  ledger.close();
+  const db = new Database(path);
+  db.run("PRAGMA wal_checkpoint(TRUNCATE)");
+  db.close();
+  const whole = readFileSync(path);
+  const PAGE = 4096;
+  expect(whole.length).toBeGreaterThan(20 * PAGE);
+  for (let pages = 1; pages < whole.length / PAGE; pages++) {
+    const cut = whole.subarray(0, pages * PAGE);
+    writeFileSync(path, cut);
+    let thrown: unknown = null;
+    try {
+      openLedger(path);
+    } catch (error) {
+      thrown = error;
+    }
+    expect(thrown).toMatchObject({ code: "state_damaged", message: expect.stringContaining(path) });
+    expect(readFileSync(path)).toEqual(Buffer.from(cut));
+  }
+});
+
 test("a ledger that another process holds for a moment is waited for, and not called damaged", async () => {
   const path = place();
   // Made elsewhere: a connection that was closed in this process may keep its lock until it is collected.

@@ -3,10 +3,10 @@
 --- that was there all the time and one that is opened later hold the same.
 local activity = require("suggestion-review.model.activity")
 local activity_lines = require("suggestion-review.text.activity_lines")
-local ask = require("suggestion-review.decisions.ask")
 local client = require("suggestion-review.connection.client")
 local listeners = require("suggestion-review.model.listeners")
 local notify = require("suggestion-review.say.notify")
+local which_session = require("suggestion-review.decisions.which_session")
 
 local M = {}
 
@@ -237,15 +237,11 @@ function M.open(opts)
       show(server, root)
     end)
   end
-  local root = opts.session_id or ask.last_session(server)
-  if root then
-    return open(root)
-  end
-  activity.latest(server, function(err, latest)
+  which_session(server, opts.session_id, function(err, root)
     if err then
       notify.error("Not shown: " .. err.message)
-    elseif latest then
-      open(latest)
+    elseif root then
+      open(root)
     else
       notify.info("The agent has done nothing yet: :Suggest ask")
     end

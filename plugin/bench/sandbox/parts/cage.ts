@@ -11,7 +11,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { limited } from "../../../../sandbox/limits.ts";
-import { NETWORK_VARIABLE, withNetwork } from "../../../../sandbox/network/holder.ts";
+import { FORWARDER_FILES, NETWORK_VARIABLE, withNetwork } from "../../../../sandbox/network/holder.ts";
 import { startProxy } from "../../../../sandbox/network/proxy.ts";
 import type { Rules } from "../../../../sandbox/network/rules.ts";
 import { proxyEnvironment, SOCKETS } from "../../../../sandbox/network/sockets.ts";
@@ -40,8 +40,7 @@ export function makeCage(rules: Rules): BenchCage {
   const system = readSystem();
   const program = (name: string) => realpathSync(Bun.which(name) ?? name);
   const covered = (path: string) => system.shown.some((one) => path.startsWith(`${one.path}/`));
-  for (const name of ["forwarder.ts", "connection.ts", "hangup.ts"])
-    copyFileSync(join(NETWORK_FOLDER, name), join(dir, name));
+  for (const name of FORWARDER_FILES) copyFileSync(join(NETWORK_FOLDER, name), join(dir, name));
   const put = (name: string, text: string | Uint8Array) => {
     writeFileSync(join(dir, name), text);
     chmodSync(join(dir, name), 0o755);

@@ -72,6 +72,7 @@ async function begun(words: string, ...turns: Turn[]): Promise<string> {
 const ended = (session: string) =>
   until("the turn ends", async () => (await lines(session)).some((line) => line.startsWith("turn ended")));
 
+// Skipped where opencode is not provisioned; where CI is set that fails the run.
 describe.skipIf(missing)("what the agent asks", () => {
   beforeAll(async () => {
     place = await AgentPlace.open(ASKS);
