@@ -1,56 +1,83 @@
 /**
- * Edits without a command, or a command of the agent's, at the very moment at which an operation that was made aside comes to
- * count: jj then takes the files in as they were before that operation, merges both, and may be left with two commits of the
- * working copy's change, of which it checks out either.
+ * Files that are written, or a command of the agent's that runs, at the very moment at which an operation that was made aside
+ * comes to count: jj then has two operations on one, and merges them. Merging can leave two commits of the working copy's
+ * change, of which it checks out either, and conflicts that nobody has looked for. So what is ours is taken back, whole, and
+ * what is the agent's stands; whoever brought the operation looks anew and tries again.
  */
 import type { Jj } from "./jj.ts";
 import { textOf } from "./run.ts";
 
-/** The last operation, and whether it is `made`, or the checkout of its files: whether nothing was at work beside. */
-export interface LastOperation {
+interface Operation {
   id: string;
-  alone: boolean;
+  parents: string[];
+  description: string;
+}
+
+export interface Brought {
+  /** The last operation. */
+  head: string;
+  /**
+   * "alone": it is the one that was brought, or the checkout of its files. "beside": something of the agent's is above it, which
+   * stays as it is. "taken back": something came in at the same moment, and alone counts now.
+   */
+  kind: "alone" | "beside" | "taken back";
 }
 
 /**
- * Brings the files to an operation that counts now, and mends what such an overlap has left: everything that was on disk is
- * in the commit that the agent's side made, which stays, and is on disk again.
+ * Brings the files of a workspace to an operation that counts now.
  *
  * @param made id of the operation
  */
-export async function bringFilesTo(jj: Jj, made: string): Promise<LastOperation> {
+export async function bringFilesTo(jj: Jj, made: string): Promise<Brought> {
   await jj.updateStale();
-  if (await jj.isCurrent(made)) return { id: made, alone: true };
-  const last = await lastOperation(jj, made);
-  if (!last.alone) await mendOverlap(jj, made);
-  return last;
-}
-
-async function lastOperation(jj: Jj, made: string): Promise<LastOperation> {
-  const template = 'id ++ " " ++ description.first_line() ++ "\\n"';
-  const log = await jj.aside(["op", "log", "--no-graph", "--limit", "2", "-T", template]);
-  const [head = "", below = ""] = textOf(log).split("\n");
-  const isMerge = (line: string) => /^\S+ reconcile divergent operations/.test(line);
-  const isMade = (line: string) => line.startsWith(made);
-  return {
-    id: head.split(" ")[0] ?? "",
-    alone: isMade(head) || (isMade(below) && !isMerge(head)),
-  };
-}
-
-async function mendOverlap(jj: Jj, made: string): Promise<void> {
-  const [current] = await jj.changes("@");
-  const [ours] = await jj.changes("@", made);
-  if (current === undefined || ours === undefined) return;
-  if (!current.divergent || ours.changeId !== current.changeId) return;
-  if (ours.commit === current.commit) {
-    const theirs = (await jj.commitsOf(current.changeId)).filter(({ commit }) => commit !== ours.commit);
-    const [agents, ...others] = theirs;
-    // More than one: it was divergent before.
-    if (agents === undefined || others.length > 0) return;
-    await jj.run(["edit", "--quiet", agents.commit]);
+  if (await jj.isCurrent(made)) return { head: made, kind: "alone" };
+  const [head, below] = await lastOperations(jj);
+  if (head === undefined) return { head: made, kind: "beside" };
+  // The checkout itself may be an operation above.
+  const merged = [head, ...(isCheckout(head) ? [below] : [])].find((one) => isMergeOf(one, made));
+  const others = merged?.parents.filter((id) => !id.startsWith(made)) ?? [];
+  const [theirs] = others;
+  if (theirs !== undefined && others.length === 1) {
+    await takeBack(jj, theirs, head.id);
+    return { head: await jj.operation(), kind: "taken back" };
   }
-  // Written to meanwhile it is another commit by now, and not ours alone.
-  const left = await jj.changes(`${ours.commit} & mutable() & change_id(${ours.changeId})`);
-  if (left.length > 0) await jj.run(["abandon", "--quiet", ours.commit]);
+  const isOurs = head.id.startsWith(made) || (isCheckout(head) && below?.id.startsWith(made) === true);
+  return { head: head.id, kind: isOurs ? "alone" : "beside" };
+}
+
+const isCheckout = ({ description }: Operation): boolean => description === "reset git head";
+const isMergeOf = (one: Operation | undefined, made: string): boolean =>
+  one !== undefined && one.parents.length > 1 && one.parents.some((id) => id.startsWith(made));
+
+async function lastOperations(jj: Jj): Promise<Operation[]> {
+  const template =
+    'id ++ " " ++ parents.map(|one| one.id()).join(",") ++ " " ++ description.first_line() ++ "\\n"';
+  const log = await jj.aside(["op", "log", "--no-graph", "--limit", "2", "-T", template]);
+  return textOf(log)
+    .split("\n")
+    .flatMap((line) => {
+      const [, id, parents, description] = /^(\S+) (\S*) (.*)$/.exec(line) ?? [];
+      return id === undefined || parents === undefined || description === undefined
+        ? []
+        : [{ id, parents: parents.split(","), description }];
+    });
+}
+
+/**
+ * Makes the repository what it is at `theirs`, on top of `head` and of nothing that has come since. What is written to the
+ * files meanwhile is in the way once more: then that stands, with everything that was there.
+ */
+async function takeBack(jj: Jj, theirs: string, head: string): Promise<void> {
+  await jj.aside(["op", "restore", "--quiet", theirs], { at: head });
+  const restored = await jj.operation();
+  await jj.updateStale();
+  if (await jj.isCurrent(restored)) return;
+  const [top, below] = await lastOperations(jj);
+  if (top === undefined) return;
+  const merged = [top, ...(isCheckout(top) ? [below] : [])].find((one) => isMergeOf(one, restored));
+  const others = merged?.parents.filter((id) => id !== restored) ?? [];
+  const [written] = others;
+  if (written === undefined || others.length > 1) return;
+  await jj.aside(["op", "restore", "--quiet", written], { at: top.id });
+  await jj.updateStale();
 }

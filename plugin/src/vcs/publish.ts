@@ -4,7 +4,6 @@ import { type FoundChanges, findChanges } from "./find-changes.ts";
 import { type Git, ZERO } from "./git.ts";
 import type { Change, Jj } from "./jj.ts";
 import { leftOut, lookThrough } from "./left-out.ts";
-import { bringFilesTo } from "./overlap.ts";
 import { together } from "./run.ts";
 
 export interface PinnedRevision extends FoundChanges {
@@ -97,8 +96,9 @@ export async function pin(
   let change = await chooseChange(jj, request.changeId);
   checkReviewable(change);
   if (change.description === "") {
-    await jj.aside(["describe", "--quiet", "-r", change.commit, `--message=${request.description}`]);
-    await bringFilesTo(jj, await jj.operation());
+    // Not aside: jj takes in what was written since, and describes that.
+    const named = `change_id(${change.changeId})`;
+    await jj.run(["describe", "--quiet", "-r", named, `--message=${request.description}`]);
     const [described] = await jj.commitsOf(change.changeId);
     if (described === undefined)
       throw new ReviewError("jj_error", `Change ${change.changeId} vanished while it was being published`);

@@ -251,12 +251,19 @@ export async function integrate(jj: Jj, others: Jj[], seen: Seen, made: string):
     if (!(await jj.isCurrent(seen.operation))) throw new Raced();
     await jj.aside(["op", "integrate", "--quiet", made]);
     lock.handOver();
-    const last = await bringFilesTo(jj, made);
-    if (last.alone) await joinOperations(jj, seen.operation, last.id);
+    const brought = await bringFilesTo(jj, made);
+    if (brought.kind === "taken back") throw new Raced();
+    // Before others see the operation by its id, which is another afterwards.
+    if (brought.kind === "alone") await joinOperations(jj, seen.operation, brought.head);
+    for (const other of others) {
+      const there = await bringFilesTo(other, await jj.operation());
+      if (there.kind !== "taken back") continue;
+      for (const one of [jj, ...others]) await one.updateStale();
+      throw new Raced();
+    }
   } finally {
     lock.release();
   }
-  for (const other of others) await other.updateStale();
 }
 
 /**

@@ -3,7 +3,6 @@
 import type { PublishResult, RebaseRequest } from "../../protocol/changes.ts";
 import { ReviewError } from "../../protocol/errors.ts";
 import { EMPTY_TREE, ZERO } from "../../vcs/git.ts";
-import { bringFilesTo } from "../../vcs/overlap.ts";
 import type { Project } from "../../vcs/project.ts";
 import { mergeCommits } from "../../vcs/settle.ts";
 import type { Ledger } from "../ledger/ledger.ts";
@@ -87,8 +86,9 @@ export async function rebase(
         );
       }
       await project.fetchHub();
-      await project.jj.aside(["rebase", "--quiet", "--source", change.commit, "--destination", tip.commit]);
-      await bringFilesTo(project.jj, await project.jj.operation());
+      // Not aside: what was written since is the change's too.
+      const source = `change_id(${row.change_id})`;
+      await project.jj.run(["rebase", "--quiet", "--source", source, "--destination", tip.commit]);
       const [moved] = await project.jj.commitsOf(row.change_id);
       if (moved === undefined)
         throw new ReviewError("jj_error", "The change vanished while it was being rebased");
