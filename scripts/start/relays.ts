@@ -2,7 +2,7 @@
  * How the review server is reached from outside of its ring: the relay at its address, and beside it the developer's door,
  * a socket in a folder of the developer's that needs no token.
  */
-import { chownSync, lstatSync, mkdirSync, rmSync } from "node:fs";
+import { chmodSync, chownSync, lstatSync, mkdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Listener } from "../../sandbox/network/connection.ts";
 import { throughDoor } from "../../sandbox/relay/door.ts";
@@ -58,6 +58,8 @@ function openDoor(
 ): Listener {
   const folder = dirname(place.door);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
+  // One that was left by a start that was killed may have been opened since.
+  chmodSync(folder, 0o700);
   const isOther = owner.uid !== process.getuid?.();
   if (isOther) chownSync(folder, owner.uid, owner.gid);
   if (lstatSync(place.door, { throwIfNoEntry: false }) !== undefined) rmSync(place.door);

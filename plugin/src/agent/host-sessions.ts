@@ -1,4 +1,5 @@
 /** The agent's sessions as the host has them: listed, named, forked, compacted and deleted for the developer. */
+import { realpath } from "node:fs/promises";
 import type { PluginInput } from "@opencode-ai/plugin";
 import type { Session as SdkSession } from "@opencode-ai/sdk/v2";
 import type { AskRequest } from "../protocol/changes.ts";
@@ -114,13 +115,27 @@ export class HostSessions implements AgentSessions {
     };
   }
 
+  /**
+   * The host gives any session that it has, whatever project it is of.
+   * @throws ReviewError `not_found` for one of another
+   */
+  async mustBeOurs(session: string): Promise<void> {
+    const { data, error } = await this.client.session.get(this.#named(session));
+    if (data === undefined) throw hostFailure("session_id: there is no such session", error);
+    const [root, place] = await Promise.all([this.project, data.directory].map(real));
+    if (place === root || place?.startsWith(`${root}/`)) return;
+    throw new ReviewError("not_found", `session_id: the session is of another project (${data.directory})`);
+  }
+
   async rename({ session_id, title }: RenameSessionRequest): Promise<AgentSession> {
+    await this.mustBeOurs(session_id);
     const { data, error } = await this.client.session.update({ ...this.#named(session_id), body: { title } });
     if (data === undefined) throw hostFailure("session_id: the session was not renamed", error);
     return this.#shown(data, await this.#states());
   }
 
   async fork({ session_id, message_id }: ForkSessionRequest): Promise<AgentSession> {
+    await this.mustBeOurs(session_id);
     const { path, query } = this.#named(session_id);
     if (message_id !== undefined) {
       const { error } = await this.client.session.message({
@@ -155,8 +170,7 @@ export class HostSessions implements AgentSessions {
 
   /** Else it would be taken from under a turn. */
   async #mustRest(session: string): Promise<void> {
-    const { error } = await this.client.session.get(this.#named(session));
-    if (error !== undefined) throw hostFailure("session_id: there is no such session", error);
+    await this.mustBeOurs(session);
     const busy = await this.tree.busy();
     if (![session, ...(await this.tree.descendants(session))].some((id) => busy.has(id))) return;
     throw new ReviewError("nothing_to_do", "session_id: the agent works in this session: stop it first");
@@ -192,6 +206,8 @@ export class HostSessions implements AgentSessions {
     return { path: { id: session }, query: { directory: this.directory } };
   }
 }
+
+const real = (path: string): Promise<string> => realpath(path).catch(() => path);
 
 /** Names at most this many of what there is. */
 const MOST_NAMED = 20;

@@ -148,6 +148,7 @@ export class SessionLink implements AgentLink {
   }
 
   async ask(request: AskRequest): Promise<{ session_id: string }> {
+    if (request.session_id !== undefined) await this.sessions.mustBeOurs(request.session_id);
     const chosen = await this.sessions.chosen(request);
     const meant = request.new_session ? null : await this.#meant(request.session_id);
     const session = meant ?? (await this.#create());
@@ -166,6 +167,7 @@ export class SessionLink implements AgentLink {
   }
 
   async abort(request: AbortRequest): Promise<{ aborted: boolean }> {
+    if (request.session_id !== undefined) await this.sessions.mustBeOurs(request.session_id);
     const session = await this.#meant(request.session_id);
     if (session === null) return { aborted: false };
     const children = await this.#tree.descendants(session);

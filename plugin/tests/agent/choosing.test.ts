@@ -1,6 +1,6 @@
 /** The agent's sessions, who answers in them and by which model, chosen by the developer through the server's doors. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ActivityEntry } from "../../src/protocol/activity.ts";
 import {
@@ -258,6 +258,36 @@ describe.skipIf(missingOpencode() !== null)("choosing", () => {
     expect(await find(other)).toBeUndefined();
     // Who asks then speaks with another.
     expect(await ask("who is there?")).not.toBe(session);
+  });
+
+  test("a session of another project of the same opencode is left alone", async () => {
+    const elsewhere = join(place.root, "elsewhere");
+    mkdirSync(elsewhere);
+    const response = await fetch(`${place.opencode.url}/session?directory=${encodeURIComponent(elsewhere)}`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ title: "Not ours" }),
+    });
+    const { id } = (await response.json()) as { id: string };
+    expect(await find(id)).toBeUndefined();
+    for (const [verb, body] of Object.entries({
+      rename: { title: "Ours" },
+      fork: {},
+      compact: {},
+      delete: {},
+    })) {
+      const answer = await place.opencode.desk<Refused>(`/agent/sessions/${id}/${verb}`, body);
+      expect([answer.status, answer.body.error.message]).toEqual([
+        404,
+        expect.stringContaining("session_id: the session is of another project"),
+      ]);
+    }
+    for (const path of ["/ask", "/abort"]) {
+      const words = path === "/ask" ? { text: "never there" } : {};
+      expect((await place.opencode.desk<Refused>(path, { ...words, session_id: id })).status).toBe(404);
+    }
+    const kept = await fetch(`${place.opencode.url}/session/${id}`);
+    expect(await kept.json()).toMatchObject({ id, title: "Not ours" });
   });
 
   test("none of it is for the agent's token", async () => {

@@ -28,9 +28,11 @@ local last
 
 --- The session that was chosen, else the one that was asked last from here, where it was one of this server's.
 ---@param server string
+---@param project? string
 ---@return string?
-function M.last_session(server)
-  return chosen.of(server).session or last and last.server == server and last.session or nil
+function M.last_session(server, project)
+  local here = last and last.server == server and last.project == project
+  return chosen.of(server, project).session or here and last.session or nil
 end
 
 --- A session is no more.
@@ -109,7 +111,7 @@ local function send(text, attachments, opts)
   local target = client.get(opts.server)
   local server = target and target.server.name
   with_project(target, opts.suggestion_id, function(project)
-    local choice = chosen.request(server, opts)
+    local choice = chosen.request(server, project, opts)
     client.request({
       type = "ask",
       request = vim.tbl_extend("error", choice, {
@@ -123,7 +125,7 @@ local function send(text, attachments, opts)
       end
       unsent = nil
       asked[data.session_id] = true
-      chosen.sent(server, choice, data.session_id)
+      chosen.sent(server, project, choice, data.session_id)
       last = { session = data.session_id, server = server, project = project }
       local with = ""
       local first = attachments[1]
@@ -173,13 +175,14 @@ function M.abort(suggestion_id)
       notify.info(data.aborted and "The agent was stopped" or "The agent was not working")
     end, server)
   end
-  local target = client.get()
-  local picked = chosen.of(target and target.server.name).session
-  if last and not (picked and picked ~= last.session) then
+  local picked = last and chosen.of(last.server, last.project).session
+  if last and (not picked or picked == last.session) then
     return stop({ session_id = last.session, project = last.project }, last.server)
   end
+  local target = client.get()
   with_project(target, suggestion_id, function(project)
-    stop({ session_id = picked, project = project }, target and target.server.name)
+    local server = target and target.server.name
+    stop({ session_id = chosen.of(server, project).session, project = project }, server)
   end)
 end
 

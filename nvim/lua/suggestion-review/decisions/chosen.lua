@@ -10,23 +10,25 @@ local M = {}
 ---@field model? string "provider/model"
 ---@field variant? string
 
----@type table<string, SuggestionReview.Chosen> by server
-local by_server = {}
+---@type table<string, SuggestionReview.Chosen> by server and project: a session is of one
+local chosen_for = {}
 
 ---@param server? string
+---@param project? string
 ---@return SuggestionReview.Chosen
-function M.of(server)
-  local key = server or ""
-  by_server[key] = by_server[key] or {}
-  return by_server[key]
+function M.of(server, project)
+  local key = ("%s\0%s"):format(server or "", project or "")
+  chosen_for[key] = chosen_for[key] or {}
+  return chosen_for[key]
 end
 
 --- What of it goes along with a prompt; what the caller says outweighs it.
 ---@param server? string
+---@param project? string
 ---@param opts SuggestionReview.AskOpts
 ---@return { session_id?: string, new_session?: boolean, agent?: string, model?: string, variant?: string }
-function M.request(server, opts)
-  local chosen = M.of(server)
+function M.request(server, project, opts)
+  local chosen = M.of(server, project)
   local named = opts.session_id or opts.new_session
   local fresh = opts.new_session or (not named and chosen.new) or nil
   local model = opts.model or chosen.model
@@ -41,10 +43,11 @@ end
 
 --- A prompt has arrived: what it chose is the session's now. What was chosen meanwhile is for the next one.
 ---@param server? string
+---@param project? string
 ---@param sent { new_session?: boolean, agent?: string, model?: string, variant?: string }
 ---@param session string
-function M.sent(server, sent, session)
-  local chosen = M.of(server)
+function M.sent(server, project, sent, session)
+  local chosen = M.of(server, project)
   if sent.new_session and chosen.new then
     chosen.new, chosen.session = nil, session
   end

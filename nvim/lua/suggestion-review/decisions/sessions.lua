@@ -38,9 +38,17 @@ end
 
 ---@param server string
 ---@param project? string
+local function begin_new(server, project)
+  local of = chosen.of(server, project)
+  of.session, of.new = nil, true
+  notify.info("The next prompt begins a session")
+end
+
+---@param server string
+---@param project? string
 local function choose_session(server, project)
   to_server.send(server, { type = "sessions", project = project, limit = LISTED }, function(data)
-    local current = ask.last_session(server)
+    local current = ask.last_session(server, project)
     local items = vim.list_extend({ { new = true } }, data.sessions)
     choose_from(items, {
       prompt = data.next and ("The latest %d sessions:"):format(#data.sessions) or "Sessions:",
@@ -51,9 +59,9 @@ local function choose_session(server, project)
       if not choice then
         return
       elseif choice.new then
-        return M.session({ action = "new", server = server })
+        return begin_new(server, project)
       end
-      local of = chosen.of(server)
+      local of = chosen.of(server, project)
       of.session, of.new = choice.session_id, nil
       notify.info("The next prompt goes to: " .. plain(choice.title))
     end)
@@ -82,7 +90,7 @@ end
 ---@param request table
 local function fork(server, request)
   to_server.send(server, { type = "forkSession", request = request }, function(data)
-    local of = chosen.of(server)
+    local of = chosen.of(server, request.project)
     of.session, of.new = data.session.session_id, nil
     notify.info("Forked; the next prompt goes to: " .. plain(data.session.title))
   end)
@@ -96,22 +104,39 @@ local function compact(server, request)
   end)
 end
 
+--- Calls back with the title of a session, or its id where it is not among the latest.
+---@param server string
+---@param request table
+---@param callback fun(title: string)
+local function with_title(server, request, callback)
+  to_server.send(server, { type = "sessions", project = request.project, limit = LISTED }, function(data)
+    for _, session in ipairs(data.sessions) do
+      if session.session_id == request.session_id then
+        return callback(plain(session.title))
+      end
+    end
+    callback(request.session_id)
+  end)
+end
+
 ---@param server string
 ---@param request table
 local function delete(server, request)
-  choose_from({ "Keep it", "Delete it, with all that was said in it" }, {
-    prompt = "Delete the session? Suggestions stay.",
-  }, function(_, index)
-    if index ~= 2 then
-      return
-    end
-    to_server.send(server, { type = "deleteSession", request = request }, function()
-      local of = chosen.of(server)
-      if of.session == request.session_id then
-        of.session = nil
+  with_title(server, request, function(title)
+    choose_from({ "Keep it", "Delete it, with all that was said in it" }, {
+      prompt = ('Delete the session "%s"? Suggestions stay.'):format(title),
+    }, function(_, index)
+      if index ~= 2 then
+        return
       end
-      ask.forget(request.session_id)
-      notify.info("The session was deleted")
+      to_server.send(server, { type = "deleteSession", request = request }, function()
+        local of = chosen.of(server, request.project)
+        if of.session == request.session_id then
+          of.session = nil
+        end
+        ask.forget(request.session_id)
+        notify.info(('The session "%s" was deleted'):format(title))
+      end)
     end)
   end)
 end
@@ -133,11 +158,9 @@ function M.session(opts)
     if not action then
       return choose_session(server, project)
     elseif action == "new" then
-      local of = chosen.of(server)
-      of.session, of.new = nil, true
-      return notify.info("The next prompt begins a session")
+      return begin_new(server, project)
     end
-    which_session(server, opts.session_id, function(err, session)
+    which_session(server, project, opts.session_id, function(err, session)
       if err then
         notify.error("Not done: " .. err.message)
       elseif session then

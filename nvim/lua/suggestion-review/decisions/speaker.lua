@@ -38,11 +38,10 @@ function M.known(kind)
   end, known and known[kind] or {})
 end
 
----@param server string
+---@param of SuggestionReview.Chosen
 ---@param model string
 ---@param variant? string
-local function take_model(server, model, variant)
-  local of = chosen.of(server)
+local function take_model(of, model, variant)
   of.model, of.variant = model, variant
   notify.info(("The next prompt is answered by %s%s"):format(model, variant and ", " .. variant or ""))
 end
@@ -52,9 +51,10 @@ end
 function M.model(opts)
   opts = opts or {}
   to_server.with(opts.server, function(server, project)
+    local of = chosen.of(server, project)
     if opts.model then
       -- Whether there is such a one is the server's to say, with the prompt.
-      return take_model(server, opts.model, opts.variant)
+      return take_model(of, opts.model, opts.variant)
     end
     with_choices(server, project, function(choices)
       choose_from(choices.models, {
@@ -67,7 +67,7 @@ function M.model(opts)
         if not choice then
           return
         elseif #choice.variants == 0 then
-          return take_model(server, choice.model)
+          return take_model(of, choice.model)
         end
         local variants = vim.list_extend({ false }, choice.variants)
         choose_from(variants, {
@@ -77,7 +77,7 @@ function M.model(opts)
           end,
         }, function(variant)
           if variant ~= nil then
-            take_model(server, choice.model, variant or nil)
+            take_model(of, choice.model, variant or nil)
           end
         end)
       end)
@@ -91,7 +91,7 @@ function M.mode(opts)
   opts = opts or {}
   to_server.with(opts.server, function(server, project)
     local function take(agent)
-      chosen.of(server).agent = agent
+      chosen.of(server, project).agent = agent
       notify.info("The next prompt is answered by " .. agent)
     end
     if opts.agent then

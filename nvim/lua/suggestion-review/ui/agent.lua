@@ -6,6 +6,7 @@ local activity_lines = require("suggestion-review.text.activity_lines")
 local client = require("suggestion-review.connection.client")
 local listeners = require("suggestion-review.model.listeners")
 local notify = require("suggestion-review.say.notify")
+local with_project = require("suggestion-review.decisions.with_project")
 local which_session = require("suggestion-review.decisions.which_session")
 
 local M = {}
@@ -237,14 +238,19 @@ function M.open(opts)
       show(server, root)
     end)
   end
-  which_session(server, opts.session_id, function(err, root)
-    if err then
-      notify.error("Not shown: " .. err.message)
-    elseif root then
-      open(root)
-    else
-      notify.info("The agent has done nothing yet: :Suggest ask")
-    end
+  if opts.session_id then
+    return open(opts.session_id)
+  end
+  with_project(target, nil, function(project)
+    which_session(server, project, nil, function(err, root)
+      if err then
+        notify.error("Not shown: " .. err.message)
+      elseif root then
+        open(root)
+      else
+        notify.info("The agent has done nothing yet: :Suggest ask")
+      end
+    end)
   end)
 end
 
