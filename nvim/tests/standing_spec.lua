@@ -427,6 +427,50 @@ describe("a hunk taken back whose text was edited", function()
     wait_note(1, note)
     wait_note(2, "still in your file")
   end)
+
+  it("A14: is said to be in the file after it was tried in vain to take a part of it out", function()
+    start({ ["a.txt"] = OLD }, { ["a.txt"] = (OLD:gsub("two", "p\nq\nr\ntwo")) })
+    t.write(server.checkout .. "/a.txt", (OLD:gsub("two", "mine\ntwo")))
+    open()
+    accept(1)
+    conflict("t")
+    local came = OLD:gsub("two", "p\nq\nr\ntwo")
+    wait_file(came)
+    local edited = came:gsub("q", "q and mine")
+    t.write(server.checkout .. "/a.txt", edited)
+    review.undo()
+    t.wait(function()
+      return state_of(1) == "pending"
+    end)
+    local note = "still in your file: you edited it"
+    wait_note(1, note)
+    local floating = require("suggestion-review.ui.floating")
+    local selection = floating.selection
+    floating.selection = function()
+      return { { index = 1, lines = { old = { 0, 0 }, new = { 0, 1 } } } }
+    end
+    review.reject({ selection = true, comment = "" })
+    floating.selection = selection
+    t.wait(function()
+      return #session().hunks == 2
+    end)
+    settled()
+    wait_note(1, note)
+    local decisions = require("suggestion-review.decisions.record")
+    t.wait(function()
+      return #vim.tbl_filter(function(record)
+        return record.lines ~= nil
+      end, vim.tbl_values(decisions.by_hunk(id))) == 1
+    end, 15000, "the decision on the part in the record")
+    review.go(1)
+    local notices, notify = require("notices"), vim.notify
+    notices.listen()
+    review.resolve()
+    notices.wait("a%.txt: still in your file: you edited it; it cannot be taken apart here")
+    vim.notify = notify
+    wait_note(1, note)
+    t.eq(checkout(), edited)
+  end)
 end)
 
 --- Writes as it is typed: nothing else sends.

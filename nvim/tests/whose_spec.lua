@@ -532,6 +532,45 @@ describe("parts of a hunk", function()
     t.eq(bring(place, { first }, "rejected")[1].status, "conflict")
     t.eq(read("a.txt"), (OLD:gsub("two", "TWO and mine")))
   end)
+
+  --- A hunk that inserts three lines, taken over what the developer had put there, and split after that: what is
+  --- applied stays filed as one, since the developer's text cannot be told apart.
+  local function split_where_mine_stood()
+    local place, hunks = start((OLD:gsub("two", "mine\ntwo")), (OLD:gsub("two", "p\nq\nr\ntwo")))
+    settle(place, bring(place, hunks, "accepted")[1], "theirs")
+    t.eq(read("a.txt"), (OLD:gsub("two", "p\nq\nr\ntwo")))
+    local parts = {}
+    for i, line in ipairs({ "p", "q", "r" }) do
+      local part = build.hunks_of(place.suggestion.id, "a.txt", OLD, (OLD:gsub("two", line .. "\ntwo")))[1]
+      part.id, part.new_start = ("%s.%d"):format(hunks[1].id, i), part.new_start + i - 1
+      parts[i] = part
+    end
+    revision.rekey(place, parts)
+    t.ok(place.applied:get(place.suggestion.id, "a.txt", hunks[1].id))
+    return place, parts, hunks[1]
+  end
+
+  it("A14: take the place of the hunk they were, once, and the developer's line comes back", function()
+    local place, parts, hunk = split_where_mine_stood()
+    t.eq(bring(place, { parts[3] }, "accepted")[1].status, "clean")
+    t.eq(read("a.txt"), (OLD:gsub("two", "mine\nr\ntwo")))
+    t.eq(place.applied:get(place.suggestion.id, "a.txt", hunk.id), nil)
+  end)
+
+  it("A14: ask where the text of the hunk they were was edited, and take its place once", function()
+    local place, parts, hunk = split_where_mine_stood()
+    local stood = OLD:gsub("two", "p\nq and mine\nr\ntwo")
+    t.write(root .. "/a.txt", stood)
+    local item = bring(place, { parts[3] }, "accepted")[1]
+    t.eq(look(place, parts)["a.txt"], { [hunk.id] = "edited" })
+    settle(place, item, "theirs")
+    t.eq(read("a.txt"), (OLD:gsub("two", "r\ntwo")))
+    t.eq(place.applied:get(place.suggestion.id, "a.txt", hunk.id), nil)
+    t.eq(look(place, parts)["a.txt"], {})
+    bring(place, { parts[3] }, "rejected")
+    t.eq(read("a.txt"), stood)
+    t.eq(place.applied:of_file(place.suggestion.id, "a.txt"), {})
+  end)
 end)
 
 describe("random edits, decisions, answers, revisions and undos", function()

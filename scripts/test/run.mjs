@@ -20,11 +20,11 @@ const COUNTS = {
   },
 };
 
-/** How each runner names a test that failed. */
+/** How each runner names a test that failed; Neovim's says below it what was wrong. */
 const FAILURES = {
   bun: /^\(fail\) (.*)$/gm,
   node: /^(?:\s*not ok \d+ - |\s*✖ )(.*)$/gm,
-  nvim: /^ {2}FAIL (.*)$/gm,
+  nvim: /^ {2}FAIL (.*(?:\n {4}\S.*)?)$/gm,
 };
 
 /** @typedef {{passed: number, failed: number, skipped: number}} Counts */
@@ -77,7 +77,9 @@ export function runCounted(title, argv, counts, options, write = (text) => void 
         passed = sum(output, patterns.passed);
         failed = sum(output, patterns.failed);
         skipped = sum(output, patterns.skipped);
-        failures = [...output.matchAll(FAILURES[counts])].map((match) => `${title}: ${match[1]}`);
+        failures = [...output.matchAll(FAILURES[counts])].map(
+          (match) => `${title}: ${match[1]?.replace(/\n +/, ": ")}`,
+        );
         if (failed === 0 && (code !== 0 || passed === 0)) failed = 1;
       }
       if (failed > 0 && failures.length === 0) failures = [title];

@@ -32,6 +32,16 @@ test("a failed test is told by its name once more, and the passed ones are count
   assert.match(written, /── some: 1 passed/);
 });
 
+test("a failure in Neovim is told with what was wrong", async () => {
+  const said =
+    "  ok   fine\\n  FAIL bad one\\n    it is not so\\n    more\\n  FAIL worse\\n1 passed, 2 failed, 0 skipped\\n";
+  const result = await run(
+    [process.execPath, "-e", `process.stdout.write("${said}"); process.exitCode = 1`],
+    "nvim",
+  );
+  assert.deepEqual(result.failures, ["some: bad one: it is not so", "some: worse"]);
+});
+
 test("a runner that ends badly without a word is a failure, and so is one that ran nothing", async () => {
   for (const code of [0, 3]) {
     const result = await run([process.execPath, "-e", `process.exit(${code})`], "nvim");

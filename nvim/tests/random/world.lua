@@ -86,11 +86,25 @@ function World:start()
   self.nvim, self.pid = self.driven.nvim, self.driven.pid
 end
 
---- Kills Neovim while it is certain that its number is its own.
+--- Kills Neovim while it is certain that its number is its own: the process that has the buffers, whose terminal is
+--- another's and ends with it.
 function World:_kill()
   if self.nvim.job and vim.fn.jobwait({ self.nvim.job }, 0)[1] == -1 then
-    vim.uv.kill(vim.fn.jobpid(self.nvim.job), "sigkill")
+    vim.uv.kill(self.pid, "sigkill")
   end
+end
+
+--- Waits until a process has ended, whether or not anybody has asked for its end.
+---@param pid integer
+local function ended(pid)
+  t.wait(function()
+    local stat = io.open(("/proc/%d/stat"):format(pid))
+    local state = stat and stat:read("*a"):match("^.*%) (%a)") or "Z"
+    if stat then
+      stat:close()
+    end
+    return state == "Z"
+  end, 30000, "the end of Neovim")
 end
 
 --- Neovim ends as a person ends it, or is killed.
@@ -102,6 +116,8 @@ function World:restart(how)
     pcall(vim.rpcrequest, self.nvim.channel, "nvim_command", "silent! wall! | qall!")
   end
   vim.fn.jobwait({ self.nvim.job }, 10000)
+  -- Its end takes its socket away, which must not be the next one's.
+  ended(self.pid)
   pcall(vim.fn.chanclose, self.nvim.channel)
   self.nvim.job = nil
   self.unseen = false

@@ -16,6 +16,7 @@ local M = {}
 ---@field remove table<string, true> keys
 ---@field add SuggestionReview.Replacement[]
 ---@field gone? string[] keys that are not in the text any more and make room in the record
+---@field yields? table<string, string[]> keys whose text the developer edited, and what takes their place in the record
 
 ---@class (exact) SuggestionReview.WantedChanges
 ---@field changes SuggestionReview.TextChange[]

@@ -74,7 +74,7 @@ function M.of(place, plan)
 end
 
 --- Leaves out of account what the record names and the file does not hold any more, and what the developer has edited
---- since where that very hunk is decided again: there it is the developer's text that stands there.
+--- since where that very hunk, or a part of it, is decided again: there it is the developer's text that stands there.
 ---@param work SuggestionReview.LineWork
 ---@param found table<string, SuggestionReview.Presence>
 ---@param reverted table<string, true> what is to be taken out of these is taken for done, in its place
@@ -82,19 +82,28 @@ end
 function M.without_gone(work, found, reverted)
   local adding = {}
   for _, replacement in ipairs(work.add) do
-    adding[replacement.key] = true
+    local key = replacement.key
+    while key do
+      adding[key] = true
+      key = key:match("^(.*)%.%d+$")
+    end
   end
-  local now, gone = {}, vim.list_slice(work.gone or {})
+  local now, gone, yields =
+    {}, vim.list_slice(work.gone or {}), vim.tbl_extend("force", work.yields or {}, {})
   for _, replacement in ipairs(work.now) do
     local key = replacement.key
     local gone_here = found[key] == "gone" and not (work.remove[key] and reverted[key])
     if gone_here or (found[key] == "edited" and adding[key]) then
-      local makes_room = exchange.is_stale(replacement)
-      for _, other in ipairs(makes_room and {} or work.add) do
-        makes_room = makes_room or (other.key ~= replacement.key and exchange.makes_room(replacement, other))
+      local stale, to = exchange.is_stale(replacement), {}
+      for _, other in ipairs(stale and {} or work.add) do
+        if other.key ~= key and exchange.makes_room(replacement, other) then
+          to[#to + 1] = other.key
+        end
       end
-      if makes_room then
-        gone[#gone + 1] = replacement.key
+      if gone_here and (stale or #to > 0) then
+        gone[#gone + 1] = key
+      elseif #to > 0 then
+        yields[key] = to
       end
     else
       now[#now + 1] = replacement
@@ -103,7 +112,7 @@ function M.without_gone(work, found, reverted)
   if #now == #work.now then
     return work
   end
-  return { now = now, remove = work.remove, add = work.add, gone = gone }
+  return { now = now, remove = work.remove, add = work.add, gone = gone, yields = yields }
 end
 
 --- What of the record says that the file is there, or gone, and is wrong about it: the developer removed the file, or

@@ -65,6 +65,14 @@ local function effects(plan, places, is_refused)
       out[#out + 1] = key
     end
   end
+  for key, others in pairs(work.yields or {}) do
+    local taken = vim.iter(others):any(function(other)
+      return settled[other] or (not place_of[other] and not is_refused(other))
+    end)
+    if taken then
+      out[#out + 1] = key
+    end
+  end
   return edits, put, out
 end
 
@@ -141,7 +149,8 @@ local function plan_lines(place, plan, work, item_of, path)
   if not places then
     return file_plan.mark(items, "refused", reason)
   end
-  plan.displaced, plan.presence = places.wanted.displaced, places.presence
+  plan.displaced = vim.list_extend(vim.tbl_keys(places.work.yields or {}), places.wanted.displaced)
+  plan.presence = places.presence
   for _, item in ipairs(items) do
     local refused = places.wanted.refused[item.hunk.id]
     if refused then

@@ -3,15 +3,18 @@ local apply = require("suggestion-review.apply")
 local batch = require("suggestion-review.review.batch")
 local consent = require("suggestion-review.review.consent")
 local current = require("suggestion-review.review.current")
+local digest = require("suggestion-review.text.digest")
 local drafts = require("suggestion-review.review.drafts")
 local notify = require("suggestion-review.say.notify")
 local outcome = require("suggestion-review.review.outcome")
 local sending = require("suggestion-review.review.send")
 local sessions = require("suggestion-review.review.session")
 local shown = require("suggestion-review.review.shown")
+local standing = require("suggestion-review.review.standing")
 local target = require("suggestion-review.review.target")
 local text_of = require("suggestion-review.text.display")
 local turns = require("suggestion-review.decisions.turns")
+local verify = require("suggestion-review.adopt.verify")
 local decisions = require("suggestion-review.decisions.record")
 local feedback = require("suggestion-review.decisions.requests")
 
@@ -176,6 +179,19 @@ function M.comment()
   end)
 end
 
+--- What this developer decided on a hunk, under whichever number: as a part of another, or in an earlier revision.
+---@param session SuggestionReview.Session
+---@param hunk SuggestionReview.Hunk
+---@return SuggestionReview.Own|nil
+local function decided_here(session, hunk)
+  local here = decisions.by_hunk(session.id)
+  for _, own in ipairs(verify.resolve(session.hunks, here, session:suggestion().base_commit)) do
+    if own.hunk.id == hunk.id and own.record then
+      return own
+    end
+  end
+end
+
 --- Tries again to bring an accepted hunk into the file; where edits are in the way, shows both.
 function M.resolve()
   local hunk = target.of()
@@ -187,14 +203,14 @@ function M.resolve()
     return notify.info("The agent works in this very checkout; there is nothing to apply")
   end
   local state = session:state_of(hunk)
-  local record = decisions.by_hunk(session.id)[hunk.id]
-  if state ~= "pending" and not record then
+  local own = decided_here(session, hunk)
+  if state ~= "pending" and not (own and own.state == state) then
     return notify.warn("This hunk was not decided in your Neovim; decide it here first")
   end
   local want = {
     hunk = hunk,
     state = state == "pending" and "accepted" or state,
-    modified_diff = record and record.modified_diff,
+    modified_diff = own and own.modified_diff,
   }
   apply.plan(session.place, { want }, function(plans, items)
     local item = items[1]
@@ -207,7 +223,14 @@ function M.resolve()
     else
       outcome.run(plans)
       session.outcomes[hunk.id] = sessions.KEPT_OUT[item.status]
-      current.refresh_soon()
+      standing.look(session, { digest.path(hunk) }, function()
+        local left = item.status == "already" and session.outcomes[hunk.id]
+        if left then
+          -- As where it came in as a part of a hunk whose text the developer edited.
+          notify.info(("%s: %s; it cannot be taken apart here"):format(text_of.plain(hunk.file), left))
+        end
+        current.refresh_soon()
+      end)
     end
   end)
 end
