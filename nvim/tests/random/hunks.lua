@@ -44,14 +44,15 @@ M.sides = sides
 ---@param seen table
 ---@param file string
 ---@return string[]|nil
+---@return boolean loaded there is a buffer
 function M.lines(world, seen, file)
   for _, buffer in ipairs(seen.buffers) do
     if buffer.name == world.root .. "/" .. file and buffer.lines then
-      return buffer.lines
+      return buffer.lines, true
     end
   end
   local text = t.read(world.root .. "/" .. file)
-  return text and project.lines(text)
+  return text and project.lines(text), false
 end
 
 ---@param lines string[]
@@ -132,8 +133,10 @@ function M.problem(world, seen, memory)
     return nil
   end
   for _, hunk in ipairs(session.hunks) do
-    if KINDS[hunk.kind] then
-      local problem = judge(hunk, M.lines(world, seen, hunk.file), memory)
+    local lines, loaded = M.lines(world, seen, hunk.file)
+    -- Of a file that no buffer holds, and that changed while nobody was looking, nothing can be known yet.
+    if KINDS[hunk.kind] and (loaded or not world.unseen[hunk.file]) then
+      local problem = judge(hunk, lines, memory)
       if problem then
         return ("hunk %s (%s) of revision %d %s"):format(
           hunk.id:match(":(.*)$"),

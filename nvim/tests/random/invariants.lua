@@ -303,11 +303,18 @@ end
 ---@param seen table
 ---@return string|nil
 local function not_on_disk(world, seen)
-  if world.unseen or world.plan.users == 1 then
+  if world.plan.users == 1 then
     return nil
   end
   for _, buffer in ipairs(seen.buffers) do
-    if buffer.type == "" and buffer.lines and not buffer.modified and buffer.name:find("%.txt$") then
+    local unseen = world.unseen[buffer.name:sub(#world.root + 2)]
+    if
+      buffer.type == ""
+      and buffer.lines
+      and not buffer.modified
+      and not unseen
+      and buffer.name:find("%.txt$")
+    then
       local text = t.read(buffer.name)
       local held = table.concat(buffer.lines, "\n")
       if text and text ~= held .. "\n" and not (text == "" and held == "") then

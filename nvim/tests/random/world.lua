@@ -16,7 +16,7 @@ local M = {}
 ---@field root string the checkout
 ---@field home string
 ---@field up boolean the server runs
----@field unseen? boolean the file was changed from outside, and the editor has not read it
+---@field unseen table<string, true> files that were changed from outside while the editor had no reason to look
 ---@field started integer[] process numbers of Neovims that were started
 local World = {}
 World.__index = World
@@ -33,7 +33,7 @@ function M.open(plan)
   for file in pairs(project.FILES) do
     files[file] = project.text(project.base(file))
   end
-  local self = setmetatable({ plan = plan, up = true }, World)
+  local self = setmetatable({ plan = plan, up = true, unseen = {} }, World)
   self.server = real.start(files)
   self.root = plan.users == 1 and self.server.agent or self.server.checkout
   if plan.checkout == "jj" and plan.users == 2 then
@@ -120,7 +120,7 @@ function World:restart(how)
   ended(self.pid)
   pcall(vim.fn.chanclose, self.nvim.channel)
   self.nvim.job = nil
-  self.unseen = false
+  self.unseen = {}
   vim.fn.delete(self.home .. "/nvim.sock")
   if how == "kill" then
     -- What the developer does about the swap files of a Neovim that is gone is not the matter here.
@@ -310,7 +310,7 @@ end
 function World:outside(step)
   local path = self.root .. "/" .. step.file
   local text = t.read(path)
-  self.unseen = true
+  self.unseen[step.file] = true
   if step.how == "checkout" then
     vim
       .system({ t.program("git"), "checkout", "--", step.file }, {
@@ -334,7 +334,7 @@ end
 
 --- Neovim looks at its files, as when its window gets the focus.
 function World:focus()
-  self.unseen = false
+  self.unseen = {}
   self:ask([[
     -- A file that changed under unsaved edits is a question of Vim's own, which the developer brought about.
     vim.cmd("silent! doautocmd <nomodeline> FocusGained")

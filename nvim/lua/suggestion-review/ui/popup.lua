@@ -78,7 +78,9 @@ function M.open(buf, enter, opts)
     config.footer, config.footer_pos = plain(opts.footer), opts.footer and opts.footer_pos
   end
   local win = vim.api.nvim_open_win(buf, enter, config)
-  window.own(win, { wrap = opts.wrap or false, fillchars = "eob: " })
+  -- Vim may move the cursor here by itself, as when the last other window of a buffer goes: what is edited then is not
+  -- to take this window's place.
+  window.own(win, { wrap = opts.wrap or false, fillchars = "eob: ", winfixbuf = true })
   -- Neovim keeps a line for the bar of the window below, though this one has none.
   vim.api.nvim_win_set_config(win, { height = height })
   for known in pairs(open) do
