@@ -562,6 +562,36 @@ describe("a modified hunk", function()
     end
   )
 
+  it(
+    "A4: is said to be out of the file that changed while its conflict was written about, in the review of then",
+    function()
+      start({ ["a.txt"] = OLD }, { ["a.txt"] = NEW })
+      t.write(server.checkout .. "/a.txt", MINE)
+      vim.cmd.edit(server.checkout .. "/a.txt")
+      local buf = vim.api.nvim_get_current_buf()
+      open()
+      accept(1)
+      conflict("e")
+      local editor = vim.api.nvim_get_current_win()
+      vim.api.nvim_buf_set_lines(0, 0, -1, false, { "mine and TWO" })
+      review.close()
+      t.ok(vim.api.nvim_win_is_valid(editor))
+      open()
+      local later = MINE:gsub("mine", "mine, and later")
+      vim.api.nvim_buf_set_lines(buf, 1, 2, false, { "mine, and later" })
+      -- The review has looked at that by then, and has no reason to look again.
+      vim.wait(400)
+      vim.api.nvim_set_current_win(editor)
+      write()
+      t.wait(function()
+        return state_of(1) == "modified"
+      end)
+      settled()
+      wait_note(1, require("suggestion-review.review.session").KEPT_OUT.refused)
+      t.eq(table.concat(vim.api.nvim_buf_get_lines(buf, 0, -1, false), "\n") .. "\n", later)
+    end
+  )
+
   it("that is modified anew and meets the developer's edits is sent as it is then", function()
     local function modify(from, to)
       review.go(1)

@@ -43,6 +43,15 @@ function M.get()
   return session
 end
 
+--- The session that a window is about which stays when the review is closed: the review may have been opened again
+--- since, of the same hunks.
+---@param begun SuggestionReview.Session the one it was opened in
+---@return SuggestionReview.Session
+function M.same_as(begun)
+  local is_it = session and session.id == begun.id and session.revision == begun.revision
+  return is_it and session or begun
+end
+
 --- What draws the session under way.
 ---@return SuggestionReview.Style
 function M.style()

@@ -7,6 +7,7 @@ local feedback = require("suggestion-review.decisions.requests")
 local notify = require("suggestion-review.say.notify")
 local outcome = require("suggestion-review.review.outcome")
 local sessions = require("suggestion-review.review.session")
+local standing = require("suggestion-review.review.standing")
 local text_of = require("suggestion-review.text.display")
 local turns = require("suggestion-review.decisions.turns")
 local log = require("suggestion-review.say.log")
@@ -92,6 +93,8 @@ end
 local function bring(session, hunk, state, opts, data, finish)
   if opts.resolution then
     opts.resolution()
+    -- The server has it; that the file could not follow, as one that changed meanwhile, is to be seen at the hunk.
+    standing.look(session, { digest.path(hunk) })
     return finish()
   elseif opts.skip_apply then
     session.outcomes[hunk.id] = sessions.KEPT_OUT.refused
@@ -196,9 +199,12 @@ function M.settle_conflict(session, item, done)
     return notify.warn(reason)
   end
   conflict.open(session, item, {
+    session = function()
+      return current.same_as(session)
+    end,
     send = function(action, opts)
       M.send(
-        session,
+        current.same_as(session),
         item.hunk,
         action,
         vim.tbl_extend("force", opts, {
@@ -217,8 +223,9 @@ function M.settle_conflict(session, item, done)
       )
     end,
     draw = function()
-      if current.get() == session and current.is_open() then
-        current.go(session.index)
+      local now = current.get()
+      if now and now == current.same_as(session) and current.is_open() then
+        current.go(now.index)
       end
     end,
     settled = function()

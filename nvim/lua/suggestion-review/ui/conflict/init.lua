@@ -12,6 +12,7 @@ local together = require("suggestion-review.ui.together")
 local M = {}
 
 ---@class SuggestionReview.ConflictDoor
+---@field session fun(): SuggestionReview.Session the one it belongs to now: the review may have been opened again
 ---@field send fun(action: SuggestionReview.Action, opts: table)
 ---@field draw fun() the file and what is said of the hunk have changed
 ---@field settled fun() the file is as it is to be, with nothing to send

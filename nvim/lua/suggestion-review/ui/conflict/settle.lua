@@ -58,6 +58,7 @@ end
 function M.settle(conflict, lines, choice, done)
   local item, door = conflict.item, conflict.door
   conflict.is_chosen = true
+  conflict.session = door.session()
   conflict:close()
   if conflict.taken_out then
     return settle_here(conflict, lines, done)
