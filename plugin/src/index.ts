@@ -3,7 +3,7 @@ import type { Hooks, PluginInput, PluginModule } from "@opencode-ai/plugin";
 import type { Event } from "@opencode-ai/sdk/v2";
 import { CAGED, refuseLinksOut } from "./agent/links.ts";
 import { SessionLink } from "./agent/session-link.ts";
-import { SYSTEM_TEXT } from "./agent/system-text.ts";
+import { systemText } from "./agent/system-text.ts";
 import { createTools } from "./agent/tools.ts";
 import { loadConfig } from "./config.ts";
 import { inOpencode } from "./confinement.ts";
@@ -83,7 +83,7 @@ async function server(input: PluginInput, options?: Record<string, unknown>): Pr
       },
       "chat.message": async ({ sessionID, agent, model, variant }, { message }) =>
         link.remember(sessionID, agent ?? message.agent, model ?? message.model, variant),
-      "experimental.chat.system.transform": async (_, { system }) => void system.push(SYSTEM_TEXT),
+      "experimental.chat.system.transform": async (_, { system }) => void system.push(systemText("told")),
       "shell.env": async ({ sessionID }, { env }) => {
         if (sessionID !== undefined) Object.assign(env, processes.environment(sessionID));
       },

@@ -25,6 +25,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["plugin/src/server/http/**"],
   ["plugin/src/server/socket/**"],
   ["plugin/src/server/git/**"],
+  ["plugin/src/server/mcp/**"],
   ["plugin/src/server/documents/**"],
   ["routes", "http-door", "port", "server"].map((name) => `plugin/src/server/${name}.ts`),
   ["index", "serve", "process"].map((name) => `plugin/src/${name}.ts`),

@@ -29,12 +29,12 @@ export function noteHttp(method: string, path: string, status: number, body: unk
   if (status >= 200 && status < 300 && !notDone(body)) note({ http: [method, path.replace(/\?.*$/, "")] });
 }
 
-const PROGRAMS = ["start", "serve", "teardown", "sandbox"] as const;
+const PROGRAMS = ["start", "serve", "mcp", "teardown", "sandbox"] as const;
 
 /** The flags of one of our commands that did what it was started for. */
 export function noteFlags(argv: readonly string[]): void {
   for (const program of PROGRAMS) {
-    const script = argv.findIndex((word) => word.endsWith(`/${program}.ts`));
+    const script = argv.findIndex((word) => new RegExp(`/${program}\\.(?:ts|mjs)$`).test(word));
     const end = argv.indexOf("--");
     const byNpm = argv[0] === "npm" && end > 0 && argv.slice(0, end).includes(program);
     if (script < 0 && !byNpm) continue;

@@ -425,6 +425,11 @@
 ---@field base64 string
 ---@field next? integer
 
+---@class SuggestionReview.DecisionsAnswer
+--- Those with a reason, and those that the developer wrote anew; the latest first
+---@field decisions ({ suggestion_id: string, description: string, hunk_id: string, file: string, state: "accepted"|"modified"|"rejected", by: SuggestionReview.Actor, at: string, comment?: string, diff: string, modified_diff?: string })[]
+---@field next_cursor? string Cursor of the next page, null at the end
+
 ---@class SuggestionReview.EventPageAnswer
 ---@field events SuggestionReview.Event[]
 ---@field last_seq integer

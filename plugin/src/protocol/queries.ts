@@ -1,7 +1,7 @@
 /** What is read: what each route is asked with and what it answers, as schemas. Nothing here changes anything. */
 import { z } from "zod";
 import { ReviewEvent } from "./events.ts";
-import { CountedRefusal, Hunk, SuggestionId, SuggestionSummary } from "./model.ts";
+import { Actor, CountedRefusal, Hunk, SuggestionId, SuggestionSummary } from "./model.ts";
 
 const count = (max: number, fallback: number) => z.coerce.number().int().min(1).max(max).default(fallback);
 const offset = z.coerce.number().int().min(0).default(0);
@@ -39,6 +39,26 @@ export const HunksQuery = z.strictObject({
   state: z.enum(["pending", "accepted", "modified", "rejected"]).optional(),
 });
 export type HunksQuery = z.infer<typeof HunksQuery>;
+
+/** `GET /decisions`: what was decided and why, of all suggestions, closed ones too. */
+export const DecisionsQuery = z.strictObject({
+  project: z.string().optional(),
+  text: z
+    .string()
+    .min(1)
+    .max(1000)
+    .optional()
+    .describe("Part of the reason, of the hunk's lines or of the developer's own version, in either case"),
+  file: z.string().min(1).max(4096).optional().describe("A file, or a directory"),
+  state: z.enum(["accepted", "modified", "rejected"]).optional(),
+  since: z.iso
+    .datetime({ offset: true })
+    .optional()
+    .describe("Only what was decided then or later, ISO 8601"),
+  limit: count(200, 50),
+  cursor,
+});
+export type DecisionsQuery = z.infer<typeof DecisionsQuery>;
 
 export const EventsQuery = z.strictObject({
   since: z.coerce.number().int().min(0).default(0).describe("Events after this sequence number"),
@@ -98,6 +118,27 @@ export const ContentAnswer = z.object({
   next: z.int().nullable(),
 });
 export type ContentChunk = z.output<typeof ContentAnswer>;
+
+export const DecisionsAnswer = z.object({
+  decisions: z
+    .array(
+      z.object({
+        suggestion_id: SuggestionId,
+        description: z.string().describe("The first line of the suggestion's"),
+        hunk_id: z.string(),
+        file: z.string(),
+        state: z.enum(["accepted", "modified", "rejected"]),
+        by: Actor,
+        at: z.string(),
+        comment: z.string().optional().describe("The reason that was given"),
+        diff: z.string().describe("Of the hunk, its first 4,000 characters"),
+        modified_diff: z.string().optional().describe("The developer's own version, likewise"),
+      }),
+    )
+    .describe("Those with a reason, and those that the developer wrote anew; the latest first"),
+  next_cursor: z.string().nullable().describe("Cursor of the next page, null at the end"),
+});
+export type DecisionsPage = z.output<typeof DecisionsAnswer>;
 
 export const EventPageAnswer = z.object({
   events: z.array(ReviewEvent),

@@ -23,6 +23,8 @@ import type { Actor, Suggestion, SuggestionSummary } from "../protocol/model.ts"
 import type {
   ContentChunk,
   ContentQuery,
+  DecisionsPage,
+  DecisionsQuery,
   EventPage,
   EventsQuery,
   HunkPage,
@@ -71,6 +73,9 @@ export interface ReviewDesk extends InTheirTime {
   hunks(suggestionId: string, query: HunksQuery): HunkPage;
   content(suggestionId: string, query: ContentQuery): Promise<ContentChunk>;
   patch(suggestionId: string, query: PatchQuery): Promise<Uint8Array>;
+
+  /** What was decided with a reason, of closed suggestions too. */
+  decisions(query: DecisionsQuery): DecisionsPage;
 
   /** What the rings around the agent refused. */
   sandbox(query: SandboxQuery): SandboxReport;

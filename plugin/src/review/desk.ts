@@ -43,6 +43,8 @@ import type { EventListener, ReviewEvent } from "../protocol/events.ts";
 import type { Actor } from "../protocol/model.ts";
 import type {
   ContentQuery,
+  DecisionsPage,
+  DecisionsQuery,
   EventPage,
   EventsQuery,
   HunksQuery,
@@ -87,6 +89,7 @@ import {
   hubPath,
   type SuggestionRow,
 } from "./ledger/suggestion-rows.ts";
+import { decisions as rememberedDecisions } from "./memory.ts";
 import { hubNameOf, moveProject } from "./move-project.ts";
 import { Problems } from "./problems.ts";
 import { type Host, Hosts } from "./projects.ts";
@@ -95,7 +98,7 @@ import { markMovedBases, rebase } from "./publish/rebase.ts";
 import { repin } from "./publish/repin.ts";
 import * as reading from "./reading.ts";
 import type { AgentLink, AgentSessions } from "./tell/agent-link.ts";
-import { takeFeedback } from "./tell/courier.ts";
+import { lastOfOutbox, takeFeedback } from "./tell/courier.ts";
 import { enqueue } from "./tell/outbox.ts";
 
 export interface HostOptions {
@@ -242,6 +245,7 @@ export class Desk implements ReviewDesk {
   ): Promise<PublishResult> {
     const host = this.#hosts.of(request.project);
     const { project } = host;
+    const upTo = lastOfOutbox(this.ledger);
     // Outside opencode this call is the agent's quiet moment.
     if (host.link === null) await this.#hosts.settleNow(host, true);
     const result = await publish(this.ledger, project, {
@@ -252,7 +256,7 @@ export class Desk implements ReviewDesk {
       now: this.#now,
     });
     this.#hosts.kick(project.dir);
-    return { ...result, feedback: this.#feedbackFor(host, actor) };
+    return { ...result, feedback: this.#feedbackFor(host, actor, upTo) };
   }
 
   // ── Reading ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -571,14 +575,20 @@ export class Desk implements ReviewDesk {
       this.#now(),
     );
     if (host.link !== null || actor !== "agent") return { sent: true, feedback: [] };
+    const upTo = lastOfOutbox(this.ledger);
     await this.#hosts.settleNow(host, true);
-    return { sent: true, feedback: this.#feedbackFor(host, actor) };
+    return { sent: true, feedback: this.#feedbackFor(host, actor, upTo) };
   }
 
   async refusals(request: RefusalsRequest): Promise<RefusalsResult> {
     const project = this.#hosts.of(request.project).project.dir;
     recordRefusals(this.ledger, project, request.refusals, this.#now());
     return { refused: refusedCount(this.ledger, project) };
+  }
+
+  decisions(query: DecisionsQuery): DecisionsPage {
+    const project = query.project === undefined ? null : this.#hosts.of(query.project).project.dir;
+    return rememberedDecisions(this.ledger, project, query);
   }
 
   sandbox(query: SandboxQuery): SandboxReport {
@@ -588,17 +598,22 @@ export class Desk implements ReviewDesk {
 
   async settle(request: SettleRequest, actor: Actor): Promise<SettleResult> {
     const host = this.#hosts.of(request.project);
+    const upTo = lastOfOutbox(this.ledger);
     const problems = await this.#hosts.settleNow(host, true);
     return {
       settled: problems.length === 0,
       message: problems.length === 0 ? "The agent's working copy is up to date" : problems.join("\n"),
-      feedback: this.#feedbackFor(host, actor),
+      feedback: this.#feedbackFor(host, actor, upTo),
     };
   }
 
-  /** Handed over once, so to the agent alone: what the developer's own call took, the agent would never hear. */
-  #feedbackFor(host: Host, actor: Actor): string[] {
-    return host.link === null && actor === "agent" ? takeFeedback(this.ledger, host.project.dir) : [];
+  /**
+   * Handed over once, so to the agent alone: what the developer's own call took, the agent would never hear.
+   *
+   * @param upTo of the outbox, from before the files were brought up to date: what is told is in them
+   */
+  #feedbackFor(host: Host, actor: Actor, upTo: number): string[] {
+    return host.link === null && actor === "agent" ? takeFeedback(this.ledger, host.project.dir, upTo) : [];
   }
 
   // ── Journal and surroundings ──────────────────────────────────────────────────────────────────────────────────

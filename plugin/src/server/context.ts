@@ -8,7 +8,7 @@ import type { ListTexts } from "./list-texts.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Buckets } from "./rate.ts";
-import type { Tokens } from "./tokens/tokens.ts";
+import type { Role, Tokens } from "./tokens/tokens.ts";
 
 export interface Context {
   config: Config;
@@ -34,7 +34,7 @@ export interface Context {
   connections: Connections;
 }
 
-/** Counts of what is open, by kind and by role. */
+/** Counts of what is open, by kind and by role: event streams, and calls over MCP, which may wait as long. */
 export class Connections {
   sockets = 0;
   streams = 0;
@@ -44,5 +44,13 @@ export class Connections {
 
   get all(): number {
     return this.sockets + this.streams;
+  }
+
+  /** One stream more, or one less. */
+  countStream(role: Role, by: 1 | -1): void {
+    this.streams += by;
+    if (role !== "agent") return;
+    this.agents += by;
+    this.agentStreams += by;
   }
 }

@@ -36,6 +36,9 @@ import type { Sockets } from "./socket/sockets.ts";
 import type { Identity } from "./tokens/tokens.ts";
 import { check, queryObject } from "./validate.ts";
 
+/** Which of several projects an agent that comes through `/mcp` works on. */
+const McpQuery = z.strictObject({ project: z.string().optional() });
+
 type BunServer = Server<SocketClient>;
 
 /** What is known of a request for the log and the counters. */
@@ -116,6 +119,10 @@ export class HttpDoor {
       server.timeout(request, 0);
       return this.#git.handle(request, url, identity);
     }
+    if (url.pathname === "/mcp" && identity !== null) {
+      seen.route = "/mcp";
+      return this.#mcp(request, url, server, identity);
+    }
     if (url.pathname === "/ws" && identity !== null) {
       seen.route = "/ws";
       return this.#upgrade(request, server, identity);
@@ -181,6 +188,28 @@ export class HttpDoor {
     const value = parseJson(await readBytes(request, this.#context.limits), "Request body");
     const schema = route.body as NonNullable<Route["body"]>;
     return check(schema, withIdempotencyKey(schema, value, request.headers), "Request body");
+  }
+
+  /** What is wrong with the request is said as everywhere here; what is wrong with the message, as its protocol says it. */
+  async #mcp(request: Request, url: URL, server: BunServer, identity: Identity): Promise<Response> {
+    if (request.method !== "POST") return this.#noRoute(request.method, ["POST"]);
+    const { project } = check(McpQuery, queryObject(url), "Query");
+    checkJson(request.headers);
+    const message = parseJson(await readBytes(request, this.#context.limits), "Request body");
+    // A call may wait for the developer: it takes the room of a stream.
+    this.#checkRoom(identity);
+    this.#checkStreams(identity);
+    server.timeout(request, 0);
+    this.#context.connections.countStream(identity.role, 1);
+    try {
+      // Few servers are ever asked, and the protocol's library is large.
+      const { answerMcp } = await import("./mcp/mcp-door.ts");
+      const answer = await answerMcp(this.#context, request, message, project);
+      for (const [name, value] of Object.entries(SECURITY_HEADERS)) answer.headers.set(name, value);
+      return answer;
+    } finally {
+      this.#context.connections.countStream(identity.role, -1);
+    }
   }
 
   #noRoute(method: string, allow: string[]): Response {

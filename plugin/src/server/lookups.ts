@@ -5,6 +5,8 @@ import { Suggestion, SuggestionId, type SuggestionSummary } from "../protocol/mo
 import {
   ContentAnswer,
   ContentQuery,
+  DecisionsAnswer,
+  DecisionsQuery,
   HunkPageAnswer,
   HunksQuery,
   ListAnswer,
@@ -92,6 +94,11 @@ export const LOOKUPS = {
     answer: Suggestion,
   },
   hunks: { summary: "Hunks of a suggestion by page", query: HunksQuery, answer: HunkPageAnswer },
+  decisions: {
+    summary: "What was decided with a reason, or written anew, of all suggestions: the memory of the review",
+    query: DecisionsQuery,
+    answer: DecisionsAnswer,
+  },
   content: {
     summary: "Bytes of one file on one side of the review, in base64 by page",
     query: ContentQuery,

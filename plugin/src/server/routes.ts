@@ -161,6 +161,12 @@ export const ROUTES: Route[] = [
     },
   }),
   ...(Object.keys(USE_CASES) as UseCaseName[]).map(post),
+  get("/decisions", "listDecisions", {
+    tag: "review",
+    ...LOOKUPS.decisions,
+    errors: ["not_found"],
+    run: ({ context, query }) => context.desk.decisions(query),
+  }),
   get("/events", "listEvents", {
     tag: "journal",
     summary: "Events after ?since=, by page. With Accept: text/event-stream the same as /events/stream",

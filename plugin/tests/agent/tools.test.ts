@@ -29,7 +29,8 @@ describe.skipIf(missingOpencode() !== null)("the agent's tools", () => {
       call("publish_suggestion", { description: "A line" }),
       call("list_suggestions"),
       call("get_suggestion", { suggestion_id: ID }),
-      call("suggestion_feedback", { suggestion_id: ID, hunk_id: HUNK, action: "accept" }),
+      call("suggestion_feedback", { suggestion_id: ID, hunk_id: HUNK, action: "accept", comment: "Why not" }),
+      call("recall_feedback", { text: "why" }),
       call("complete_suggestion", { suggestion_id: ID, action: "finalize" }),
       { text: "All done." },
     ];
@@ -73,6 +74,7 @@ describe.skipIf(missingOpencode() !== null)("the agent's tools", () => {
       ["list_suggestions", "completed", expect.any(String)],
       ["get_suggestion", "completed", expect.any(String)],
       ["suggestion_feedback", "completed", "Recorded"],
+      ["recall_feedback", "completed", "-"],
       ["complete_suggestion", "completed", "Finalized"],
     ]);
     const { body } = await opencode.desk<{ suggestions: { state: string }[] }>(

@@ -1,7 +1,7 @@
 /** Deciding: what each use case does to hunks, and what it refuses, over a real ledger and hub. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { decisionOf, type HunkRow, toHunk } from "../../src/review/ledger/hunk-rows.ts";
-import { takeFeedback } from "../../src/review/tell/courier.ts";
+import { lastOfOutbox, takeFeedback } from "../../src/review/tell/courier.ts";
 import { LowDesk, type Published } from "../support/low-desk.ts";
 import { executable, file, symlink, type Tree, tree } from "../support/trees.ts";
 
@@ -161,7 +161,7 @@ describe("what the agent is told", () => {
     const { id } = await published(tree(changed("old")), tree(changed("new")));
     const rows = desk.hunks(id);
     // What other tests left to be told.
-    takeFeedback(desk.ledger, desk.project.dir);
+    takeFeedback(desk.ledger, desk.project.dir, lastOfOutbox(desk.ledger));
     desk.decideMany({
       suggestion_id: id,
       decisions: rows.map((row, index) => ({
@@ -172,7 +172,7 @@ describe("what the agent is told", () => {
     });
     const last = rows[109] as HunkRow;
     desk.reject(last, "on second thoughts.");
-    const [text = ""] = takeFeedback(desk.ledger, desk.project.dir);
+    const [text = ""] = takeFeedback(desk.ledger, desk.project.dir, lastOfOutbox(desk.ledger));
     expect(text).toContain("10 hunks accepted in");
     expect([...(text.match(/reason \d+\./g) ?? [])]).toEqual(
       Array.from({ length: 49 }, (_, index) => `reason ${index + 60}.`),
@@ -180,7 +180,7 @@ describe("what the agent is told", () => {
     expect(text).toContain("on second thoughts.");
     expect(text.match(/: rejected: it is taken out/g)).toHaveLength(90);
     expect(text).toContain("… and 10 more decisions; get_suggestion lists them");
-    expect(takeFeedback(desk.ledger, desk.project.dir)).toEqual([]);
+    expect(takeFeedback(desk.ledger, desk.project.dir, lastOfOutbox(desk.ledger))).toEqual([]);
   });
 });
 

@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { createTools } from "../../../plugin/src/agent/tools.ts";
 import { loadConfig } from "../../../plugin/src/config.ts";
 import { Command } from "../../../plugin/src/protocol/commands.ts";
+import { mcpTools } from "../../../plugin/src/server/mcp/mcp-door.ts";
 import { ROUTES } from "../../../plugin/src/server/routes.ts";
 import { QUICK, SUITES } from "../suites.mjs";
 
@@ -64,10 +65,14 @@ const doors = [
     "tool",
     Object.keys(createTools(/** @type {any} */ ({}), "", async (session) => session)),
   ),
+  ...owned("plugin", "mcp", [
+    ...mcpTools(/** @type {any} */ ({ desk: {}, config: { agentMayApprove: true } }), undefined).keys(),
+  ]),
   ...owned("plugin", "option", optionNames(loadConfig({}, {}))),
   ...owned("nvim", "", JSON.parse(output("nvim", "--clean", "--headless", "-l", "nvim/tests/door_list.lua"))),
   ...owned("e2e", "flag start", flagsOf("scripts/start/main.ts")),
   ...owned("e2e", "flag serve", flagsOf("plugin/src/serve.ts")),
+  ...owned("plugin", "flag mcp", flagsOf("scripts/mcp.mjs")),
   ...owned("e2e", "flag teardown", flagsOf("scripts/start/teardown.ts")),
   ...owned("e2e", "flag sandbox", flagsOf("scripts/start/allow.ts")),
   ...[...SUITES, QUICK].map(({ name }) => ({ door: `suite ${name}`, suite: name })),

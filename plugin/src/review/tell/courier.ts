@@ -231,11 +231,23 @@ export class Courier implements Teller {
 const isHeld = (row: OutboxRow): boolean =>
   row.owner !== null && isLive(row.owner, timeOf(row.delivery ?? ""));
 
-/** Without a session: everything that waits, handed over in the answer of the agent's own call. */
-export function takeFeedback(ledger: Ledger, project: string): string[] {
+/** Up to where there is something to tell now. */
+export const lastOfOutbox = (ledger: Ledger): number =>
+  ledger.row<{ id: number }>("SELECT coalesce(max(id), 0) AS id FROM outbox")?.id ?? 0;
+
+/**
+ * Without a session: what waits, handed over in the answer of the agent's own call.
+ *
+ * @param upTo what came later waits for the next call: the files may not show it yet
+ */
+export function takeFeedback(ledger: Ledger, project: string, upTo: number): string[] {
   return ledger.transaction(() => {
     const rows = ledger
-      .rows<OutboxRow>("SELECT * FROM outbox WHERE project = ? AND state <> 'sent' ORDER BY id", project)
+      .rows<OutboxRow>(
+        "SELECT * FROM outbox WHERE project = ? AND state <> 'sent' AND id <= ? ORDER BY id",
+        project,
+        upTo,
+      )
       .filter((row) => !isHeld(row));
     if (rows.length === 0) return [];
     for (const { id } of rows) ledger.change("UPDATE outbox SET state = 'sent' WHERE id = ?", id);

@@ -82,7 +82,7 @@ class EventStream {
     this.#context = context;
     this.identity = identity;
     this.#onEnd = onEnd;
-    this.#count(1);
+    this.#context.connections.countStream(this.identity.role, 1);
   }
 
   body(join: (stream: EventStream) => () => void): ReadableStream<Uint8Array> {
@@ -120,21 +120,13 @@ class EventStream {
     this.#ended = true;
     clearInterval(this.#heartbeat);
     this.#leave();
-    this.#count(-1);
+    this.#context.connections.countStream(this.identity.role, -1);
     this.#onEnd();
     try {
       this.#controller?.close();
     } catch {
       // The client closed it first.
     }
-  }
-
-  #count(by: 1 | -1): void {
-    const { connections } = this.#context;
-    connections.streams += by;
-    if (this.identity.role !== "agent") return;
-    connections.agents += by;
-    connections.agentStreams += by;
   }
 
   #write(text: string): void {
