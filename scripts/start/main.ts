@@ -197,7 +197,7 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
     ...CLOSED,
     ...protectionVariable(session.protection),
   };
-  if (caged !== null) env = { ...env, ...cagedEnvironment(caged.cage.shell) };
+  if (caged !== null) env = { ...env, ...cagedEnvironment(caged.cage) };
   if (provider === null) {
     await startModel(supervisor, session, model);
     env = { ...env, ...OFFLINE };

@@ -1,6 +1,7 @@
 /**
  * What opencode and the review server can reach, in the ring that `npm start` puts around them: tried by opencode's own file
- * tools, with all permission, and by a program that the server itself runs. Nothing of it survives the stop.
+ * tools, with all permission, and by a program that opencode runs. Nothing of it survives the stop. And what the project's own
+ * check can reach, which the server runs in a ring of its own in that one.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -8,10 +9,10 @@ import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { type ScriptedModel, startScriptedModel, textOf } from "../../demo/scripted-model.ts";
 import { readRefusals } from "../../sandbox/refusals.ts";
-import { escapeScript } from "../support/escapes.ts";
+import { type Escape, escapeScript } from "../support/escapes.ts";
 import { askHost } from "../support/host.ts";
 import { isRoot, Launcher, type Started } from "../support/launcher.ts";
-import { OUTER_ESCAPES, STAYS } from "../support/outer-escapes.ts";
+import { CHECK_ESCAPES, OUTER_ESCAPES, STAYS } from "../support/outer-escapes.ts";
 import { descendants, must, processList, run } from "../support/processes.ts";
 import { ROOT, until } from "../support/scene.ts";
 import { type Services, startRegistry, startServices } from "../support/services.ts";
@@ -20,9 +21,14 @@ const ORDINARY = 54_321;
 const readable =
   run(["setpriv", `--reuid=${ORDINARY}`, "test", "-r", `${ROOT}/scripts/start/main.ts`]).code === 0;
 
+/** What the check leaves behind. */
+const LEFT_BY_CHECK = "sleep 54323";
+
 interface Outcome {
-  /** By name, from what the server runs itself: "got" or "refused". */
+  /** By name, from the project's own check: "got" or "refused". */
   results: Map<string, string>;
+  /** The server's answer to that check. */
+  checked: Record<string, unknown>;
   /** The same from an MCP server of opencode's. */
   fromServer: Map<string, string>;
   /** What the file tools said. */
@@ -31,10 +37,21 @@ interface Outcome {
   page: string;
 }
 
+/** The check, and what it tries, are of the project: the model publishes them once they are there. */
+const WAIT = "until [ -e go ]; do sleep 0.05; done; rm go";
+/** What a check that tells the truth may do. */
+const HONEST = `
+echo "home has $(ls -A ~ | wc -l)"
+[ -f new.txt ] && echo x > made && echo x > ~/made && echo x > /tmp/made && [ ! -e .git ] && echo honest
+setsid nohup ${LEFT_BY_CHECK} > /dev/null 2>&1 &
+sleep 0.2
+`;
+
 async function setModel(launcher: Launcher, page: string): Promise<ScriptedModel> {
   const { scene } = launcher;
   const file = (filePath: string) => ({ tool: "read", args: { filePath } });
   const turns = [
+    { calls: [{ tool: "bash", args: { command: WAIT, description: "Wait" } }] },
     { calls: [{ tool: "write", args: { filePath: "new.txt", content: "new\n" } }] },
     { calls: [{ tool: "publish_suggestion", args: { description: "A new file" } }] },
     {
@@ -55,7 +72,7 @@ async function setModel(launcher: Launcher, page: string): Promise<ScriptedModel
     provider: {
       own: {
         npm: "@ai-sdk/openai-compatible",
-        options: { baseURL: model.url, apiKey: "none" },
+        options: { baseURL: model.url, apiKey: "key-sentinel" },
         models: { "m-1": { tool_call: true, limit: { context: 200_000, output: 8192 } } },
       },
     },
@@ -82,24 +99,59 @@ async function tryAll(
   const asked = model.requests.length;
   const project = scene.path("project");
   const started = await launcher.start(
-    [project, "--ask", "Try it", "--verify-command", 'bash "$HOME/tries.sh"', ...args],
+    [project, "--ask", "Try it", "--verify-command", "bash tries.sh", ...args],
     { LAUNCHER_SECRET: "secret" },
   );
-  const { agent_repo: repo, token_file: token } = started.ready;
+  const { agent_repo: repo } = started.ready;
+  const dir = dirname(repo);
+  const variables = {
+    ...outsideOf(launcher, started, { model, services }),
+    STATE: join(dir, "state"),
+    HUB: must(["sh", "-c", `echo '${dir}'/state/git/*.git`]).trim(),
+    CONFIG: join(dir, "config"),
+    AGENT_HOME: join(dir, "home"),
+    NETWORK: join(dir, "network"),
+    REVIEW: new URL(started.ready.url).port,
+    ...serverOf(started),
+  };
+  writeFileSync(join(dir, "home/tries.sh"), escapeScript(variables, OUTER_ESCAPES), { mode: 0o644 });
+  const check = join(repo, "tries.sh");
+  writeFileSync(check, `${escapeScript(variables, CHECK_ESCAPES)}${HONEST}`, { mode: 0o644 });
+  chownSync(check, statSync(repo).uid, statSync(repo).gid);
+  writeFileSync(join(repo, "go"), "");
+  chownSync(join(repo, "go"), statSync(repo).uid, statSync(repo).gid);
   const shown = await until(
     "the model is shown what its file tools said",
     () =>
       model.requests
         .slice(asked)
-        .find(({ messages }) => messages.filter(({ role }) => role === "tool").length >= 6),
+        .find(({ messages }) => messages.filter(({ role }) => role === "tool").length >= 7),
     60_000,
   );
   const said = shown.messages.filter(({ role }) => role === "tool").map(textOf);
-  const [files, page = ""] = [said.slice(2, 5), said[5]];
-  const variables = {
+  const [files, page = ""] = [said.slice(3, 6), said[6]];
+
+  const suggestion = started.curl.list().at(-1);
+  if (suggestion === undefined) throw new Error("nothing was published");
+  for (const hunk of started.curl.hunks(suggestion.id)) started.curl.decide(hunk, "accept");
+  const { body } = started.curl.post("/verify", { suggestion_id: suggestion.id });
+  const results = resultsIn(String(body.output));
+  const checked = body;
+  const fromServer = await fromAddedServer(started);
+  const got = [...results.values()].filter((one) => one === "got").length;
+  scene.say(`${got} of ${results.size} tries got through`);
+  return { started, results, checked, fromServer, files, page };
+}
+
+function outsideOf(
+  { scene }: Launcher,
+  started: Started,
+  { model, services }: { model: ScriptedModel; services: Services },
+): Record<string, string> {
+  return {
     DEV_HOME: scene.path("developer-home"),
-    TOKEN: token,
-    CHECKOUT: project,
+    TOKEN: started.ready.token_file,
+    CHECKOUT: scene.path("project"),
     LAUNCHER: String(launcherOf(started)),
     MODEL: String(model.port),
     SERVICE: String(services.service),
@@ -107,17 +159,16 @@ async function tryAll(
     OWN_PORT: String(services.everywhere),
     ABSTRACT: services.abstract,
   };
-  const script = escapeScript(variables, OUTER_ESCAPES);
-  writeFileSync(join(dirname(repo), "home/tries.sh"), script, { mode: 0o644 });
-  const suggestion = started.curl.list().at(-1);
-  if (suggestion === undefined) throw new Error("nothing was published");
-  for (const hunk of started.curl.hunks(suggestion.id)) started.curl.decide(hunk, "accept");
-  const { body } = started.curl.post("/verify", { suggestion_id: suggestion.id });
-  const results = resultsIn(String(body.output));
-  const fromServer = await fromAddedServer(started);
-  const got = [...results.values()].filter((one) => one === "got").length;
-  scene.say(`${got} of ${results.size} tries got through`);
-  return { started, results, fromServer, files, page };
+}
+
+/** Process of opencode and the review server, and opencode's port. */
+function serverOf({ running }: Started): { SERVER: string; OPENCODE: string } {
+  const below = new Set(descendants(running.pid));
+  const server = processList().find(
+    ({ pid, command }) => below.has(pid) && /^\S*opencode serve/.test(command) && !/setpriv/.test(command),
+  );
+  if (server === undefined) throw new Error("no opencode runs");
+  return { SERVER: String(server.pid), OPENCODE: /--port (\d+)/.exec(server.command)?.[1] ?? "0" };
 }
 
 /** Lines of {@link escapeScript}'s, by name. */
@@ -201,11 +252,20 @@ function holds(who: string, possible: boolean, make: () => Launcher, held: (by?:
     }, 180_000);
     afterAll(() => launcher?.scene.close(), 60_000);
 
-    for (const { name } of OUTER_ESCAPES.filter((one) => one.name !== LEFT)) {
-      test(`${who}, from the server's own program: ${name}`, () =>
-        expect(inRing.results.get(name)).toBe("refused"));
+    for (const { name } of OUTER_ESCAPES.filter((one) => one.name !== LEFT))
       test(`${who}, from an MCP server: ${name}`, () => expect(inRing.fromServer.get(name)).toBe("refused"));
-    }
+    for (const { name } of CHECK_ESCAPES)
+      test(`${who}, from the project's own check: ${name}`, () =>
+        expect(inRing.results.get(name)).toBe("refused"));
+
+    test(`${who}: a check that tells the truth has its tree, a new home and /tmp, and passes`, () => {
+      expect(inRing.checked).toMatchObject({ ok: true, exit_code: 0 });
+      // It has run before, as the last hunk was decided.
+      expect(inRing.checked.output).toContain("\nhome has 0\nhonest\n");
+    });
+
+    test(`${who}: what a check leaves behind ends with it`, () =>
+      until("nothing is left of it", () => !processList().some(({ command }) => command === LEFT_BY_CHECK)));
 
     test(`${who}: opencode's file tools, which may read everything, find nothing of the developer's`, () => {
       expect(inRing.files.length).toBe(3);
@@ -221,7 +281,7 @@ function holds(who: string, possible: boolean, make: () => Launcher, held: (by?:
     });
 
     test(`${who}: what left its session and its group is gone with the launcher, however that ends`, async () => {
-      // One of each run of the check: as the last hunk is decided, and as it is asked for.
+      // Of the MCP server's.
       expect(staying().length).toBeGreaterThan(0);
       const main = launcherOf(inRing.started);
       process.kill(main, "SIGKILL");
@@ -247,10 +307,10 @@ function holds(who: string, possible: boolean, make: () => Launcher, held: (by?:
       const open = await tryAll(launcher, world, ["--no-cage"]);
       await until("the planted server has tried everything", () => existsSync(planted), 30_000);
       await launcher.stop(open.started);
-      const expected = OUTER_ESCAPES.map(({ name, heldBy }) => [name, held(heldBy) ? "refused" : "got"]);
-      const all = Object.fromEntries(expected);
-      expect(Object.fromEntries(open.results)).toEqual(all);
-      expect(Object.fromEntries(open.fromServer)).toEqual(all);
+      const all = (escapes: readonly Escape[]) =>
+        Object.fromEntries(escapes.map(({ name, heldBy }) => [name, held(heldBy) ? "refused" : "got"]));
+      expect(Object.fromEntries(open.results)).toEqual(all(CHECK_ESCAPES));
+      expect(Object.fromEntries(open.fromServer)).toEqual(all(OUTER_ESCAPES));
       expect(resultsIn(readFileSync(planted, "utf8")).size).toBeGreaterThan(0);
       expect(open.files.join("\n")).toContain("sentinel");
       expect(open.page).toContain("dist-tags");

@@ -44,9 +44,9 @@ export async function verify(
       ),
     );
   try {
-    const checkout = join(scratch, "tree");
+    const [checkout, home] = [join(scratch, "tree"), join(scratch, "home")];
     // git refuses a --work-tree that is not there yet.
-    await mkdir(checkout);
+    for (const folder of [checkout, home]) await mkdir(folder);
     const env = { GIT_INDEX_FILE: join(scratch, "index") };
     await project.hub.run(["read-tree", commit], { env });
     await project.hub.run([`--work-tree=${checkout}`, "checkout-index", "--all"], { env, cwd: checkout });
@@ -54,6 +54,7 @@ export async function verify(
     let last = 0;
     const { exitCode, output } = await runCheck(context.command, {
       cwd: checkout,
+      home,
       timeoutSeconds: context.timeoutSeconds,
       onLine: (line) => {
         if (Date.now() - last < STATUS_MS) return;

@@ -1,0 +1,107 @@
+/**
+ * The scripts that run a program in an inner ring of a place (see sandbox/): a command of the model's, around the agent's
+ * repository, and the project's own check, around a tree that the review server has made for it.
+ */
+import { existsSync, realpathSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { MARK } from "../../plugin/src/agent/processes.ts";
+import { limited } from "../../sandbox/limits.ts";
+import { NETWORK_VARIABLE } from "../../sandbox/network/holder.ts";
+import { proxyEnvironment } from "../../sandbox/network/sockets.ts";
+import { innerRing, type Word } from "../../sandbox/rings.ts";
+import { type RingShell, ringShell, SECCOMP_FD, TOLD } from "../../sandbox/shell.ts";
+import { readSystem } from "../../sandbox/system.ts";
+import type { Identity } from "./identity.ts";
+import type { AgentPlace } from "./places.ts";
+import { LOADED } from "./planted.ts";
+import { RUN_MARK } from "./processes.ts";
+import { programsElsewhere } from "./programs.ts";
+
+export interface CageWishes {
+  /** Further folders that the commands may read. */
+  show: readonly string[];
+  /** The registry that npm takes in it, or null for npm's own. */
+  registry: string | null;
+}
+
+/** Programs of a ring are the system's and ours; no folder of the developer's PATH. */
+const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** Of the repository: what another program reads as its settings, or finds its settings by. */
+const PINNED = [".git", ".jj", ".jj/repo", ".jj/repo/store"];
+const GUARDED_FILES = [".git/config", ".jj/repo/store/git_target", ".jj/repo/store/type", ...LOADED.files];
+const GUARDED_FOLDERS = [".git/hooks", ...LOADED.folders];
+
+export const nsenter = (): string | null => Bun.which("nsenter", { PATH: SYSTEM_PATH });
+const realShell = () => (existsSync("/bin/bash") ? "/bin/bash" : "/bin/sh");
+const real = (path: string) => join(realpathSync(dirname(path)), path.slice(dirname(path).length + 1));
+
+interface Around {
+  worktree: Word;
+  home: Word;
+  before?: string;
+  pinned: readonly string[];
+  guarded: RingShell["guarded"];
+  shell: string;
+}
+
+/** Around the agent's repository, with the home that its commands share. */
+export function commandRing(place: AgentPlace, agent: Identity, wishes: CageWishes): string {
+  const [repo, cage] = [real(place.repo), real(place.cage)];
+  const guarded = (names: readonly string[], empty: string) =>
+    names.map((name) => ({ path: join(repo, name), empty: join(cage, empty) }));
+  return entry(place, agent, wishes, {
+    worktree: repo,
+    home: real(place.cageHome),
+    pinned: PINNED.map((name) => join(repo, name)),
+    guarded: [...guarded(GUARDED_FILES, "empty.json"), ...guarded(GUARDED_FOLDERS, "empty")],
+    shell: realShell(),
+  });
+}
+
+/** Around the tree that it is started in, with the home that it is told: nothing of the agent's clone or of its commands' home. */
+export function checkRing(place: AgentPlace, agent: Identity, wishes: CageWishes): string {
+  // The settings say a command for sh.
+  return entry(place, agent, wishes, { ...TOLD, pinned: [], guarded: [], shell: "/bin/sh" });
+}
+
+function entry(place: AgentPlace, agent: Identity, { show, registry }: CageWishes, around: Around): string {
+  const system = readSystem();
+  const cage = real(place.cage);
+  const { worktree, home, before, pinned, guarded, shell } = around;
+  return ringShell({
+    bwrap: realpathSync(join(place.tools, "bin/bwrap")),
+    ring: innerRing({
+      system,
+      worktree,
+      home,
+      shown: [place.tools, ...programsElsewhere(place, system.shown), cage, ...show],
+      pinned,
+      network: "shared",
+      seccomp: SECCOMP_FD,
+    }),
+    ...(before === undefined ? {} : { before }),
+    filter: join(cage, "filter.bpf"),
+    guarded,
+    environment: {
+      HOME: home,
+      USER: agent.name,
+      LOGNAME: agent.name,
+      PATH: [join(place.tools, "bin"), ...show.map((path) => join(path, "bin")), SYSTEM_PATH].join(":"),
+      SHELL: realShell(),
+      LANG: "C.UTF-8",
+      TERM: "dumb",
+      TMPDIR: "/tmp",
+      JJ_CONFIG: join(cage, "jj.toml"),
+      GIT_CONFIG_GLOBAL: join(cage, "gitconfig"),
+      GIT_CONFIG_NOSYSTEM: "1",
+      GIT_TERMINAL_PROMPT: "0",
+      ...proxyEnvironment(),
+      ...(registry === null ? {} : { npm_config_registry: registry }),
+    },
+    // By these a command's processes are known to the review and to the launcher; no more is told.
+    passed: [MARK, RUN_MARK],
+    network: { nsenter: nsenter() ?? "nsenter", variable: NETWORK_VARIABLE },
+    command: limited([shell]),
+  });
+}
