@@ -1,6 +1,6 @@
 /**
- * The scripts that run a program in an inner ring of a place (see sandbox/): a command of the model's, around the agent's
- * repository, and the project's own check, around a tree that the review server has made for it.
+ * The scripts that run a program in an inner ring of a place (see sandbox/): a command of the model's and an MCP server, around
+ * the agent's repository, and the project's own check, around a tree that the review server has made for it.
  */
 import { existsSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -31,6 +31,8 @@ const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 const PINNED = [".git", ".jj", ".jj/repo", ".jj/repo/store"];
 const GUARDED_FILES = [".git/config", ".jj/repo/store/git_target", ".jj/repo/store/type", ...LOADED.files];
 const GUARDED_FOLDERS = [".git/hooks", ...LOADED.folders];
+/** Of a program that stays: a guarded file would be open to it once the review server has put another in its place. */
+const WHOLLY_GUARDED = [".git", ".jj", ...LOADED.folders];
 
 export const nsenter = (): string | null => Bun.which("nsenter", { PATH: SYSTEM_PATH });
 const realShell = () => (existsSync("/bin/bash") ? "/bin/bash" : "/bin/sh");
@@ -42,33 +44,54 @@ interface Around {
   before?: string;
   pinned: readonly string[];
   guarded: RingShell["guarded"];
-  shell: string;
+  /** In the ring, in front of the script's arguments. */
+  command: readonly string[];
+  /** Names of further variables that come in. */
+  variables?: readonly string[];
 }
+
+const guard = (place: AgentPlace, names: readonly string[], empty: string) =>
+  names.map((name) => ({ path: join(real(place.repo), name), empty: join(real(place.cage), empty) }));
 
 /** Around the agent's repository, with the home that its commands share. */
 export function commandRing(place: AgentPlace, agent: Identity, wishes: CageWishes): string {
-  const [repo, cage] = [real(place.repo), real(place.cage)];
-  const guarded = (names: readonly string[], empty: string) =>
-    names.map((name) => ({ path: join(repo, name), empty: join(cage, empty) }));
+  const repo = real(place.repo);
   return entry(place, agent, wishes, {
     worktree: repo,
     home: real(place.cageHome),
     pinned: PINNED.map((name) => join(repo, name)),
-    guarded: [...guarded(GUARDED_FILES, "empty.json"), ...guarded(GUARDED_FOLDERS, "empty")],
-    shell: realShell(),
+    guarded: [...guard(place, GUARDED_FILES, "empty.json"), ...guard(place, GUARDED_FOLDERS, "empty")],
+    command: [realShell()],
+  });
+}
+
+/** Around the agent's repository, for a program that stays: `SCRIPT PROGRAM …`. @param home its own */
+export function serverRing(
+  place: AgentPlace,
+  agent: Identity,
+  wishes: CageWishes,
+  { home, variables }: { home: string; variables: readonly string[] },
+): string {
+  return entry(place, agent, wishes, {
+    worktree: real(place.repo),
+    home: real(home),
+    pinned: [],
+    guarded: [...guard(place, WHOLLY_GUARDED, "empty"), ...guard(place, LOADED.files, "empty.json")],
+    command: [],
+    variables,
   });
 }
 
 /** Around the tree that it is started in, with the home that it is told: nothing of the agent's clone or of its commands' home. */
 export function checkRing(place: AgentPlace, agent: Identity, wishes: CageWishes): string {
   // The settings say a command for sh.
-  return entry(place, agent, wishes, { ...TOLD, pinned: [], guarded: [], shell: "/bin/sh" });
+  return entry(place, agent, wishes, { ...TOLD, pinned: [], guarded: [], command: ["/bin/sh"] });
 }
 
 function entry(place: AgentPlace, agent: Identity, { show, registry }: CageWishes, around: Around): string {
   const system = readSystem();
   const cage = real(place.cage);
-  const { worktree, home, before, pinned, guarded, shell } = around;
+  const { worktree, home, before, pinned, guarded, command, variables = [] } = around;
   return ringShell({
     bwrap: realpathSync(join(place.tools, "bin/bwrap")),
     ring: innerRing({
@@ -100,8 +123,8 @@ function entry(place: AgentPlace, agent: Identity, { show, registry }: CageWishe
       ...(registry === null ? {} : { npm_config_registry: registry }),
     },
     // By these a command's processes are known to the review and to the launcher; no more is told.
-    passed: [MARK, RUN_MARK],
+    passed: [MARK, RUN_MARK, ...variables],
     network: { nsenter: nsenter() ?? "nsenter", variable: NETWORK_VARIABLE },
-    command: limited([shell]),
+    command: limited(command),
   });
 }

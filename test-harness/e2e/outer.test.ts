@@ -12,12 +12,13 @@ import { readRefusals } from "../../sandbox/refusals.ts";
 import { type Escape, escapeScript } from "../support/escapes.ts";
 import { askHost } from "../support/host.ts";
 import { isRoot, Launcher, type Started } from "../support/launcher.ts";
-import { CHECK_ESCAPES, OUTER_ESCAPES, STAYS } from "../support/outer-escapes.ts";
+import { CHECK_ESCAPES, CLONE_ESCAPES, OUTER_ESCAPES, STAYS } from "../support/outer-escapes.ts";
 import { descendants, must, processList, run } from "../support/processes.ts";
 import { ROOT, until } from "../support/scene.ts";
 import { type Services, startRegistry, startServices } from "../support/services.ts";
 
 const ORDINARY = 54_321;
+const MCP_SERVER = join(ROOT, "test-harness/support/mcp-server.ts");
 const readable =
   run(["setpriv", `--reuid=${ORDINARY}`, "test", "-r", `${ROOT}/scripts/start/main.ts`]).code === 0;
 
@@ -29,8 +30,10 @@ interface Outcome {
   results: Map<string, string>;
   /** The server's answer to that check. */
   checked: Record<string, unknown>;
-  /** The same from an MCP server of opencode's. */
+  /** The same from an MCP server that opencode was told of while it ran. */
   fromServer: Map<string, string>;
+  /** What the developer's own MCP server answered, which the launcher was told to give the agent. */
+  fromGiven: string;
   /** What the file tools said. */
   files: string[];
   /** What the tool said that fetches from the web. */
@@ -47,6 +50,11 @@ setsid nohup ${LEFT_BY_CHECK} > /dev/null 2>&1 &
 sleep 0.2
 `;
 
+/** What an MCP server may do: write the clone, and its home, which is none of a command's. */
+const SERVES = `
+echo by-server > by-server && echo x > ~/made && echo "serves $(cat new.txt) $(ls -A ~ | tr '\\n' ' ')"
+`;
+
 async function setModel(launcher: Launcher, page: string): Promise<ScriptedModel> {
   const { scene } = launcher;
   const file = (filePath: string) => ({ tool: "read", args: { filePath } });
@@ -60,6 +68,7 @@ async function setModel(launcher: Launcher, page: string): Promise<ScriptedModel
         file(scene.path("project/a.txt")),
         file("/etc/shadow"),
         { tool: "webfetch", args: { url: page, format: "text" } },
+        { tool: "tries_run", args: { script: "server-tries.sh" } },
       ],
     },
     { text: "Tried." },
@@ -69,6 +78,14 @@ async function setModel(launcher: Launcher, page: string): Promise<ScriptedModel
   launcher.configure({
     // The developer allows everything: what holds is the ring alone.
     permission: { external_directory: "allow", read: "allow", edit: "allow" },
+    mcp: {
+      tries: {
+        type: "local",
+        command: ["bun", "mcp-server.ts"],
+        environment: { GIVEN: "{env:LAUNCHER_SECRET}" },
+      },
+      unnamed: triesAsServer("unnamed"),
+    },
     provider: {
       own: {
         npm: "@ai-sdk/openai-compatible",
@@ -99,7 +116,7 @@ async function tryAll(
   const asked = model.requests.length;
   const project = scene.path("project");
   const started = await launcher.start(
-    [project, "--ask", "Try it", "--verify-command", "bash tries.sh", ...args],
+    [project, "--ask", "Try it", "--verify-command", "bash tries.sh", "--mcp", "tries", ...args],
     { LAUNCHER_SECRET: "secret" },
   );
   const { agent_repo: repo } = started.ready;
@@ -115,21 +132,25 @@ async function tryAll(
     ...serverOf(started),
   };
   writeFileSync(join(dir, "home/tries.sh"), escapeScript(variables, OUTER_ESCAPES), { mode: 0o644 });
-  const check = join(repo, "tries.sh");
-  writeFileSync(check, `${escapeScript(variables, CHECK_ESCAPES)}${HONEST}`, { mode: 0o644 });
-  chownSync(check, statSync(repo).uid, statSync(repo).gid);
-  writeFileSync(join(repo, "go"), "");
-  chownSync(join(repo, "go"), statSync(repo).uid, statSync(repo).gid);
+  const inClone = args.includes("--no-cage") ? [] : CLONE_ESCAPES;
+  for (const [name, text] of [
+    ["tries.sh", `${escapeScript(variables, CHECK_ESCAPES)}${HONEST}`],
+    ["server-tries.sh", `${escapeScript(variables, [...CHECK_ESCAPES, ...inClone])}${SERVES}`],
+    ["go", ""],
+  ] as const) {
+    writeFileSync(join(repo, name), text, { mode: 0o644 });
+    chownSync(join(repo, name), statSync(repo).uid, statSync(repo).gid);
+  }
   const shown = await until(
     "the model is shown what its file tools said",
     () =>
       model.requests
         .slice(asked)
-        .find(({ messages }) => messages.filter(({ role }) => role === "tool").length >= 7),
+        .find(({ messages }) => messages.filter(({ role }) => role === "tool").length >= 8),
     60_000,
   );
   const said = shown.messages.filter(({ role }) => role === "tool").map(textOf);
-  const [files, page = ""] = [said.slice(3, 6), said[6]];
+  const [files, page = "", fromGiven = ""] = [said.slice(3, 6), said[6], said[7]];
 
   const suggestion = started.curl.list().at(-1);
   if (suggestion === undefined) throw new Error("nothing was published");
@@ -140,7 +161,7 @@ async function tryAll(
   const fromServer = await fromAddedServer(started);
   const got = [...results.values()].filter((one) => one === "got").length;
   scene.say(`${got} of ${results.size} tries got through`);
-  return { started, results, checked, fromServer, files, page };
+  return { started, results, checked, fromServer, fromGiven, files, page };
 }
 
 function outsideOf(
@@ -244,7 +265,8 @@ function holds(who: string, possible: boolean, make: () => Launcher, held: (by?:
       launcher = make();
       const home = launcher.scene.folder("developer-home");
       launcher.scene.write("developer-home/secret.txt", "sentinel\n");
-      must(["chmod", "-R", "a+rX", home, launcher.repository()]);
+      const files = { "a.txt": "one\n", "mcp-server.ts": readFileSync(MCP_SERVER, "utf8") };
+      must(["chmod", "-R", "a+rX", home, launcher.repository("project", files)]);
       const registry = startRegistry(launcher.scene);
       const model = await setModel(launcher, `${registry.url}${registry.package}`);
       world = { model, services: startServices(launcher.scene) };
@@ -257,6 +279,20 @@ function holds(who: string, possible: boolean, make: () => Launcher, held: (by?:
     for (const { name } of CHECK_ESCAPES)
       test(`${who}, from the project's own check: ${name}`, () =>
         expect(inRing.results.get(name)).toBe("refused"));
+
+    for (const { name } of [...CHECK_ESCAPES, ...CLONE_ESCAPES])
+      test(`${who}, from an MCP server of the developer's: ${name}`, () =>
+        expect(resultsIn(inRing.fromGiven).get(name)).toBe("refused"));
+
+    test(`${who}: an MCP server of the developer's is asked and answers through its ring, and has its own home`, () => {
+      expect(inRing.fromGiven).toContain("given secret\n");
+      expect(inRing.fromGiven).toContain("\nserves new made");
+      expect(inRing.started.running.err).toContain(
+        "the MCP server tries runs in a cage of its own, and is given GIVEN",
+      );
+      // One that was not named stays with the developer.
+      expect(existsSync(join(homeOf(inRing.started), "unnamed"))).toBe(false);
+    });
 
     test(`${who}: a check that tells the truth has its tree, a new home and /tmp, and passes`, () => {
       expect(inRing.checked).toMatchObject({ ok: true, exit_code: 0 });
@@ -311,6 +347,7 @@ function holds(who: string, possible: boolean, make: () => Launcher, held: (by?:
         Object.fromEntries(escapes.map(({ name, heldBy }) => [name, held(heldBy) ? "refused" : "got"]));
       expect(Object.fromEntries(open.results)).toEqual(all(CHECK_ESCAPES));
       expect(Object.fromEntries(open.fromServer)).toEqual(all(OUTER_ESCAPES));
+      expect(Object.fromEntries(resultsIn(open.fromGiven))).toEqual(all(CHECK_ESCAPES));
       expect(resultsIn(readFileSync(planted, "utf8")).size).toBeGreaterThan(0);
       expect(open.files.join("\n")).toContain("sentinel");
       expect(open.page).toContain("dist-tags");

@@ -52,6 +52,9 @@ export const OUTER_ESCAPES: readonly Escape[] = [
   { name: "leaving something running", code: `setsid nohup ${STAYS} > /dev/null 2>&1 &` },
 ];
 
+/** What an MCP server in a ring around the agent's clone may try beside those: nothing of it may work, whatever the order. */
+export const CLONE_ESCAPES: readonly Escape[] = ESCAPES.filter(({ inClone }) => inClone === true);
+
 /**
  * What the project's own check may try: all of this, and what a command of the model's is after outside of its clone. Whether
  * something is left running is seen elsewhere, and its home is its own.
