@@ -5,9 +5,10 @@
 import { existsSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { MARK } from "../../plugin/src/agent/processes.ts";
+import { CALL } from "../../plugin/src/review/tell/commands.ts";
 import { limited } from "../../sandbox/limits.ts";
 import { NETWORK_VARIABLE } from "../../sandbox/network/holder.ts";
-import { proxyEnvironment } from "../../sandbox/network/sockets.ts";
+import { PROXY_PORT, proxyEnvironment } from "../../sandbox/network/sockets.ts";
 import { innerRing, type Word } from "../../sandbox/rings.ts";
 import { type RingShell, ringShell, SECCOMP_FD, TOLD } from "../../sandbox/shell.ts";
 import { readSystem } from "../../sandbox/system.ts";
@@ -33,6 +34,9 @@ const GUARDED_FILES = [".git/config", ".jj/repo/store/git_target", ".jj/repo/sto
 const GUARDED_FOLDERS = [".git/hooks", ...LOADED.folders];
 /** Of a program that stays: a guarded file would be open to it once the review server has put another in its place. */
 const WHOLLY_GUARDED = [".git", ".jj", ...LOADED.folders];
+
+/** The proxy's, with the number of the command as its user, where there is one: by that it knows what it refuses to whom. */
+const ADDRESS = { shell: `"http://\${${CALL}:+$${CALL}:x@}127.0.0.1:${PROXY_PORT}"` };
 
 export const nsenter = (): string | null => Bun.which("nsenter", { PATH: SYSTEM_PATH });
 const realShell = () => (existsSync("/bin/bash") ? "/bin/bash" : "/bin/sh");
@@ -119,7 +123,7 @@ function entry(place: AgentPlace, agent: Identity, { show, registry }: CageWishe
       GIT_CONFIG_GLOBAL: join(cage, "gitconfig"),
       GIT_CONFIG_NOSYSTEM: "1",
       GIT_TERMINAL_PROMPT: "0",
-      ...proxyEnvironment(),
+      ...proxyEnvironment<Word>(ADDRESS),
       ...(registry === null ? {} : { npm_config_registry: registry }),
     },
     // By these a command's processes are known to the review and to the launcher; no more is told.

@@ -201,6 +201,7 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
     ...protectionVariable(session.protection),
   };
   if (caged !== null) env = { ...env, ...cagedEnvironment(caged.cage) };
+  let calls: ReadonlyMap<string, string> = new Map();
   if (provider === null) {
     await startModel(supervisor, session, model);
     env = { ...env, ...OFFLINE };
@@ -213,7 +214,8 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
     env = { ...env, ...(registry === null ? {} : { npm_config_registry: registry }), ...provider.env };
     const wishes = caged === null ? null : { show: options.show, registry: caged.network.registry };
     const mcp = await placeServers(session.servers, agentSide, agent, wishes);
-    const settings = { ...provider.settings, mcp };
+    const settings = { ...provider.settings, mcp: mcp.settings };
+    calls = mcp.calls;
     writeConfiguration(agentSide, agent, settings, { ...options.server, port }, options.cage);
   }
   const ring = ringed
@@ -229,7 +231,7 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
     patiently("starting opencode", startAgain),
   );
   const server = new ReviewServer(serverUrl(host, port), token);
-  if (caged !== null) reportRefusals(networkFiles(place).refusals, server);
+  if (caged !== null) reportRefusals(networkFiles(place).refusals, server, calls);
   return { opencode, startAgain, server, remoteName: remote.name, existing: await server.suggestions() };
 }
 

@@ -2,7 +2,9 @@
  * MCP servers of the developer's that they name for the agent (`--mcp NAME`). opencode starts a local one as its own program; in
  * the cage a script stands in front of that, which runs it in an inner ring around the agent's repository.
  */
+import { randomBytes } from "node:crypto";
 import { join } from "node:path";
+import { CALL } from "../../plugin/src/review/tell/commands.ts";
 import { giveFolder, putFile } from "./agent-side.ts";
 import { type Identity, runAs } from "./identity.ts";
 import { type CageWishes, serverRing } from "./inner-rings.ts";
@@ -75,18 +77,25 @@ function checked(name: string, value: unknown): LocalServer {
   };
 }
 
+export interface Placed {
+  /** opencode's setting `mcp`. */
+  settings: Record<string, unknown>;
+  /** What they are called where a refusal is reported, by the number that each has. */
+  calls: ReadonlyMap<string, string>;
+}
+
 /**
  * Says what they get, and makes their rings.
  * @param wishes null without a cage: they then run as opencode does
- * @returns opencode's setting `mcp`
  */
 export async function placeServers(
   servers: readonly LocalServer[],
   place: AgentPlace,
   agent: Identity,
   wishes: CageWishes | null,
-): Promise<Record<string, unknown>> {
+): Promise<Placed> {
   const settings: Record<string, unknown> = {};
+  const calls = new Map<string, string>();
   for (const { name, command, environment, rest } of servers) {
     const variables = Object.keys(environment);
     const where = wishes === null ? "runs as opencode does, in no ring" : "runs in a cage of its own";
@@ -94,9 +103,15 @@ export async function placeServers(
       `the MCP server ${name} ${where}, and is given ${variables.length === 0 ? "no variables" : variables.join(", ")}`,
     );
     const before = wishes === null ? [] : [await putServerRing(name, variables, place, agent, wishes)];
-    settings[name] = { type: "local", ...rest, command: [...before, ...command], environment, enabled: true };
+    // In opencode's settings, which no command sees: none can pass for a server.
+    const call = randomBytes(12).toString("hex");
+    calls.set(call, `the MCP server ${name}`);
+    settings[name] = {
+      ...{ type: "local", enabled: true, ...rest, command: [...before, ...command] },
+      environment: wishes === null ? environment : { ...environment, [CALL]: call },
+    };
   }
-  return settings;
+  return { settings, calls };
 }
 
 async function putServerRing(

@@ -34,6 +34,8 @@ interface Outcome {
   fromServer: Map<string, string>;
   /** What the developer's own MCP server answered, which the launcher was told to give the agent. */
   fromGiven: string;
+  /** What the review server says is behind what it was told was refused, by target. */
+  commands: Record<string, string | undefined>;
   /** What the file tools said. */
   files: string[];
   /** What the tool said that fetches from the web. */
@@ -45,6 +47,7 @@ const WAIT = "until [ -e go ]; do sleep 0.05; done; rm go";
 /** What a check that tells the truth may do. */
 const HONEST = `
 echo "home has $(ls -A ~ | wc -l)"
+curl -sS http://check-asks.example/ > /dev/null
 [ -f new.txt ] && echo x > made && echo x > ~/made && echo x > /tmp/made && [ ! -e .git ] && echo honest
 setsid nohup ${LEFT_BY_CHECK} > /dev/null 2>&1 &
 sleep 0.2
@@ -52,6 +55,7 @@ sleep 0.2
 
 /** What an MCP server may do: write the clone, and its home, which is none of a command's. */
 const SERVES = `
+curl -sS http://server-asks.example/ > /dev/null
 echo by-server > by-server && echo x > ~/made && echo "serves $(cat new.txt) $(ls -A ~ | tr '\\n' ' ')"
 `;
 
@@ -159,9 +163,10 @@ async function tryAll(
   const results = resultsIn(String(body.output));
   const checked = body;
   const fromServer = await fromAddedServer(started);
+  const commands = args.includes("--no-cage") ? {} : await commandsOf(started);
   const got = [...results.values()].filter((one) => one === "got").length;
   scene.say(`${got} of ${results.size} tries got through`);
-  return { started, results, checked, fromServer, fromGiven, files, page };
+  return { started, results, checked, fromServer, fromGiven, commands, files, page };
 }
 
 function outsideOf(
@@ -191,6 +196,18 @@ function serverOf({ running }: Started): { SERVER: string; OPENCODE: string } {
   if (server === undefined) throw new Error("no opencode runs");
   return { SERVER: String(server.pid), OPENCODE: /--port (\d+)/.exec(server.command)?.[1] ?? "0" };
 }
+
+const ASKED = ["check-asks.example:80", "server-asks.example:80"];
+
+/** `GET /sandbox`, once the last refusal has got there. */
+const commandsOf = ({ ready }: Started) =>
+  until("the review server knows what was refused", async () => {
+    const headers = { authorization: `Bearer ${readFileSync(ready.token_file, "utf8").trim()}` };
+    const answer = await (await fetch(`${ready.url}/sandbox`, { headers })).json();
+    const { refusals } = answer as { refusals: { target: string; command?: string }[] };
+    const commands = Object.fromEntries(refusals.map(({ target, command }) => [target, command]));
+    return ASKED.every((target) => target in commands) ? commands : null;
+  });
 
 /** Lines of {@link escapeScript}'s, by name. */
 const resultsIn = (text: string): Map<string, string> =>
@@ -292,6 +309,13 @@ function holds(who: string, possible: boolean, make: () => Launcher, held: (by?:
       );
       // One that was not named stays with the developer.
       expect(existsSync(join(homeOf(inRing.started), "unnamed"))).toBe(false);
+    });
+
+    test(`${who}: what a check and an MCP server are refused is told of them`, () => {
+      expect(inRing.commands).toMatchObject({
+        "check-asks.example:80": "bash tries.sh",
+        "server-asks.example:80": "the MCP server tries",
+      });
     });
 
     test(`${who}: a check that tells the truth has its tree, a new home and /tmp, and passes`, () => {

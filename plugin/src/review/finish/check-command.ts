@@ -4,6 +4,7 @@
  */
 import { execa } from "execa";
 import { programEnvironment } from "../../vcs/environment.ts";
+import { CALL } from "../tell/commands.ts";
 
 /** Variable by which a launcher that makes rings says which program runs a check in one: `PROGRAM HOME -c COMMAND`. */
 export const CHECK_SHELL = "ISOLATED_AI_CODER_CHECK";
@@ -12,6 +13,8 @@ export interface CheckOptions {
   cwd: string;
   /** An empty folder beside it, which is all that the check has of a home where it is run in a ring. */
   home: string;
+  /** Its number; see {@link import("../tell/commands.ts").Commands}. */
+  call: string;
   timeoutSeconds: number;
   /** Told the last line of what was printed, each time something is. */
   onLine: (line: string) => void;
@@ -73,7 +76,7 @@ export async function runCheck(command: string, options: CheckOptions): Promise<
   const before = ring === undefined ? [] : [options.home];
   const child = execa(ring ?? "sh", [...before, "-c", command], {
     cwd: options.cwd,
-    env: programEnvironment(),
+    env: programEnvironment({ [CALL]: options.call }),
     extendEnv: false,
     stdin: "ignore",
     all: true,

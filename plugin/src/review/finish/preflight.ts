@@ -6,6 +6,7 @@ import { ReviewError } from "../../protocol/errors.ts";
 import type { Project } from "../../vcs/project.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { getOpen } from "../ledger/suggestion-rows.ts";
+import type { Commands } from "../tell/commands.ts";
 import { runCheck } from "./check-command.ts";
 import { writeTree } from "./suggestion-trees.ts";
 
@@ -15,6 +16,7 @@ const STATUS_MS = 250;
 export interface VerifyContext {
   ledger: Ledger;
   project: Project;
+  commands: Commands;
   command: string | null;
   timeoutSeconds: number;
   now: () => Date;
@@ -55,6 +57,7 @@ export async function verify(
     const { exitCode, output } = await runCheck(context.command, {
       cwd: checkout,
       home,
+      call: context.commands.begin(context.command),
       timeoutSeconds: context.timeoutSeconds,
       onLine: (line) => {
         if (Date.now() - last < STATUS_MS) return;
