@@ -119,7 +119,10 @@ describe("a Neovim that starts with a token", function()
     t.match(told, "to curl/8 in “curl %[2J https://six%.example x+…” %(not on the list%)")
     t.ok(#told < 700)
     one:cmd("Suggest status")
-    t.match(notice(one, "The cage refused 12"), "six.example:443 last in “curl %[2J https://six%.example x+…”")
+    t.match(
+      notice(one, "The cage refused 12"),
+      "six.example:443 last in “curl %[2J https://six%.example x+…”"
+    )
     one:stop()
   end)
 
