@@ -23,9 +23,11 @@ export interface Refusal {
   reason: string;
   /** What it calls itself. It can say what it likes. */
   program?: string;
+  /** Number of the command that it belongs to. */
+  call?: string;
 }
 
-export type Refused = Pick<Refusal, "door" | "host" | "port" | "reason" | "program">;
+export type Refused = Pick<Refusal, "door" | "host" | "port" | "reason" | "program" | "call">;
 
 const WINDOW_MS = 10_000;
 const BURST = 100;
@@ -59,7 +61,7 @@ export class RefusalLog {
     if (asked.program !== undefined) refused.program = asked.program.slice(0, TEXT_LENGTH);
     this.#total++;
     this.flush();
-    const key = JSON.stringify([refused.door, refused.host, refused.port, refused.reason]);
+    const key = JSON.stringify([refused.door, refused.host, refused.port, refused.reason, refused.call]);
     const known = this.#open.get(key);
     if (known !== undefined) known.count++;
     else if (this.#open.size < MOST_KINDS && this.#write(refused, 1))

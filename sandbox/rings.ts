@@ -1,12 +1,15 @@
 /** The ring around one command of the model's, as bubblewrap's arguments, and what it shares with the outer one. Pure: folders and options in, words out. */
 import type { System } from "./system.ts";
 
+/** A word of a command, or what a script finds out by itself: shell that gives one word. */
+export type Word = string | { shell: string };
+
 export interface InnerRing {
   system: System;
-  /** The agent's repository, writable. */
-  worktree: string;
-  /** A home of the ring's own, writable, kept from one command to the next. */
-  home: string;
+  /** The folder that it is for, writable: the agent's repository, or a tree to be checked. */
+  worktree: Word;
+  /** A home of the ring's own, writable. */
+  home: Word;
   /** Further folders and files, shown at their own place, read-only. */
   shown: readonly string[];
   /** Folders of the worktree that keep their place: their parents are writable, and what is in them counts elsewhere. */
@@ -18,7 +21,7 @@ export interface InnerRing {
 }
 
 export const show = (path: string): string[] => ["--ro-bind", path, path];
-export const keep = (path: string): string[] => ["--bind", path, path];
+export const keep = <Path extends Word>(path: Path): (string | Path)[] => ["--bind", path, path];
 
 /** What both rings begin with: namespaces, a session and a host name of their own, the filter, and the system. */
 export function beginning({
@@ -43,7 +46,7 @@ export function beginning({
 }
 
 /** @returns arguments that go between the program and `--` */
-export function innerRing(ring: InnerRing): string[] {
+export function innerRing(ring: InnerRing): Word[] {
   return [
     ...beginning(ring),
     // Files below /proc/sys are root's to write, capabilities or not: a command that runs as root is no exception.

@@ -1,9 +1,12 @@
 /** The program that a host starts as `SHELL`: a script that runs the real shell in the ring, whatever it is given. */
+import type { Word } from "./rings.ts";
 
 export interface RingShell {
   bwrap: string;
   /** See {@link import("./rings.ts").innerRing}. */
-  ring: readonly string[];
+  ring: readonly Word[];
+  /** Shell that comes before everything: what the ring's own words name. */
+  before?: string;
   /** File with the filter of system calls, given as descriptor {@link SECCOMP_FD}. */
   filter: string | null;
   /**
@@ -12,7 +15,7 @@ export interface RingShell {
    */
   guarded: readonly { path: string; empty: string }[];
   /** The whole environment inside. */
-  environment: Readonly<Record<string, string>>;
+  environment: Readonly<Record<string, Word>>;
   /** Names of variables that come in from the host, where they are set. */
   passed: readonly string[];
   /** The network that it joins, or null for the host's; see network/holder.ts. */
@@ -23,14 +26,25 @@ export interface RingShell {
 
 export const SECCOMP_FD = 9;
 
-const quoted = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`;
+const quoted = (word: Word): string =>
+  typeof word === "string" ? `'${word.replaceAll("'", `'\\''`)}'` : word.shell;
+
+/**
+ * The words of a script whose ring is around the folder that it is started in, with a home that its first argument names:
+ * both at their own place.
+ */
+export const TOLD = {
+  worktree: { shell: '"$tree"' },
+  home: { shell: '"$home"' },
+  before: 'tree="$(pwd -P)" && home="$(cd "$1" && pwd -P)" && shift || exit 125\n',
+} as const;
 
 /**
  * bubblewrap itself is started with the ring's environment: it is process 1 inside, and shows what it was given. The
  * folder is named in so many words: where it is not in the ring the command fails, and is not run somewhere else.
  */
 export function ringShell(shell: RingShell): string {
-  const environment = Object.entries(shell.environment).map(([name, value]) => quoted(`${name}=${value}`));
+  const environment = Object.entries(shell.environment).map(([name, value]) => `${name}=${quoted(value)}`);
   const passed = shell.passed.map((name) => `\${${name}+"${name}=$${name}"}`);
   const chosen = shell.guarded.map(
     ({ path, empty }, n) => `g${n}=${quoted(empty)}; [ -e ${quoted(path)} ] && g${n}=${quoted(path)}\n`,
@@ -65,5 +79,5 @@ export function ringShell(shell: RingShell): string {
     "3<&- 4<&- 5<&- 6<&- 7<&- 8<&-",
     ...(shell.filter === null ? [] : [`${SECCOMP_FD}< ${quoted(shell.filter)}`]),
   ];
-  return `#!/bin/sh\n# Written at every start. Runs a shell apart from everything but the agent's repository.\n${there}${chosen.join("")}exec ${words.join(" ")}\n`;
+  return `#!/bin/sh\n# Written at every start. Runs a shell apart from everything but what it is for.\n${shell.before ?? ""}${there}${chosen.join("")}exec ${words.join(" ")}\n`;
 }

@@ -84,9 +84,19 @@ describe("a Neovim that starts with a token", function()
     one:wait(CONNECTED)
     local function refused(...)
       local refusals = {}
-      for i, target in ipairs({ ... }) do
-        refusals[i] =
-          { kind = "network", target = target, reason = "not on the list", program = "curl/8", count = 2 }
+      for i, one_of in ipairs({ ... }) do
+        local target, command = one_of, nil
+        if type(one_of) == "table" then
+          target, command = one_of[1], one_of[2]
+        end
+        refusals[i] = {
+          kind = "network",
+          target = target,
+          reason = "not on the list",
+          program = "curl/8",
+          command = command,
+          count = 2,
+        }
       end
       local _, status = server:http("POST", "/sandbox/refusals", { refusals = refusals })
       t.eq(status, 200)
@@ -104,6 +114,15 @@ describe("a Neovim that starts with a token", function()
     )
     one:cmd("Suggest status")
     t.match(notice(one, "Connected to real"), "The cage refused 10, five.example:443 last")
+    refused({ "six.example:443", "curl \27[2J\u{202e}https://six.example\n" .. ("x"):rep(2000) })
+    local told = notice(one, "^The cage refused six")
+    t.match(told, "to curl/8 in “curl %[2J https://six%.example x+…” %(not on the list%)")
+    t.ok(#told < 700)
+    one:cmd("Suggest status")
+    t.match(
+      notice(one, "The cage refused 12"),
+      "six.example:443 last in “curl %[2J https://six%.example x+…”"
+    )
     one:stop()
   end)
 

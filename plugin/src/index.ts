@@ -9,6 +9,7 @@ import { loadConfig } from "./config.ts";
 import { inOpencode } from "./confinement.ts";
 import { type Host, startHost } from "./process.ts";
 import { toReviewError } from "./protocol/errors.ts";
+import { CALL } from "./review/tell/commands.ts";
 import { settingsFromFiles } from "./settings-file.ts";
 import { openJj } from "./vcs/jj.ts";
 
@@ -73,6 +74,8 @@ async function server(input: PluginInput, options?: Record<string, unknown>): Pr
       tool: createTools(desk, jj.dir, (session) => worktree.link.rootOf(session)),
       "tool.execute.before": async ({ tool, callID, sessionID }, { args }) => {
         if (process.env[CAGED] !== undefined) refuseLinksOut(tool, args, input.directory, jj.dir);
+        if (tool === "bash" && typeof args.command === "string")
+          desk.commands.beginCall(callID, args.command);
         instance.sessions.add(sessionID);
         await gate.enter(tool, callID, sessionID);
         await worktree.link.toolStarted(callID, sessionID);
@@ -84,8 +87,10 @@ async function server(input: PluginInput, options?: Record<string, unknown>): Pr
       "chat.message": async ({ sessionID, agent, model, variant }, { message }) =>
         link.remember(sessionID, agent ?? message.agent, model ?? message.model, variant),
       "experimental.chat.system.transform": async (_, { system }) => void system.push(systemText("told")),
-      "shell.env": async ({ sessionID }, { env }) => {
+      "shell.env": async ({ sessionID, callID }, { env }) => {
         if (sessionID !== undefined) Object.assign(env, processes.environment(sessionID));
+        const number = callID === undefined ? null : desk.commands.numberOfCall(callID);
+        if (number !== null) env[CALL] = number;
       },
       event: async ({ event }) => {
         turns.take(event);

@@ -4,9 +4,17 @@ export const HEAD_BYTES = 16_384;
 
 export type ProxyRequest =
   /** A tunnel (RFC 9110 §9.3.6). */
-  | { kind: "connect"; host: string; port: number; program?: string }
+  | ({ kind: "connect"; host: string; port: number } & Who)
   /** A plain request in absolute form; `head` is what the server itself is to be sent. */
-  | { kind: "plain"; host: string; port: number; program?: string; head: string };
+  | ({ kind: "plain"; host: string; port: number; head: string } & Who);
+
+/** Who asks, as far as the request says. */
+export interface Who {
+  /** What it calls itself. */
+  program?: string;
+  /** Number of the command that it belongs to, by which it may have been given its proxy (RFC 7617: as the user). */
+  call?: string;
+}
 
 const AUTHORITY = /^(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:[\]]+):(\d{1,5})$/;
 const ABSOLUTE = /^http:\/\/(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:[\]]+)(?::(\d{1,5}))?(\/[^\s#]*|\?[^\s#]*)?$/i;
@@ -38,12 +46,16 @@ export function parseHead(head: string): ProxyRequest | string {
   }
   const value = (name: string) => fields.find(([one]) => one.toLowerCase() === name)?.[1];
   const agent = value("user-agent");
-  const program = agent === undefined ? {} : { program: agent };
+  const call = callOf(value("proxy-authorization") ?? "");
+  const who: Who = {
+    ...(agent === undefined ? {} : { program: agent }),
+    ...(call === null ? {} : { call }),
+  };
   if (method === "CONNECT") {
     const [, host, port] = AUTHORITY.exec(target) ?? [];
     return host === undefined
       ? "CONNECT wants HOST:PORT"
-      : { kind: "connect", host, port: Number(port), ...program };
+      : { kind: "connect", host, port: Number(port), ...who };
   }
   const [, host, given, path = "/"] = ABSOLUTE.exec(target) ?? [];
   if (host === undefined)
@@ -60,7 +72,15 @@ export function parseHead(head: string): ProxyRequest | string {
     `${method} ${path.startsWith("?") ? `/${path}` : path} ${version}`,
     ...[...own, ...kept].map(([name, content]) => `${name}: ${content}`),
   ].join("\r\n");
-  return { kind: "plain", host, port, ...program, head: `${text}\r\n\r\n` };
+  return { kind: "plain", host, port, ...who, head: `${text}\r\n\r\n` };
+}
+
+/** Anything else than a number is nobody's. */
+function callOf(credentials: string): string | null {
+  const [, encoded] = /^basic ([A-Za-z0-9+/]{1,200}={0,2})$/i.exec(credentials) ?? [];
+  if (encoded === undefined) return null;
+  const [, call] = /^([0-9a-f]{24}):/.exec(Buffer.from(encoded, "base64").toString("latin1")) ?? [];
+  return call ?? null;
 }
 
 /** A whole answer of the proxy's own. */

@@ -4,7 +4,7 @@
  */
 import { type Opened, open, type Resolve, type Target } from "./connect.ts";
 import { type Connection, type Listener, listen } from "./connection.ts";
-import { answer, HEAD_BYTES, parseHead } from "./http.ts";
+import { answer, HEAD_BYTES, parseHead, type Who } from "./http.ts";
 import { entryText, isPort, type Reason, type Rules } from "./rules.ts";
 import * as socks from "./socks.ts";
 
@@ -15,7 +15,7 @@ export interface ProxyOptions {
   door: Door;
   /** Read for each connection. */
   rules(): Rules;
-  refused(refusal: { host: string; port: number; reason: Reason; program?: string }): void;
+  refused(refusal: { host: string; port: number; reason: Reason } & Who): void;
   resolve?: Resolve;
   /** Connections at once. */
   most?: number;
@@ -44,14 +44,18 @@ async function serve(client: Connection, options: ProxyOptions): Promise<void> {
   else client.destroy();
 }
 
-async function reach({ host, port }: Target, options: ProxyOptions, program?: string): Promise<Opened> {
+async function reach({ host, port }: Target, options: ProxyOptions, who: Who = {}): Promise<Opened> {
   const opened: Opened = isPort(port)
     ? await open({ host, port }, options.rules, options.resolve)
     : { refused: "name", detail: "that is no port" };
-  if ("refused" in opened)
-    options.refused({ host, port, reason: opened.refused, ...(program === undefined ? {} : { program }) });
+  if ("refused" in opened) options.refused({ host, port, reason: opened.refused, ...who });
   return opened;
 }
+
+const whoOf = ({ program, call }: Who): Who => ({
+  ...(program === undefined ? {} : { program }),
+  ...(call === undefined ? {} : { call }),
+});
 
 async function serveHttp(client: Connection, options: ProxyOptions): Promise<void> {
   const head = await client.read((bytes) => {
@@ -63,7 +67,7 @@ async function serveHttp(client: Connection, options: ProxyOptions): Promise<voi
     client.end(answer("400 Bad Request", `Isolated AI Coder: ${request}.`));
     return;
   }
-  const opened = await reach(request, options, request.program);
+  const opened = await reach(request, options, whoOf(request));
   if ("connection" in opened) {
     if (request.kind === "connect") client.write("HTTP/1.1 200 Connection established\r\n\r\n");
     else opened.connection.write(request.head);

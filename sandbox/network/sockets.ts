@@ -11,8 +11,9 @@ export const PROXY_PORT = 3128;
 export const GATEWAY_PORT = 3129;
 
 /** Environment by which programs inside find the proxy. What they start for themselves on loopback they reach directly. */
-export function proxyEnvironment(port = PROXY_PORT): Record<string, string> {
-  const proxy = `http://127.0.0.1:${port}`;
+export function proxyEnvironment<Address = string>(
+  proxy: Address | string = `http://127.0.0.1:${PROXY_PORT}`,
+): Record<string, Address | string> {
   const direct = "localhost,127.0.0.1,::1";
   return {
     // By this curl asks a proxy of plain requests; HTTP_PROXY it does not read (CVE-2016-5385).
@@ -21,5 +22,7 @@ export function proxyEnvironment(port = PROXY_PORT): Record<string, string> {
     ...{ NO_PROXY: direct, no_proxy: direct },
     // Node asks no proxy unless it is told to.
     NODE_USE_ENV_PROXY: "1",
+    // Git asks without its credentials first otherwise, and nobody asks it for them.
+    GIT_HTTP_PROXY_AUTHMETHOD: "basic",
   };
 }

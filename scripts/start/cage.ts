@@ -3,18 +3,13 @@
  * the launcher's, which runs the real shell in a ring (see sandbox/). Nothing is left out silently: where a ring cannot be
  * made, or does not hold what it should, there is no start.
  */
-import { existsSync, realpathSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { realpathSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { CAGED } from "../../plugin/src/agent/links.ts";
-import { MARK } from "../../plugin/src/agent/processes.ts";
-import { limited } from "../../sandbox/limits.ts";
-import { NETWORK_VARIABLE, withNetwork } from "../../sandbox/network/holder.ts";
-import { proxyEnvironment } from "../../sandbox/network/sockets.ts";
+import { CHECK_SHELL } from "../../plugin/src/review/finish/check-command.ts";
+import { withNetwork } from "../../sandbox/network/holder.ts";
 import { whyNoRing } from "../../sandbox/probe.ts";
-import { innerRing } from "../../sandbox/rings.ts";
 import { seccompFilter } from "../../sandbox/seccomp.ts";
-import { ringShell, SECCOMP_FD } from "../../sandbox/shell.ts";
-import { readSystem } from "../../sandbox/system.ts";
 import { copyTools } from "../provision.mjs";
 import { giveFolder, makeFolder, putFile } from "./agent-side.ts";
 import { attempt } from "./attempt.ts";
@@ -22,20 +17,11 @@ import { gitSettings } from "./clone.ts";
 import { lastWords } from "./confined.ts";
 import { putForwarder } from "./forwarder.ts";
 import type { Identity } from "./identity.ts";
+import { type CageWishes, checkRing, commandRing, nsenter } from "./inner-rings.ts";
 import { AGENT_BASE, type AgentPlace, ROOT } from "./places.ts";
-import { LOADED, plantedIn, putPlaceholders } from "./planted.ts";
-import { RUN_MARK } from "./processes.ts";
-import { programsElsewhere } from "./programs.ts";
+import { plantedIn, putPlaceholders } from "./planted.ts";
 import { jjSettings } from "./questions.ts";
 import { StartError, say } from "./report.ts";
-
-/** Programs of a ring are the system's and ours; no folder of the developer's PATH. */
-const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/** Of the repository: what another program reads as its settings, or finds its settings by. */
-const PINNED = [".git", ".jj", ".jj/repo", ".jj/repo/store"];
-const GUARDED_FILES = [".git/config", ".jj/repo/store/git_target", ".jj/repo/store/type", ...LOADED.files];
-const GUARDED_FOLDERS = [".git/hooks", ...LOADED.folders];
 
 const WITHOUT =
   "start with --no-cage to go on without it: the agent's commands then reach whatever its user reaches";
@@ -57,15 +43,10 @@ export async function requireRing(agent: Identity, separate: boolean): Promise<v
 export interface Cage {
   /** The program that opencode is to take for the shell. */
   shell: string;
+  /** The one that runs the project's own check; see CHECK_SHELL of the review server. */
+  check: string;
   /** The words that opencode is started with: they make the network that its commands share. */
   within: string[];
-}
-
-export interface CageWishes {
-  /** Further folders that the commands may read. */
-  show: readonly string[];
-  /** The registry that npm takes in it, or null for npm's own. */
-  registry: string | null;
 }
 
 /** Makes the cage of a place. */
@@ -92,12 +73,16 @@ export async function makeCage(
   writeFileSync(join(place.cage, "filter.bpf"), filter, { mode: 0o644 });
   await putPlaceholders(place, agent, branch);
   const shell = join(place.cage, "shell");
-  putFile(shell, shellOf(place, agent, wishes), 0o755);
+  putFile(shell, commandRing(place, agent, wishes), 0o755);
+  const check = join(place.cage, "check");
+  putFile(check, checkRing(place, agent, wishes), 0o755);
   const within = [putNetwork(place)];
   putFile(instructions(place), TOLD, 0o644);
-  const { exitCode, stderr } = await attempt(agent, [...within, shell, "-c", "true"], place.repo, agent.env);
+  const both = '"$1" -c true && cd "$3" && exec "$2" "$4" -c true';
+  const words = [...within, "sh", "-c", both, "sh", shell, check, place.tmp, place.cageHome];
+  const { exitCode, stderr } = await attempt(agent, words, place.repo, agent.env);
   if (exitCode !== 0) throw new StartError(`The cage does not run: ${lastWords(stderr)}. Or ${WITHOUT}`);
-  return { shell, within };
+  return { shell, check, within };
 }
 
 /** The script that makes the network of the commands, and the program in it. */
@@ -108,10 +93,8 @@ function putNetwork(place: AgentPlace): string {
   return script;
 }
 
-const nsenter = () => Bun.which("nsenter", { PATH: SYSTEM_PATH });
-
 /** What opencode is told of the cage: its shell, that links lead nowhere, and git without programs of a repository's. */
-export function cagedEnvironment(shell: string): Record<string, string> {
+export function cagedEnvironment({ shell, check }: Cage): Record<string, string> {
   const settings = [
     ["core.hooksPath", "/dev/null"],
     ["core.fsmonitor", "false"],
@@ -123,6 +106,7 @@ export function cagedEnvironment(shell: string): Record<string, string> {
   return {
     SHELL: shell,
     [CAGED]: shell,
+    [CHECK_SHELL]: check,
     GIT_CONFIG_COUNT: String(settings.length),
     ...(Object.fromEntries(entries) as Record<string, string>),
   };
@@ -134,52 +118,6 @@ export function forgetCage(place: AgentPlace): void {
 }
 
 const instructions = (place: AgentPlace) => join(place.config, "opencode/AGENTS.md");
-
-function shellOf(place: AgentPlace, agent: Identity, { show, registry }: CageWishes): string {
-  const system = readSystem();
-  const real = (path: string) => join(realpathSync(dirname(path)), path.slice(dirname(path).length + 1));
-  const [repo, home, cage] = [real(place.repo), real(place.cageHome), real(place.cage)];
-  const empty = (name: string) => join(cage, name);
-  return ringShell({
-    bwrap: realpathSync(join(place.tools, "bin/bwrap")),
-    ring: innerRing({
-      system,
-      worktree: repo,
-      home,
-      shown: [place.tools, ...programsElsewhere(place, system.shown), cage, ...show],
-      pinned: PINNED.map((name) => join(repo, name)),
-      network: "shared",
-      seccomp: SECCOMP_FD,
-    }),
-    filter: join(cage, "filter.bpf"),
-    guarded: [
-      ...GUARDED_FILES.map((name) => ({ path: join(repo, name), empty: empty("empty.json") })),
-      ...GUARDED_FOLDERS.map((name) => ({ path: join(repo, name), empty: empty("empty") })),
-    ],
-    environment: {
-      HOME: home,
-      USER: agent.name,
-      LOGNAME: agent.name,
-      PATH: [join(place.tools, "bin"), ...show.map((path) => join(path, "bin")), SYSTEM_PATH].join(":"),
-      SHELL: realShell(),
-      LANG: "C.UTF-8",
-      TERM: "dumb",
-      TMPDIR: "/tmp",
-      JJ_CONFIG: join(cage, "jj.toml"),
-      GIT_CONFIG_GLOBAL: join(cage, "gitconfig"),
-      GIT_CONFIG_NOSYSTEM: "1",
-      GIT_TERMINAL_PROMPT: "0",
-      ...proxyEnvironment(),
-      ...(registry === null ? {} : { npm_config_registry: registry }),
-    },
-    // By these a command's processes are known to the review and to the launcher; no more is told.
-    passed: [MARK, RUN_MARK],
-    network: { nsenter: nsenter() ?? "nsenter", variable: NETWORK_VARIABLE },
-    command: limited([realShell()]),
-  });
-}
-
-const realShell = () => (existsSync("/bin/bash") ? "/bin/bash" : "/bin/sh");
 
 /** For the model, by the host's own file of instructions. */
 const TOLD = `# Where your commands run

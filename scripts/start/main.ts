@@ -13,6 +13,7 @@ import { makeDeveloperFolders } from "./developer-side.ts";
 import { handOverLogins } from "./gateway.ts";
 import { findDeveloper, type Identity } from "./identity.ts";
 import { keepRunning, lastOf } from "./keeper.ts";
+import { findServers, type LocalServer, placeServers } from "./mcp.ts";
 import { openNeovim, writeInit } from "./neovim.ts";
 import { networkFiles } from "./network.ts";
 import { demoProvider, openNetwork } from "./open-network.ts";
@@ -63,6 +64,8 @@ interface Session {
   demo: boolean;
   /** The developer's own; null for the demo's scripted model. */
   provider: OwnProvider | null;
+  /** The developer's MCP servers that the agent has. */
+  servers: readonly LocalServer[];
 }
 
 /** What has to be taken down again. */
@@ -197,7 +200,8 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
     ...CLOSED,
     ...protectionVariable(session.protection),
   };
-  if (caged !== null) env = { ...env, ...cagedEnvironment(caged.cage.shell) };
+  if (caged !== null) env = { ...env, ...cagedEnvironment(caged.cage) };
+  let calls: ReadonlyMap<string, string> = new Map();
   if (provider === null) {
     await startModel(supervisor, session, model);
     env = { ...env, ...OFFLINE };
@@ -208,7 +212,11 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
     else await handOverLogins(provider, session);
     const registry = ringed ? (caged?.network.registry ?? null) : null;
     env = { ...env, ...(registry === null ? {} : { npm_config_registry: registry }), ...provider.env };
-    writeConfiguration(agentSide, agent, provider.settings, { ...options.server, port }, options.cage);
+    const wishes = caged === null ? null : { show: options.show, registry: caged.network.registry };
+    const mcp = await placeServers(session.servers, agentSide, agent, wishes);
+    const settings = { ...provider.settings, mcp: mcp.settings };
+    calls = mcp.calls;
+    writeConfiguration(agentSide, agent, settings, { ...options.server, port }, options.cage);
   }
   const ring = ringed
     ? await makeRing(agentSide, agent, { show: options.show, server: options.server, env })
@@ -223,7 +231,7 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
     patiently("starting opencode", startAgain),
   );
   const server = new ReviewServer(serverUrl(host, port), token);
-  if (caged !== null) reportRefusals(networkFiles(place).refusals, server);
+  if (caged !== null) reportRefusals(networkFiles(place).refusals, server, calls);
   return { opencode, startAgain, server, remoteName: remote.name, existing: await server.suggestions() };
 }
 
@@ -253,6 +261,7 @@ async function start(options: StartOptions): Promise<number> {
   }
   await clearTheWay(place);
   const provider = demo ? null : await findOwnProvider(developer, options.pass);
+  const servers = await findServers(developer, options.mcp);
   const host = reachableAt(String(options.server.host ?? "127.0.0.1"));
   const port = await claimPort(options.port, String(options.server.host ?? "127.0.0.1"));
 
@@ -270,7 +279,7 @@ async function start(options: StartOptions): Promise<number> {
     const stateDir = given === undefined ? readState(place)?.agent.state : resolve(String(given));
     const agentSide = agentPlace(place, separate, stateDir);
     const of = { options, developer, agent, protection, place, agentSide };
-    const session: Session = { ...of, port, host, demo, provider };
+    const session: Session = { ...of, port, host, demo, provider, servers };
     const running = await bringUp(session, repository);
     up.beforeStop = async () => {
       const all = await running.server.suggestions();

@@ -34,6 +34,8 @@ export interface StartOptions {
   ask: string | null;
   /** Names of environment variables handed to the agent. */
   pass: string[];
+  /** Names of the developer's MCP servers that the agent has. */
+  mcp: string[];
 }
 
 export const USAGE = `usage: npm start -- [<repository>] [options]
@@ -51,6 +53,8 @@ With one (a git or jj repository of yours): your own opencode providers, and a c
   --allow-dirty    go on although the repository has uncommitted changes, which the agent will not see
   --ask TEXT       first prompt for the agent (own repository only)
   --env NAME       hand this environment variable to the agent; may be repeated (own repository only)
+  --mcp NAME       give the agent this local MCP server of your opencode settings, in a cage of its own; may be repeated (own
+                   repository only)
 
 The review server's options; each also as an environment variable (see the README), --state apart:
 
@@ -72,8 +76,11 @@ export function parseOptions(args: string[]): StartOptions | "help" {
   }
   const server = serverOptions(values);
   const repository = positionals[0] ?? null;
-  if (repository === null && (values.ask !== undefined || values.env.length > 0)) {
-    throw new StartError("--ask and --env need a repository: the demo's model knows only its own task", 2);
+  if (repository === null && (values.ask !== undefined || values.env.length > 0 || values.mcp.length > 0)) {
+    throw new StartError(
+      "--ask, --env and --mcp need a repository: the demo's model knows only its own task",
+      2,
+    );
   }
   for (const name of values.env) {
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
@@ -94,6 +101,7 @@ export function parseOptions(args: string[]): StartOptions | "help" {
     allowDirty: values["allow-dirty"] === true,
     ask: values.ask ?? null,
     pass: values.env,
+    mcp: values.mcp,
   };
 }
 
@@ -131,6 +139,7 @@ function parse(args: string[]) {
         "allow-dirty": { type: "boolean" },
         ask: { type: "string" },
         env: { type: "string", multiple: true, default: [] as string[] },
+        mcp: { type: "string", multiple: true, default: [] as string[] },
       },
     });
   } catch (error) {

@@ -66,6 +66,8 @@ export interface AgentPlace {
   network: string;
   /** The only home that those commands see. */
   cageHome: string;
+  /** With a home for each MCP server of the developer's. */
+  serverHomes: string;
   /** The agent's: where the server in its ring makes its socket. */
   sockets: string;
   state: string;
@@ -116,6 +118,7 @@ export function agentPlace(developer: DeveloperPlace, separate: boolean, state?:
     cage: join(dir, "cage"),
     network: join(dir, "network"),
     cageHome: join(dir, "cage-home"),
+    serverHomes: join(dir, "server-homes"),
     sockets: join(dir, "sockets"),
     state: state ?? join(dir, "state"),
     repo: join(dir, basename(developer.checkout).replace(/^[-.]+/, "") || "project"),

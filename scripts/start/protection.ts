@@ -31,7 +31,7 @@ export function protectionWords({ user, noSeparate, cage, noRing }: Protection):
     noRing === null
       ? "the outer ring, around opencode and the review server: a read-only system, the agent's own folders, processes and network, nothing of yours; no terminal, no new privileges, a filter of system calls; all of it ends with npm start"
       : `NO OUTER RING, because ${noRing}: opencode itself reaches whatever ${user} can`,
-    "each command of the agent's runs in a cage, the inner ring: its repository, a home of its own, nothing else of yours or of the review's",
+    "each command of the agent's runs in a cage, the inner ring: its repository, a home of its own, nothing else of yours or of the review's; the verify command runs in one around its tree alone",
     `of the network a command reaches what is on your list (npm run sandbox -- list), through a proxy; ${
       noRing === null
         ? "so does opencode itself, which reaches your provider through a gateway"

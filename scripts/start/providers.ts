@@ -64,9 +64,8 @@ export interface OwnProvider {
  */
 export async function findOwnProvider(developer: Identity, pass: string[]): Promise<OwnProvider> {
   const isOwn = developer.uid === process.getuid?.();
-  const configHome = (isOwn && process.env.XDG_CONFIG_HOME) || join(developer.home, ".config");
   const dataHome = (isOwn && process.env.XDG_DATA_HOME) || join(developer.home, ".local/share");
-  const { settings, files } = await readSettings(join(configHome, "opencode"), developer);
+  const { settings, files } = await readSettings(developer);
   const auth = join(dataHome, "opencode/auth.json");
   const logins = existsSync(auth) ? readFileSync(auth, "utf8") : null;
 
@@ -79,7 +78,7 @@ export async function findOwnProvider(developer: Identity, pass: string[]): Prom
   ]);
   if (providers.size === 0 && pass.length === 0) {
     throw new StartError(
-      `No provider is set up for opencode in ${join(configHome, "opencode")}: run "opencode auth login" (an opencode is in .tools/bin), or name a key with --env NAME`,
+      `No provider is set up for opencode in ${settingsFolder(developer)}: run "opencode auth login" (an opencode is in .tools/bin), or name a key with --env NAME`,
     );
   }
   const named = [...JSON.stringify(settings).matchAll(/\{env:([A-Za-z_][A-Za-z0-9_]*)\}/g)].map(
@@ -110,21 +109,30 @@ export async function handOver(provider: OwnProvider, agent: Identity, place: Ag
     say(`the agent is given your provider's credentials (${handed.join(", ")})`);
 }
 
-async function readSettings(
-  dir: string,
-  developer: Identity,
-): Promise<{ settings: ProviderSettings; files: string[] }> {
-  const settings: ProviderSettings = {};
-  const files = new Set<string>();
-  for (const name of ["config.json", "opencode.json", "opencode.jsonc"]) {
+/** The developer's settings of opencode, file by file: what comes later counts. @throws StartError that names a broken one */
+export function readOwn(developer: Identity): { path: string; settings: Record<string, unknown> }[] {
+  const dir = settingsFolder(developer);
+  return ["config.json", "opencode.json", "opencode.jsonc"].flatMap((name) => {
     const path = join(dir, name);
-    if (!existsSync(path)) continue;
-    let parsed: Record<string, unknown>;
+    if (!existsSync(path)) return [];
     try {
-      parsed = JSON.parse(withoutComments(readFileSync(path, "utf8"))) as Record<string, unknown>;
+      const settings = JSON.parse(withoutComments(readFileSync(path, "utf8"))) as Record<string, unknown>;
+      return [{ path, settings }];
     } catch (error) {
       throw new StartError(`${path} cannot be read: ${(error as Error).message}`);
     }
+  });
+}
+
+export function settingsFolder(developer: Identity): string {
+  const isOwn = developer.uid === process.getuid?.();
+  return join((isOwn && process.env.XDG_CONFIG_HOME) || join(developer.home, ".config"), "opencode");
+}
+
+async function readSettings(developer: Identity): Promise<{ settings: ProviderSettings; files: string[] }> {
+  const settings: ProviderSettings = {};
+  const files = new Set<string>();
+  for (const { path, settings: parsed } of readOwn(developer)) {
     for (const key of KEPT) {
       if (parsed[key] !== undefined) settings[key] = await withFiles(parsed[key], path, developer, files);
     }
@@ -136,7 +144,7 @@ async function readSettings(
  * A value with every `{file:…}` in it replaced by that file's content, as opencode reads it: the agent cannot read the
  * developer's files. Read as the developer.
  */
-async function withFiles(
+export async function withFiles(
   value: unknown,
   from: string,
   developer: Identity,

@@ -51,17 +51,25 @@ export class Tail {
   }
 }
 
-/** As `POST /sandbox/refusals` takes it. */
-export const reported = ({ host, port, reason, program, count }: Refusal) => ({
-  kind: "network" as const,
-  target: port === 0 ? host : `${host}:${port}`,
-  reason,
-  ...(program === undefined ? {} : { program }),
-  count,
-});
+/** As `POST /sandbox/refusals` takes it. @param calls what is started here and has a number, and what it is called */
+export const reported = (
+  { host, port, reason, program, call, count }: Refusal,
+  calls: ReadonlyMap<string, string> = new Map(),
+) => {
+  const command = calls.get(call ?? "");
+  return {
+    kind: "network" as const,
+    target: port === 0 ? host : `${host}:${port}`,
+    reason,
+    ...(program === undefined ? {} : { program }),
+    ...(call === undefined ? {} : { call }),
+    ...(command === undefined ? {} : { command }),
+    count,
+  };
+};
 
 /** Goes on until the launcher ends. */
-export function reportRefusals(path: string, server: ReviewServer): void {
+export function reportRefusals(path: string, server: ReviewServer, calls: ReadonlyMap<string, string>): void {
   const tail = new Tail(path);
   let waiting: Refusal[] = [];
   let busy = false;
@@ -71,7 +79,7 @@ export function reportRefusals(path: string, server: ReviewServer): void {
     try {
       waiting = [...waiting, ...tail.next()].slice(-MOST_KEPT);
       const now = waiting.slice(0, MOST);
-      if (now.length > 0 && (await server.reportRefusals(now.map(reported))))
+      if (now.length > 0 && (await server.reportRefusals(now.map((one) => reported(one, calls)))))
         waiting = waiting.slice(now.length);
     } catch {
       // The server is away or the file is: they are told later.

@@ -60,6 +60,7 @@ export async function makeRing(
   if (bytes === null) throw new StartError(`There is no filter of system calls for ${process.arch}`);
   writeFileSync(filter, bytes, { mode: 0o644 });
   const kept = [place.home, place.tmp, place.cageHome, place.state, place.repo];
+  if (existsSync(place.serverHomes)) kept.push(place.serverHomes);
   kept.push(
     join(place.config, "jj"),
     join(place.config, "git"),

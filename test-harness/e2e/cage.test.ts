@@ -182,6 +182,10 @@ PROXY_PORT="\${http_proxy##*:}"
 by_proxy '${hostname()}' ${service} && by_socks '${hostname()}' ${service} && echo '${LATE}'
 mkdir -p npm-try && cd npm-try && echo '{}' > package.json
 npm install --no-audit --no-fund --loglevel=error ${name} 2>&1 && node -p 'require("${name}")'
+git ls-remote https://git.not-allowed.example/x.git
+npm_config_fetch_retries=0 npm view --registry http://npm.not-allowed.example/ x
+bun -e 'fetch("http://bun.not-allowed.example/").catch(() => 0)'
+env -u http_proxy http_proxy="http://127.0.0.1:$PROXY_PORT" curl -sS http://nobody.not-allowed.example/
 curl -sS http://not-allowed.example/ 2>&1
 curl -sS --noproxy '*' --max-time 5 http://not-allowed.example/ 2>&1
 `;
@@ -191,7 +195,7 @@ const reportedTo = ({ ready }: Started): Promise<string> =>
   until("the review server knows what was refused", async () => {
     const headers = { authorization: `Bearer ${readFileSync(ready.token_file, "utf8").trim()}` };
     const text = await (await fetch(`${ready.url}/sandbox`, { headers })).text();
-    return text.includes("not-allowed.example:80") ? text : null;
+    return text.includes('"target":"not-allowed.example:80"') ? text : null;
   });
 
 /** Kills the network's process; returns what the proxy of the next one says to a request that it allows. */
@@ -353,6 +357,20 @@ function holds(who: string, possible: boolean, make: () => Launcher, got: (name:
       expect(list).toContain("not-allowed.example:80");
       expect(list).toContain(`${hostname()}:${world.services.service}`);
     }, 60_000);
+    test(`${who}, in the cage: a refusal names the command behind it, whatever program of it asked; who hides is told as before`, () => {
+      const { refusals } = JSON.parse(caged.known) as { refusals: { target: string; command?: string }[] };
+      const commands = refusals
+        .filter(({ target }) => target.includes("not-allowed.example"))
+        .map(({ target, command }) => [target, command] as const);
+      const all = ["git", "npm", "bun"].map((name) => `${name}.not-allowed.example`);
+      expect(new Map(commands)).toEqual(
+        new Map([
+          ["nobody.not-allowed.example:80", undefined],
+          ["not-allowed.example:80", WAIT],
+          ...all.map((host) => [`${host}:${host.startsWith("git") ? 443 : 80}`, WAIT] as const),
+        ]),
+      );
+    });
     test(`${who}, in the cage: the provider gets its key, and nothing on the agent's side has it`, () => {
       expect(inCage.authorizations).toEqual([`Bearer ${KEY}`]);
       expect(caged.control).toBe("memory");
@@ -448,5 +466,16 @@ describe.skipIf(process.platform !== "linux")("where user namespaces are forbidd
     const done = launcher.refused(["--show", launcher.scene.path("nowhere")]);
     expect(done).toMatchObject({ code: 2, out: "" });
     expect(done.err).toMatch(/--show: expected a folder, .*nowhere is not there/);
+  }, 90_000);
+
+  test("an MCP server that the settings do not have is refused by name, and any where there is no repository", () => {
+    const project = launcher.repository("for-servers");
+    const absent = launcher.refused([project, "--mcp", "absent"]);
+    expect(absent).toMatchObject({ code: 2, out: "" });
+    expect(absent.err).toContain('--mcp: there is no MCP server "absent" in');
+    const demo = launcher.refused(["--mcp", "absent"]);
+    expect(demo).toMatchObject({ code: 2, out: "" });
+    expect(demo.err).toContain("--mcp need a repository");
+    expect(existsSync(join(launcher.local, "projects"))).toBe(false);
   }, 90_000);
 });

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { LIMITS, limited } from "../../sandbox/limits.ts";
 import { type InnerRing, innerRing } from "../../sandbox/rings.ts";
 import { seccompFilter } from "../../sandbox/seccomp.ts";
-import { ringShell, SECCOMP_FD } from "../../sandbox/shell.ts";
+import { ringShell, SECCOMP_FD, TOLD } from "../../sandbox/shell.ts";
 import { readSystem } from "../../sandbox/system.ts";
 import { descendants, must, processList, run } from "../support/processes.ts";
 import { Scene, until } from "../support/scene.ts";
@@ -150,6 +150,35 @@ describe.skipIf(process.platform !== "linux")("a ring", () => {
     await until("both run", () => both().length === 2);
     process.kill(-child.pid, "SIGTERM");
     await until("both are gone", () => both().length === 0);
+  });
+
+  test("is around the folder that it is started in, with a home that it is told, where its script says so", () => {
+    const ring = {
+      system: readSystem(),
+      ...TOLD,
+      shown: [],
+      pinned: [],
+      network: "shared",
+      seccomp: null,
+    } as const;
+    const program = scene.path("told");
+    const text = ringShell({
+      ...{ bwrap: Bun.which("bwrap") ?? "bwrap", ring: innerRing(ring), before: TOLD.before, filter: null },
+      ...{ guarded: [], environment: { PATH: "/usr/bin:/bin", HOME: TOLD.home }, passed: [], network: null },
+      command: ["/bin/sh"],
+    });
+    writeFileSync(program, text);
+    chmodSync(program, 0o755);
+    const [tree, home] = [scene.folder("a tree's"), scene.folder('a "home" $HOME')];
+    scene.write("secret.txt", "secret\n");
+    const code = `echo a > a; echo b > ~/b; ls ..; cat '${scene.path("secret.txt")}'; exit 7`;
+    const done = run([program, home, "-c", code], { cwd: tree, env: { PATH: process.env.PATH ?? "" } });
+    expect(done).toMatchObject({ code: 7, out: `a "home" $HOME\na tree's\n` });
+    expect(done.err).toMatch(/secret\.txt.*No such file/);
+    expect(readFileSync(join(tree, "a"), "utf8")).toBe("a\n");
+    expect(readFileSync(join(home, "b"), "utf8")).toBe("b\n");
+    // Without a home it runs nowhere.
+    expect(run([program, scene.path("absent"), "-c", "echo ran"], { cwd: tree }).code).toBe(125);
   });
 
   test("has limits: processes, and the size of a file", () => {

@@ -41,6 +41,8 @@ export interface Escape {
   code: string;
   /** What holds it off without a cage: the agent's user is another one than the developer, or than root. */
   heldBy?: "developer" | "root";
+  /** It is after something in the agent's clone. */
+  inClone?: true;
 }
 
 /** From whatever runs on the agent's side: nothing is reached but by the proxy. */
@@ -100,30 +102,47 @@ export const ESCAPES: readonly Escape[] = [
   {
     name: "planting a plugin in .opencode",
     code: "mkdir -p .opencode/plugins && echo evil > .opencode/plugins/evil.js",
+    inClone: true,
   },
   {
     name: "putting another folder in the place of .opencode",
     code: "mv .opencode aside && mkdir .opencode && touch .opencode/evil.js",
+    inClone: true,
   },
   {
     name: "putting a link in the place of .opencode",
     code: "rm -rf .opencode aside; ln -s /tmp .opencode && test -L .opencode",
+    inClone: true,
   },
-  { name: "planting opencode.json", code: 'echo \'{"plugin":["./evil.js"]}\' > opencode.json' },
+  {
+    name: "planting opencode.json",
+    code: 'echo \'{"plugin":["./evil.js"]}\' > opencode.json',
+    inClone: true,
+  },
   {
     name: "planting opencode.jsonc",
     code: 'rm -f opencode.jsonc; echo \'{"plugin":["./evil.js"]}\' > opencode.jsonc',
+    inClone: true,
   },
   {
     name: "planting .opencode in the agent's home",
     code: 'cd "$AGENT_HOME" && mkdir -p .opencode/plugins && touch .opencode/plugins/evil.js',
   },
-  { name: "setting a program in .git/config", code: "git config --file .git/config core.pager ./evil" },
-  { name: "planting a hook of git's", code: "echo evil > .git/hooks/reference-transaction" },
-  { name: "putting another .git in its place", code: "mv .git .git-aside && mv .git-aside .git" },
+  {
+    name: "setting a program in .git/config",
+    code: "git config --file .git/config core.pager ./evil",
+    inClone: true,
+  },
+  { name: "planting a hook of git's", code: "echo evil > .git/hooks/reference-transaction", inClone: true },
+  {
+    name: "putting another .git in its place",
+    code: "mv .git .git-aside && mv .git-aside .git",
+    inClone: true,
+  },
   {
     name: "leading jj to another repository",
     code: "cp .jj/repo/store/git_target x && cat x > .jj/repo/store/git_target",
+    inClone: true,
   },
   {
     name: "typing into a terminal (TIOCSTI)",

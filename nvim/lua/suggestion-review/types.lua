@@ -89,6 +89,8 @@
 ---@field target string What was tried: host:port, a path, the name of a system call
 ---@field reason string Why it was refused, in a word or a sentence
 ---@field program? string What the program that tried calls itself; it can say what it likes
+--- The command of the agent's that it belonged to, as one line of text, where it is known; of alike ones the last
+---@field command? string
 ---@field count integer How many like this one
 ---@field first_at string ISO 8601 time
 ---@field last_at string ISO 8601 time
@@ -145,6 +147,8 @@
 ---@field target string What was tried: host:port, a path, the name of a system call
 ---@field reason string Why it was refused, in a word or a sentence
 ---@field program? string What the program that tried calls itself; it can say what it likes
+--- The command of the agent's that it belonged to, as one line of text, where it is known; of alike ones the last
+---@field command? string
 ---@field count integer How many like this one
 
 ---@class SuggestionReview.Suggestion : SuggestionReview.Summary
@@ -595,5 +599,6 @@
 ---@field target? string in sandbox.refused
 ---@field reason? string in sandbox.refused
 ---@field program? string in sandbox.refused
+---@field command? string in sandbox.refused
 ---@field count? integer in sandbox.refused
 ---@field total? integer in sandbox.refused

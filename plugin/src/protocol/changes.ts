@@ -198,7 +198,23 @@ export const AskRequest = z
 export type AskRequest = z.infer<typeof AskRequest>;
 
 export const RefusalsRequest = z.strictObject({
-  refusals: z.array(z.strictObject(Refusal.shape)).min(1).max(100),
+  refusals: z
+    .array(
+      z.strictObject({
+        ...Refusal.shape,
+        command: z
+          .string()
+          .optional()
+          .describe("The command of the agent's that it belonged to; shortened where it is long"),
+        call: z
+          .string()
+          .max(64)
+          .optional()
+          .describe("Number of the command, as the server gave it; one that it does not know says nothing"),
+      }),
+    )
+    .min(1)
+    .max(100),
   project: z.string().optional(),
 });
 export type RefusalsRequest = z.infer<typeof RefusalsRequest>;

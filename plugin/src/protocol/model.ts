@@ -45,6 +45,13 @@ export const Refusal = z.object({
     .max(255)
     .optional()
     .describe("What the program that tried calls itself; it can say what it likes"),
+  command: z
+    .string()
+    .max(512)
+    .optional()
+    .describe(
+      "The command of the agent's that it belonged to, as one line of text, where it is known; of alike ones the last",
+    ),
   count: z.int().min(1).describe("How many like this one"),
 });
 export type Refusal = z.infer<typeof Refusal>;

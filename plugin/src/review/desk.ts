@@ -98,6 +98,7 @@ import { markMovedBases, rebase } from "./publish/rebase.ts";
 import { repin } from "./publish/repin.ts";
 import * as reading from "./reading.ts";
 import type { AgentLink, AgentSessions } from "./tell/agent-link.ts";
+import { Commands, commandLine } from "./tell/commands.ts";
 import { lastOfOutbox, takeFeedback } from "./tell/courier.ts";
 import { enqueue } from "./tell/outbox.ts";
 
@@ -115,6 +116,8 @@ export class Desk implements ReviewDesk {
   readonly ledger: Ledger;
   /** What the agent does. */
   readonly activity: ActivityJournal;
+  /** What the agent's commands are known by outside of their rings. */
+  readonly commands = new Commands();
   readonly #config: Config;
   readonly #now: () => Date;
   readonly #hosts: Hosts;
@@ -410,6 +413,7 @@ export class Desk implements ReviewDesk {
   verify(request: VerifyRequest): Promise<VerifyResult> {
     const context = {
       ...this.#config.verify,
+      commands: this.commands,
       ledger: this.ledger,
       project: this.#hosts.projectOf(request.suggestion_id),
       now: this.#now,
@@ -582,7 +586,11 @@ export class Desk implements ReviewDesk {
 
   async refusals(request: RefusalsRequest): Promise<RefusalsResult> {
     const project = this.#hosts.of(request.project).project.dir;
-    recordRefusals(this.ledger, project, request.refusals, this.#now());
+    const refusals = request.refusals.map(({ call, command, ...refusal }) => {
+      const known = (call === undefined ? null : this.commands.of(call)) ?? command;
+      return known === undefined ? refusal : { ...refusal, command: commandLine(known) };
+    });
+    recordRefusals(this.ledger, project, refusals, this.#now());
     return { refused: refusedCount(this.ledger, project) };
   }
 

@@ -19,7 +19,7 @@ let port: number;
 let rules: Rules = { allow: [], deny: [] };
 let answers: Record<string, string[]> = {};
 let looked: string[] = [];
-let refused: { host: string; port: number; reason: string; program?: string }[] = [];
+let refused: { host: string; port: number; reason: string; program?: string; call?: string }[] = [];
 
 const allow = (host: string, only: number | null, ...reach: AddressKind[]) => {
   rules = { ...rules, allow: [...rules.allow, { host, port: only, reach }] };
@@ -268,6 +268,30 @@ describe("what is not allowed", () => {
     expect([...said]).toEqual([5, 0, 5, 2, 0, 1, 0, 0, 0, 0, 0, 0]);
     expect(refused).toMatchObject([{ reason: "name" }]);
     expect(looked).toEqual([]);
+  });
+
+  test("is noted with the number of the command that it belongs to, where its proxy was given that as a user", async () => {
+    const number = "0123456789abcdef01234567";
+    const asked = (user: string, url: string) => curl("--proxy", `http://${user}@127.0.0.1:${port}`, url);
+    await asked(`${number}:x`, "http://plain.example/");
+    await asked(`${number}:x`, "https://tunnel.example/");
+    await curl(...via("http"), "http://none.example/");
+    for (const user of ["somebody:x", `${number}0:x`, number.toUpperCase(), ":x"])
+      await asked(user, "http://other.example/");
+    expect(refused.map(({ host, call }) => [host, call])).toEqual([
+      ["plain.example", number],
+      ["tunnel.example", number],
+      ["none.example", undefined],
+      ...Array.from({ length: 4 }, () => ["other.example", undefined]),
+    ]);
+  });
+
+  test("and a program that is allowed through is asked for no credentials, and passes none on", async () => {
+    allow("a.example", origin.port ?? 0, "loopback");
+    const proxy = `http://0123456789abcdef01234567:x@127.0.0.1:${port}`;
+    const { out } = await curl("--proxy", proxy, `http://a.example:${origin.port}/x`);
+    expect(JSON.parse(out)).toMatchObject({ path: "/x" });
+    expect(out.toLowerCase()).not.toContain("authorization");
   });
 });
 

@@ -8,7 +8,13 @@ const scene = new Scene("refusals");
 const path = scene.path("refusals.jsonl");
 let now = 1_000_000;
 const make = () => new RefusalLog(path, "run-1", () => now);
-const refused = (host: string) => ({ door: "command", host, port: 443, reason: "not-allowed" });
+const refused = (host: string, call?: string) => ({
+  door: "command",
+  host,
+  port: 443,
+  reason: "not-allowed",
+  ...(call === undefined ? {} : { call }),
+});
 
 beforeEach(() => {
   rmSync(path, { force: true });
@@ -81,4 +87,17 @@ test("a line that is none, or not whole yet, is passed over", () => {
   appendFileSync(path, 'null\n{"kind":"network"}\n{"ts":"2026');
   expect(readRefusals(path).length).toBe(1);
   expect(parseRefusal("[]")).toBeNull();
+});
+
+test("what another command is refused is another line", () => {
+  const log = make();
+  for (const call of ["a", "a", "b", undefined]) log.add(refused("x.example", call));
+  log.flush(true);
+  const told = readRefusals(path).map(({ call, count }) => [call, count]);
+  expect(told).toEqual([
+    ["a", 1],
+    ["b", 1],
+    [undefined, 1],
+    ["a", 1],
+  ]);
 });

@@ -151,6 +151,7 @@ M.events = {
     target = text,
     reason = text,
     program = optional(text),
+    command = optional(text),
     count = count,
     total = count,
   }),

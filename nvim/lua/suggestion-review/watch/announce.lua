@@ -165,7 +165,8 @@ local refused = {}
 ---@return string
 function M.refused_text(event)
   local who = event.program and (" to %s"):format(plain(event.program)) or ""
-  local text = ("The cage refused %s%s (%s)"):format(plain(event.target), who, plain(event.reason))
+  local behind = event.command and (" in “%s”"):format(plain(event.command)) or ""
+  local text = ("The cage refused %s%s%s (%s)"):format(plain(event.target), who, behind, plain(event.reason))
   return event.kind == "network"
       and event.target ~= "*"
       and ("%s; npm run sandbox -- allow %s"):format(text, plain(event.target))

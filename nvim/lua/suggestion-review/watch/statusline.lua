@@ -50,7 +50,7 @@ end
 ---@param text string
 ---@param width integer
 local function short(text, width)
-  text = text:gsub("%s+", " ")
+  text = text:gsub("[%s%c]+", " ")
   if vim.fn.strdisplaywidth(text) <= width then
     return text
   end
@@ -135,7 +135,8 @@ function M.report()
     end
     local refused, last = store.refused(one.server.name)
     if last then
-      lines[#lines + 1] = ("  The cage refused %d, %s last"):format(refused, short(last.target, 60))
+      local behind = last.command and (" in “%s”"):format(short(last.command, 60)) or ""
+      lines[#lines + 1] = ("  The cage refused %d, %s last%s"):format(refused, short(last.target, 60), behind)
     end
   end
   return lines

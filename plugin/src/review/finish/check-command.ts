@@ -4,9 +4,17 @@
  */
 import { execa } from "execa";
 import { programEnvironment } from "../../vcs/environment.ts";
+import { CALL } from "../tell/commands.ts";
+
+/** Variable by which a launcher that makes rings says which program runs a check in one: `PROGRAM HOME -c COMMAND`. */
+export const CHECK_SHELL = "ISOLATED_AI_CODER_CHECK";
 
 export interface CheckOptions {
   cwd: string;
+  /** An empty folder beside it, which is all that the check has of a home where it is run in a ring. */
+  home: string;
+  /** Its number; see {@link import("../tell/commands.ts").Commands}. */
+  call: string;
   timeoutSeconds: number;
   /** Told the last line of what was printed, each time something is. */
   onLine: (line: string) => void;
@@ -59,13 +67,16 @@ function signalGroup(leader: number | undefined, signal: NodeJS.Signals): void {
 }
 
 /**
+ * Runs it in the ring of a launcher that has made one for checks, else as the server itself.
  * @param command for `sh -c`
  * @throws when the shell cannot be started; a failing command does not throw
  */
 export async function runCheck(command: string, options: CheckOptions): Promise<CheckResult> {
-  const child = execa("sh", ["-c", command], {
+  const ring = process.env[CHECK_SHELL];
+  const before = ring === undefined ? [] : [options.home];
+  const child = execa(ring ?? "sh", [...before, "-c", command], {
     cwd: options.cwd,
-    env: programEnvironment(),
+    env: programEnvironment({ [CALL]: options.call }),
     extendEnv: false,
     stdin: "ignore",
     all: true,

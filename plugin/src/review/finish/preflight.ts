@@ -6,6 +6,7 @@ import { ReviewError } from "../../protocol/errors.ts";
 import type { Project } from "../../vcs/project.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { getOpen } from "../ledger/suggestion-rows.ts";
+import type { Commands } from "../tell/commands.ts";
 import { runCheck } from "./check-command.ts";
 import { writeTree } from "./suggestion-trees.ts";
 
@@ -15,6 +16,7 @@ const STATUS_MS = 250;
 export interface VerifyContext {
   ledger: Ledger;
   project: Project;
+  commands: Commands;
   command: string | null;
   timeoutSeconds: number;
   now: () => Date;
@@ -44,9 +46,9 @@ export async function verify(
       ),
     );
   try {
-    const checkout = join(scratch, "tree");
+    const [checkout, home] = [join(scratch, "tree"), join(scratch, "home")];
     // git refuses a --work-tree that is not there yet.
-    await mkdir(checkout);
+    for (const folder of [checkout, home]) await mkdir(folder);
     const env = { GIT_INDEX_FILE: join(scratch, "index") };
     await project.hub.run(["read-tree", commit], { env });
     await project.hub.run([`--work-tree=${checkout}`, "checkout-index", "--all"], { env, cwd: checkout });
@@ -54,6 +56,8 @@ export async function verify(
     let last = 0;
     const { exitCode, output } = await runCheck(context.command, {
       cwd: checkout,
+      home,
+      call: context.commands.begin(context.command),
       timeoutSeconds: context.timeoutSeconds,
       onLine: (line) => {
         if (Date.now() - last < STATUS_MS) return;

@@ -17,6 +17,8 @@ interface Row {
   target: string;
   reason: string;
   program: string;
+  /** Of the last one that has told it, or nothing. */
+  command: string;
   count: number;
   first_at: string;
   last_at: string;
@@ -45,23 +47,27 @@ function record(ledger: Ledger, project: string, refusal: Refusal, now: Date): v
   const { kind, target, reason, program } = full ? { ...exact, ...OTHERS } : exact;
   const before = full ? rowOf(ledger, project, { kind, ...OTHERS }) : known;
   const total = (before?.count ?? 0) + refusal.count;
+  // Not a part of what makes refusals alike: one that tries by ever another command would be news each time.
+  const command = full ? "" : (refusal.command ?? "");
   const news = before === null || now.getTime() - Date.parse(before.told_at) >= QUIET_MS;
   ledger.change(
-    `INSERT INTO refusal (project, kind, target, reason, program, count, first_at, last_at, told_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-     ON CONFLICT DO UPDATE SET count = excluded.count, last_at = excluded.last_at, told_at = excluded.told_at`,
+    `INSERT INTO refusal (project, kind, target, reason, program, command, count, first_at, last_at, told_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT DO UPDATE SET command = coalesce(nullif(excluded.command, ''), command), count = excluded.count, last_at = excluded.last_at,
+       told_at = excluded.told_at`,
     project,
     kind,
     target,
     reason,
     program,
+    command,
     total,
     at,
     at,
     news ? at : before.told_at,
   );
   if (!news) return;
-  const told = program === "" ? {} : { program };
+  const told = { ...(program === "" ? {} : { program }), ...(command === "" ? {} : { command }) };
   ledger.emit(
     project,
     { type: "sandbox.refused", kind, target, reason, ...told, count: refusal.count, total },
@@ -94,18 +100,19 @@ export const refusedCount = (ledger: Ledger, project: string | null): number =>
 /** The latest first. @param project null for all */
 export function refusalReport(ledger: Ledger, project: string | null): SandboxReport {
   const rows = ledger.rows<Row>(
-    `SELECT kind, target, reason, program, count, first_at, last_at FROM refusal
+    `SELECT kind, target, reason, program, command, count, first_at, last_at FROM refusal
      WHERE ?1 IS NULL OR project = ?1 ORDER BY last_at DESC, target LIMIT ?2`,
     project,
     MOST_SHOWN,
   );
   return {
     refused: refusedCount(ledger, project),
-    refusals: rows.map(({ kind, target, reason, program, count, first_at, last_at }) => ({
+    refusals: rows.map(({ kind, target, reason, program, command, count, first_at, last_at }) => ({
       kind,
       target,
       reason,
       ...(program === "" ? {} : { program }),
+      ...(command === "" ? {} : { command }),
       count,
       first_at,
       last_at,

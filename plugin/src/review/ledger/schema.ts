@@ -392,6 +392,10 @@ export interface Migration {
  * In order. A ledger keeps the names of those it has been through, so that one which another program changed in
  * another way is known as such, though it has the same number of steps.
  */
+const V9 = `
+ALTER TABLE refusal ADD COLUMN command TEXT NOT NULL DEFAULT '';
+`;
+
 export const MIGRATIONS: readonly Migration[] = [
   { name: "first tables", sql: V1 },
   { name: "decisions apart from hunks", sql: V2 },
@@ -401,6 +405,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "states in words", sql: V6 },
   { name: "refusals", sql: V7 },
   { name: "activity of the agent", sql: V8 },
+  { name: "commands behind refusals", sql: V9 },
 ];
 
 /** Ledgers with this many steps and fewer kept their number alone. */
