@@ -127,12 +127,16 @@ describe.skipIf(missingOpencode() !== null)("interleavings", () => {
       await Promise.all(going);
       for (const client of clients) client.close();
       // What still waits is ended, so that the next one finds nothing.
-      if ((await at.permissions()).some((one) => one.id === id))
-        expect((await at.answer(id, answers.reject)).status).toBe(200);
+      await until("nothing waits", async () => {
+        if ((await at.permissions()).every((one) => one.id !== id)) return true;
+        await at.answer(id, answers.reject);
+        return false;
+      });
       kept.push({ n, session, told, script: `${n}: ${order.join(", ")}` });
-      await until("its turn is over", async () =>
-        (await at.activity(session)).every((one) => one.type !== "agent.turn" || one.state === "ended"),
-      );
+      await until("its turn is over", async () => {
+        const states = await at.place.opencode.call<Record<string, { type: string }>>("/session/status");
+        return (states[session]?.type ?? "idle") === "idle";
+      });
     }
 
     // By the end of another turn what was late would be done.

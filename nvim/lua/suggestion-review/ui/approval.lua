@@ -114,7 +114,8 @@ end
 local function close_when_answered(ask, win)
   local unsubscribe
   unsubscribe = listeners.subscribe(function(event)
-    if event.type == "activity.answered" and event.entry.id == ask.entry.id then
+    local entry = event.entry --[[@as SuggestionReview.Ask?]]
+    if event.type == "activity.answered" and entry and entry.id == ask.entry.id then
       unsubscribe()
       if vim.api.nvim_win_is_valid(win) then
         vim.api.nvim_win_close(win, true)
