@@ -55,7 +55,10 @@ local host = agent_host.start({
     { when = "touch once", turns = { bash("touch touched-once"), { text = "touched" } } },
     { when = "touch always", turns = { bash("mkdir made-always"), { text = "made" } } },
     { when = "touch as edited", turns = { bash("touch first-form"), { text = "touched" } } },
-    { when = "touch by keys", turns = { bash("touch first-key"), bash("touch key-rejected"), { text = "touched" } } },
+    {
+      when = "touch by keys",
+      turns = { bash("touch first-key"), bash("touch key-rejected"), { text = "touched" } },
+    },
     { when = "touch by call", turns = { bash("touch first-call"), { text = "touched" } } },
     {
       when = "write as edited",
@@ -376,7 +379,10 @@ describe("what waits for a permission", function()
     vim.cmd("Suggest permission")
     win = vim.api.nvim_get_current_win()
     local id = activity.asks("agent.permission")[1].entry.id
-    client.request({ type = "permission", request = { permission_id = id, reply = "reject" } }, function() end)
+    client.request(
+      { type = "permission", request = { permission_id = id, reply = "reject" } },
+      function() end
+    )
     t.wait(function()
       return not vim.api.nvim_win_is_valid(win)
     end, 10000, "the window to go")

@@ -266,7 +266,10 @@ const argumentsEdit = ({
   reply: PermissionReply;
   arguments?: CallArguments | undefined;
 }) => (edited !== undefined) === (reply === "edit");
-const argumentsIssue = { path: ["arguments"], message: "expected arguments when reply is edit, and only then" };
+const argumentsIssue = {
+  path: ["arguments"],
+  message: "expected arguments when reply is edit, and only then",
+};
 
 /** `POST /agent/permissions/:id` */
 export const PermissionReplyRequest = z

@@ -70,7 +70,12 @@ describe.skipIf(missingOpencode() !== null)("a call that waits for the developer
     const filePath = at.path("written.txt");
     const written = await at.begun(calls("write", { filePath, content: "of the model\n" }));
     const asked = await at.asked(written);
-    expect(asked).toMatchObject({ permission: "edit", file: filePath, diff: "+of the model", editable: true });
+    expect(asked).toMatchObject({
+      permission: "edit",
+      file: filePath,
+      diff: "+of the model",
+      editable: true,
+    });
     const request = { permission_id: asked.id, reply: "edit", arguments: { content: "of mine\n\ttoo" } };
     expect((await developer.command({ type: "permission", request })).data).toMatchObject({
       success: true,
@@ -107,7 +112,11 @@ describe.skipIf(missingOpencode() !== null)("a call that waits for the developer
       [{ reply: "edit", arguments: { command: "a\0b" } }, "arguments.command", /NUL/],
       [{ reply: "edit", arguments: { filePath: "/x" } }, "arguments.filePath", /own fields: command/],
       [{ reply: "edit", arguments: { command: "x".repeat(70_000) } }, "arguments", /at most 65536 bytes/],
-      [{ reply: "edit", arguments: { command: "touch not-edited" } }, "arguments", /other than what was asked/],
+      [
+        { reply: "edit", arguments: { command: "touch not-edited" } },
+        "arguments",
+        /other than what was asked/,
+      ],
       [{ reply: "edit", arguments: "touch x" }, "arguments", /arguments/],
       [{ reply: "perhaps" }, "reply", /reply/],
     ] as const) {

@@ -155,7 +155,8 @@ describe.skipIf(missingOpencode() !== null)("interleavings", () => {
       // Who was told of success was first, and is the one that is written down.
       const firsts = told.filter(({ status }) => status === 200);
       expect({ ...about, firsts: firsts.length }).toEqual({ ...about, firsts: Math.min(firsts.length, 1) });
-      for (const { by } of firsts) expect({ ...about, by: reply }).toEqual({ ...about, by: by === "end" ? "reject" : by });
+      for (const { by } of firsts)
+        expect({ ...about, by: reply }).toEqual({ ...about, by: by === "end" ? "reject" : by });
       expect({ ...about, entries: entries.length }).toEqual({ ...about, entries: 1 });
     }
   });

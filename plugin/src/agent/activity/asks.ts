@@ -63,8 +63,12 @@ export class Asks {
       case "permission.asked": {
         const { id, sessionID, tool } = event.properties;
         const ask = () => this.#asked(id, sessionID, tool?.callID, permissionBody(event.properties), host);
-        if (this.options.approved.covers(event.properties)) host.permission(id, "once").catch(ask);
-        else ask();
+        if (!this.options.approved.covers(event.properties)) ask();
+        else
+          host.permission(id, "once").catch((thrown: unknown) => {
+            // Stopped meanwhile: the host waits no more.
+            if (toReviewError(thrown).code !== "not_found") ask();
+          });
         break;
       }
       case "question.asked": {

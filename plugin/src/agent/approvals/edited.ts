@@ -77,6 +77,8 @@ export function editNote(before: CallArguments, after: CallArguments): string {
   const changed = Object.keys(after).filter(
     (name) => JSON.stringify(after[name]) !== JSON.stringify(before[name]),
   );
-  const lines = changed.map((name) => `${name}: asked for ${told(before[name])}, ran with ${told(after[name])}`);
+  const lines = changed.map(
+    (name) => `${name}: asked for ${told(before[name])}, ran with ${told(after[name])}`,
+  );
   return `<developer_edit>\nThe developer edited this call before it ran.\n${lines.join("\n")}\n</developer_edit>`;
 }

@@ -20,9 +20,7 @@ export function matches(text: string, pattern: string): boolean {
 }
 
 export function evaluate(permission: string, pattern: string, rules: readonly Rule[]): Action {
-  const rule = rules.findLast(
-    (one) => matches(permission, one.permission) && matches(pattern, one.pattern),
-  );
+  const rule = rules.findLast((one) => matches(permission, one.permission) && matches(pattern, one.pattern));
   return rule?.action ?? "ask";
 }
 

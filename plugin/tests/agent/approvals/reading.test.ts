@@ -89,7 +89,10 @@ describe("what the host would ask for", () => {
     expect(asks("write", { filePath: "/work/tree/a", content: "" }, ALLOWS)).toBeNull();
     expect(asks("glob", { pattern: "*" }, ASKS)).toBeNull();
     for (const known of [ASKS, null]) {
-      expect(asks("bash", { command: "rm -rf $(x)" }, known)).toMatchObject({ permission: "bash", always: [] });
+      expect(asks("bash", { command: "rm -rf $(x)" }, known)).toMatchObject({
+        permission: "bash",
+        always: [],
+      });
       expect(asks("write", { filePath: "a", content: "" }, known)).toMatchObject({ patterns: ["a"] });
     }
     expect(asks("edit", { filePath: "x.env" }, ASKS)).toBeNull();
