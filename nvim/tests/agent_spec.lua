@@ -12,7 +12,6 @@ end
 
 local review = require("suggestion-review")
 local client = review.client
-local answers = require("suggestion-review.decisions.answers")
 local activity = require("suggestion-review.model.activity")
 
 local function call(tool, args)

@@ -104,7 +104,9 @@ describe.skipIf(missingOpencode() !== null)("interleavings", () => {
         "reject without words": overHttp("end"),
         abort: () => at.place.opencode.desk("/abort", { session_id: session }).catch(() => null),
         "abort at the host": () => at.place.opencode.call(`/session/${session}/abort`, {}).catch(() => null),
-        "clients go": async () => clients.forEach((client) => client.close()),
+        "clients go": async () => {
+          for (const client of clients) client.close();
+        },
         reload: () => at.place.opencode.call("/instance/dispose", {}).catch(() => null),
         kill: restart(() => at.place.opencode.kill()),
         stop: restart(async () => {

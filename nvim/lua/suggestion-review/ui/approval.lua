@@ -1,5 +1,6 @@
---- What the agent wants to run: a window that shows it whole, with a key for each answer, and one in which the developer
---- makes something else of it before it runs. There `:w` approves it as it stands; leaving either answers nothing.
+--- What the agent wants to run: a window that shows it whole, with a key for each answer, and one in which the
+--- developer makes something else of it before it runs. There `:w` approves it as it stands; leaving either answers
+--- nothing.
 local activity = require("suggestion-review.model.activity")
 local activity_lines = require("suggestion-review.text.activity_lines")
 local answers = require("suggestion-review.decisions.answers")
