@@ -63,7 +63,9 @@ export class Asks {
       case "permission.asked": {
         const { id, sessionID, tool } = event.properties;
         const ask = () => this.#asked(id, sessionID, tool?.callID, permissionBody(event.properties), host);
-        if (!this.options.approved.covers(event.properties)) ask();
+        const { approved } = this.options;
+        if (approved.isLate(event.properties)) host.permission(id, "reject").catch(() => undefined);
+        else if (!approved.covers(event.properties)) ask();
         else
           host.permission(id, "once").catch((thrown: unknown) => {
             // Stopped meanwhile: the host waits no more.

@@ -60,7 +60,8 @@ export class Approvals {
    * @param result what the host keeps of it, and tells the model: where the call was edited, that is said there
    */
   after(session: string, call: string, result?: { output?: unknown; metadata?: unknown }): void {
-    this.approved.ended(session, call);
+    if (result === undefined) this.approved.ended(session, call);
+    else this.approved.ran(session, call);
     const key = keyOf(session, call);
     const edit = this.#edited.get(key);
     this.#edited.delete(key);

@@ -11,7 +11,12 @@ interface ApprovedCall {
   /** The arguments as they were approved. */
   snapshot: string;
   place: Place;
+  /** Its turn is over, or it has failed: what the host still asks for it comes too late. */
+  over: boolean;
 }
+
+/** Calls that are over of which it is known. */
+const MOST_OVER = 500;
 
 export class Approved {
   readonly #rules: Rule[] = [];
@@ -28,14 +33,29 @@ export class Approved {
   }
 
   add(call: Call, place: Place): void {
-    this.#calls.add({ call, snapshot: JSON.stringify(call.arguments), place });
+    this.#calls.add({ call, snapshot: JSON.stringify(call.arguments), place, over: false });
   }
 
-  /** The call is over: another one by the same name is another one. */
+  /** The call has run: another one by the same name is another one. */
+  ran(session: string, call: string): void {
+    for (const one of this.#calls)
+      if (one.call.session === session && one.call.call === call) this.#calls.delete(one);
+  }
+
+  /** The call has failed, or without a name: all of the session were stopped. The host may not have noticed yet. */
   ended(session: string, call?: string): void {
     for (const one of this.#calls)
-      if (one.call.session === session && (call === undefined || one.call.call === call))
-        this.#calls.delete(one);
+      if (one.call.session === session && (call === undefined || one.call.call === call)) one.over = true;
+    const over = [...this.#calls].filter((one) => one.over);
+    for (const one of over.slice(0, -MOST_OVER)) this.#calls.delete(one);
+  }
+
+  /** Whether the host asks for a call that was stopped: it would run it, were it answered. */
+  isLate({ sessionID, tool }: PermissionRequest): boolean {
+    const named = [...this.#calls].filter(
+      ({ call }) => call.session === sessionID && call.call === tool?.callID,
+    );
+    return named.length > 0 && named.every(({ over }) => over);
   }
 
   covers(asked: PermissionRequest): boolean {
@@ -46,7 +66,7 @@ export class Approved {
       patterns.every((pattern) => evaluate(permission, pattern, this.#rules) === "allow")
     )
       return true;
-    return [...this.#calls].some((one) => isThatCall(asked, one));
+    return [...this.#calls].some((one) => !one.over && isThatCall(asked, one));
   }
 }
 

@@ -142,8 +142,11 @@ describe("what was approved", () => {
     expect(approved.covers(asked())).toBe(false);
     delete one.arguments.timeout;
     expect(approved.covers(asked())).toBe(true);
+    expect(approved.isLate(asked())).toBe(false);
     approved.ended("ses_1", "call_1");
-    expect(approved.covers(asked())).toBe(false);
+    expect([approved.covers(asked()), approved.isLate(asked())]).toEqual([false, true]);
+    approved.ran("ses_1", "call_1");
+    expect([approved.covers(asked()), approved.isLate(asked())]).toEqual([false, false]);
   });
 
   test("from now on is each of its commands", () => {
