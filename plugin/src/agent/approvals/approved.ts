@@ -16,7 +16,7 @@ interface ApprovedCall {
 }
 
 /** Calls that are over of which it is known. */
-const MOST_OVER = 500;
+const MOST_OVER = 50;
 
 export class Approved {
   readonly #rules: Rule[] = [];
