@@ -12,7 +12,6 @@ end
 
 local review = require("suggestion-review")
 local client = review.client
-local answers = require("suggestion-review.decisions.answers")
 local activity = require("suggestion-review.model.activity")
 
 local function call(tool, args)
@@ -54,6 +53,16 @@ local host = agent_host.start({
     },
     { when = "touch once", turns = { bash("touch touched-once"), { text = "touched" } } },
     { when = "touch always", turns = { bash("mkdir made-always"), { text = "made" } } },
+    { when = "touch as edited", turns = { bash("touch first-form"), { text = "touched" } } },
+    {
+      when = "touch by keys",
+      turns = { bash("touch first-key"), bash("touch key-rejected"), { text = "touched" } },
+    },
+    { when = "touch by call", turns = { bash("touch first-call"), { text = "touched" } } },
+    {
+      when = "write as edited",
+      turns = { call("write", { filePath = "poem.txt", content = "one\ntwo\n" }), { text = "written" } },
+    },
     { when = "touch never", turns = { bash("touch touched-never"), { text = "not touched" } } },
     { when = "touch rather not", turns = { bash("touch rather-not"), { text = "as you like" } } },
     {
@@ -64,7 +73,7 @@ local host = agent_host.start({
     { when = "straight on", turns = { call("question", { questions = { question } }), { text = "on" } } },
   },
   otherwise = { text = "Heard." },
-}, { edit = "allow", bash = "ask" })
+}, { edit = "ask", bash = "ask" })
 
 notices.listen()
 local notice = notices.wait
@@ -72,7 +81,13 @@ local function exists(name)
   return vim.uv.fs_stat(host.agent .. "/" .. name) ~= nil
 end
 
-require("suggestion-review.config").setup(agent_host.settings(host))
+--- How a permission is shown where its answer is not given.
+local function approvals(kind)
+  local settings = agent_host.settings(host)
+  settings.ui = { approvals = kind }
+  require("suggestion-review.config").setup(settings)
+end
+approvals("select")
 vim.cmd("source " .. t.root .. "/nvim/plugin/suggestion-review.lua")
 review.connect()
 t.wait(function()
@@ -262,7 +277,7 @@ describe("a permission", function()
         done(items[1], 1)
       end
     end
-    answers.permission()
+    review.permission()
     local answered
     client.request({
       type = "permission",
@@ -278,6 +293,111 @@ describe("a permission", function()
     choose()
     notice("^Not answered: It was answered already, by the developer")
     t.ok(not exists("touched-never"))
+  end)
+end)
+
+--- The editor of what waits, with this text in it.
+local function editor(text)
+  return t.wait(function()
+    local buf = vim.api.nvim_get_current_buf()
+    return vim.api.nvim_buf_get_name(buf):find("suggestion%-review://approval/")
+      and table.concat(vim.api.nvim_buf_get_lines(buf, 0, -1, false), "\n") == text
+      and buf
+  end, 10000, "the editor")
+end
+
+local function keys(text)
+  vim.api.nvim_feedkeys(vim.keycode(text), "x", false)
+end
+
+describe("what waits for a permission", function()
+  before_each(function()
+    approvals("floating")
+  end)
+  after_each(function()
+    approvals("select")
+  end)
+
+  it("is edited before it runs, and both forms are shown", function()
+    ask("touch as edited")
+    notice("touch first%-form — ")
+    vim.cmd("Suggest permission edit")
+    local buf = editor("touch first-form")
+    t.eq(vim.bo[buf].filetype, "sh")
+    -- Who leaves without writing has answered nothing.
+    vim.cmd("quit")
+    t.eq(#activity.asks("agent.permission"), 1)
+    t.ok(not exists("first-form"))
+    vim.cmd("Suggest permission")
+    local shown = table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, false), "\n")
+    t.match(shown, "^touch first%-form\n\nalways: touch %*$")
+    keys("e")
+    editor("touch first-form")
+    keys("cctouch second-form<Esc>")
+    keys(":write<CR>")
+    notice("^Allowed as edited: bash: touch first%-form")
+    turn_over()
+    t.ok(exists("second-form") and not exists("first-form"))
+    vim.cmd("Suggest agent")
+    t.wait(function()
+      local text = table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, false), "\n")
+      return text:find("**May it? bash** edited, and allowed so\n    touch first-form\n", 1, true)
+        and text:find("\n*ran instead, command:*\n    touch second-form\n", 1, true)
+    end, 10000, "both forms")
+    vim.cmd("normal q")
+  end)
+
+  it("is a file's text, written as edited", function()
+    ask("write as edited")
+    notice("poem%.txt")
+    vim.cmd("Suggest permission")
+    local shown = table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, false), "\n")
+    t.match(shown, "poem%.txt\n%+one\n%+two")
+    keys("e")
+    editor("one\ntwo")
+    keys("Gcc2<Esc>")
+    keys(":write<CR>")
+    notice("^Allowed as edited: edit: ")
+    turn_over()
+    t.eq(t.read(host.agent .. "/poem.txt"), "one\n2\n")
+  end)
+
+  it("is answered by a key, and the window goes when somebody else answers", function()
+    ask("touch by keys")
+    notice("touch first%-key — ")
+    vim.cmd("Suggest permission")
+    keys("o")
+    notice("^Allowed once: bash: touch first%-key")
+    notice("touch key%-rejected — ")
+    t.ok(exists("first-key"))
+    vim.cmd("Suggest permission")
+    local win = vim.api.nvim_get_current_win()
+    t.ok(vim.api.nvim_win_get_config(win).relative ~= "")
+    keys("q")
+    t.ok(not vim.api.nvim_win_is_valid(win))
+    vim.cmd("Suggest permission")
+    win = vim.api.nvim_get_current_win()
+    local id = activity.asks("agent.permission")[1].entry.id
+    client.request(
+      { type = "permission", request = { permission_id = id, reply = "reject" } },
+      function() end
+    )
+    t.wait(function()
+      return not vim.api.nvim_win_is_valid(win)
+    end, 10000, "the window to go")
+    turn_over()
+    t.ok(not exists("key-rejected"))
+  end)
+
+  it("is edited by the Lua function, and one that does not fit is refused by its field", function()
+    ask("touch by call")
+    notice("touch first%-call — ")
+    review.permission({ reply = "edit", arguments = { comand = "touch x" } })
+    notice("^Not answered: arguments%.comand: expected one of the call's own fields: command")
+    review.permission({ reply = "edit", arguments = { command = "touch second-call" } })
+    notice("^Allowed as edited")
+    turn_over()
+    t.ok(exists("second-call") and not exists("first-call"))
   end)
 end)
 

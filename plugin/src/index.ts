@@ -60,6 +60,7 @@ async function server(input: PluginInput, options?: Record<string, unknown>): Pr
     const { gate, turns, processes } = worktree;
     const link = new SessionLink(input.client, input.directory, jj.dir, desk.ledger, worktree.activity.asks);
     const instance = await worktree.join(link);
+    const place = { directory: input.directory, worktree: jj.dir, host: link.host, rules: link.rules };
     if (host.server !== null) {
       turns.recover();
       await desk.activity.closeDead(jj.dir, true);
@@ -73,14 +74,25 @@ async function server(input: PluginInput, options?: Record<string, unknown>): Pr
     return {
       tool: createTools(desk, jj.dir, (session) => worktree.link.rootOf(session)),
       "tool.execute.before": async ({ tool, callID, sessionID }, { args }) => {
-        if (process.env[CAGED] !== undefined) refuseLinksOut(tool, args, input.directory, jj.dir);
+        const came = Date.now();
+        const vet = (given: unknown) => {
+          if (process.env[CAGED] !== undefined) refuseLinksOut(tool, given, input.directory, jj.dir);
+        };
+        vet(args);
+        instance.sessions.add(sessionID);
+        // Who asks in a process without the port is answered by nobody here: the host asks by itself.
+        if (host.server !== null) {
+          const call = { tool, session: sessionID, call: callID, arguments: args };
+          await worktree.approvals.before(call, { ...place, vet });
+        }
+        // As it runs, which may not be as it came.
         if (tool === "bash" && typeof args.command === "string")
           desk.commands.beginCall(callID, args.command);
-        instance.sessions.add(sessionID);
-        await gate.enter(tool, callID, sessionID);
+        await gate.enter(tool, callID, sessionID, came);
         await worktree.link.toolStarted(callID, sessionID);
       },
-      "tool.execute.after": async ({ callID }) => {
+      "tool.execute.after": async ({ callID, sessionID }, result) => {
+        worktree.approvals.after(sessionID, callID, result);
         gate.leave(callID);
         worktree.link.toolEnded(callID);
       },
@@ -97,6 +109,7 @@ async function server(input: PluginInput, options?: Record<string, unknown>): Pr
         worktree.link.take(event);
         // The hook's type is of an older form of the host's events; these are the ones that come.
         worktree.activity.take(event as Event, link.host);
+        worktree.approvals.take(event as Event);
       },
       dispose: async () => {
         unsubscribe();

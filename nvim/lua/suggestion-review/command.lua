@@ -143,14 +143,14 @@ local subcommands = {
     end,
   },
   permission = {
-    text = "answer what the agent wants to do [once|always|reject [reason]]",
+    text = "answer what the agent wants to do [once|always|edit|reject [reason]]",
     run = function(args)
       local reply = table.remove(args, 1)
       local message = table.concat(args, " ")
       require("suggestion-review").permission({ reply = reply, message = message ~= "" and message or nil })
     end,
     complete = function(lead)
-      return beginning_with({ "always", "once", "reject" }, lead)
+      return beginning_with({ "always", "edit", "once", "reject" }, lead)
     end,
   },
   session = {

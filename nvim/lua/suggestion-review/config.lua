@@ -75,6 +75,7 @@ local defaults = {
     word_diff = true,
     treesitter = true,
     file_panel = true,
+    approvals = "floating", -- "floating" | "select"
   },
   keymaps = review_keys(),
   global_keymaps = global_keys(),
@@ -199,6 +200,7 @@ local schema = {
     word_diff = "boolean",
     treesitter = "boolean",
     file_panel = "boolean",
+    approvals = one_of("floating", "select"),
   },
   keymaps = { each = key, keys = "keymaps" },
   global_keymaps = { each = key, keys = "global_keymaps", off = true },

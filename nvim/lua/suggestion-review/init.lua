@@ -114,7 +114,8 @@ end
 --- Answers a permission that the agent waits for; asks what is not given. See |:Suggest-permission|.
 ---@param opts? SuggestionReview.PermissionOpts
 function M.permission(opts)
-  require("suggestion-review.decisions.answers").permission(opts)
+  local view = require("suggestion-review.ui.approval")
+  require("suggestion-review.decisions.answers").permission(opts or {}, view)
 end
 
 --- Answers a question of the agent's; asks what is not given. See |:Suggest-answer|.

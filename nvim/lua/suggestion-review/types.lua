@@ -267,7 +267,10 @@
 ---@field file? string
 ---@field diff? string What an edit would change, shortened
 ---@field cut integer Bytes of all this that are left out: with any, what is asked for is not here whole
----@field reply? "once"|"always"|"reject"
+---@field editable? boolean The call is held before it begins: the reply `edit` changes what runs
+---@field arguments? table<string, any> Of a call that is held: its arguments, whole, as the model made them
+---@field reply? "once"|"always"|"edit"|"reject"
+---@field edited? table<string, any> With the reply `edit`: the arguments that it ran with
 ---@field message? string What the agent is told with a rejection
 
 ---@class SuggestionReview.QuestionEntry

@@ -10,7 +10,7 @@ import { ReviewError } from "../protocol/errors.ts";
 export const CAGED = "ISOLATED_AI_CODER_CAGE";
 
 /** Paths that a call of a tool names. */
-function pathsOf(tool: string, args: Record<string, unknown>): string[] {
+export function pathsOf(tool: string, args: Record<string, unknown>): string[] {
   const named = [args.filePath, args.path].filter((one) => typeof one === "string");
   if (tool !== "apply_patch" || typeof args.patchText !== "string") return named;
   const headers = args.patchText.matchAll(/^\*\*\* (?:Add File|Update File|Delete File|Move to): (.*)$/gm);

@@ -37,9 +37,11 @@ export class ToolGate implements QuietGate {
     );
   }
 
-  /** `tool.execute.before`: returns when the call may run. */
-  async enter(tool: string, callID: string, sessionID: string): Promise<void> {
-    const since = Date.now();
+  /**
+   * `tool.execute.before`: returns when the call may run.
+   * @param since when the call came, which may have waited since
+   */
+  async enter(tool: string, callID: string, sessionID: string, since = Date.now()): Promise<void> {
     while (this.#held !== null) await this.#held;
     // The host performs a call that was held while its turn was aborted; it must not happen any more.
     if ((this.#aborted.get(sessionID) ?? 0) >= since) {

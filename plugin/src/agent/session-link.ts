@@ -13,6 +13,7 @@ import type { AgentLink, Teller } from "../review/tell/agent-link.ts";
 import { thisProcess } from "../review/tell/owner.ts";
 import type { Asks } from "./activity/asks.ts";
 import { type AskHost, hostAsks } from "./activity/host-asks.ts";
+import { HostRules } from "./approvals/host-rules.ts";
 import { hostFailure } from "./host-failure.ts";
 import { HostSessions } from "./host-sessions.ts";
 import { Moments } from "./moments.ts";
@@ -30,6 +31,8 @@ export class SessionLink implements AgentLink {
   /** What it asks is answered through. */
   readonly host: AskHost;
   readonly sessions: HostSessions;
+  /** What it asks for. */
+  readonly rules: HostRules;
   readonly #tree: SessionTree;
   readonly #moments = new Moments();
   #teller: Teller | null = null;
@@ -43,12 +46,14 @@ export class SessionLink implements AgentLink {
   ) {
     this.#tree = new SessionTree(client, directory);
     this.sessions = new HostSessions(client, directory, project, ledger, this.#tree);
+    this.rules = new HostRules(client, directory, async (id) => (await this.#tree.speakerOf(id)).agent);
     this.host = hostAsks(client, directory, (session) => this.#tree.rootOf(session));
   }
 
   /** What the host tells. */
   take(event: HostEvent): void {
     this.#tree.take(event);
+    if (event.type === "session.deleted") this.rules.forget(event.properties.info.id);
     this.#moments.take(event);
   }
 
@@ -80,6 +85,7 @@ export class SessionLink implements AgentLink {
     model: { providerID: string; modelID: string } | undefined,
     variant: string | undefined,
   ): Promise<void> {
+    this.rules.speaks(session, agent);
     if ((await this.#tree.rootOf(session)) !== session) return;
     this.#write(session, {
       ...(agent === undefined ? {} : { agent }),

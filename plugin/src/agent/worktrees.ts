@@ -5,6 +5,8 @@
 import { toReviewError } from "../protocol/errors.ts";
 import type { Desk } from "../review/desk.ts";
 import { ActivityRelay } from "./activity/relay.ts";
+import { Approvals } from "./approvals/approvals.ts";
+import { Approved } from "./approvals/approved.ts";
 import { AgentProcesses, releaseForgotten } from "./processes.ts";
 import { ToolGate } from "./quiet.ts";
 import type { SessionLink } from "./session-link.ts";
@@ -22,6 +24,7 @@ export class Worktree {
   readonly gate = new ToolGate(this.processes);
   readonly turns: TurnRelay;
   readonly activity: ActivityRelay;
+  readonly approvals: Approvals;
   readonly #instances: Instance[] = [];
 
   constructor(
@@ -33,12 +36,15 @@ export class Worktree {
       rested: () => desk.agentRests(dir),
       tellable: () => desk.agentListens(dir),
     });
+    const approved = new Approved();
     this.activity = new ActivityRelay({
       journal: desk.activity,
       project: dir,
       gate: this.gate,
+      approved,
       failed: (error) => desk.onRemark("error", `The agent's activity: ${toReviewError(error).message}`),
     });
+    this.approvals = new Approvals(this.activity.asks, approved);
   }
 
   /** The one that the agent is spoken to through; what any instance hears is for it to know. */

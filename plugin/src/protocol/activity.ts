@@ -11,6 +11,8 @@ export const MOST_TEXT = 131_072;
 /** Most bytes of a call's input, and of the end of its output that is kept. */
 export const MOST_INPUT = 16_384;
 export const MOST_OUTPUT = 16_384;
+/** Most bytes, as JSON, of the arguments of a call that can be edited: they are in its entry whole, and twice. */
+export const MOST_ARGUMENTS = 65_536;
 
 const time = z.string().describe("ISO 8601 time");
 const cut = z.int().min(0).describe("Bytes left out for their number; the agent's own session has them");
@@ -72,8 +74,11 @@ const asked = {
   reason: z.string().optional().describe("Why it is gone"),
 };
 
-export const PermissionReply = z.enum(["once", "always", "reject"]);
+export const PermissionReply = z.enum(["once", "always", "edit", "reject"]);
 export type PermissionReply = z.infer<typeof PermissionReply>;
+
+const callArguments = z.record(z.string(), z.unknown());
+export type CallArguments = z.infer<typeof callArguments>;
 
 const permission = z.object({
   type: z.literal("agent.permission"),
@@ -88,7 +93,15 @@ const permission = z.object({
     .int()
     .min(0)
     .describe("Bytes of all this that are left out: with any, what is asked for is not here whole"),
+  editable: z
+    .boolean()
+    .optional()
+    .describe("The call is held before it begins: the reply `edit` changes what runs"),
+  arguments: callArguments
+    .optional()
+    .describe("Of a call that is held: its arguments, whole, as the model made them"),
   reply: PermissionReply.optional(),
+  edited: callArguments.optional().describe("With the reply `edit`: the arguments that it ran with"),
   message: z.string().optional().describe("What the agent is told with a rejection"),
 });
 
@@ -229,8 +242,13 @@ export const QuestionsAnswer = z.object({
 
 const permissionReply = {
   reply: PermissionReply.describe(
-    "once: this call runs; always: what matches `always` runs from then on in this run of opencode; reject: it does not run",
+    "once: this call runs; always: what matches `always` runs from then on in this run of opencode; edit: it runs with other arguments, where the entry is `editable`; reject: it does not run",
   ),
+  arguments: callArguments
+    .optional()
+    .describe(
+      "With edit: fields of the entry's `arguments` with what stands there instead, of the same types; those left out stay as they are",
+    ),
   message: z
     .string()
     .min(1)
@@ -241,15 +259,28 @@ const permissionReply = {
 const messageOnlyRejects = ({ reply, message }: { reply: PermissionReply; message?: string | undefined }) =>
   message === undefined || reply === "reject";
 const messageIssue = { path: ["message"], message: "expected a message only when reply is reject" };
+const argumentsEdit = ({
+  reply,
+  arguments: edited,
+}: {
+  reply: PermissionReply;
+  arguments?: CallArguments | undefined;
+}) => (edited !== undefined) === (reply === "edit");
+const argumentsIssue = {
+  path: ["arguments"],
+  message: "expected arguments when reply is edit, and only then",
+};
 
 /** `POST /agent/permissions/:id` */
 export const PermissionReplyRequest = z
   .strictObject(permissionReply)
-  .refine(messageOnlyRejects, messageIssue);
+  .refine(messageOnlyRejects, messageIssue)
+  .refine(argumentsEdit, argumentsIssue);
 
 export const PermissionRequest = z
   .strictObject({ permission_id: z.string().min(1).max(256), ...permissionReply })
-  .refine(messageOnlyRejects, messageIssue);
+  .refine(messageOnlyRejects, messageIssue)
+  .refine(argumentsEdit, argumentsIssue);
 export type PermissionRequest = z.infer<typeof PermissionRequest>;
 
 const questionReply = {

@@ -4,6 +4,7 @@ local activity = require("suggestion-review.model.activity")
 local activity_lines = require("suggestion-review.text.activity_lines")
 local choose_from = require("suggestion-review.say.choose_from")
 local client = require("suggestion-review.connection.client")
+local config = require("suggestion-review.config")
 local notify = require("suggestion-review.say.notify")
 local plain = require("suggestion-review.text.display").plain
 
@@ -11,12 +12,17 @@ local M = {}
 
 ---@class SuggestionReview.PermissionOpts
 ---@field id? string the permission; the only one, or the one that is chosen
----@field reply? "once"|"always"|"reject"
+---@field reply? "once"|"always"|"edit"|"reject"
 ---@field message? string with "reject": what the agent is told
+---@field arguments? table<string, any> with "edit": what stands in these fields instead; without them it is edited here
 
 ---@class SuggestionReview.QuestionOpts
 ---@field id? string
 ---@field answers? string[][] for each question the labels of what is chosen, or words of one's own
+
+---@class SuggestionReview.ApprovalView
+---@field show fun(ask: SuggestionReview.WaitingAsk) shows what is asked for, with a key for each answer
+---@field edit fun(ask: SuggestionReview.WaitingAsk) lets the developer write what is to run instead
 
 ---@alias SuggestionReview.WaitingAsk { server: string, entry: SuggestionReview.Ask }
 
@@ -66,45 +72,66 @@ end
 ---@param ask SuggestionReview.WaitingAsk
 ---@param command table
 ---@param said string
-local function send(ask, command, said)
+---@param done? fun(reason?: string)
+local function send(ask, command, said, done)
   client.request(command, function(err)
-    if err then
+    if err and done then
+      return done("Not answered: " .. err.message)
+    elseif err then
       return notify.error("Not answered: " .. err.message)
     end
     notify.info(said)
+    if done then
+      done()
+    end
   end, ask.server)
 end
 
-local SAID = { once = "Allowed once", always = "Allowed from now on", reject = "Rejected" }
+local SAID = {
+  once = "Allowed once",
+  always = "Allowed from now on",
+  edit = "Allowed as edited",
+  reject = "Rejected",
+}
 
 ---@param ask SuggestionReview.WaitingAsk
----@param reply "once"|"always"|"reject"
----@param message? string
-local function reply_with(ask, reply, message)
-  local request = { permission_id = ask.entry.id, reply = reply, message = message }
-  send(ask, { type = "permission", request = request }, ("%s: %s"):format(SAID[reply], brief(ask.entry)))
+---@param reply "once"|"always"|"edit"|"reject"
+---@param more? { message?: string, arguments?: table<string, any> }
+---@param done? fun(reason?: string) told instead of the developer where it was not answered
+local function reply_with(ask, reply, more, done)
+  local request = vim.tbl_extend("error", { permission_id = ask.entry.id, reply = reply }, more or {})
+  send(
+    ask,
+    { type = "permission", request = request },
+    ("%s: %s"):format(SAID[reply], brief(ask.entry)),
+    done
+  )
 end
+M.reply = reply_with
 
 ---@param ask SuggestionReview.WaitingAsk
 local function ask_reason(ask)
   vim.ui.input({ prompt = "Reject because (empty: the turn ends): " }, function(input)
     if input then
-      reply_with(ask, "reject", input:find("%S") and input or nil)
+      reply_with(ask, "reject", { message = input:find("%S") and input or nil })
     end
   end)
 end
+M.reject = ask_reason
 
 ---@param ask SuggestionReview.WaitingAsk
-local function ask_reply(ask)
+---@param view SuggestionReview.ApprovalView
+local function ask_reply(ask, view)
   local entry = ask.entry --[[@as SuggestionReview.PermissionEntry]]
-  local choices = {
-    { reply = "once", text = "Allow once" },
-    { reply = "reject", text = "Reject, with a reason if you like" },
-  }
+  local choices = { { reply = "once", text = "Allow once" } }
   if #entry.always > 0 then
     local always = "Allow from now on: " .. plain(table.concat(entry.always, ", "))
-    table.insert(choices, 2, { reply = "always", text = always })
+    choices[#choices + 1] = { reply = "always", text = always }
   end
+  if entry.editable then
+    choices[#choices + 1] = { reply = "edit", text = "Edit it, then allow it as edited" }
+  end
+  choices[#choices + 1] = { reply = "reject", text = "Reject, with a reason if you like" }
   local subject = table.concat(activity_lines.subject(entry, "  "), "\n")
   choose_from(choices, {
     prompt = ("The agent wants to use %s:\n%s\n"):format(plain(entry.permission), subject),
@@ -112,26 +139,33 @@ local function ask_reply(ask)
       return choice.text
     end,
   }, function(choice)
-    if choice and choice.reply == "reject" then
-      ask_reason(ask)
-    elseif choice then
-      reply_with(ask, choice.reply)
+    if not choice then
+      return
+    elseif choice.reply == "reject" then
+      return ask_reason(ask)
+    elseif choice.reply == "edit" then
+      return view.edit(ask)
     end
+    reply_with(ask, choice.reply)
   end)
 end
 
 --- Answers a permission. Asks which one, and how, where that is not given.
----@param opts? SuggestionReview.PermissionOpts
-function M.permission(opts)
-  opts = opts or {}
+---@param opts SuggestionReview.PermissionOpts
+---@param view SuggestionReview.ApprovalView
+function M.permission(opts, view)
   if opts.reply and not SAID[opts.reply] then
-    return notify.error("Not answered: expected once, always or reject")
+    return notify.error("Not answered: expected once, always, edit or reject")
   end
   with_ask("agent.permission", opts.id, function(ask)
-    if not opts.reply then
-      return ask_reply(ask)
+    if not opts.reply and config.get().ui.approvals == "select" then
+      return ask_reply(ask, view)
+    elseif not opts.reply then
+      return view.show(ask)
+    elseif opts.reply == "edit" and not opts.arguments then
+      return view.edit(ask)
     end
-    reply_with(ask, opts.reply, opts.message)
+    reply_with(ask, opts.reply, { message = opts.message, arguments = opts.arguments })
   end)
 end
 

@@ -216,7 +216,10 @@ M.entries = {
     command = optional(text),
     file = optional(text),
     diff = optional(text),
+    editable = optional(flag),
+    arguments = optional(object({})),
     reply = optional(text),
+    edited = optional(object({})),
     message = optional(text),
   }),
   ["agent.question"] = ask({

@@ -124,10 +124,32 @@ draw["agent.todo"] = function(entry)
   return { lines = #lines > 0 and lines or { "- no todos" } }
 end
 
+local ANSWERS = { reject = "rejected", edit = "edited, and allowed so" }
+
+--- What ran instead of what was asked for.
+---@param entry SuggestionReview.PermissionEntry
+---@return string[]
+local function edit_lines(entry)
+  local lines, asked = {}, entry.arguments or {}
+  local fields = vim.tbl_keys(entry.edited)
+  table.sort(fields)
+  for _, field in ipairs(fields) do
+    local now = entry.edited[field]
+    if not vim.deep_equal(now, asked[field]) then
+      lines[#lines + 1] = ("*ran instead, %s:*"):format(plain(field))
+      vim.list_extend(lines, lines_of(type(now) == "string" and now or vim.json.encode(now), "    "))
+    end
+  end
+  return lines
+end
+
 draw["agent.permission"] = function(entry)
-  local answer = entry.reply == "reject" and "rejected" or "allowed " .. (entry.reply or "")
+  local answer = ANSWERS[entry.reply] or "allowed " .. (entry.reply or "")
   local lines = { ("**May it? %s** %s"):format(plain(entry.permission), standing(entry, answer)) }
   vim.list_extend(lines, M.subject(entry, "    "))
+  if entry.edited then
+    vim.list_extend(lines, edit_lines(entry))
+  end
   if entry.message then
     vim.list_extend(lines, lines_of(entry.message, "> "))
   end

@@ -15,10 +15,15 @@ import type {
 } from "../../protocol/activity.ts";
 import { ReviewError, toReviewError } from "../../protocol/errors.ts";
 import { checkWaiting } from "../../review/activity-journal.ts";
+import type { Approved } from "../approvals/approved.ts";
+import type { Hold } from "../approvals/hold.ts";
 import type { ToolGate } from "../quiet.ts";
 import type { AskHost } from "./host-asks.ts";
 import { permissionBody, questionBody } from "./parts.ts";
 import type { Form } from "./translator.ts";
+
+/** How long, in milliseconds, a rejection waits for the turn to stop. */
+const STOP_MS = 2_000;
 
 type Body = BodyOf<"agent.permission"> | BodyOf<"agent.question">;
 
@@ -28,6 +33,8 @@ interface Waiting {
   call: string | undefined;
   host: AskHost;
   body: Body;
+  /** The call has not begun, and waits here; without it the host has asked, and waits. */
+  hold?: Hold;
   /** An answer is on its way: nobody else answers, and what the host tells of it is told by that one. */
   claimed: boolean;
   /** The host has been given the answer. */
@@ -36,6 +43,8 @@ interface Waiting {
 
 export interface AsksOptions {
   gate: ToolGate;
+  /** What the host is answered without asking the developer again. */
+  approved: Approved;
   /** Writes a form in the order of all others, and returns it. */
   write(form: Form, host: AskHost): Promise<ActivityEntry | null>;
   find(id: string): ActivityEntry | null;
@@ -44,6 +53,8 @@ export interface AsksOptions {
 
 export class Asks {
   readonly #waiting = new Map<string, Waiting>();
+  /** When a session's last turn ended, on the clock of `performance.now()`. */
+  readonly #ended = new Map<string, number>();
 
   constructor(private readonly options: AsksOptions) {}
 
@@ -51,7 +62,15 @@ export class Asks {
     switch (event.type) {
       case "permission.asked": {
         const { id, sessionID, tool } = event.properties;
-        this.#asked(id, sessionID, tool?.callID, permissionBody(event.properties), host);
+        const ask = () => this.#asked(id, sessionID, tool?.callID, permissionBody(event.properties), host);
+        const { approved } = this.options;
+        if (approved.isLate(event.properties)) host.permission(id, "reject").catch(() => undefined);
+        else if (!approved.covers(event.properties)) ask();
+        else
+          host.permission(id, "once").catch((thrown: unknown) => {
+            // Stopped meanwhile: the host waits no more.
+            if (toReviewError(thrown).code !== "not_found") ask();
+          });
         break;
       }
       case "question.asked": {
@@ -87,12 +106,39 @@ export class Asks {
       if (ask.host === host) this.#gone(ask, "opencode was loaded anew: nothing was approved");
   }
 
-  async answerPermission({
-    permission_id: id,
-    reply,
-    message,
-  }: PermissionRequest): Promise<PermissionResult> {
+  /**
+   * A call waits here before it begins; what becomes of it is the hold's verdict.
+   * @param since when the call came, on the clock of `performance.now()`
+   * @returns whether the developer can be asked: else nobody would ever answer
+   */
+  async hold(hold: Hold, host: AskHost, since: number): Promise<boolean> {
+    const { session } = hold.call;
+    if ((this.#ended.get(session) ?? 0) >= since) {
+      hold.refuse("The turn was over before the call began");
+      return true;
+    }
+    const id = `held_${crypto.randomUUID()}`;
+    const body = hold.body();
+    const ask: Waiting = { id, session, call: undefined, host, body, hold, claimed: false, given: false };
+    this.#waiting.set(id, ask);
+    const written = await this.#write(ask, true);
+    if (written !== null || this.#waiting.get(id) !== ask) return true;
+    this.#waiting.delete(id);
+    return false;
+  }
+
+  async answerPermission(request: PermissionRequest): Promise<PermissionResult> {
+    const { permission_id: id, reply, message } = request;
     const ask = this.#claim(id);
+    if (ask.hold !== undefined) return this.#answerHeld(ask, ask.hold, request);
+    if (reply === "edit") {
+      ask.claimed = false;
+      throw new ReviewError(
+        "invalid_request",
+        "reply: expected once, always or reject: opencode itself asks for this, and it cannot be edited any more",
+        { details: { field: "reply" } },
+      );
+    }
     const written = await this.#answer(
       ask,
       reply !== "reject",
@@ -102,7 +148,56 @@ export class Asks {
         ...(message === undefined ? {} : { message }),
       },
     );
+    if (reply === "always") this.#allowed(ask.body);
     return { success: true, permission: written as PermissionEntry };
+  }
+
+  /** Written first: an answer that was told is kept, whatever becomes of the call. */
+  async #answerHeld(ask: Waiting, hold: Hold, request: PermissionRequest): Promise<PermissionResult> {
+    const { id, session, host } = ask;
+    const { reply, message } = request;
+    try {
+      const edited = hold.check(request);
+      const answer = {
+        reply,
+        ...(message === undefined ? {} : { message }),
+        ...(edited === undefined ? {} : { edited }),
+      };
+      const body = { ...ask.body, ...answer, ...this.#by("developer") } as Body;
+      const written = await this.options.write(
+        { id, session, make: () => ({ body, open: false }), streamed: false },
+        host,
+      );
+      if (this.#waiting.get(id) !== ask) {
+        const reason = ask.body.reason ?? "It waits no more";
+        throw new ReviewError("not_waiting", reason, { details: { state: "gone" } });
+      }
+      if (written === null)
+        throw new ReviewError("internal", "The answer could not be written down: it still waits");
+      this.#waiting.delete(id);
+      if (reply === "reject") await this.#refuse(ask, hold, message);
+      else {
+        if (reply === "always") this.options.approved.allow(hold.would.always);
+        hold.run(edited ?? hold.asked);
+      }
+      return { success: true, permission: written as PermissionEntry };
+    } finally {
+      ask.claimed = false;
+    }
+  }
+
+  /** Without words the turn ends, as it does when the host itself is answered so. */
+  async #refuse({ session, host }: Waiting, hold: Hold, message: string | undefined): Promise<void> {
+    if (message !== undefined) return hold.refuse(`The developer rejected this call: ${message}`);
+    await Promise.race([host.stop(session).catch(() => undefined), Bun.sleep(STOP_MS)]);
+    hold.refuse("The developer rejected this call");
+  }
+
+  /** The host lets pass from now on what this would ask for. */
+  #allowed(body: Body): void {
+    if (body.type !== "agent.permission" || body.cut > 0) return;
+    const { permission, always } = body;
+    this.options.approved.allow(always.map((pattern) => ({ permission, pattern, action: "allow" })));
   }
 
   async answerQuestion({ question_id: id, answers }: QuestionRequest): Promise<QuestionResult> {
@@ -194,9 +289,15 @@ export class Asks {
 
   /** Nothing that waits in this session is approved any more, whatever the host would make of a late answer. */
   #over(session: string | undefined, reason: string): void {
+    if (session === undefined) return;
+    this.#ended.set(session, performance.now());
     for (const ask of this.#waiting.values()) {
       if (ask.session !== session || ask.given) continue;
       const { host, id } = ask;
+      if (ask.hold !== undefined) {
+        this.#gone(ask, reason);
+        continue;
+      }
       const refused =
         ask.body.type === "agent.permission" ? host.permission(id, "reject") : host.rejectQuestion(id);
       refused.catch(() => undefined);
@@ -207,6 +308,7 @@ export class Asks {
   #gone(ask: Waiting, reason: string): void {
     this.#waiting.delete(ask.id);
     ask.body = { ...ask.body, state: "gone", reason };
+    ask.hold?.refuse(reason);
     void this.#write(ask, false);
   }
 

@@ -1,15 +1,19 @@
 /** One run of the plugin, as the activity needs it: what the host is answered through. */
 import type { PluginInput } from "@opencode-ai/plugin";
-import type { PermissionReply } from "../../protocol/activity.ts";
 import { ReviewError } from "../../protocol/errors.ts";
+
+/** What the host itself takes. */
+export type HostReply = "once" | "always" | "reject";
 
 export interface AskHost {
   /** The session at the top of a session. */
   rootOf(session: string): Promise<string>;
   /** @throws ReviewError `not_found` when the host knows it no more */
-  permission(id: string, reply: PermissionReply, message?: string): Promise<void>;
+  permission(id: string, reply: HostReply, message?: string): Promise<void>;
   question(id: string, answers: string[][]): Promise<void>;
   rejectQuestion(id: string): Promise<void>;
+  /** Ends the turn of a session. */
+  stop(session: string): Promise<void>;
 }
 
 type Posted = { error?: unknown; response?: { status: number } };
@@ -46,5 +50,8 @@ export function hostAsks(
       post("/permission/{id}/reply", id, { reply, ...(message === undefined ? {} : { message }) }),
     question: (id, answers) => post("/question/{id}/reply", id, { answers }),
     rejectQuestion: (id) => post("/question/{id}/reject", id, {}),
+    stop: async (session) => {
+      await client.session.abort({ path: { id: session }, query: { directory } });
+    },
   };
 }

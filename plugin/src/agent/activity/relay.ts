@@ -5,6 +5,7 @@
 import type { Event } from "@opencode-ai/sdk/v2";
 import type { ActivityEntry } from "../../protocol/activity.ts";
 import type { ActivityJournal } from "../../review/activity-journal.ts";
+import type { Approved } from "../approvals/approved.ts";
 import type { ToolGate } from "../quiet.ts";
 import { Asks } from "./asks.ts";
 import type { AskHost } from "./host-asks.ts";
@@ -27,6 +28,7 @@ export interface RelayOptions {
   journal: ActivityJournal;
   project: string;
   gate: ToolGate;
+  approved: Approved;
   /** Told of what could not be written: it can be seen in the agent's own session. */
   failed(error: unknown): void;
   now?: () => Date;
@@ -43,6 +45,7 @@ export class ActivityRelay {
   constructor(private readonly options: RelayOptions) {
     this.asks = new Asks({
       gate: options.gate,
+      approved: options.approved,
       write: (form, host) => this.#write(form, host),
       find: (id) => options.journal.find(id),
       now: options.now ?? (() => new Date()),

@@ -7,6 +7,7 @@ import type { Event } from "@opencode-ai/sdk/v2";
 import fc from "fast-check";
 import type { AskHost } from "../../../src/agent/activity/host-asks.ts";
 import { ActivityRelay } from "../../../src/agent/activity/relay.ts";
+import { Approved } from "../../../src/agent/approvals/approved.ts";
 import { ToolGate } from "../../../src/agent/quiet.ts";
 import { ActivityEntry } from "../../../src/protocol/activity.ts";
 import { ActivityJournal } from "../../../src/review/activity-journal.ts";
@@ -40,6 +41,7 @@ class Bench {
     permission: async (id, reply) => void this.given.push(`${id} ${reply}`),
     question: async (id, answers) => void this.given.push(`${id} ${JSON.stringify(answers)}`),
     rejectQuestion: async (id) => void this.given.push(`${id} rejected`),
+    stop: async (session) => void this.given.push(`${session} stopped`),
   };
 
   constructor() {
@@ -54,7 +56,13 @@ class Bench {
     const failed = (error: unknown) => {
       throw error;
     };
-    this.relay = new ActivityRelay({ journal: this.journal, project: PROJECT, gate: new ToolGate(), failed });
+    this.relay = new ActivityRelay({
+      journal: this.journal,
+      project: PROJECT,
+      gate: new ToolGate(),
+      approved: new Approved(),
+      failed,
+    });
   }
 
   take(event: Event): void {
