@@ -238,13 +238,14 @@ export const lastOfOutbox = (ledger: Ledger): number =>
 /**
  * Without a session: what waits, handed over in the answer of the agent's own call.
  *
- * @param upTo what came later waits for the next call: the files may not show it yet
+ * @param upTo decisions that came later wait for the next call: the files may not show them yet
  */
 export function takeFeedback(ledger: Ledger, project: string, upTo: number): string[] {
   return ledger.transaction(() => {
     const rows = ledger
       .rows<OutboxRow>(
-        "SELECT * FROM outbox WHERE project = ? AND state <> 'sent' AND id <= ? ORDER BY id",
+        `SELECT * FROM outbox WHERE project = ? AND state <> 'sent' AND (id <= ? OR payload ->> 'batch' IS NULL)
+         ORDER BY id`,
         project,
         upTo,
       )
