@@ -406,6 +406,38 @@ describe("what is chosen for the next prompt", function()
   end)
 end)
 
+describe("a slash command", function()
+  it("is completed and run with its arguments", function()
+    t.eq(vim.fn.getcompletion("Suggest ask /ini", "cmdline"), { "/init" })
+    t.ok(vim.list_contains(vim.fn.getcompletion("Suggest! ask /", "cmdline"), "/review"))
+    t.eq(vim.fn.getcompletion("Suggest ask ini", "cmdline"), {})
+    vim.cmd("Suggest session new")
+    asked_in("/init only   the tests")
+    local sent = vim.json.encode(heard("only   the tests").messages)
+    t.match(sent, "Create or update `AGENTS.md` for this repository")
+  end)
+
+  it("that opencode does not have is refused, and the text is offered again", function()
+    notices.forget()
+    vim.cmd("Suggest! ask /nonesuch please")
+    notice("^Not asked: command: opencode has no nonesuch; expected one of .*init")
+    local offered
+    vim.ui.input = function(opts, done)
+      offered = opts.default
+      done(nil)
+    end
+    vim.cmd("Suggest! ask")
+    t.eq(offered, "/nonesuch please")
+  end)
+
+  it("is none where it is a path, or a blank stands before it", function()
+    asked_in("/etc/hosts is odd")
+    t.match(vim.json.encode(heard("is odd").messages):gsub("\\/", "/"), "/etc/hosts is odd")
+    asked_in(" /init is a command")
+    t.match(vim.json.encode(heard("is a command").messages):gsub("\\/", "/"), '"%s*/init is a command')
+  end)
+end)
+
 describe("a session", function()
   it("is forked, compacted and, when it was said twice, deleted", function()
     vim.cmd("Suggest session new")

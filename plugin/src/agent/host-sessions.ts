@@ -14,11 +14,13 @@ import type {
   SessionsPage,
   SessionsQuery,
 } from "../protocol/sessions.ts";
+import type { SlashCommand } from "../protocol/slash-commands.ts";
 import type { Ledger } from "../review/ledger/ledger.ts";
 import { knownSpeaker, type Speaker } from "../review/ledger/sessions.ts";
 import type { AgentSessions } from "../review/tell/agent-link.ts";
-import { hostFailure } from "./host-failure.ts";
+import { hostFailure, noSuch } from "./host-failure.ts";
 import type { SessionTree } from "./session-tree.ts";
+import { SlashCommands } from "./slash-commands.ts";
 
 type Client = PluginInput["client"];
 
@@ -29,13 +31,17 @@ const REFUSED_MS = 500;
 const nameOf = (model: NonNullable<Speaker["model"]>): string => `${model.providerID}/${model.modelID}`;
 
 export class HostSessions implements AgentSessions {
+  readonly slash: SlashCommands;
+
   constructor(
     private readonly client: Client,
     private readonly directory: string,
     private readonly project: string,
     private readonly ledger: Ledger,
     private readonly tree: SessionTree,
-  ) {}
+  ) {
+    this.slash = new SlashCommands(client, directory);
+  }
 
   async list({ search, limit, offset }: SessionsQuery): Promise<SessionsPage> {
     // The client's types are of an older form: these have long been among what the host takes.
@@ -48,6 +54,10 @@ export class HostSessions implements AgentSessions {
       sessions: found.map((one) => this.#shown(one, states)),
       next: data.length > offset + limit ? offset + limit : null,
     };
+  }
+
+  commands(): Promise<SlashCommand[]> {
+    return this.slash.list();
   }
 
   async choices(): Promise<Choices> {
@@ -208,15 +218,3 @@ export class HostSessions implements AgentSessions {
 }
 
 const real = (path: string): Promise<string> => realpath(path).catch(() => path);
-
-/** Names at most this many of what there is. */
-const MOST_NAMED = 20;
-
-function noSuch(field: string, given: string, there: string[]): ReviewError {
-  const named = there.slice(0, MOST_NAMED).join(", ") + (there.length > MOST_NAMED ? ", …" : "");
-  return new ReviewError(
-    "invalid_request",
-    `${field}: opencode has no ${given}; expected ${there.length === 0 ? "none" : `one of ${named}`}`,
-    { details: { field, expected: there.slice(0, 200) } },
-  );
-}

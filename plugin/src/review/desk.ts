@@ -64,6 +64,7 @@ import type {
   SessionsPage,
   SessionsQuery,
 } from "../protocol/sessions.ts";
+import type { SlashCommands, SlashCommandsQuery } from "../protocol/slash-commands.ts";
 import { Git } from "../vcs/git.ts";
 import { Project, type QuietGate } from "../vcs/project.ts";
 import { ActivityJournal, type AskType, checkWaiting } from "./activity-journal.ts";
@@ -475,6 +476,10 @@ export class Desk implements ReviewDesk {
 
   async choices({ project }: ChoicesQuery): Promise<Choices> {
     return this.#hosts.linkOf(project).sessions.choices();
+  }
+
+  async slashCommands({ project }: SlashCommandsQuery): Promise<SlashCommands> {
+    return { commands: await this.#hosts.linkOf(project).sessions.commands() };
   }
 
   async renameSession(request: RenameSessionRequest, actor: Actor): Promise<SessionResult> {

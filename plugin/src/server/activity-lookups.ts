@@ -9,6 +9,7 @@ import {
 import { ReviewError } from "../protocol/errors.ts";
 import { ChoicesAnswer, ChoicesQuery, SessionsAnswer, SessionsQuery } from "../protocol/sessions.ts";
 import { PAGE_BYTES } from "../protocol/sizes.ts";
+import { SlashCommandsAnswer, SlashCommandsQuery } from "../protocol/slash-commands.ts";
 import type { ReviewDesk } from "../review/contract.ts";
 
 /**
@@ -78,6 +79,13 @@ export const ACTIVITY_LOOKUPS = {
     summary: "What may be chosen with a prompt: models with their variants, and agents",
     query: ChoicesQuery,
     answer: ChoicesAnswer,
+    access: "developer",
+    tag: "agent",
+  },
+  commands: {
+    summary: "opencode's slash commands, which POST /ask takes as command",
+    query: SlashCommandsQuery,
+    answer: SlashCommandsAnswer,
     access: "developer",
     tag: "agent",
   },

@@ -226,6 +226,11 @@ export const ROUTES: Route[] = [
     errors: ["not_found", "nothing_to_do"],
     run: ({ context, query }) => context.desk.choices(query),
   }),
+  get("/agent/commands", "listCommands", {
+    ...ACTIVITY_LOOKUPS.commands,
+    errors: ["not_found", "nothing_to_do"],
+    run: ({ context, query }) => context.desk.slashCommands(query),
+  }),
   get("/settings", "settings", {
     tag: "server",
     summary: "Settings in force, without anything secret",

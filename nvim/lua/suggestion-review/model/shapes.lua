@@ -274,6 +274,9 @@ M.answers = {
     default_model = optional(text),
     agents = list(object({ agent = text, description = text })),
   }),
+  commands = object({
+    commands = list(object({ name = text, description = text, refused = optional(text) })),
+  }),
   renameSession = object({ session = agent_session }),
   forkSession = object({ session = agent_session }),
 }

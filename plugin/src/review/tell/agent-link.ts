@@ -19,11 +19,13 @@ import type {
   SessionsPage,
   SessionsQuery,
 } from "../../protocol/sessions.ts";
+import type { SlashCommand } from "../../protocol/slash-commands.ts";
 
 /** The sessions of the agent's host. Each function throws ReviewError `not_found` for one that the host does not have. */
 export interface AgentSessions {
   list(query: SessionsQuery): Promise<SessionsPage>;
   choices(): Promise<Choices>;
+  commands(): Promise<SlashCommand[]>;
   rename(request: RenameSessionRequest): Promise<AgentSession>;
   fork(request: ForkSessionRequest): Promise<AgentSession>;
   /** Returns once the host has begun. */

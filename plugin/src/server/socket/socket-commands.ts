@@ -102,7 +102,7 @@ function subscribed(context: Context, command: Subscribe): Record<string, unknow
   return { since: command.since, last_seq: context.desk.lastSeq(), protocol: PROTOCOL_VERSION };
 }
 
-const OF_THE_AGENT = ["activity", "watch", "permissions", "questions", "sessions", "choices"];
+const OF_THE_AGENT = ["activity", "watch", "permissions", "questions", "sessions", "choices", "commands"];
 const isOfTheAgent = ({ type }: { type: string }): boolean => OF_THE_AGENT.includes(type);
 
 function watched(context: Context, { since }: Watch): Record<string, unknown> {
@@ -141,6 +141,8 @@ async function perform(
     }
     case "choices":
       return { ...(await desk.choices({ project: command.project })) };
+    case "commands":
+      return { ...(await desk.slashCommands({ project: command.project })) };
     case "feedback":
     case "complete": {
       // Who may not is told so before what is wrong with it.
