@@ -524,6 +524,9 @@
 ---@field sessions SuggestionReview.AgentSession[]
 ---@field next? integer Offset of the next page, null at the end
 
+---@class SuggestionReview.SlashCommandsAnswer
+---@field commands { name: string, description: string, arguments: boolean, source: string, agent?: string, model?: string, subagent: boolean, refused?: string }[]
+
 ---@alias SuggestionReview.ActivityEntry
 ---| SuggestionReview.TurnEntry
 ---| SuggestionReview.MessageEntry
