@@ -157,7 +157,7 @@ local subcommands = {
     end,
   },
   session = {
-    text = "choose the agent's session [new|rename [title]|fork|compact|delete]",
+    text = "choose the agent's session [new|rename [title]|fork|compact|export|delete]",
     run = function(args)
       local action = table.remove(args, 1)
       local title = table.concat(args, " ")

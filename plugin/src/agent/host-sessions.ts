@@ -18,7 +18,9 @@ import type { SlashCommand } from "../protocol/slash-commands.ts";
 import type { Ledger } from "../review/ledger/ledger.ts";
 import { knownSpeaker, type Speaker } from "../review/ledger/sessions.ts";
 import type { AgentSessions } from "../review/tell/agent-link.ts";
+import type { Transcript } from "../review/tell/transcript.ts";
 import { hostFailure, noSuch } from "./host-failure.ts";
+import { type HostMessage, hostTranscript } from "./host-transcript.ts";
 import type { SessionTree } from "./session-tree.ts";
 import { SlashCommands } from "./slash-commands.ts";
 
@@ -135,6 +137,28 @@ export class HostSessions implements AgentSessions {
     const [root, place] = await Promise.all([this.project, data.directory].map(real));
     if (place === root || place?.startsWith(`${root}/`)) return;
     throw new ReviewError("not_found", `session_id: the session is of another project (${data.directory})`);
+  }
+
+  async transcript(session: string): Promise<Transcript | null> {
+    // What is no session's id the host answers with a failure of its own.
+    if (!session.startsWith("ses")) return null;
+    const { data: found, error, response } = await this.client.session.get(this.#named(session));
+    if (found === undefined) {
+      if (response?.status === 404) return null;
+      throw hostFailure("session_id: the session cannot be read", error);
+    }
+    await this.mustBeOurs(session);
+    const messages = await this.client.session.messages(this.#named(session));
+    if (messages.data === undefined)
+      throw hostFailure("session_id: the session cannot be read", messages.error);
+    return {
+      session,
+      project: this.project,
+      title: found.title,
+      source: "As opencode has it.",
+      // The client's types are of an older form of the same.
+      items: hostTranscript(messages.data as unknown as HostMessage[], found.revert),
+    };
   }
 
   async rename({ session_id, title }: RenameSessionRequest): Promise<AgentSession> {

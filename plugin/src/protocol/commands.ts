@@ -7,7 +7,7 @@ import { ActivityQuery, ActivityStreamQuery, AsksQuery } from "./activity.ts";
 import { REQUESTS, type UseCaseName } from "./changes.ts";
 import { SuggestionId } from "./model.ts";
 import { ContentQuery, HunksQuery, ListQuery } from "./queries.ts";
-import { ChoicesQuery, SessionsQuery } from "./sessions.ts";
+import { ChoicesQuery, SessionsQuery, TranscriptQuery } from "./sessions.ts";
 import { SlashCommandsQuery } from "./slash-commands.ts";
 
 const id = z
@@ -70,6 +70,7 @@ const questions = z.strictObject({ type: z.literal("questions"), id, ...AsksQuer
 const sessions = z.strictObject({ type: z.literal("sessions"), id, ...SessionsQuery.shape });
 const choices = z.strictObject({ type: z.literal("choices"), id, ...ChoicesQuery.shape });
 const commands = z.strictObject({ type: z.literal("commands"), id, ...SlashCommandsQuery.shape });
+const transcript = z.strictObject({ type: z.literal("transcript"), id, ...TranscriptQuery.shape });
 const ping = z.strictObject({ type: z.literal("ping"), id });
 type Wrapped = Exclude<UseCaseName, SpelledOut>;
 const wrapped = <Name extends Wrapped>(name: Name) =>
@@ -91,6 +92,7 @@ export const Command = z.discriminatedUnion("type", [
   sessions,
   choices,
   commands,
+  transcript,
   ping,
   ...Object.keys(REQUESTS)
     .filter(isWrapped)

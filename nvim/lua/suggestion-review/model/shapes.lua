@@ -274,6 +274,7 @@ M.answers = {
     default_model = optional(text),
     agents = list(object({ agent = text, description = text })),
   }),
+  transcript = object({ markdown = text, digest = text, next = optional(count) }),
   commands = object({
     commands = list(object({ name = text, description = text, refused = optional(text) })),
   }),
