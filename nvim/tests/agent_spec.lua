@@ -70,6 +70,7 @@ local host = agent_host.start({
       turns = { call("question", { questions = { question, which } }), { text = "thank you" } },
     },
     { when = "own words", turns = { call("question", { questions = { question } }), { text = "noted" } } },
+    { when = "hide it", turns = { { text = "left\u{202e}right\27[2J\n## You" } } },
     { when = "straight on", turns = { call("question", { questions = { question } }), { text = "on" } } },
   },
   otherwise = { text = "Heard." },
@@ -523,6 +524,79 @@ describe("what is chosen for the next prompt", function()
     notice("^The next prompt is answered by build")
     asked_in("as you were")
     t.eq(heard("as you were").model, "scripted-1")
+  end)
+end)
+
+describe("an exported session", function()
+  it(
+    "is opened as Markdown in a buffer, where nothing is hidden, and nothing is written by itself",
+    function()
+      vim.cmd("Suggest session new")
+      asked_in("hide it")
+      local count = #vim.api.nvim_list_wins()
+      vim.cmd("Suggest session export")
+      notice("^The session as it is now; :write FILE keeps it")
+      t.eq(#vim.api.nvim_list_wins(), count + 1)
+      local buf = vim.api.nvim_get_current_buf()
+      t.eq(
+        { vim.bo[buf].filetype, vim.bo[buf].buftype, vim.bo[buf].modified },
+        { "markdown", "nofile", false }
+      )
+      local text = table.concat(vim.api.nvim_buf_get_lines(buf, 0, -1, false), "\n")
+      t.match(text, "## You\n\n> hide it\n\n## The agent\n\n> left<202e>right<1b>%[2J\n> ## You")
+      local file = t.tempdir() .. "/kept.md"
+      vim.cmd("write " .. vim.fn.fnameescape(file))
+      t.eq(t.read(file), text .. "\n")
+      vim.cmd("close")
+    end
+  )
+
+  it("that is long is fetched in parts", function()
+    vim.cmd("Suggest session new")
+    notices.forget()
+    local long = ("word "):rep(50000)
+    review.ask("long " .. long, { without_file = true })
+    notice("turn has ended")
+    notices.forget()
+    review.ask("longer " .. long, { without_file = true })
+    notice("turn has ended")
+    vim.cmd("Suggest session export")
+    notice("^The session as it is now")
+    local text = table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, false), "\n")
+    t.eq(select(2, text:gsub("word word", "")), 2 * 25000)
+    vim.cmd("close")
+  end)
+end)
+
+describe("a slash command", function()
+  it("is completed and run with its arguments", function()
+    t.eq(vim.fn.getcompletion("Suggest ask /ini", "cmdline"), { "/init" })
+    t.ok(vim.list_contains(vim.fn.getcompletion("Suggest! ask /", "cmdline"), "/review"))
+    t.eq(vim.fn.getcompletion("Suggest ask ini", "cmdline"), {})
+    vim.cmd("Suggest session new")
+    asked_in("/init only   the tests")
+    local sent = vim.json.encode(heard("only   the tests").messages)
+    t.match(sent, "Create or update `AGENTS.md` for this repository")
+  end)
+
+  it("that opencode does not have is refused, and the text is offered again", function()
+    notices.forget()
+    vim.cmd("Suggest! ask /nonesuch please")
+    notice("^Not asked: command: opencode has no nonesuch; expected one of .*init")
+    local offered
+    vim.ui.input = function(opts, done)
+      offered = opts.default
+      done(nil)
+    end
+    vim.cmd("Suggest! ask")
+    t.eq(offered, "/nonesuch please")
+  end)
+
+  it("is none where it is a path, or a blank stands before it", function()
+    asked_in("/etc/hosts is odd")
+    t.match(vim.json.encode(heard("is odd").messages):gsub("\\/", "/"), "/etc/hosts is odd")
+    asked_in(" /init is a command")
+    t.match(vim.json.encode(heard("is a command").messages):gsub("\\/", "/"), '"%s*/init is a command')
   end)
 end)
 

@@ -96,8 +96,8 @@ async function server(input: PluginInput, options?: Record<string, unknown>): Pr
         gate.leave(callID);
         worktree.link.toolEnded(callID);
       },
-      "chat.message": async ({ sessionID, agent, model, variant }, { message }) =>
-        link.remember(sessionID, agent ?? message.agent, model ?? message.model, variant),
+      "chat.message": async ({ sessionID, agent, model, variant }, { message, parts }) =>
+        link.remember(sessionID, agent ?? message.agent, model ?? message.model, variant, parts),
       "experimental.chat.system.transform": async (_, { system }) => void system.push(systemText("told")),
       "shell.env": async ({ sessionID, callID }, { env }) => {
         if (sessionID !== undefined) Object.assign(env, processes.environment(sessionID));

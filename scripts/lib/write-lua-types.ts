@@ -13,6 +13,7 @@ import { ReviewEvent, STAMPED_EVENTS } from "../../plugin/src/protocol/events.ts
 import * as model from "../../plugin/src/protocol/model.ts";
 import * as queries from "../../plugin/src/protocol/queries.ts";
 import * as sessions from "../../plugin/src/protocol/sessions.ts";
+import * as slash from "../../plugin/src/protocol/slash-commands.ts";
 
 export const LUA_TYPES = "nvim/lua/suggestion-review/types.lua";
 
@@ -229,7 +230,7 @@ interface Named<Schema extends z.ZodType = z.ZodType> {
 /** What nvim/lua/suggestion-review/types.lua has to hold. */
 export function luaTypes(): string {
   const lua = new LuaTypes();
-  const protocol = { ...changes, ...queries, ...activity, ...sessions };
+  const protocol = { ...changes, ...queries, ...activity, ...sessions, ...slash };
   const answers = Object.entries(protocol).filter(([key]) => key.endsWith("Answer"));
   const entries = Object.fromEntries(
     Object.entries(activity).filter(([key]) => key.endsWith("Entry") || key === "AskedQuestion"),

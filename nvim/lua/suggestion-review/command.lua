@@ -132,7 +132,7 @@ local subcommands = {
     end,
   },
   ask = {
-    text = "ask the agent for a change [text]",
+    text = "ask the agent for a change [text|/command arguments]",
     run = function(args, opts)
       local text = table.concat(args, " ")
       require("suggestion-review").ask(text ~= "" and text or nil, {
@@ -140,6 +140,9 @@ local subcommands = {
         last_line = opts.range > 0 and opts.line2 or nil,
         without_file = opts.bang,
       })
+    end,
+    complete = function(lead)
+      return require("suggestion-review.decisions.slash").complete(lead)
     end,
   },
   permission = {
@@ -154,7 +157,7 @@ local subcommands = {
     end,
   },
   session = {
-    text = "choose the agent's session [new|rename [title]|fork|compact|delete]",
+    text = "choose the agent's session [new|rename [title]|fork|compact|export|delete]",
     run = function(args)
       local action = table.remove(args, 1)
       local title = table.concat(args, " ")

@@ -124,7 +124,8 @@ function M.answer(opts)
   require("suggestion-review.decisions.answers").question(opts)
 end
 
---- Chooses the session that the next prompt goes to, or names, forks, compacts, deletes one. See |:Suggest-session|.
+--- Chooses the session that the next prompt goes to, or names, forks, compacts, exports, deletes one. See
+--- |:Suggest-session|.
 ---@param opts? SuggestionReview.SessionOpts
 function M.session(opts)
   require("suggestion-review.decisions.sessions").session(opts)

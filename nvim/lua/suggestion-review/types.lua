@@ -536,6 +536,14 @@
 ---@field sessions SuggestionReview.AgentSession[]
 ---@field next? integer Offset of the next page, null at the end
 
+---@class SuggestionReview.TranscriptAnswer
+---@field markdown string The session as Markdown, or a part of that
+---@field digest string Of the whole: parts with another one are of another state of the session
+---@field next? integer Offset of the next part, null at the end
+
+---@class SuggestionReview.SlashCommandsAnswer
+---@field commands { name: string, description: string, arguments: boolean, source: string, agent?: string, model?: string, subagent: boolean, refused?: string }[]
+
 ---@alias SuggestionReview.ActivityEntry
 ---| SuggestionReview.TurnEntry
 ---| SuggestionReview.MessageEntry

@@ -13,3 +13,21 @@ export function hostFailure(what: string, error: unknown): ReviewError {
     cause: error,
   });
 }
+
+/** Names at most this many of what there is. */
+const MOST_NAMED = 20;
+
+/** A name that the host does not have: the field that gave it, and what there is. */
+export function noSuch(field: string, given: string, there: string[]): ReviewError {
+  const named = there.slice(0, MOST_NAMED).join(", ") + (there.length > MOST_NAMED ? ", …" : "");
+  return new ReviewError(
+    "invalid_request",
+    `${field}: opencode has no ${given}; expected ${there.length === 0 ? "none" : `one of ${named}`}`,
+    { details: { field, expected: there.slice(0, 200) } },
+  );
+}
+
+export const refusedCommand = (name: string, why: string): ReviewError =>
+  new ReviewError("invalid_request", `command: /${name} does not run from here: ${why}`, {
+    details: { field: "command" },
+  });

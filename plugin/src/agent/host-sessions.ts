@@ -14,11 +14,15 @@ import type {
   SessionsPage,
   SessionsQuery,
 } from "../protocol/sessions.ts";
+import type { SlashCommand } from "../protocol/slash-commands.ts";
 import type { Ledger } from "../review/ledger/ledger.ts";
 import { knownSpeaker, type Speaker } from "../review/ledger/sessions.ts";
 import type { AgentSessions } from "../review/tell/agent-link.ts";
-import { hostFailure } from "./host-failure.ts";
+import type { Transcript } from "../review/tell/transcript.ts";
+import { hostFailure, noSuch } from "./host-failure.ts";
+import { type HostMessage, hostTranscript } from "./host-transcript.ts";
 import type { SessionTree } from "./session-tree.ts";
+import { SlashCommands } from "./slash-commands.ts";
 
 type Client = PluginInput["client"];
 
@@ -29,13 +33,17 @@ const REFUSED_MS = 500;
 const nameOf = (model: NonNullable<Speaker["model"]>): string => `${model.providerID}/${model.modelID}`;
 
 export class HostSessions implements AgentSessions {
+  readonly slash: SlashCommands;
+
   constructor(
     private readonly client: Client,
     private readonly directory: string,
     private readonly project: string,
     private readonly ledger: Ledger,
     private readonly tree: SessionTree,
-  ) {}
+  ) {
+    this.slash = new SlashCommands(client, directory);
+  }
 
   async list({ search, limit, offset }: SessionsQuery): Promise<SessionsPage> {
     // The client's types are of an older form: these have long been among what the host takes.
@@ -48,6 +56,10 @@ export class HostSessions implements AgentSessions {
       sessions: found.map((one) => this.#shown(one, states)),
       next: data.length > offset + limit ? offset + limit : null,
     };
+  }
+
+  commands(): Promise<SlashCommand[]> {
+    return this.slash.list();
   }
 
   async choices(): Promise<Choices> {
@@ -125,6 +137,28 @@ export class HostSessions implements AgentSessions {
     const [root, place] = await Promise.all([this.project, data.directory].map(real));
     if (place === root || place?.startsWith(`${root}/`)) return;
     throw new ReviewError("not_found", `session_id: the session is of another project (${data.directory})`);
+  }
+
+  async transcript(session: string): Promise<Transcript | null> {
+    // What is no session's id the host answers with a failure of its own.
+    if (!session.startsWith("ses")) return null;
+    const { data: found, error, response } = await this.client.session.get(this.#named(session));
+    if (found === undefined) {
+      if (response?.status === 404) return null;
+      throw hostFailure("session_id: the session cannot be read", error);
+    }
+    await this.mustBeOurs(session);
+    const messages = await this.client.session.messages(this.#named(session));
+    if (messages.data === undefined)
+      throw hostFailure("session_id: the session cannot be read", messages.error);
+    return {
+      session,
+      project: this.project,
+      title: found.title,
+      source: "As opencode has it.",
+      // The client's types are of an older form of the same.
+      items: hostTranscript(messages.data as unknown as HostMessage[], found.revert),
+    };
   }
 
   async rename({ session_id, title }: RenameSessionRequest): Promise<AgentSession> {
@@ -208,15 +242,3 @@ export class HostSessions implements AgentSessions {
 }
 
 const real = (path: string): Promise<string> => realpath(path).catch(() => path);
-
-/** Names at most this many of what there is. */
-const MOST_NAMED = 20;
-
-function noSuch(field: string, given: string, there: string[]): ReviewError {
-  const named = there.slice(0, MOST_NAMED).join(", ") + (there.length > MOST_NAMED ? ", …" : "");
-  return new ReviewError(
-    "invalid_request",
-    `${field}: opencode has no ${given}; expected ${there.length === 0 ? "none" : `one of ${named}`}`,
-    { details: { field, expected: there.slice(0, 200) } },
-  );
-}

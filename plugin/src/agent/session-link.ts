@@ -18,6 +18,7 @@ import { hostFailure } from "./host-failure.ts";
 import { HostSessions } from "./host-sessions.ts";
 import { Moments } from "./moments.ts";
 import { SessionTree } from "./session-tree.ts";
+import type { Prompt } from "./slash-commands.ts";
 
 type Client = PluginInput["client"];
 type HostEvent = Parameters<NonNullable<Hooks["event"]>>[0]["event"];
@@ -26,6 +27,8 @@ type HostEvent = Parameters<NonNullable<Hooks["event"]>>[0]["event"];
 const TELL_MS = 2_000;
 /** Key under which a delivery's id is kept in the message part. */
 const MARK = "suggestion_manager_delivery";
+/** Key of a message part whose agent and model answer it this once. */
+const ONCE = "suggestion_manager_once";
 
 export class SessionLink implements AgentLink {
   /** What it asks is answered through. */
@@ -77,15 +80,17 @@ export class SessionLink implements AgentLink {
 
   /**
    * Remembers who answers in a session, so that what is put into it does not change agent or model. A subagent's
-   * session is not spoken with.
+   * session is not spoken with, and who answers a slash command by its own rule does so once.
    */
   async remember(
     session: string,
     agent: string | undefined,
     model: { providerID: string; modelID: string } | undefined,
     variant: string | undefined,
+    parts: readonly object[],
   ): Promise<void> {
     this.rules.speaks(session, agent);
+    if (parts.some((part) => "metadata" in part && isOnce(part.metadata))) return;
     if ((await this.#tree.rootOf(session)) !== session) return;
     this.#write(session, {
       ...(agent === undefined ? {} : { agent }),
@@ -155,21 +160,30 @@ export class SessionLink implements AgentLink {
 
   async ask(request: AskRequest): Promise<{ session_id: string }> {
     if (request.session_id !== undefined) await this.sessions.mustBeOurs(request.session_id);
+    if (request.command !== undefined) await this.sessions.slash.check(request.command);
     const chosen = await this.sessions.chosen(request);
     const meant = request.new_session ? null : await this.#meant(request.session_id);
     const session = meant ?? (await this.#create());
-    const attachments = (request.attachments ?? []).map(attachmentText);
-    const text = [request.text, ...attachments].join("\n\n");
+    const base = withChoice(await this.#speaker(session), chosen);
+    const prompt = await this.#prompt(request, base);
+    if (prompt.afterwards !== undefined) this.#write(session, prompt.afterwards);
     // Who asks just after deciding means an agent that knows of it.
     await Promise.race([this.#teller?.flush(true), Bun.sleep(TELL_MS)]);
     const { error } = await this.client.session.promptAsync({
       path: { id: session },
       query: { directory: this.directory },
-      body: { ...withChoice(await this.#speaker(session), chosen), parts: [{ type: "text", text }] },
+      body: { ...prompt.speaker, parts: partsOf(prompt) },
     });
     if (error !== undefined)
       throw hostFailure("session_id: the agent's session did not take the prompt", error);
     return { session_id: session };
+  }
+
+  async #prompt(request: AskRequest, base: Speaker): Promise<Prompt> {
+    const attached = (request.attachments ?? []).map(attachmentText);
+    if (request.command !== undefined)
+      return this.sessions.slash.prompt(request.command, request.arguments ?? "", base, attached);
+    return { text: [request.text, ...attached].join("\n\n"), speaker: base };
   }
 
   async abort(request: AbortRequest): Promise<{ aborted: boolean }> {
@@ -223,6 +237,16 @@ export class SessionLink implements AgentLink {
     return { ...speaker, ...(known.agent === undefined ? {} : { agent: known.agent }) };
   }
 }
+
+function partsOf({ text, subtask, afterwards }: Prompt) {
+  if (subtask !== undefined) return [subtask, { type: "text" as const, text, ignored: true }];
+  return [
+    { type: "text" as const, text, ...(afterwards === undefined ? {} : { metadata: { [ONCE]: true } }) },
+  ];
+}
+
+const isOnce = (metadata: unknown): boolean =>
+  typeof metadata === "object" && metadata !== null && ONCE in metadata;
 
 /** A model that is chosen anew has no variant but the one that is chosen with it. */
 function withChoice(known: Speaker, chosen: Speaker): Speaker {

@@ -16,6 +16,7 @@ import {
   RenameSessionRequest,
   SessionAnswer,
 } from "./sessions.ts";
+import { SlashArguments, SlashName } from "./slash-commands.ts";
 
 export const RequestId = z
   .string()
@@ -166,7 +167,9 @@ export type SettleRequest = z.infer<typeof SettleRequest>;
 
 export const AskRequest = z
   .strictObject({
-    text: z.string().min(1).max(262_144).describe("The prompt"),
+    text: z.string().min(1).max(262_144).optional().describe("The prompt"),
+    command: SlashName.optional(),
+    arguments: SlashArguments.optional(),
     project: z.string().optional(),
     session_id: z
       .string()
@@ -186,6 +189,14 @@ export const AskRequest = z
       .max(64)
       .optional(),
     request_id: RequestId.optional(),
+  })
+  .refine((value) => (value.text === undefined) !== (value.command === undefined), {
+    path: ["text"],
+    message: "expected either text or command",
+  })
+  .refine((value) => value.arguments === undefined || value.command !== undefined, {
+    path: ["arguments"],
+    message: "expected arguments only with command",
   })
   .refine((value) => value.session_id === undefined || value.new_session === undefined, {
     path: ["new_session"],

@@ -7,7 +7,8 @@ import { ActivityQuery, ActivityStreamQuery, AsksQuery } from "./activity.ts";
 import { REQUESTS, type UseCaseName } from "./changes.ts";
 import { SuggestionId } from "./model.ts";
 import { ContentQuery, HunksQuery, ListQuery } from "./queries.ts";
-import { ChoicesQuery, SessionsQuery } from "./sessions.ts";
+import { ChoicesQuery, SessionsQuery, TranscriptQuery } from "./sessions.ts";
+import { SlashCommandsQuery } from "./slash-commands.ts";
 
 const id = z
   .union([z.string().max(128), z.number()])
@@ -68,6 +69,8 @@ const permissions = z.strictObject({ type: z.literal("permissions"), id, ...Asks
 const questions = z.strictObject({ type: z.literal("questions"), id, ...AsksQuery.shape });
 const sessions = z.strictObject({ type: z.literal("sessions"), id, ...SessionsQuery.shape });
 const choices = z.strictObject({ type: z.literal("choices"), id, ...ChoicesQuery.shape });
+const commands = z.strictObject({ type: z.literal("commands"), id, ...SlashCommandsQuery.shape });
+const transcript = z.strictObject({ type: z.literal("transcript"), id, ...TranscriptQuery.shape });
 const ping = z.strictObject({ type: z.literal("ping"), id });
 type Wrapped = Exclude<UseCaseName, SpelledOut>;
 const wrapped = <Name extends Wrapped>(name: Name) =>
@@ -88,6 +91,8 @@ export const Command = z.discriminatedUnion("type", [
   questions,
   sessions,
   choices,
+  commands,
+  transcript,
   ping,
   ...Object.keys(REQUESTS)
     .filter(isWrapped)

@@ -74,6 +74,22 @@ export const ChoicesAnswer = z.object({
 });
 export type Choices = z.infer<typeof ChoicesAnswer>;
 
+export const ExportQuery = z.strictObject({ project });
+
+export const TranscriptQuery = z.strictObject({
+  project,
+  session: SessionId,
+  offset: z.int().min(0).default(0).describe("Of the first character"),
+});
+export type TranscriptQuery = z.infer<typeof TranscriptQuery>;
+
+export const TranscriptAnswer = z.object({
+  markdown: z.string().describe("The session as Markdown, or a part of that"),
+  digest: z.string().describe("Of the whole: parts with another one are of another state of the session"),
+  next: z.int().nullable().describe("Offset of the next part, null at the end"),
+});
+export type TranscriptPage = z.infer<typeof TranscriptAnswer>;
+
 const aSession = { session_id: SessionId, project };
 const title = z
   .string()

@@ -34,7 +34,14 @@ import type {
   SandboxQuery,
   SandboxReport,
 } from "../protocol/queries.ts";
-import type { Choices, ChoicesQuery, SessionsPage, SessionsQuery } from "../protocol/sessions.ts";
+import type {
+  Choices,
+  ChoicesQuery,
+  SessionsPage,
+  SessionsQuery,
+  TranscriptQuery,
+} from "../protocol/sessions.ts";
+import type { SlashCommands, SlashCommandsQuery } from "../protocol/slash-commands.ts";
 import type { AskType } from "./activity-journal.ts";
 import type { ActivityFilter, ActivityText } from "./ledger/activity-rows.ts";
 
@@ -105,6 +112,10 @@ export interface ReviewDesk extends InTheirTime {
   sessions(query: SessionsQuery): Promise<SessionsPage>;
   /** What may be chosen with a prompt. */
   choices(query: ChoicesQuery): Promise<Choices>;
+  /** A session as Markdown. */
+  transcript(query: Omit<TranscriptQuery, "offset">): Promise<string>;
+  /** Texts that opencode keeps under a name, to be sent as prompts. */
+  slashCommands(query: SlashCommandsQuery): Promise<SlashCommands>;
 
   health(): DeskHealth;
   /** What keeps the server from working as it should, each with what to do. */

@@ -65,12 +65,15 @@ import type {
   SessionResult,
   SessionsPage,
   SessionsQuery,
+  TranscriptQuery,
 } from "../protocol/sessions.ts";
+import type { SlashCommands, SlashCommandsQuery } from "../protocol/slash-commands.ts";
 import { Git } from "../vcs/git.ts";
 import { Project, type QuietGate } from "../vcs/project.ts";
 import { ActivityJournal, type AskType, checkWaiting } from "./activity-journal.ts";
 import type { DeskHealth, ReviewDesk } from "./contract.ts";
 import * as decisions from "./decide/decide.ts";
+import { exportSession } from "./export.ts";
 import { AutoSync } from "./finish/auto-sync.ts";
 import { discard, redoDiscard, undoDiscard } from "./finish/discard.ts";
 import { type CompleteContext, complete, resumeFinalizing } from "./finish/finalize.ts";
@@ -483,6 +486,15 @@ export class Desk implements ReviewDesk {
 
   async choices({ project }: ChoicesQuery): Promise<Choices> {
     return this.#hosts.linkOf(project).sessions.choices();
+  }
+
+  async transcript({ session, project }: Omit<TranscriptQuery, "offset">): Promise<string> {
+    const host = this.#hosts.of(project);
+    return exportSession(this.activity, { project: host.project.dir, link: host.link }, session);
+  }
+
+  async slashCommands({ project }: SlashCommandsQuery): Promise<SlashCommands> {
+    return { commands: await this.#hosts.linkOf(project).sessions.commands() };
   }
 
   async renameSession(request: RenameSessionRequest, actor: Actor): Promise<SessionResult> {

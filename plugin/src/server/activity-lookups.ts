@@ -1,4 +1,5 @@
 /** What is read of the agent: its activity, its sessions, what may be chosen; shared by HTTP and WebSocket. Only the developer's token is answered. */
+import { createHash } from "node:crypto";
 import {
   ActivityAnswer,
   ActivityQuery,
@@ -7,8 +8,16 @@ import {
   QuestionsAnswer,
 } from "../protocol/activity.ts";
 import { ReviewError } from "../protocol/errors.ts";
-import { ChoicesAnswer, ChoicesQuery, SessionsAnswer, SessionsQuery } from "../protocol/sessions.ts";
+import {
+  ChoicesAnswer,
+  ChoicesQuery,
+  ExportQuery,
+  SessionsAnswer,
+  SessionsQuery,
+  type TranscriptPage,
+} from "../protocol/sessions.ts";
 import { PAGE_BYTES } from "../protocol/sizes.ts";
+import { SlashCommandsAnswer, SlashCommandsQuery } from "../protocol/slash-commands.ts";
 import type { ReviewDesk } from "../review/contract.ts";
 
 /**
@@ -42,6 +51,18 @@ export function activityPage(desk: ReviewDesk, { since, limit, ...filter }: Acti
   }
   const next = kept.length < forms.length ? end : null;
   return `{"entries":[${kept.join(",")}],"last":${last},"next":${next}}`;
+}
+
+/** Of a transcript in one answer: as JSON in UTF-8 a character takes three bytes at most. */
+const PART_CHARACTERS = Math.floor(PAGE_BYTES / 3);
+
+export function transcriptPage(markdown: string, offset: number): TranscriptPage {
+  const digest = createHash("sha256").update(markdown).digest("hex");
+  const part = markdown.slice(offset, offset + PART_CHARACTERS);
+  // A character of two halves stays whole.
+  const whole = /[\ud800-\udbff]$/.test(part) && part.length > 1 ? part.slice(0, -1) : part;
+  const end = offset + whole.length;
+  return { markdown: whole, digest, next: end < markdown.length ? end : null };
 }
 
 export const ACTIVITY_LOOKUPS = {
@@ -78,6 +99,21 @@ export const ACTIVITY_LOOKUPS = {
     summary: "What may be chosen with a prompt: models with their variants, and agents",
     query: ChoicesQuery,
     answer: ChoicesAnswer,
+    access: "developer",
+    tag: "agent",
+  },
+  export: {
+    summary:
+      "One of the agent's sessions as Markdown; nothing in it is hidden, and nobody's words are another's",
+    query: ExportQuery,
+    answer: "text/markdown; charset=utf-8",
+    access: "developer",
+    tag: "agent",
+  },
+  commands: {
+    summary: "opencode's slash commands, which POST /ask takes as command",
+    query: SlashCommandsQuery,
+    answer: SlashCommandsAnswer,
     access: "developer",
     tag: "agent",
   },

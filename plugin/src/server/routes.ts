@@ -232,6 +232,24 @@ export const ROUTES: Route[] = [
     errors: ["not_found", "nothing_to_do"],
     run: ({ context, query }) => context.desk.choices(query),
   }),
+  get("/agent/sessions/:id/export", "exportSession", {
+    ...ACTIVITY_LOOKUPS.export,
+    errors: ["not_found"],
+    run: async ({ context, parameters, query }) => {
+      const markdown = await context.desk.transcript({
+        session: parameters.id ?? "",
+        project: query.project,
+      });
+      return new Payload(markdown, ACTIVITY_LOOKUPS.export.answer, {
+        "Content-Disposition": 'attachment; filename="session.md"',
+      });
+    },
+  }),
+  get("/agent/commands", "listCommands", {
+    ...ACTIVITY_LOOKUPS.commands,
+    errors: ["not_found", "nothing_to_do"],
+    run: ({ context, query }) => context.desk.slashCommands(query),
+  }),
   get("/settings", "settings", {
     tag: "server",
     summary: "Settings in force, without anything secret",

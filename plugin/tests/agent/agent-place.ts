@@ -33,10 +33,17 @@ export class AgentPlace {
     readonly opencode: Opencode,
   ) {}
 
-  /** @param permission the host's own configuration of what it asks */
-  static async open(permission?: object): Promise<AgentPlace> {
+  /**
+   * @param permission the host's own configuration of what it asks
+   * @param prepare is called before the host starts, with the folder that its home is in and the agent's repository
+   */
+  static async open(
+    permission?: object,
+    prepare: (root: string, dir: string) => void = () => undefined,
+  ): Promise<AgentPlace> {
     const root = mkdtempSync(join(tmpdir(), "sm-agent-"));
     const field = prepareField(root);
+    prepare(root, field.dir);
     const opencode = await startOpencode(root, field.dir, { conversations: [] }, {}, permission);
     return new AgentPlace(root, field, opencode);
   }

@@ -3,6 +3,7 @@
 local client = require("suggestion-review.connection.client")
 local chosen = require("suggestion-review.decisions.chosen")
 local notify = require("suggestion-review.say.notify")
+local slash = require("suggestion-review.decisions.slash")
 local with_project = require("suggestion-review.decisions.with_project")
 
 local M = {}
@@ -110,18 +111,23 @@ local function send(text, attachments, opts)
   unsent = text
   local target = client.get(opts.server)
   local server = target and target.server.name
-  with_project(target, opts.suggestion_id, function(project)
+  ---@param err SuggestionReview.Error
+  local function not_asked(err)
+    notify.error(("Not asked: %s; :Suggest ask offers the text again"):format(err.message))
+  end
+  ---@param project? string
+  ---@param said SuggestionReview.Said
+  local function send_to(project, said)
     local choice = chosen.request(server, project, opts)
     client.request({
       type = "ask",
-      request = vim.tbl_extend("error", choice, {
-        text = text,
+      request = vim.tbl_extend("error", choice, said, {
         attachments = #attachments > 0 and attachments or nil,
         project = project,
       }),
     }, function(err, data)
       if err then
-        return notify.error(("Not asked: %s; :Suggest ask offers the text again"):format(err.message))
+        return not_asked(err)
       end
       unsent = nil
       asked[data.session_id] = true
@@ -136,10 +142,18 @@ local function send(text, attachments, opts)
       end
       notify.info(("Asked%s; :Suggest abort stops it"):format(with))
     end, server)
+  end
+  with_project(target, opts.suggestion_id, function(project)
+    slash.said(server, project, text, function(err, said)
+      if err or not said then
+        return not_asked(err or { code = "local", message = "there was no answer" })
+      end
+      send_to(project, said)
+    end)
   end)
 end
 
---- Asks the agent. Without `text` the prompt is asked for.
+--- Asks the agent. Without `text` the prompt is asked for; "/name arguments" runs one of opencode's commands.
 ---@param text? string
 ---@param opts? SuggestionReview.AskOpts
 function M.ask(text, opts)

@@ -1,16 +1,17 @@
---- The agent's sessions: choosing one for the next prompt; naming, forking, compacting and deleting them.
+--- The agent's sessions: choosing one for the next prompt; naming, forking, compacting, exporting and deleting them.
 local ask = require("suggestion-review.decisions.ask")
 local choose_from = require("suggestion-review.say.choose_from")
 local chosen = require("suggestion-review.decisions.chosen")
 local notify = require("suggestion-review.say.notify")
 local plain = require("suggestion-review.text.display").plain
 local to_server = require("suggestion-review.decisions.to_server")
+local transcript = require("suggestion-review.decisions.transcript")
 local which_session = require("suggestion-review.decisions.which_session")
 
 local M = {}
 
 ---@class SuggestionReview.SessionOpts
----@field action? "new"|"rename"|"fork"|"compact"|"delete" choose one where it is left out
+---@field action? "new"|"rename"|"fork"|"compact"|"export"|"delete" choose one where it is left out
 ---@field title? string with "rename"
 ---@field session_id? string the chosen one, else the one that was asked last, else the one that was active last
 ---@field server? string
@@ -141,10 +142,22 @@ local function delete(server, request)
   end)
 end
 
-local ACTIONS = { rename = rename, fork = fork, compact = compact, delete = delete }
+---@param server string
+---@param request table
+local function export(server, request)
+  transcript.fetch(server, request.project, request.session_id, function(err, markdown)
+    if err or not markdown then
+      return notify.error("Not exported: " .. (err and err.message or "there was no answer"))
+    end
+    transcript.open(server, request.session_id, markdown)
+    notify.info("The session as it is now; :write FILE keeps it")
+  end)
+end
+
+local ACTIONS = { rename = rename, fork = fork, compact = compact, export = export, delete = delete }
 
 --- What `:Suggest session` takes.
-M.ACTIONS = { "compact", "delete", "fork", "new", "rename" }
+M.ACTIONS = { "compact", "delete", "export", "fork", "new", "rename" }
 
 --- Chooses the session that the next prompt goes to, or does something with one.
 ---@param opts? SuggestionReview.SessionOpts

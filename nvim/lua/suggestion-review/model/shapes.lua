@@ -278,6 +278,10 @@ M.answers = {
     default_model = optional(text),
     agents = list(object({ agent = text, description = text })),
   }),
+  transcript = object({ markdown = text, digest = text, next = optional(count) }),
+  commands = object({
+    commands = list(object({ name = text, description = text, refused = optional(text) })),
+  }),
   renameSession = object({ session = agent_session }),
   forkSession = object({ session = agent_session }),
 }

@@ -19,11 +19,16 @@ import type {
   SessionsPage,
   SessionsQuery,
 } from "../../protocol/sessions.ts";
+import type { SlashCommand } from "../../protocol/slash-commands.ts";
+import type { Transcript } from "./transcript.ts";
 
 /** The sessions of the agent's host. Each function throws ReviewError `not_found` for one that the host does not have. */
 export interface AgentSessions {
   list(query: SessionsQuery): Promise<SessionsPage>;
   choices(): Promise<Choices>;
+  commands(): Promise<SlashCommand[]>;
+  /** What was said and done in a session; null where the host does not have it. */
+  transcript(session: string): Promise<Transcript | null>;
   rename(request: RenameSessionRequest): Promise<AgentSession>;
   fork(request: ForkSessionRequest): Promise<AgentSession>;
   /** Returns once the host has begun. */

@@ -7,6 +7,7 @@ import { STAMPED_EVENTS } from "../../protocol/events.ts";
 import * as model from "../../protocol/model.ts";
 import * as queries from "../../protocol/queries.ts";
 import * as sessions from "../../protocol/sessions.ts";
+import * as slash from "../../protocol/slash-commands.ts";
 
 export interface NamedSchema {
   name: string;
@@ -32,6 +33,7 @@ export const NAMED_SCHEMAS: readonly NamedSchema[] = [
   ...exported(changes, byName),
   ...exported(activity, (name) => (/Request$/.test(name) ? "input" : "output")),
   ...exported(sessions, (name) => (/Request$/.test(name) ? "input" : "output")),
+  ...exported(slash, () => "output"),
   { name: "Error", schema: ErrorAnswer, io: "output" },
   ...exported(queries, byName),
   ...STAMPED_EVENTS.map((schema) => ({

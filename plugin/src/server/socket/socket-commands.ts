@@ -5,7 +5,7 @@ import { Command, camelCase, type Response, requestOf } from "../../protocol/com
 import { ReviewError, toReviewError } from "../../protocol/errors.ts";
 import { PROTOCOL_VERSION } from "../../protocol/version.ts";
 import { checkAccess } from "../access.ts";
-import { activityPage, checkActivitySince } from "../activity-lookups.ts";
+import { activityPage, checkActivitySince, transcriptPage } from "../activity-lookups.ts";
 import type { Context } from "../context.ts";
 import { parseJson } from "../http/body.ts";
 import { checkFile, checkId, checkSince } from "../lookups.ts";
@@ -102,7 +102,16 @@ function subscribed(context: Context, command: Subscribe): Record<string, unknow
   return { since: command.since, last_seq: context.desk.lastSeq(), protocol: PROTOCOL_VERSION };
 }
 
-const OF_THE_AGENT = ["activity", "watch", "permissions", "questions", "sessions", "choices"];
+const OF_THE_AGENT = [
+  "activity",
+  "watch",
+  "permissions",
+  "questions",
+  "sessions",
+  "choices",
+  "commands",
+  "transcript",
+];
 const isOfTheAgent = ({ type }: { type: string }): boolean => OF_THE_AGENT.includes(type);
 
 function watched(context: Context, { since }: Watch): Record<string, unknown> {
@@ -141,6 +150,10 @@ async function perform(
     }
     case "choices":
       return { ...(await desk.choices({ project: command.project })) };
+    case "transcript":
+      return { ...transcriptPage(await desk.transcript(command), command.offset) };
+    case "commands":
+      return { ...(await desk.slashCommands({ project: command.project })) };
     case "feedback":
     case "complete": {
       // Who may not is told so before what is wrong with it.
