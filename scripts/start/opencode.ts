@@ -40,6 +40,8 @@ export function writeConfiguration(
     ...(caged ? closedTo(providers) : {}),
     share: "disabled",
     autoupdate: false,
+    // jj has the history here. opencode's own copies would be a second one, and its revert writes files by them.
+    snapshot: false,
     plugin: [plugin],
   };
   // opencode makes one where there is none, and goes no further where that is forbidden by a mount (1.18).

@@ -135,7 +135,11 @@ describe.skipIf(!isRoot)("npm start", () => {
         NOT_HANDED_OVER: "another",
       });
       const file = join(dirname(started.ready.agent_repo), "config/opencode/opencode.json");
-      const { plugin } = JSON.parse(readFileSync(file, "utf8")) as { plugin: [[string, object]] };
+      const { plugin, snapshot } = JSON.parse(readFileSync(file, "utf8")) as {
+        plugin: [[string, object]];
+        snapshot: boolean;
+      };
+      expect(snapshot).toBe(false);
       expect(plugin[0][1]).toMatchObject({
         host: "127.0.0.2",
         state_dir: launcher.scene.path("elsewhere"),

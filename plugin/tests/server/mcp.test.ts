@@ -1,5 +1,14 @@
 /** An agent that speaks the Model Context Protocol, by the protocol's own client: over HTTP and by the program on standard input and output. */
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  setDefaultTimeout,
+  test,
+} from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
@@ -166,11 +175,11 @@ for (const [way, connect] of Object.entries(WAYS)) {
 describe("the door for MCP", () => {
   let place: Place;
   let repository: AgentRepository;
-  beforeAll(async () => {
+  beforeEach(async () => {
     place = await Place.open({ options: { agent_may_approve: true } });
     repository = await AgentRepository.add(place);
   });
-  afterAll(() => place.stop());
+  afterEach(() => place.stop());
 
   test("lets the agent decide where the settings do", async () => {
     const agent = await overHttp(place, place.agent);
