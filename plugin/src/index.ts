@@ -87,7 +87,7 @@ async function server(input: PluginInput, options?: Record<string, unknown>): Pr
         }
         // As it runs, which may not be as it came.
         if (tool === "bash" && typeof args.command === "string")
-          desk.commands.beginCall(callID, args.command);
+          desk.commands.beginCall(`${sessionID}/${callID}`, args.command);
         await gate.enter(tool, callID, sessionID, came);
         await worktree.link.toolStarted(callID, sessionID);
       },
@@ -101,7 +101,7 @@ async function server(input: PluginInput, options?: Record<string, unknown>): Pr
       "experimental.chat.system.transform": async (_, { system }) => void system.push(systemText("told")),
       "shell.env": async ({ sessionID, callID }, { env }) => {
         if (sessionID !== undefined) Object.assign(env, processes.environment(sessionID));
-        const number = callID === undefined ? null : desk.commands.numberOfCall(callID);
+        const number = desk.commands.numberOfCall(`${sessionID}/${callID}`);
         if (number !== null) env[CALL] = number;
       },
       event: async ({ event }) => {

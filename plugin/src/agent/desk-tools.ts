@@ -22,6 +22,8 @@ export interface Caller {
   session?(): Promise<string>;
   /** Ends what waits when the caller is gone. */
   signal?: AbortSignal;
+  /** Whether it may still be told something: it is there, and allowed. */
+  isThere?(): boolean;
 }
 
 export interface DeskTool {

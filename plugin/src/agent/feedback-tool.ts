@@ -1,13 +1,13 @@
 /** For an agent that no link tells of decisions: it asks, and the answer comes when there is one. */
 import { z } from "zod";
 import type { ReviewDesk } from "../review/contract.ts";
-import { answer, type DeskTool, inProject, type Toolbox } from "./desk-tools.ts";
+import { answer, type Caller, type DeskTool, inProject, type Toolbox } from "./desk-tools.ts";
 
 /**
  * Longest a call waits, in seconds, and when nothing is said: clients of the protocol give up on an answer after a
- * minute unless they are told otherwise.
+ * minute, and what was given to one that has given up is heard by nobody.
  */
-const LONGEST = 600;
+const LONGEST = 50;
 const USUAL = 45;
 
 /**
@@ -25,9 +25,9 @@ export const waitForFeedback = (toolbox: Toolbox): DeskTool => ({
   args: {
     seconds: z.int().optional().describe(`Longest time to wait; ${USUAL} if left out, at most ${LONGEST}`),
   },
-  run: (args, { signal }) =>
+  run: (args, caller) =>
     answer(WaitRequest, args, async ({ seconds }) => {
-      const told = await firstFeedback(toolbox, seconds * 1000, signal);
+      const told = await firstFeedback(toolbox, seconds * 1000, caller);
       return told ?? `Nothing was decided within ${seconds} s.`;
     }),
 });
@@ -36,8 +36,9 @@ export const waitForFeedback = (toolbox: Toolbox): DeskTool => ({
 async function firstFeedback(
   { desk, project }: Toolbox,
   wait: number,
-  signal: AbortSignal | undefined,
+  caller: Caller,
 ): Promise<string | null> {
+  const { signal } = caller;
   const until = Date.now() + wait;
   const decisions = listen(desk);
   try {
@@ -45,9 +46,10 @@ async function firstFeedback(
     for (;;) {
       if (came) await decisions.rest(until, signal);
       if (signal?.aborted) return null;
-      const { feedback, settled, message } = await desk.settle(inProject({}, project), "agent");
+      const isThere = () => caller.isThere?.() !== false && !signal?.aborted;
+      const { feedback, settled, message } = await desk.settle(inProject({}, project), "agent", isThere);
       if (feedback.length > 0) return [...feedback, ...(settled ? [] : [message])].join("\n\n");
-      came = await decisions.came(until - Date.now(), signal);
+      came = Date.now() < until && (await decisions.came(until - Date.now(), signal));
       if (!came) return null;
     }
   } finally {

@@ -48,7 +48,9 @@ export const DecisionsQuery = z.strictObject({
     .min(1)
     .max(1000)
     .optional()
-    .describe("Part of the reason, of the hunk's lines or of the developer's own version, in either case"),
+    .describe(
+      "Part of the reason, of the hunk's lines or of the developer's own version; letters of ASCII in either case",
+    ),
   file: z.string().min(1).max(4096).optional().describe("A file, or a directory"),
   state: z.enum(["accepted", "modified", "rejected"]).optional(),
   since: z.iso

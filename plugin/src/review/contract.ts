@@ -15,6 +15,8 @@ import type {
   PublishRequest,
   PublishResult,
   REQUESTS,
+  SettleRequest,
+  SettleResult,
   UndoRequest,
   UseCaseName,
 } from "../protocol/changes.ts";
@@ -75,6 +77,8 @@ type InTheirTime = {
 export interface ReviewDesk extends InTheirTime {
   /** @param session the agent's session that feedback goes to, where it is known */
   publish(request: PublishRequest, actor: Actor, session?: string): Promise<PublishResult>;
+  /** @param isThere whether the caller is still there to hear what waits; asked at the last moment */
+  settle(request: SettleRequest, actor: Actor, isThere?: () => boolean): Promise<SettleResult>;
   list(query: ListQuery): { suggestions: SuggestionSummary[]; total: number };
   get(suggestionId: string): Suggestion;
   hunks(suggestionId: string, query: HunksQuery): HunkPage;

@@ -596,10 +596,12 @@ export class Desk implements ReviewDesk {
     return { sent: true, feedback: this.#feedbackFor(host, actor, upTo) };
   }
 
-  async refusals(request: RefusalsRequest): Promise<RefusalsResult> {
+  async refusals(request: RefusalsRequest, actor: Actor): Promise<RefusalsResult> {
     const project = this.#hosts.of(request.project).project.dir;
     const refusals = request.refusals.map(({ call, command, ...refusal }) => {
-      const known = (call === undefined ? null : this.commands.of(call)) ?? command;
+      // The agent, where it may report, says no command of others.
+      const told = actor === "developer" ? command : undefined;
+      const known = (call === undefined ? null : this.commands.of(call)) ?? told;
       return known === undefined ? refusal : { ...refusal, command: commandLine(known) };
     });
     recordRefusals(this.ledger, project, refusals, this.#now());
@@ -616,14 +618,18 @@ export class Desk implements ReviewDesk {
     return refusalReport(this.ledger, project);
   }
 
-  async settle(request: SettleRequest, actor: Actor): Promise<SettleResult> {
+  async settle(
+    request: SettleRequest,
+    actor: Actor,
+    isThere: () => boolean = () => true,
+  ): Promise<SettleResult> {
     const host = this.#hosts.of(request.project);
     const upTo = lastOfOutbox(this.ledger);
     const problems = await this.#hosts.settleNow(host, true);
     return {
       settled: problems.length === 0,
       message: problems.length === 0 ? "The agent's working copy is up to date" : problems.join("\n"),
-      feedback: this.#feedbackFor(host, actor, upTo),
+      feedback: isThere() ? this.#feedbackFor(host, actor, upTo) : [],
     };
   }
 

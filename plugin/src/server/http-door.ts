@@ -204,7 +204,8 @@ export class HttpDoor {
     try {
       // Few servers are ever asked, and the protocol's library is large.
       const { answerMcp } = await import("./mcp/mcp-door.ts");
-      const answer = await answerMcp(this.#context, request, message, project);
+      const isAllowed = () => this.#context.tokens.validity()(identity);
+      const answer = await answerMcp(this.#context, request, message, project, isAllowed);
       for (const [name, value] of Object.entries(SECURITY_HEADERS)) answer.headers.set(name, value);
       return answer;
     } finally {

@@ -15,6 +15,7 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { noteDoor, noteFlags } from "../../../test-harness/support/doors.ts";
+import { rotate } from "../../src/server/tokens/tokens.ts";
 import { AgentRepository, Place, until } from "./place.ts";
 
 setDefaultTimeout(60_000);
@@ -216,6 +217,9 @@ describe("the door for MCP", () => {
     expect((await place.ask("/mcp", { body: "{", headers })).status).toBe(400);
     expect((await place.ask("/mcp?projekt=x", { body: hello, headers })).status).toBe(400);
     expect((await place.ask("/mcp", { body: { any: "thing" }, headers })).status).toBe(400);
+    const several = await place.ask("/mcp", { body: [hello, hello], headers });
+    expect(several.status).toBe(400);
+    expect(several.body.error.message).toContain("expected one message");
     const elsewhere = await place.ask("/mcp?project=/nowhere", { body: hello, headers });
     expect(elsewhere.status).toBe(404);
     expect(elsewhere.body.error.message).toStartWith("project: /nowhere is not a project of this server");
@@ -264,6 +268,22 @@ describe("the door for MCP", () => {
     await agent.client.close();
   });
 
+  test("tells nothing to a token that was withdrawn while it waited", async () => {
+    const agent = await overHttp(place, place.agent);
+    repository.edit("src/a.ts", (text) => text.replace("line 6\n", "line six\n"));
+    const id = SUGGESTION.exec(await agent.call("publish_suggestion", { description: "A line" }))?.[1] ?? "";
+    const waits = agent.call("wait_for_feedback", { seconds: 5 }).catch((error: Error) => error.message);
+    await until(async () => (await place.ask("/health")).body.eventStreams > 0, "it waits", 20_000);
+    rotate(place.stateDir, "agent");
+    const hunk = place.desk.hunks(id, { limit: 1, offset: 0 }).hunks[0];
+    const body = { suggestion_id: id, hunk_id: hunk?.id, action: "reject", comment: "For the next" };
+    expect((await place.ask("/feedback", { body })).status).toBe(200);
+    expect(await waits).not.toContain("For the next");
+    const next = await overHttp(place, readFileSync(join(place.stateDir, "agent-token"), "utf8").trim());
+    expect(await next.call("wait_for_feedback", { seconds: 50 })).toContain("For the next");
+    await next.client.close();
+  });
+
   test("has room for as many calls that wait as for streams, and says so beyond", async () => {
     const agent = await overHttp(place, place.agent);
     const { eventStreams } = (await place.ask("/health")).body;
@@ -280,7 +300,7 @@ describe("the door for MCP", () => {
           jsonrpc: "2.0",
           id,
           method: "tools/call",
-          params: { name: "wait_for_feedback", arguments: { seconds: 60 } },
+          params: { name: "wait_for_feedback", arguments: { seconds: 50 } },
         }),
         signal: gone.signal,
       });

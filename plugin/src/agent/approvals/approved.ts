@@ -51,10 +51,9 @@ export class Approved {
   }
 
   /** Whether the host asks for a call that was stopped: it would run it, were it answered. */
-  isLate({ sessionID, tool }: PermissionRequest): boolean {
-    const named = [...this.#calls].filter(
-      ({ call }) => call.session === sessionID && call.call === tool?.callID,
-    );
+  isLate(asked: PermissionRequest): boolean {
+    // Names of calls come again where a provider counts them.
+    const named = [...this.#calls].filter((one) => isThatCall(asked, one));
     return named.length > 0 && named.every(({ over }) => over);
   }
 

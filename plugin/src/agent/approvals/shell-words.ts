@@ -61,6 +61,9 @@ export function wordsOf(command: string): string[] {
   return kept;
 }
 
+/** Whether more than the text itself fits it, where it is taken for a pattern. */
+export const isPattern = (text: string): boolean => /[*?]/.test(text);
+
 /** Programs whose first words say what they do. */
 const DEEP: Record<string, number> = {
   ...Object.fromEntries(
@@ -75,12 +78,19 @@ const DEEP: Record<string, number> = {
   "docker compose": 3,
 };
 
-/** A pattern for commands of the same kind. One that begins with an assignment or a quoted word is its own kind. */
-export function kindOf(command: string): string {
+/**
+ * A pattern for commands of the same kind. One that begins with an assignment or a quoted word is its own kind; null where
+ * the command's own words would be read as wildcards, and let others pass.
+ */
+export function kindOf(command: string): string | null {
   const words = command.split(/\s+/);
   const plain = (word: string | undefined) => word !== undefined && /^[\w./:@+-]+$/.test(word);
   let depth = 1;
   for (let next = 1; next <= 2; next++) depth = Math.max(depth, DEEP[words.slice(0, next).join(" ")] ?? 1);
   depth = Math.min(depth, words.length);
-  return words.slice(0, depth).every(plain) ? `${words.slice(0, depth).join(" ")} *` : command;
+  return words.slice(0, depth).every(plain)
+    ? `${words.slice(0, depth).join(" ")} *`
+    : isPattern(command)
+      ? null
+      : command;
 }

@@ -7,7 +7,7 @@ import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import type { CallArguments } from "../../protocol/activity.ts";
 import { pathsOf } from "../links.ts";
 import { canAsk, evaluate, type Rule } from "./rules.ts";
-import { commandsOf, kindOf, wordsOf } from "./shell-words.ts";
+import { commandsOf, isPattern, kindOf, wordsOf } from "./shell-words.ts";
 
 export interface Call {
   tool: string;
@@ -60,6 +60,10 @@ function outside(paths: readonly string[], { directory, worktree }: Place): stri
 const allowing = (permission: string, patterns: readonly string[]): Rule[] =>
   patterns.map((pattern) => ({ permission, pattern, action: "allow" }));
 
+/** With what allows these folders; none at all where a folder's own name would be read as wildcards. */
+const withFolders = (rules: Rule[], folders: readonly string[]): Rule[] =>
+  folders.some((folder) => isPattern(dirname(folder))) ? [] : [...rules, ...allowing(OUTSIDE, folders)];
+
 function ofCommand(args: CallArguments, rules: readonly Rule[], place: Place): WouldAsk | null {
   const command = typeof args.command === "string" ? args.command : "";
   const parts = commandsOf(command);
@@ -75,7 +79,7 @@ function ofCommand(args: CallArguments, rules: readonly Rule[], place: Place): W
   return {
     permission: asked.patterns.length === 0 ? OUTSIDE : "bash",
     patterns: [...asked.patterns, ...left],
-    always: parts === null ? [] : [...asked.always, ...allowing(OUTSIDE, left)],
+    always: parts === null || asked.always === null ? [] : withFolders(asked.always, left),
   };
 }
 
@@ -84,15 +88,15 @@ function askedFor(
   parts: string[] | null,
   command: string,
   rules: readonly Rule[],
-): Pick<WouldAsk, "patterns" | "always"> | null {
+): { patterns: string[]; always: Rule[] | null } | null {
   if (!canAsk("bash", rules)) return { patterns: [], always: [] };
   if (parts === null) return { patterns: [command], always: [] };
   const own = parts.filter((part) => !MOVES.has(wordsOf(part)[0] ?? ""));
   const actions = own.map((part) => evaluate("bash", part, rules));
   if (actions.includes("deny")) return null;
   if (!actions.includes("ask")) return { patterns: [], always: [] };
-  const kinds = [...new Set(own.map(kindOf))];
-  return { patterns: own, always: allowing("bash", kinds) };
+  const kinds = [...new Set(own.map(kindOf))].filter((kind) => kind !== null);
+  return { patterns: own, always: own.every((one) => kindOf(one) !== null) ? allowing("bash", kinds) : null };
 }
 
 function ofEdit(tool: string, args: CallArguments, rules: readonly Rule[], place: Place): WouldAsk | null {
@@ -108,7 +112,7 @@ function ofEdit(tool: string, args: CallArguments, rules: readonly Rule[], place
   return {
     permission: edits ? "edit" : OUTSIDE,
     patterns: [...(edits ? patterns : []), ...left],
-    always: [...(edits ? allowing("edit", ["*"]) : []), ...allowing(OUTSIDE, left)],
+    always: withFolders(edits ? allowing("edit", ["*"]) : [], left),
   };
 }
 

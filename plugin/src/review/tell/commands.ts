@@ -20,10 +20,9 @@ export function commandLine(text: string): string {
     .slice(0, 4 * MOST_CHARACTERS)
     .replace(INVISIBLE, " ")
     .trim();
-  const characters = [...line];
-  return characters.length > MOST_CHARACTERS || text.length > 4 * MOST_CHARACTERS
-    ? `${characters.slice(0, MOST_CHARACTERS).join("")}…`
-    : line;
+  if (line.length <= MOST_CHARACTERS && text.length <= 4 * MOST_CHARACTERS) return line;
+  // Half a pair of surrogates is no character.
+  return `${line.slice(0, MOST_CHARACTERS).replace(/[\ud800-\udbff]$/, "")}…`;
 }
 
 export class Commands {

@@ -69,8 +69,10 @@ function blockOf(item: TranscriptItem): string[] {
 
 const leftOut = (cut: number): string[] => (cut === 0 ? [] : [`*(${cut} bytes are not kept here)*`]);
 
+/** Text that renders as it stands, Markdown apart: a tag or a comment of its own would reach beyond the quote. */
 const quoted = (text: string): string =>
   visible(text)
+    .replace(/<(?=[A-Za-z/!?])/g, "\\<")
     .replace(/\n+$/, "")
     .split("\n")
     .map((line) => `> ${line}`.trimEnd())
@@ -78,7 +80,8 @@ const quoted = (text: string): string =>
 
 /** More backticks than any run of them in the text, and no fewer than `least`. */
 function ticks(text: string, least: number): string {
-  const longest = Math.max(0, ...[...text.matchAll(/`+/g)].map(([run]) => run.length));
+  let longest = 0;
+  for (const [run] of text.matchAll(/`+/g)) longest = Math.max(longest, run.length);
   return "`".repeat(Math.max(least, longest + 1));
 }
 

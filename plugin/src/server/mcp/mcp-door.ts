@@ -34,6 +34,7 @@ function described([name, { description, args }]: [string, DeskTool]): Tool {
 /**
  * One message.
  * @param message its parsed body
+ * @param isAllowed whether the token that it came with still counts
  * @param project the agent's repository; undefined for the only one
  * @throws ReviewError `not_found` for a repository that this server does not have
  */
@@ -42,7 +43,10 @@ export async function answerMcp(
   request: Request,
   message: unknown,
   project: string | undefined,
+  isAllowed: () => boolean,
 ): Promise<Response> {
+  if (Array.isArray(message))
+    throw new ReviewError("invalid_request", "Request body: expected one message, not a list of them");
   const known = context.desk.health().projects.map((one) => one.project);
   if (project !== undefined && !known.includes(project))
     throw new ReviewError("not_found", `project: ${project} is not a project of this server`, {
@@ -63,7 +67,7 @@ export async function answerMcp(
     if (tool === undefined)
       return text(`${params.name}: no such tool here; there are ${[...tools.keys()].join(", ")}`, true);
     try {
-      return text(await tool.run(params.arguments, { signal: request.signal }), false);
+      return text(await tool.run(params.arguments, { signal: request.signal, isThere: isAllowed }), false);
     } catch (thrown) {
       return text((thrown as Error).message, true);
     } finally {
@@ -72,9 +76,14 @@ export async function answerMcp(
   });
   const transport = new WebStandardStreamableHTTPServerTransport({ enableJsonResponse: true });
   await server.connect(transport);
+  // The library answers nobody who is gone, and then does not come back.
+  const gone = Promise.withResolvers<Response>();
+  const left = () => gone.resolve(new Response(null, { status: 499 }));
+  request.signal.addEventListener("abort", left, { once: true });
   try {
-    return await transport.handleRequest(request, { parsedBody: message });
+    return await Promise.race([transport.handleRequest(request, { parsedBody: message }), gone.promise]);
   } finally {
+    request.signal.removeEventListener("abort", left);
     void server.close();
   }
 }

@@ -112,6 +112,15 @@ describe("what the host would ask for", () => {
   });
 });
 
+test("what is allowed from now on is no wider than what was shown: words that would be wildcards make no rule", () => {
+  const rules = [rule("*", "*", "allow"), rule("bash", "*", "ask"), rule("external_directory", "*", "ask")];
+  const always = (command: string) => wouldAsk(call("bash", { command }), rules, PLACE)?.always;
+  expect(always("X=1 touch build-a")).toEqual([rule("bash", "X=1 touch build-a", "allow")]);
+  for (const command of ["X=1 touch build-*", "./*", "*", "ls && X=? a", "cat /*/x", "cat /tm?/x"])
+    expect([command, always(command)]).toEqual([command, []]);
+  expect(wouldAsk(call("write", { filePath: "/*/x", content: "" }), rules, PLACE)?.always).toEqual([]);
+});
+
 describe("what was approved", () => {
   const asked = (more: Partial<PermissionRequest> = {}): PermissionRequest => ({
     id: "per_1",
@@ -145,6 +154,9 @@ describe("what was approved", () => {
     expect(approved.isLate(asked())).toBe(false);
     approved.ended("ses_1", "call_1");
     expect([approved.covers(asked()), approved.isLate(asked())]).toEqual([false, true]);
+    // Another call, by a name that comes again.
+    expect(approved.isLate(asked({ permission: "webfetch", metadata: { url: "x" } }))).toBe(false);
+    expect(approved.isLate(asked({ metadata: { command: "touch b" } }))).toBe(false);
     approved.ran("ses_1", "call_1");
     expect([approved.covers(asked()), approved.isLate(asked())]).toEqual([false, false]);
   });
