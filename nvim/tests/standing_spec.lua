@@ -308,6 +308,38 @@ describe("an accepted hunk", function()
 end)
 
 describe("a new revision", function()
+  it("shows the same change elsewhere where it is now, with the lines around it", function()
+    local lines = {}
+    for i = 1, 60 do
+      lines[i] = (i == 10 or i == 50) and "red" or ("line %d"):format(i)
+    end
+    local function blue_at(at)
+      local new = vim.list_slice(lines)
+      new[at] = "blue"
+      return table.concat(new, "\n") .. "\n"
+    end
+    local function shows(first, other)
+      t.wait(function()
+        for _, win in ipairs(vim.api.nvim_list_wins()) do
+          local buf = vim.api.nvim_win_get_buf(win)
+          if vim.bo[buf].filetype == "suggestion-review" then
+            local text = table.concat(vim.api.nvim_buf_get_lines(buf, 0, -1, false), "\n")
+            return text:find(first, 1, true) ~= nil and text:find(other, 1, true) == nil
+          end
+        end
+      end, 15000, first)
+    end
+    start({ ["a.txt"] = table.concat(lines, "\n") .. "\n" }, { ["a.txt"] = blue_at(10) })
+    open()
+    shows("line 11", "line 51")
+    local before = session().hunks[1]
+    publish_again({ ["a.txt"] = blue_at(50) })
+    t.eq({ session().hunks[1].id, session().hunks[1].digest }, { before.id, before.digest })
+    shows("line 51", "line 11")
+    accept(1)
+    wait_file(blue_at(50))
+  end)
+
   it("A11: takes the text of a hunk that it changes or drops out of the files", function()
     start(
       { ["a.txt"] = OLD, ["b.txt"] = "b\n" },

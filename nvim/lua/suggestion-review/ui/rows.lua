@@ -19,6 +19,8 @@ local M = {}
 ---@class SuggestionReview.Block the lines of one hunk, for highlighting
 ---@field hunk SuggestionReview.Hunk
 ---@field at integer base lines before it
+---@field diff? string what it was made of
+---@field start integer and where it stood
 ---@field own boolean the developer's version of the hunk
 ---@field before string[]
 ---@field old string[]
@@ -85,10 +87,12 @@ function M.block_of(hunk)
   local text, own = M.diff_of(hunk)
   local key = hunk.id .. "\0" .. hunk.digest .. (own and "\0" .. text or "")
   local block = blocks[key]
-  if block then
+  -- A digest is of the lines, not of where they stand: a later revision may have the same change elsewhere.
+  if block and block.diff == hunk.diff and block.start == hunk.old_start then
     block.hunk = hunk
     return block
   end
+  block = nil
   local at = diff.zero_based(hunk.old_start, hunk.old_count)
   if own then
     text = diff.bare_edit(text)
@@ -105,6 +109,7 @@ function M.block_of(hunk)
     or diff.has_text(hunk) and sides_of(hunk.diff)
     or { before = {}, old = {}, new = {}, after = {} }
   block.hunk, block.at, block.own = hunk, at, own
+  block.diff, block.start = hunk.diff, hunk.old_start
   blocks[key] = block
   return block
 end
