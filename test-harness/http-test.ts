@@ -76,6 +76,14 @@ class Endpoints {
     });
   }
 
+  /** Of something that is not there. */
+  looksInVain(name: string, path: string): Promise<void> {
+    return this.#endpoint(`GET ${name}`, async () => {
+      const answer = await this.ask("GET", path);
+      equal([answer.status, answer.json?.error?.code], [404, "not_found"], "refusal");
+    });
+  }
+
   /** A stream is read until its first event. */
   streams(name: string, path: string): Promise<void> {
     return this.#endpoint(`GET ${name}`, async () => {
@@ -170,6 +178,7 @@ async function readServer(endpoints: Endpoints): Promise<void> {
   await endpoints.reads("/events", "/events?since=0", ({ json }) => Array.isArray(json.events));
   await endpoints.streams("/events/stream", "/events/stream?since=0");
   await endpoints.reads("/sandbox", "/sandbox", ({ json }) => Array.isArray(json.refusals));
+  await endpoints.reads("/decisions", "/decisions", ({ json }) => Array.isArray(json.decisions));
   await endpoints.reads("/agent/activity", "/agent/activity", ({ json }) => Array.isArray(json.entries));
   await endpoints.opens("/agent/activity/stream", "/agent/activity/stream");
   await endpoints.reads("/agent/permissions", "/agent/permissions", ({ json }) =>
@@ -178,6 +187,8 @@ async function readServer(endpoints: Endpoints): Promise<void> {
   await endpoints.reads("/agent/questions", "/agent/questions", ({ json }) => Array.isArray(json.questions));
   await endpoints.asksHost("/agent/sessions", ({ json }) => Array.isArray(json.sessions));
   await endpoints.asksHost("/agent/choices", ({ json }) => Array.isArray(json.models));
+  await endpoints.asksHost("/agent/commands", ({ json }) => Array.isArray(json.commands));
+  await endpoints.looksInVain("/agent/sessions/{id}/export", "/agent/sessions/unknown/export");
   await endpoints.reads("/asyncapi.json", "/asyncapi.json", ({ json }) => typeof json.asyncapi === "string");
   await endpoints.reads("/suggestions", "/suggestions?status=all", ({ json }) =>
     Array.isArray(json.suggestions),
