@@ -6,7 +6,7 @@ import { evaluate, matches, type Rule } from "../../../src/agent/approvals/rules
 import { commandsOf, kindOf, wordsOf } from "../../../src/agent/approvals/shell-words.ts";
 import { type Call, wouldAsk } from "../../../src/agent/approvals/would-ask.ts";
 
-const PLACE = { directory: "/work/tree", worktree: "/work/tree" };
+const PLACE = { directory: "/place/tree", worktree: "/place/tree" };
 const rule = (permission: string, pattern: string, action: Rule["action"]): Rule => ({
   permission,
   pattern,
@@ -86,7 +86,7 @@ describe("what the host would ask for", () => {
 
   test("is nothing where nothing can be asked for, and all where the rules are not known", () => {
     expect(asks("bash", { command: "rm -rf $(x)" }, ALLOWS)).toBeNull();
-    expect(asks("write", { filePath: "/work/tree/a", content: "" }, ALLOWS)).toBeNull();
+    expect(asks("write", { filePath: "/place/tree/a", content: "" }, ALLOWS)).toBeNull();
     expect(asks("glob", { pattern: "*" }, ASKS)).toBeNull();
     for (const known of [ASKS, null]) {
       expect(asks("bash", { command: "rm -rf $(x)" }, known)).toMatchObject({
@@ -104,10 +104,10 @@ describe("what the host would ask for", () => {
       patterns: ["/etc/*"],
     });
     expect(asks("bash", { command: "ls", workdir: "/etc/x" }, ALLOWS)?.patterns).toEqual(["/etc/*"]);
-    expect(asks("bash", { command: "cat /work/tree/a" }, ALLOWS)).toBeNull();
+    expect(asks("bash", { command: "cat /place/tree/a" }, ALLOWS)).toBeNull();
     expect(asks("write", { filePath: "../b", content: "" }, ALLOWS)).toMatchObject({
       permission: "external_directory",
-      patterns: ["/work/*"],
+      patterns: ["/place/*"],
     });
   });
 });
