@@ -34,6 +34,8 @@ end
 ---@return SuggestionReview.State
 local function outcome(server)
   client._reset()
+  -- What was said of the server of another test, in the same second, is said again.
+  require("suggestion-review.say.notify").connected("real")
   notices = {}
   require("suggestion-review.config").setup(server:settings())
   client.start()

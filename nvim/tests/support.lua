@@ -79,12 +79,12 @@ end
 function M.wait(condition, timeout, what)
   local value
   if
-    not vim.wait(timeout or 115000, function()
+    not vim.wait(timeout or 15000, function()
       value = condition()
       return value and true or false
     end, 2)
   then
-    error(("waited %d ms in vain%s"):format(timeout or 115000, what and " for " .. what or ""), 2)
+    error(("waited %d ms in vain%s"):format(timeout or 15000, what and " for " .. what or ""), 2)
   end
   return value
 end
