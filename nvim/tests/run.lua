@@ -25,6 +25,15 @@ local function set_up(path)
   _G.t.spec = path
 end
 
+--- A test begins in a window of a file: what another left open is not to be the place where it edits.
+local function close_floats()
+  for _, win in ipairs(vim.api.nvim_list_wins()) do
+    if vim.api.nvim_win_is_valid(win) and vim.api.nvim_win_get_config(win).relative ~= "" then
+      pcall(vim.api.nvim_win_close, win, true)
+    end
+  end
+end
+
 --- The same order for the same seed, on every machine.
 ---@param list any[]
 ---@param seed integer
@@ -78,6 +87,7 @@ local function run_file(path, options)
     io.write(("@start %s\n"):format(full))
     io.flush()
     local started = vim.uv.hrtime()
+    close_floats()
     local ok, message = xpcall(function()
       for _, hook in ipairs(around) do
         for _, before in ipairs(hook.before) do
