@@ -49,10 +49,11 @@ end
 ---@param index integer
 ---@param expected string|nil what is in the file then
 local function reject(index, expected)
+  local before = server:http("GET", "/suggestions/" .. id).rejected_count
   s:lua([[require("suggestion-review.review").go(...)]], index)
   s:lua([[require("suggestion-review.review").reject({ comment = "no" })]])
   t.wait(function()
-    return server:http("GET", "/suggestions/" .. id).rejected_count >= 1
+    return server:http("GET", "/suggestions/" .. id).rejected_count > before
   end)
   server:http("POST", "/settle", { project = server.project })
   t.wait(function()
