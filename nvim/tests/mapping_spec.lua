@@ -272,3 +272,18 @@ describe("mapping against git merge-file", function()
     end
   end)
 end)
+
+describe("numbers of hunks", function()
+  local hunk_id = require("suggestion-review.text.hunk_id")
+
+  it("lead from a part to what it is cut from, whatever the file is called", function()
+    t.eq(
+      hunk_id.with_wholes("s:a.1.2.txt:0.1.2"),
+      { "s:a.1.2.txt:0.1.2", "s:a.1.2.txt:0.1", "s:a.1.2.txt:0" }
+    )
+    t.eq(hunk_id.with_wholes("s:x:1.5:3"), { "s:x:1.5:3" })
+    t.eq(hunk_id.with_wholes("3.1"), { "3.1", "3" })
+    t.ok(hunk_id.is_part("s:a:0.1.2", "s:a:0") and hunk_id.is_part("s:a:0.1.2", "s:a:0.1"))
+    t.ok(not hunk_id.is_part("s:a:0.1", "s:a:0.1") and not hunk_id.is_part("s:a:01", "s:a:0"))
+  end)
+end)

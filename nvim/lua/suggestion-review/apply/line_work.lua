@@ -3,6 +3,7 @@
 local base_of = require("suggestion-review.model.base_text")
 local diff = require("suggestion-review.text.diff")
 local exchange = require("suggestion-review.text.exchange")
+local hunk_id = require("suggestion-review.text.hunk_id")
 local replacements = require("suggestion-review.apply.replacement")
 local worktree = require("suggestion-review.worktree.paths")
 
@@ -82,10 +83,8 @@ end
 function M.without_gone(work, found, reverted)
   local adding = {}
   for _, replacement in ipairs(work.add) do
-    local key = replacement.key
-    while key do
+    for _, key in ipairs(hunk_id.with_wholes(replacement.key)) do
       adding[key] = true
-      key = key:match("^(.*)%.%d+$")
     end
   end
   local now, gone, yields =

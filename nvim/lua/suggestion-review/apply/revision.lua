@@ -2,6 +2,7 @@
 local diff = require("suggestion-review.text.diff")
 local digest = require("suggestion-review.text.digest")
 local exchange = require("suggestion-review.text.exchange")
+local hunk_id = require("suggestion-review.text.hunk_id")
 local replacements = require("suggestion-review.apply.replacement")
 
 local M = {}
@@ -129,7 +130,7 @@ local function refile(place, file, list)
     elseif not hunk and replacement.revision == revision and not exchange.is_stale(replacement) then
       -- The same revision, cut otherwise: a hunk that was split, or parts that were joined.
       local parts = vim.tbl_filter(function(part)
-        return vim.startswith(part.id, replacement.key .. ".")
+        return hunk_id.is_part(part.id, replacement.key)
       end, list)
       local filed = split_up(replacement, parts, suggestion)
       if filed then

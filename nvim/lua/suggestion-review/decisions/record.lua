@@ -4,6 +4,7 @@
 --- One file of JSON lines per suggestion under `stdpath("state")/suggestion-review/decisions/`. A decision is written
 --- and synced before it is sent ("intent") and closed by the answer ("done" or "void"); several Neovims append to the
 --- same file.
+local hunk_id = require("suggestion-review.text.hunk_id")
 local own_digest = require("suggestion-review.decisions.own_digest")
 local sha256 = require("suggestion-review.lib.sha256")
 local store = require("suggestion-review.model.store")
@@ -319,7 +320,7 @@ end
 ---@param hunk SuggestionReview.Hunk
 ---@param carried? boolean the decision may stand under another number by now
 local function same_outcome(record, hunk, carried)
-  local part_of = record.lines ~= nil and vim.startswith(hunk.id, record.hunk.id .. ".")
+  local part_of = record.lines ~= nil and hunk_id.is_part(hunk.id, record.hunk.id)
   return (record.hunk.id == hunk.id or part_of or carried == true)
     and own_digest.of(record) == hunk.digest
     and record.state == hunk.state
@@ -330,17 +331,6 @@ local function same_outcome(record, hunk, carried)
     )
 end
 
---- A hunk's own number, and those of the hunks that it is a part of: "0.1.2" is a part of "0.1" and of "0".
----@param id string
----@return string[]
-local function whole_ids(id)
-  local ids, number = { id }, id:match("[^:]*$")
-  for at in number:gmatch("()%.") do
-    ids[#ids + 1] = id:sub(1, #id - #number + at - 1)
-  end
-  return ids
-end
-
 --- Finds the latest decision that says of a hunk what the server says of it. One whose number none of the hunks has
 --- with the same text may have been carried on by a revision under another number.
 ---@param ledger SuggestionReview.Ledger
@@ -349,7 +339,7 @@ end
 local function finder(ledger, standing)
   local has_number = {}
   for _, hunk in ipairs(standing or {}) do
-    for _, id in ipairs(whole_ids(hunk.id)) do
+    for _, id in ipairs(hunk_id.with_wholes(hunk.id)) do
       has_number[id .. "\0" .. hunk.digest] = true
     end
   end

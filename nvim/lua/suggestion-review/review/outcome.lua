@@ -2,6 +2,7 @@
 local apply = require("suggestion-review.apply")
 local current = require("suggestion-review.review.current")
 local digest = require("suggestion-review.text.digest")
+local hunk_id = require("suggestion-review.text.hunk_id")
 local notify = require("suggestion-review.say.notify")
 local standing = require("suggestion-review.review.standing")
 local sessions = require("suggestion-review.review.session")
@@ -103,7 +104,7 @@ function M.reconcile(session, hunks, done)
     -- Parts that were joined to this hunk again.
     if session.place.applied then
       for _, replacement in ipairs(session.place.applied:of_file(session.id, digest.path(hunk))) do
-        if not known[replacement.key] and vim.startswith(replacement.key, hunk.id .. ".") then
+        if not known[replacement.key] and hunk_id.is_part(replacement.key, hunk.id) then
           wants[#wants + 1] =
             { hunk = vim.tbl_extend("force", hunk, { id = replacement.key }), state = "pending" }
         end

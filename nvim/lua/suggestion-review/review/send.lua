@@ -4,6 +4,7 @@ local current = require("suggestion-review.review.current")
 local diff = require("suggestion-review.text.diff")
 local digest = require("suggestion-review.text.digest")
 local feedback = require("suggestion-review.decisions.requests")
+local hunk_id = require("suggestion-review.text.hunk_id")
 local notify = require("suggestion-review.say.notify")
 local outcome = require("suggestion-review.review.outcome")
 local sessions = require("suggestion-review.review.session")
@@ -47,7 +48,7 @@ local function part_of(hunk, hunks, lines, state)
   local old = table.concat(whole.old, "", lines.old[1] + 1, lines.old[1] + lines.old[2])
   local new = table.concat(whole.new, "", lines.new[1] + 1, lines.new[1] + lines.new[2])
   for _, part in ipairs(hunks or {}) do
-    if part.state == state and vim.startswith(part.id, hunk.id .. ".") and part.file == hunk.file then
+    if part.state == state and hunk_id.is_part(part.id, hunk.id) and part.file == hunk.file then
       local text = digest.of(part) == part.digest and diff.text_of(part)
       if text and table.concat(text.old) == old and table.concat(text.new) == new then
         return part

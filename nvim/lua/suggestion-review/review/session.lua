@@ -1,6 +1,7 @@
 --- A review's data: the suggestion's hunks and files, which one is current, what was sent, and what keeps a change out
 --- of the worktree. Draws nothing; `review/current.lua` knows which session is on the screen.
 local apply = require("suggestion-review.apply")
+local hunk_id = require("suggestion-review.text.hunk_id")
 local text_of = require("suggestion-review.text.display")
 local revision = require("suggestion-review.apply.revision")
 local client = require("suggestion-review.connection.client")
@@ -179,7 +180,7 @@ end
 ---@param b string
 ---@return boolean
 function M.is_akin(a, b)
-  return a == b or vim.startswith(a, b .. ".") or vim.startswith(b, a .. ".")
+  return a == b or hunk_id.is_part(a, b) or hunk_id.is_part(b, a)
 end
 
 --- Whether the list of hunks is still the store's.
@@ -299,10 +300,10 @@ function Session:take_hunks(suggestion)
 end
 
 --- Makes the hunk of this id the current one, if there is one.
----@param hunk_id string
-function Session:point_at(hunk_id)
+---@param id string
+function Session:point_at(id)
   for index, hunk in ipairs(self.hunks) do
-    if hunk.id == hunk_id then
+    if hunk.id == id then
       self.index = index
       return
     end

@@ -4,6 +4,7 @@ local exchange = require("suggestion-review.text.exchange")
 local current = require("suggestion-review.review.current")
 local diff = require("suggestion-review.text.diff")
 local digest = require("suggestion-review.text.digest")
+local hunk_id = require("suggestion-review.text.hunk_id")
 local notify = require("suggestion-review.say.notify")
 local sessions = require("suggestion-review.review.session")
 local standing_of = require("suggestion-review.apply.standing")
@@ -24,12 +25,10 @@ M.EDITED = "edited in your file since"
 ---@param found table<string, SuggestionReview.Presence>
 ---@return string|nil key
 local function still_there(session, file, hunk, found)
-  local key = hunk.id
-  while key do
+  for _, key in ipairs(hunk_id.with_wholes(hunk.id)) do
     if session.place.applied:get(session.id, file, key) and found[key] ~= "gone" then
       return key
     end
-    key = key:match("^(.*)%.%d+$")
   end
 end
 
@@ -132,9 +131,9 @@ local QUIET = 120
 ---@type table<string, true>|nil files to look at soon; "" for all
 local waiting
 
----@param session SuggestionReview.Session
+--- Looks at the session that is under way by then: the review may have been opened again since the file changed.
 ---@param file string raw bytes, "" for all
-local function soon(session, file)
+local function soon(file)
   local first = waiting == nil
   waiting = waiting or {}
   waiting[file] = true
@@ -144,7 +143,8 @@ local function soon(session, file)
   vim.defer_fn(function()
     local files = waiting or {}
     waiting = nil
-    if current.get() == session then
+    local session = current.get()
+    if session then
       M.look(session, not files[""] and vim.tbl_keys(files) or nil)
     end
   end, QUIET)
@@ -179,7 +179,7 @@ local function watch_buffer(session, buf, attached)
       attached[buf] = nil
       return true
     end
-    soon(session, file)
+    soon(file)
   end
   attached[buf] = true
   vim.api.nvim_buf_attach(buf, false, {
@@ -190,7 +190,7 @@ local function watch_buffer(session, buf, attached)
     on_detach = function()
       attached[buf] = nil
       if current.get() == session then
-        soon(session, file)
+        soon(file)
       end
     end,
   })
@@ -223,7 +223,7 @@ local function watch(session)
       end
       watch_buffer(session, event.buf, attached)
       if attached[event.buf] then
-        soon(session, "")
+        soon("")
       end
     end,
   })
@@ -233,7 +233,7 @@ local function watch(session)
       if over() then
         return true
       end
-      soon(session, "")
+      soon("")
     end,
   })
 end

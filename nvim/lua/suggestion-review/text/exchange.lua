@@ -1,6 +1,7 @@
 --- What has to change in a text when replacements of base lines go out of it and others come in. Pure. Knows whose
 --- text each replacement is: what the developer wrote is given back where a hunk had taken its place, and never makes
 --- room for a hunk without being asked for.
+local hunk_id = require("suggestion-review.text.hunk_id")
 local merge = require("suggestion-review.text.merge")
 
 local M = {}
@@ -23,21 +24,13 @@ function M.is_own(replacement)
   return replacement.decided == "modified" and replacement.whose ~= "hunk"
 end
 
---- Whether what goes by one key is of a hunk that what goes by the other is a part of.
----@param whole string
----@param part string
----@return boolean
-function M.is_part(whole, part)
-  return vim.startswith(part, whole .. ".")
-end
-
 --- Whether a replacement makes room where another comes in. Text of an earlier revision does so also for what merely
 --- touches it: two insertions at one place are one hunk in two revisions. So does a hunk's for that of its parts.
 ---@param replacement SuggestionReview.Replacement
 ---@param other { at: integer, count: integer, key?: string }
 ---@return boolean
 function M.makes_room(replacement, other)
-  if merge.overlap(replacement, other) or (other.key and M.is_part(replacement.key, other.key)) then
+  if merge.overlap(replacement, other) or (other.key and hunk_id.is_part(other.key, replacement.key)) then
     return true
   end
   return M.is_stale(replacement)
