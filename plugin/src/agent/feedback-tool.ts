@@ -1,6 +1,7 @@
 /** For an agent that no link tells of decisions: it asks, and the answer comes when there is one. */
 import { z } from "zod";
 import type { ReviewDesk } from "../review/contract.ts";
+import { PATIENCE_MS, PAUSE_MS } from "../review/tell/courier.ts";
 import { answer, type Caller, type DeskTool, inProject, type Toolbox } from "./desk-tools.ts";
 
 /**
@@ -10,12 +11,7 @@ import { answer, type Caller, type DeskTool, inProject, type Toolbox } from "./d
 const LONGEST = 50;
 const USUAL = 45;
 
-/**
- * A developer who decides one hunk after the other is let finish: milliseconds of rest, and at most; and how long is
- * listened for whether somebody is at it just now.
- */
-const REST_MS = 1_500;
-const PATIENCE_MS = 15_000;
+/** How long, in milliseconds, is listened for whether somebody decides just now, who is let finish then. */
 const GRACE_MS = 250;
 
 const WaitRequest = z.strictObject({ seconds: z.int().min(0).max(LONGEST).default(USUAL) });
@@ -91,8 +87,8 @@ function listen(desk: ReviewDesk): Decisions {
   return {
     came,
     async rest(until, signal) {
-      const patience = Math.min(Date.now() + PATIENCE_MS, Math.max(until, Date.now() + REST_MS));
-      while (Date.now() + REST_MS <= patience && (await came(REST_MS, signal)));
+      const patience = Math.min(Date.now() + PATIENCE_MS, Math.max(until, Date.now() + PAUSE_MS));
+      while (Date.now() + PAUSE_MS <= patience && (await came(PAUSE_MS, signal)));
     },
     end: unsubscribe,
   };

@@ -85,6 +85,13 @@ export interface ReviewDesk extends InTheirTime {
   content(suggestionId: string, query: ContentQuery): Promise<ContentChunk>;
   patch(suggestionId: string, query: PatchQuery): Promise<Uint8Array>;
 
+  /**
+   * The agent's repository that is meant, as the desk knows it.
+   *
+   * @param project may be left out where there is only one
+   */
+  projectDir(project: string | undefined): string;
+
   /** What was decided with a reason, of closed suggestions too. */
   decisions(query: DecisionsQuery): DecisionsPage;
 

@@ -597,7 +597,7 @@ export class Desk implements ReviewDesk {
   }
 
   async refusals(request: RefusalsRequest, actor: Actor): Promise<RefusalsResult> {
-    const project = this.#hosts.of(request.project).project.dir;
+    const project = this.projectDir(request.project);
     const refusals = request.refusals.map(({ call, command, ...refusal }) => {
       // The agent, where it may report, says no command of others.
       const told = actor === "developer" ? command : undefined;
@@ -608,13 +608,17 @@ export class Desk implements ReviewDesk {
     return { refused: refusedCount(this.ledger, project) };
   }
 
+  projectDir(project: string | undefined): string {
+    return this.#hosts.of(project).project.dir;
+  }
+
   decisions(query: DecisionsQuery): DecisionsPage {
-    const project = query.project === undefined ? null : this.#hosts.of(query.project).project.dir;
+    const project = query.project === undefined ? null : this.projectDir(query.project);
     return rememberedDecisions(this.ledger, project, query);
   }
 
   sandbox(query: SandboxQuery): SandboxReport {
-    const project = query.project === undefined ? null : this.#hosts.of(query.project).project.dir;
+    const project = query.project === undefined ? null : this.projectDir(query.project);
     return refusalReport(this.ledger, project);
   }
 

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ScriptedModel, startScriptedModel } from "../../../demo/scripted-model.ts";
 import { AgentRepository, Place } from "../server/place.ts";
-import { freePort, missingOpencode, until } from "./opencode.ts";
+import { configuration, environment, freePort, missingOpencode, until } from "./opencode.ts";
 
 setDefaultTimeout(120_000);
 
@@ -46,48 +46,29 @@ describe.skipIf(missingOpencode() !== null)("a host with the review among its MC
     mkdirSync(join(home, ".config/opencode"), { recursive: true });
     writeFileSync(
       join(home, ".config/opencode/opencode.json"),
-      JSON.stringify({
-        model: "scripted/scripted-1",
-        small_model: "scripted/scripted-1",
-        enabled_providers: ["scripted"],
-        share: "disabled",
-        autoupdate: false,
-        lsp: false,
-        formatter: false,
-        permission: { "*": "allow" },
-        provider: {
-          scripted: {
-            npm: "@ai-sdk/openai-compatible",
-            options: { baseURL: model.url, apiKey: "none" },
-            models: { "scripted-1": { tool_call: true, limit: { context: 100_000, output: 8192 } } },
+      JSON.stringify(
+        configuration(
+          model.url,
+          { "*": "allow" },
+          {
+            mcp: {
+              review: {
+                type: "remote",
+                url: `${place.url}/mcp`,
+                oauth: false,
+                timeout: 60_000,
+                headers: { Authorization: `Bearer ${place.agent}` },
+              },
+            },
           },
-        },
-        mcp: {
-          review: {
-            type: "remote",
-            url: `${place.url}/mcp`,
-            oauth: false,
-            timeout: 60_000,
-            headers: { Authorization: `Bearer ${place.agent}` },
-          },
-        },
-      }),
+        ),
+      ),
     );
     const port = await freePort();
     url = `http://127.0.0.1:${port}`;
     host = Bun.spawn(["opencode", "serve", "--port", String(port), "--print-logs"], {
       cwd: repository.dir,
-      env: {
-        ...process.env,
-        HOME: home,
-        XDG_CONFIG_HOME: join(home, ".config"),
-        XDG_DATA_HOME: join(home, ".local/share"),
-        XDG_STATE_HOME: join(home, ".local/state"),
-        XDG_CACHE_HOME: join(home, ".cache"),
-        npm_config_offline: "true",
-        OPENCODE_DISABLE_MODELS_FETCH: "1",
-        OPENCODE_DISABLE_PROJECT_CONFIG: "1",
-      },
+      env: environment(home),
       stdout: "ignore",
       stderr: Bun.file(join(root, "opencode.log")),
     });

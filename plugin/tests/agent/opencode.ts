@@ -58,8 +58,8 @@ async function bundle(to: string): Promise<string> {
 /** Nothing is asked. */
 const ALLOWED = { edit: "allow", bash: "allow", webfetch: "deny", external_directory: "allow" };
 
-/** The host's own: the scripted model, and nothing that fetches. */
-const configuration = (model: string, plugin: [string, object], permission: object): object => ({
+/** The host's own: the scripted model, and nothing that fetches; beside it what is given. */
+export const configuration = (model: string, permission: object, more: object): object => ({
   model: "scripted/scripted-1",
   small_model: "scripted/scripted-1",
   enabled_providers: ["scripted"],
@@ -83,7 +83,20 @@ const configuration = (model: string, plugin: [string, object], permission: obje
       },
     },
   },
-  plugin: [plugin],
+  ...more,
+});
+
+/** Of a host that keeps to a home of its own and fetches nothing. */
+export const environment = (home: string): Record<string, string | undefined> => ({
+  ...process.env,
+  HOME: home,
+  XDG_CONFIG_HOME: join(home, ".config"),
+  XDG_DATA_HOME: join(home, ".local/share"),
+  XDG_STATE_HOME: join(home, ".local/state"),
+  XDG_CACHE_HOME: join(home, ".cache"),
+  npm_config_offline: "true",
+  OPENCODE_DISABLE_MODELS_FETCH: "1",
+  OPENCODE_DISABLE_PROJECT_CONFIG: "1",
 });
 
 /**
@@ -113,7 +126,7 @@ export async function startOpencode(
   };
   writeFileSync(
     join(home, ".config/opencode/opencode.json"),
-    JSON.stringify(configuration(model.url, [plugin, options], permission)),
+    JSON.stringify(configuration(model.url, permission, { plugin: [[plugin, options]] })),
   );
   const query = `directory=${encodeURIComponent(dir)}`;
   let child: ReturnType<typeof Bun.spawn> | undefined;
@@ -146,17 +159,7 @@ export async function startOpencode(
     async start() {
       child = Bun.spawn(["opencode", "serve", "--port", String(port), "--print-logs"], {
         cwd: dir,
-        env: {
-          ...process.env,
-          HOME: home,
-          XDG_CONFIG_HOME: join(home, ".config"),
-          XDG_DATA_HOME: join(home, ".local/share"),
-          XDG_STATE_HOME: join(home, ".local/state"),
-          XDG_CACHE_HOME: join(home, ".cache"),
-          npm_config_offline: "true",
-          OPENCODE_DISABLE_MODELS_FETCH: "1",
-          OPENCODE_DISABLE_PROJECT_CONFIG: "1",
-        },
+        env: environment(home),
         stdout: Bun.file(join(root, "opencode.out")),
         stderr: Bun.file(join(root, "opencode.log")),
       });

@@ -13,9 +13,9 @@ import { isLive, thisProcess, timeOf } from "./owner.ts";
 /** Several changes at once are looked at together. */
 const BURST_MS = 250;
 /** Decisions in quick succession become one message: it goes out when none has followed for this long… */
-const PAUSE_MS = 1_500;
+export const PAUSE_MS = 1_500;
 /** …or when the first has waited for this long. */
-const PATIENCE_MS = 15_000;
+export const PATIENCE_MS = 15_000;
 const RETRY_MS = 5_000;
 
 export class Courier implements Teller {

@@ -47,11 +47,8 @@ export async function answerMcp(
 ): Promise<Response> {
   if (Array.isArray(message))
     throw new ReviewError("invalid_request", "Request body: expected one message, not a list of them");
-  const known = context.desk.health().projects.map((one) => one.project);
-  if (project !== undefined && !known.includes(project))
-    throw new ReviewError("not_found", `project: ${project} is not a project of this server`, {
-      details: { projects: known },
-    });
+  // Said to whoever sets the client up, before any tool is called.
+  if (project !== undefined) context.desk.projectDir(project);
   const tools = mcpTools(context, project);
   const server = new Server(
     { name: "suggestion-manager", version: context.version },
