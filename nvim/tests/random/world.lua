@@ -332,18 +332,26 @@ function World:outside(step)
   end
 end
 
---- Neovim looks at its files, as when its window gets the focus.
+--- Neovim looks at its files, as when its window gets the focus; but at none with unsaved edits, which stays unseen.
 function World:focus()
-  self.unseen = {}
-  self:ask([[
+  local unsaved = self:ask([[
     -- A file that changed under unsaved edits is a question of Vim's own, which the developer brought about.
+    local unsaved = {}
     vim.cmd("silent! doautocmd <nomodeline> FocusGained")
     for _, buf in ipairs(vim.api.nvim_list_bufs()) do
-      if vim.api.nvim_buf_is_loaded(buf) and vim.bo[buf].buftype == "" and not vim.bo[buf].modified then
-        vim.cmd("silent! checktime " .. buf)
+      if vim.api.nvim_buf_is_loaded(buf) and vim.bo[buf].buftype == "" then
+        if vim.bo[buf].modified then
+          unsaved[vim.api.nvim_buf_get_name(buf)] = true
+        else
+          vim.cmd("silent! checktime " .. buf)
+        end
       end
     end
+    return next(unsaved) and unsaved or nil
   ]])
+  for file in pairs(self.unseen) do
+    self.unseen[file] = unsaved and unsaved[self.root .. "/" .. file] or nil
+  end
 end
 
 function World:server_down(signal)
