@@ -1,4 +1,5 @@
 /** Which ports are free, and who has those that are not. */
+import { randomInt } from "node:crypto";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { createServer } from "node:net";
 import { StartError } from "./report.ts";
@@ -15,27 +16,64 @@ function listen(port: number, host = "127.0.0.1"): Promise<number | NodeJS.Errno
   });
 }
 
-export async function freePort(): Promise<number> {
-  const port = await listen(0);
-  if (typeof port !== "number") throw new StartError(`No port can be opened on 127.0.0.1: ${port.message}`);
+/** Enough to find a free one among ports of which nearly all are taken. */
+const TRIES = 200;
+
+/** Ports that the kernel gives to whoever asks for any, both ends included: connections of anybody's use them up. */
+function givenToAnybody(): [number, number] {
+  try {
+    const [low, high] = readFileSync("/proc/sys/net/ipv4/ip_local_port_range", "utf8").trim().split(/\s+/);
+    return [Number(low), Number(high)];
+  } catch {
+    // IANA's dynamic ports, RFC 6335.
+    return [49_152, 65_535];
+  }
+}
+
+/**
+ * A port that nobody listens on now. It may be a minute until it is opened, by another process: it is none that the
+ * kernel could give away in the meantime, unless no other is left.
+ * @param host where it is to be free
+ */
+export async function freePort(host = "127.0.0.1"): Promise<number> {
+  const [low, high] = givenToAnybody();
+  const others = Array.from({ length: 65_535 - 10_000 }, (_, at) => 10_000 + at).filter(
+    (port) => port < low || port > high,
+  );
+  for (let tries = others.length === 0 ? TRIES : 0; tries < TRIES; tries++) {
+    const port = await listen(others[randomInt(others.length)] ?? 0, host);
+    if (typeof port === "number") return port;
+    if (port.code !== "EADDRINUSE") break;
+  }
+  const port = await listen(0, host);
+  if (typeof port !== "number") throw refusal(0, host, port);
   return port;
 }
 
 /** @returns the port itself, or a free one for 0 */
 export async function claimPort(port: number, host?: string): Promise<number> {
+  if (port === 0) return freePort(host);
   const got = await listen(port, host);
   if (typeof got === "number") return got;
-  if (got.code === "EACCES")
-    throw new StartError(`Port ${port} needs root: choose one from 1024 up with --port`);
-  if (got.code === "EADDRNOTAVAIL" || got.code === "ENOTFOUND")
-    throw new StartError(`--host: ${host} is no address of this machine`);
-  if (got.code !== "EADDRINUSE") throw new StartError(`Port ${port} cannot be opened: ${got.message}`);
+  if (got.code !== "EADDRINUSE") throw refusal(port, host, got);
   const who = holder(port);
   const by = who === null ? "" : ` (process ${who.pid}, ${who.command})`;
   const owner = (await isReviewServer(port)) ? "another review server" : "another program";
   throw new StartError(
     `Port ${port} is taken by ${owner}${by}: stop it, or choose another port with --port N (0 picks a free one)`,
   );
+}
+
+function refusal(
+  port: number,
+  host: string | undefined,
+  { code, message }: NodeJS.ErrnoException,
+): StartError {
+  if (code === "EACCES")
+    return new StartError(`Port ${port} needs root: choose one from 1024 up with --port`);
+  if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND")
+    return new StartError(`--host: ${host} is no address of this machine`);
+  return new StartError(`Port ${port} cannot be opened: ${message}`);
 }
 
 async function isReviewServer(port: number): Promise<boolean> {

@@ -2,7 +2,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { freePort } from "../support/opencode.ts";
+import { freePort } from "../../scripts/start/ports.ts";
 import { must, Running } from "../support/processes.ts";
 import { Repository } from "../support/repository.ts";
 import { ROOT, Scene } from "../support/scene.ts";

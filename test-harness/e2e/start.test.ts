@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
+import { claimPort, freePort } from "../../scripts/start/ports.ts";
 import { Curl } from "../support/curl.ts";
 import { fetchHub, treeOf } from "../support/expected-tree.ts";
 import { must, processList, Running, run } from "../support/processes.ts";
@@ -199,4 +200,17 @@ describe("what cannot work is said, and ends with an error", () => {
     expect(readFileSync(join(dir, "a.txt"), "utf8")).toBe("two\n");
     expect(git("status", "--porcelain")).toBe(" M a.txt\n");
   }, 60_000);
+});
+
+test("a free port is none that the kernel could give to a connection before it is opened", async () => {
+  const range = readFileSync("/proc/sys/net/ipv4/ip_local_port_range", "utf8")
+    .trim()
+    .split(/\s+/)
+    .map(Number);
+  const [low = 0, high = 0] = range;
+  for (let times = 0; times < 50; times++) {
+    const port = await freePort();
+    expect(port < low || port > high).toBe(true);
+    expect(await claimPort(port)).toBe(port);
+  }
 });

@@ -1,6 +1,5 @@
 /** A host of one user: the scripted model, `opencode serve`, and the bundled plugin in it. */
 import { existsSync, readFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { demoScript } from "../../demo/script.ts";
 import {
@@ -9,19 +8,11 @@ import {
   startScriptedModel,
   textOf,
 } from "../../demo/scripted-model.ts";
+import { freePort } from "../../scripts/start/ports.ts";
 import { Curl } from "./curl.ts";
 import { noteTools } from "./doors.ts";
 import { must, Running } from "./processes.ts";
 import { ROOT, type Scene, until } from "./scene.ts";
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("no free port");
-  return address.port;
-}
 
 /** Bundles the plugin into the scene: what is tested is what the sources say now, and no other run is disturbed. */
 export function bundlePlugin(scene: Scene): string {

@@ -1,23 +1,16 @@
 /** A request through the launcher's relay beside the same request to a server on the port itself: each in a process of its own. */
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Row } from "../../../scripts/bench/row.ts";
+import { freePort } from "../../../scripts/start/ports.ts";
 import { quantile } from "../server/parts/numbers.ts";
 
 const ROOT = join(import.meta.dir, "../../..");
 const ROUNDS = 2000;
 const WARM_UP = 500;
 const GOAL = 1.2;
-
-const freePort = () =>
-  new Promise<number>((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-    });
-  });
 
 function jj(dir: string, ...args: string[]): void {
   const settings = ["--config", 'user.name="Bench"', "--config", 'user.email="bench@localhost"'];

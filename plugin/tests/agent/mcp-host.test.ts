@@ -4,8 +4,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ScriptedModel, startScriptedModel } from "../../../demo/scripted-model.ts";
+import { freePort } from "../../../scripts/start/ports.ts";
 import { AgentRepository, Place } from "../server/place.ts";
-import { configuration, environment, freePort, missingOpencode, until } from "./opencode.ts";
+import { configuration, environment, missingOpencode, until } from "./opencode.ts";
 
 setDefaultTimeout(120_000);
 

@@ -1,9 +1,9 @@
 /** A real opencode with this plugin and a scripted model, in directories of its own. */
 import { cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import type { Script } from "../../../demo/model/script.ts";
 import { type ScriptedModel, startScriptedModel } from "../../../demo/scripted-model.ts";
+import { freePort } from "../../../scripts/start/ports.ts";
 import { noteTools } from "../../../test-harness/support/doors.ts";
 
 const ROOT = join(import.meta.dir, "../../..");
@@ -11,15 +11,6 @@ const ROOT = join(import.meta.dir, "../../..");
 /** Null when it can be run, else why not. */
 export function missingOpencode(): string | null {
   return Bun.which("opencode") === null ? "opencode is not on PATH" : null;
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const address = server.address();
-  const port = typeof address === "object" && address !== null ? address.port : 0;
-  await new Promise((done) => server.close(done));
-  return port;
 }
 
 export interface Opencode {

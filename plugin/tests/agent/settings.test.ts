@@ -3,8 +3,9 @@ import { afterAll, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "../../../scripts/start/ports.ts";
 import { prepareField } from "../settle/stress.ts";
-import { freePort, missingOpencode, until } from "./opencode.ts";
+import { missingOpencode, until } from "./opencode.ts";
 
 setDefaultTimeout(120_000);
 

@@ -11,8 +11,8 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
+import { freePort } from "../../../scripts/start/ports.ts";
 import { temporaryDirectory } from "../support/place.ts";
 import { numbered, type Repo, repoWith } from "../support/repo.ts";
 import { Served } from "../support/served.ts";
@@ -42,15 +42,6 @@ const hubOf = (served: Served): string => {
   return join(served.seenState, "git", name);
 };
 const fileHash = (path: string): string => createHash("sha256").update(readFileSync(path)).digest("hex");
-
-/** A port that was free a moment ago. */
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const probe = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = probe.address() as { port: number };
-      probe.close(() => resolve(port));
-    });
-  });
 
 describe("E2: damaged state", () => {
   test("E2: a ledger cut to half is left untouched; /health says what it is and what to do", async () => {

@@ -10,6 +10,7 @@ import type { Listener } from "../../../sandbox/network/connection.ts";
 import { throughDoor, withToken } from "../../../sandbox/relay/door.ts";
 import { startRelay } from "../../../sandbox/relay/relay.ts";
 import { dialAt, isLong, nameIn, socketAt } from "../../../sandbox/relay/socket-at.ts";
+import { freePort } from "../../../scripts/start/ports.ts";
 import { Scene, until } from "../../../test-harness/support/scene.ts";
 import { connect } from "./client.ts";
 import { Git, tokenEnvironment, write } from "./git.ts";
@@ -17,15 +18,6 @@ import { AgentRepository, Place, proofFor } from "./place.ts";
 
 setDefaultTimeout(60_000);
 const uid = process.getuid?.() ?? 0;
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-    });
-  });
-}
 
 describe("a relay before a server on a socket", () => {
   const scene = new Scene("relay");

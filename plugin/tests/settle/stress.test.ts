@@ -4,7 +4,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Turn } from "../../../demo/model/script.ts";
-import { freePort, missingOpencode, startOpencode, until } from "../agent/opencode.ts";
+import { freePort } from "../../../scripts/start/ports.ts";
+import { missingOpencode, startOpencode, until } from "../agent/opencode.ts";
 import { decideOnce, type Found, inspect, nextStep, prepareField, randomness, TOLERANT } from "./stress.ts";
 
 const LONG = process.env.SUGGESTION_LONG === "1";
