@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -151,6 +152,56 @@ test("a repository's own settings and hooks start no program", async () => {
       (await repo.jj("log", "--no-graph", "-r", "@-", "-T", "commit_id")).trim(),
     );
     expect(existsSync(log) ? readFileSync(log, "utf8") : "").toBe("");
+  } finally {
+    await served.kill();
+  }
+});
+
+const AUTHOR = {
+  GIT_AUTHOR_NAME: "Someone",
+  GIT_AUTHOR_EMAIL: "someone@example.org",
+  GIT_COMMITTER_NAME: "Someone",
+  GIT_COMMITTER_EMAIL: "someone@example.org",
+};
+
+test("a file that commands find read-only stays the same one: what is mounted over it would go with it", async () => {
+  const repo = await repoWith({ "a.txt": "one\n", "b.txt": "one\n" });
+  const guarded = [".git/config", ".jj/repo/store/git_target", ".jj/repo/store/type"];
+  const inodes = () => guarded.map((name) => [name, statSync(join(repo.dir, name)).ino]);
+  const before = inodes();
+  const served = await Served.start(repo);
+  const publish = async (text: string) => {
+    await repo.jj("new", "main");
+    repo.file("a.txt", text).file("b.txt", text);
+    const { status, body } = await served.post("/suggestions", { description: text.trim() });
+    expect(status).toBe(201);
+    return body.suggestion_id as string;
+  };
+  const settle = async (one: string, action: string) => {
+    const scope = { action: "accept", file: "a.txt" };
+    expect((await served.post("/feedback/batch", { suggestion_id: one, scope })).status).toBe(200);
+    const rest = { action: "reject", comment: "not now" };
+    expect((await served.post("/feedback/batch", { suggestion_id: one, scope: rest })).status).toBe(200);
+    const done = await served.post("/complete", { suggestion_id: one, action });
+    expect(done.status).toBe(200);
+    return done.body as { commit?: string };
+  };
+  try {
+    await settle(await publish("two\n"), "finalize");
+    await settle(await publish("three\n"), "discard");
+    // A shared branch that goes on elsewhere: the agent's clone fetches it when the next one is finalized.
+    const waiting = await publish("four\n");
+    const hub = join(served.seenState, "git", readdirSync(join(served.seenState, "git"))[0] ?? "");
+    const git = (...args: string[]) => {
+      const done = Bun.spawnSync(["git", ...args], { cwd: hub, env: { ...repo.env, ...AUTHOR } });
+      if (!done.success) throw new Error(`git ${args.join(" ")}: ${done.stderr}`);
+      return done.stdout.toString().trim();
+    };
+    const elsewhere = git("commit-tree", "-m", "Elsewhere", "-p", "main", "main^{tree}");
+    git("update-ref", "refs/heads/main", elsewhere);
+    const { commit = "" } = await settle(waiting, "finalize");
+    expect(git("merge-base", elsewhere, commit)).toBe(elsewhere);
+    expect(inodes()).toEqual(before);
   } finally {
     await served.kill();
   }
