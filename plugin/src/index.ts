@@ -93,8 +93,8 @@ async function server(input: PluginInput, options?: Record<string, unknown>): Pr
       },
       "tool.execute.after": async ({ callID, sessionID }, result) => {
         worktree.approvals.after(sessionID, callID, result);
-        gate.leave(callID);
-        worktree.link.toolEnded(callID);
+        gate.leave(callID, sessionID);
+        worktree.link.toolEnded(callID, sessionID);
       },
       "chat.message": async ({ sessionID, agent, model, variant }, { message, parts }) =>
         link.remember(sessionID, agent ?? message.agent, model ?? message.model, variant, parts),

@@ -8,8 +8,8 @@ import type { Hooks } from "@opencode-ai/plugin";
 type HostEvent = Parameters<NonNullable<Hooks["event"]>>[0]["event"];
 
 export class Moments {
-  /** Running tool calls, with the session of each. */
-  readonly #tools = new Map<string, string>();
+  /** Names of the tool calls that run, by session: a name counts in its session alone. */
+  readonly #tools = new Map<string, Set<string>>();
   #changed: (() => void) | null = null;
 
   /** @param changed called when a session may have become tellable */
@@ -18,11 +18,14 @@ export class Moments {
   }
 
   started(callID: string, session: string): void {
-    this.#tools.set(callID, session);
+    const running = this.#tools.get(session) ?? new Set();
+    this.#tools.set(session, running.add(callID));
   }
 
-  ended(callID: string): void {
-    this.#tools.delete(callID);
+  ended(callID: string, session: string): void {
+    const running = this.#tools.get(session);
+    running?.delete(callID);
+    if (running?.size === 0) this.#tools.delete(session);
   }
 
   take(event: HostEvent): void {
@@ -30,16 +33,15 @@ export class Moments {
       const { part } = event.properties;
       // A failed call has no `after`.
       if (part.type === "tool" && (part.state.status === "completed" || part.state.status === "error"))
-        this.ended(part.callID);
+        this.ended(part.callID, part.sessionID);
     } else if (event.type === "session.idle") {
-      for (const [callID, session] of this.#tools)
-        if (session === event.properties.sessionID) this.ended(callID);
+      this.#tools.delete(event.properties.sessionID);
       this.#changed?.();
     }
   }
 
   /** Whether a tool of this session runs. */
   inTool(session: string): boolean {
-    return [...this.#tools.values()].includes(session);
+    return this.#tools.has(session);
   }
 }

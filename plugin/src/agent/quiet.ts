@@ -15,7 +15,11 @@ const DRAIN_MS = 10_000;
 /** How long to look for a moment that comes by itself before holding new calls. */
 const PATIENCE_MS = 2_000;
 
+/** A call's name counts in its session: a provider may count from one in each. */
+const nameOf = (callID: string, sessionID: string) => `${sessionID}/${callID}`;
+
 export class ToolGate implements QuietGate {
+  /** Calls that run, with the session of each. */
   readonly #running = new Map<string, string>();
   /** Calls that wait for a permission, with the session of each: they have not begun to do anything. */
   readonly #paused = new Map<string, string>();
@@ -47,38 +51,41 @@ export class ToolGate implements QuietGate {
     if ((this.#aborted.get(sessionID) ?? 0) >= since) {
       throw new ReviewError("nothing_to_do", "The turn was aborted while this call waited");
     }
-    if (!CONTAINERS.has(tool)) this.#running.set(callID, sessionID);
+    if (!CONTAINERS.has(tool)) this.#running.set(nameOf(callID, sessionID), sessionID);
     this.processes?.sample(this.#running.size > 0);
   }
 
   /** `tool.execute.after`, or an event that the call has ended: a failed call has no `after`. */
-  leave(callID: string): void {
-    this.#paused.delete(callID);
-    if (!this.#running.delete(callID)) return;
+  leave(callID: string, sessionID: string): void {
+    this.#leave(nameOf(callID, sessionID));
+  }
+
+  #leave(name: string): void {
+    this.#paused.delete(name);
+    if (!this.#running.delete(name)) return;
     this.processes?.sample(this.#running.size > 0);
     this.#wake();
   }
 
   /** A call that has entered waits for a permission. */
-  pause(callID: string): void {
-    const session = this.#running.get(callID);
-    if (session === undefined) return;
-    this.leave(callID);
-    this.#paused.set(callID, session);
+  pause(callID: string, sessionID: string): void {
+    const name = nameOf(callID, sessionID);
+    if (!this.#running.has(name)) return;
+    this.#leave(name);
+    this.#paused.set(name, sessionID);
   }
 
   /** It is about to get it: returns when it may run. */
-  async resume(callID: string): Promise<void> {
+  async resume(callID: string, sessionID: string): Promise<void> {
     while (this.#held !== null) await this.#held;
-    this.resumeNow(callID);
+    this.resumeNow(callID, sessionID);
   }
 
   /** It has got it from elsewhere, and runs. */
-  resumeNow(callID: string): void {
-    const session = this.#paused.get(callID);
-    if (session === undefined) return;
-    this.#paused.delete(callID);
-    this.#running.set(callID, session);
+  resumeNow(callID: string, sessionID: string): void {
+    const name = nameOf(callID, sessionID);
+    if (!this.#paused.delete(name)) return;
+    this.#running.set(name, sessionID);
     this.processes?.sample(true);
   }
 
@@ -89,8 +96,8 @@ export class ToolGate implements QuietGate {
 
   /** A session is idle: whatever ran in it has ended, told or not. */
   clear(sessionID: string): void {
-    for (const [callID, session] of this.#running) if (session === sessionID) this.leave(callID);
-    for (const [callID, session] of this.#paused) if (session === sessionID) this.#paused.delete(callID);
+    for (const [name, session] of this.#running) if (session === sessionID) this.#leave(name);
+    for (const [name, session] of this.#paused) if (session === sessionID) this.#paused.delete(name);
   }
 
   run<Result>(work: () => Promise<Result>): Promise<Result> {

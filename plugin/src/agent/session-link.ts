@@ -69,8 +69,8 @@ export class SessionLink implements AgentLink {
     await Promise.race([this.#teller?.flush(), Bun.sleep(TELL_MS)]);
   }
 
-  toolEnded(callID: string): void {
-    this.#moments.ended(callID);
+  toolEnded(callID: string, session: string): void {
+    this.#moments.ended(callID, session);
   }
 
   serve(teller: Teller): void {

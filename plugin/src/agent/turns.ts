@@ -29,7 +29,7 @@ export class TurnRelay {
       case "message.part.updated": {
         const { part } = event.properties;
         if (part.type === "tool" && (part.state.status === "completed" || part.state.status === "error"))
-          this.gate.leave(part.callID);
+          this.gate.leave(part.callID, part.sessionID);
         break;
       }
       case "session.status":

@@ -47,7 +47,7 @@ describe("quiet work", () => {
     const run = watched(gate.run(quiet.run));
     await soon();
     expect(quiet.started()).toBe(false);
-    gate.leave("c1");
+    gate.leave("c1", "s");
     await soon();
     expect(quiet.started()).toBe(true);
     quiet.end();
@@ -61,10 +61,10 @@ describe("quiet work", () => {
     await gate.enter("write", "c2", "s");
     const quiet = work();
     void gate.run(quiet.run);
-    gate.leave("c1");
+    gate.leave("c1", "s");
     await soon();
     expect(quiet.started()).toBe(false);
-    gate.leave("c2");
+    gate.leave("c2", "s");
     await soon();
     expect(quiet.started()).toBe(true);
     quiet.end();
@@ -73,9 +73,9 @@ describe("quiet work", () => {
   test("a call told to have ended twice, or never begun, counts once", async () => {
     const gate = new ToolGate();
     await gate.enter("bash", "c1", "s");
-    gate.leave("unknown");
-    gate.leave("c1");
-    gate.leave("c1");
+    gate.leave("unknown", "s");
+    gate.leave("c1", "s");
+    gate.leave("c1", "s");
     expect(await gate.run(async () => 1)).toBe(1);
   });
 
@@ -87,7 +87,7 @@ describe("quiet work", () => {
     void gate.run(quiet.run);
     await soon();
     expect(quiet.started()).toBe(false);
-    gate.leave("c");
+    gate.leave("c", "child");
     await soon();
     expect(quiet.started()).toBe(true);
     quiet.end();
@@ -138,7 +138,7 @@ describe("a new call", () => {
     await soon();
     expect(entered.every(({ done }) => done) || !next.started()).toBe(true);
     next.end();
-    for (const id of ["a", "b", "c"]) gate.leave(id);
+    for (const id of ["a", "b", "c"]) gate.leave(id, "s");
     await soon();
     expect(entered.every(({ done }) => done)).toBe(true);
   });
@@ -155,7 +155,7 @@ describe("a new call", () => {
     await soon();
     expect(String(stopped.failed)).toContain("aborted");
     expect(other.done).toBe(true);
-    gate.leave("d");
+    gate.leave("d", "other");
     expect(await gate.run(async () => "free")).toBe("free");
   });
 
@@ -178,7 +178,26 @@ test("a session that is idle has no running calls left, whatever was missed", as
   void gate.run(quiet.run);
   await soon();
   expect(quiet.started()).toBe(false);
-  gate.leave("other");
+  gate.leave("other", "t");
+  await soon();
+  expect(quiet.started()).toBe(true);
+  quiet.end();
+});
+
+test("a call's name counts in its session: another's of the same name ends and pauses it not", async () => {
+  const gate = new ToolGate();
+  await gate.enter("bash", "call_1", "s");
+  await gate.enter("bash", "call_1", "t");
+  const quiet = work();
+  void gate.run(quiet.run);
+  gate.leave("call_1", "t");
+  await soon();
+  expect(quiet.started()).toBe(false);
+  gate.pause("call_1", "t");
+  gate.leave("call_1", "u");
+  await soon();
+  expect(quiet.started()).toBe(false);
+  gate.leave("call_1", "s");
   await soon();
   expect(quiet.started()).toBe(true);
   quiet.end();

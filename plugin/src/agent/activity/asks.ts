@@ -218,7 +218,7 @@ export class Asks {
     const ask: Waiting = { id, session, call, host, body, claimed: false, given: false };
     this.#waiting.set(id, ask);
     // It has not begun: whatever needs a quiet moment need not wait for it.
-    if (call !== undefined) this.options.gate.pause(call);
+    if (call !== undefined) this.options.gate.pause(call, session);
     void this.#write(ask, true);
   }
 
@@ -248,14 +248,14 @@ export class Asks {
   ): Promise<ActivityEntry> {
     try {
       // What is approved while the agent's files are being moved begins afterwards.
-      if (runs && ask.call !== undefined) await this.options.gate.resume(ask.call);
+      if (runs && ask.call !== undefined) await this.options.gate.resume(ask.call, ask.session);
       if (this.#waiting.get(ask.id) !== ask) checkWaiting({ ...this.#formed(ask) });
       ask.given = true;
       await give();
     } catch (thrown) {
       ask.given = false;
       ask.claimed = false;
-      if (ask.call !== undefined) this.options.gate.pause(ask.call);
+      if (ask.call !== undefined) this.options.gate.pause(ask.call, ask.session);
       const error = toReviewError(thrown);
       if (error.code !== "not_found") throw error;
       this.#gone(ask, "opencode knows of it no more: nothing was approved");
@@ -283,7 +283,7 @@ export class Asks {
     const ask = this.#waiting.get(id);
     if (ask === undefined || ask.claimed) return;
     this.#waiting.delete(id);
-    if (ask.call !== undefined) this.options.gate.resumeNow(ask.call);
+    if (ask.call !== undefined) this.options.gate.resumeNow(ask.call, ask.session);
     void this.#write(ask, false, { ...answer, ...this.#by("opencode") });
   }
 
