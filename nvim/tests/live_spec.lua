@@ -172,6 +172,10 @@ describe("a Neovim that starts with a token", function()
   end)
 end)
 
+--- The plan of an adoption is shown, and its keys count.
+local PLAN =
+  "vim.bo.filetype == 'suggestion-plan' and vim.inspect(vim.api.nvim_win_get_config(0).footer):find('do it', 1, true) ~= nil"
+
 describe("the whole way by keys", function()
   it("reviews, finalizes, verifies and adopts", function()
     local id = server:publish({ ["a.txt"] = "one\nTWO\nthree\nfour\n", ["b.txt"] = "B\n" }, "By keys", "new")
@@ -189,8 +193,16 @@ describe("the whole way by keys", function()
         ~= (accepted == "a.txt" and "one\ntwo\nthree\n" or "b\n")
     end, 15000, "the accepted hunk in the file")
     one:lua("require('suggestion-review.decisions.requests').complete(..., 'finalize')", id)
-    one:wait("vim.bo.filetype == 'suggestion-plan'", 10000)
+    one:wait(PLAN, 15000)
     t.match(one:get("table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, false), '\\n')"), "Verified yes")
+    -- A plan that comes while one writes something else takes none of those keys.
+    local head = server:git("checkout", "rev-parse", "HEAD")
+    one:type("q:Suggest adopt " .. id .. "<CR>:enew<CR>iyes<CR>y<Esc>")
+    notice(one, "^The plan to adopt %x+ is made; :Suggest adopt shows it")
+    t.eq(one:get("vim.api.nvim_buf_get_lines(0, 0, -1, false)"), { "yes", "y" })
+    t.eq(server:git("checkout", "rev-parse", "HEAD"), head)
+    one:type(":Suggest adopt<CR>")
+    one:wait(PLAN, 15000)
     one:type("<CR>")
     local commit = one:get(("require('suggestion-review.model.store').get(%q).result.commit"):format(id))
     t.wait(function()

@@ -215,6 +215,13 @@ describe("C9: own commits meanwhile, with accepted hunks that create and rename 
     t.wait(function()
       return vim.bo.filetype == "suggestion-plan" and shown():find("merged with it", 1, true)
     end, 30000)
+    -- Typed before anybody can have seen the plan, it was meant for something else.
+    local now = vim.api.nvim_get_current_win()
+    vim.api.nvim_feedkeys(vim.keycode("<CR>"), "xt", false)
+    t.eq(vim.api.nvim_get_current_win(), now)
+    t.wait(function()
+      return vim.inspect(vim.api.nvim_win_get_config(now).footer):find("do it", 1, true)
+    end)
     vim.api.nvim_feedkeys(vim.keycode("<CR>"), "xt", false)
     t.wait(function()
       return log(checkout):find("Merge commit", 1, true)

@@ -610,7 +610,7 @@ describe("the floating review", function()
     s:type("Enter")
     s:wait("Finalize “Room", true)
     s:type("f")
-    s:wait("Adopt this commit?", true, 10000)
+    s:wait("<CR> do it", true, 15000)
     s:type("Enter")
     t.wait(function()
       local inner = server.checkout .. "/thing/inner.txt"

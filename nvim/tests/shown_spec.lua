@@ -218,7 +218,7 @@ describe("what must not be overlooked", function()
     s:type("Enter")
     s:wait("Finalize “Links", true)
     s:type("f")
-    s:wait("Adopt this commit?", true, 15000)
+    s:wait("<CR> do it", true, 15000)
     local plan = s:wait("Look at this before you go on:", true)
     for _, said in ipairs({
       "! .envrc: direnv runs it",

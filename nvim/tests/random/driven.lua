@@ -132,7 +132,11 @@ function Driven:rest()
   local last, idle = nil, 0
   local ok = vim.wait(REST_MS, function()
     last = self:look()
-    if last.blocking then
+    if last.mode == "R" then
+      -- A window came under the key, which is Vim's own "r" there and waits for a character.
+      self.nvim:type("<Esc>")
+      return false
+    elseif last.blocking then
       return last.where ~= "busy"
     end
     -- What has ended may have something begin.

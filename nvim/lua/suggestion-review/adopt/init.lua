@@ -12,6 +12,7 @@ local refusal = require("suggestion-review.adopt.refusal")
 local reload = require("suggestion-review.worktree.reload")
 local repository = require("suggestion-review.adopt.repository")
 local task = require("suggestion-review.lib.task")
+local typing = require("suggestion-review.lib.typing")
 local second_look = require("suggestion-review.adopt.second_look")
 local apply = require("suggestion-review.apply")
 local remains = require("suggestion-review.apply.remains")
@@ -335,7 +336,7 @@ function M.run(plan, callback)
 end
 
 ---@param id? string
----@param callback fun(suggestion?: SuggestionReview.Suggestion)
+---@param callback fun(suggestion?: SuggestionReview.Suggestion, asked?: boolean) nil and said why; or it was chosen
 local function choose(id, callback)
   local known = id and store.get(id)
   if known and known.result then
@@ -343,24 +344,28 @@ local function choose(id, callback)
   end
   local target = client.get()
   if not target or target.state ~= "connected" then
-    return notify.error(client.state().message)
+    notify.error(client.state().message)
+    return callback()
   end
   client.request({ type = "list", status = "finalized", limit = 50 }, function(err, data)
     if err then
-      return notify.error(err.message)
+      notify.error(err.message)
+      return callback()
     end
     store.put_closed(target.server.name, data.suggestions)
     if id then
       if store.get(id) then
         return callback(store.get(id))
       end
-      return notify.error("There is no such suggestion: " .. id)
+      notify.error("There is no such suggestion: " .. id)
+      return callback()
     end
     local done = vim.tbl_filter(function(suggestion)
       return suggestion.state == "finalized"
     end, store.list({ all = true, server = target.server.name }))
     if #done == 0 then
-      return notify.info("No suggestion has been finalized yet")
+      notify.info("No suggestion has been finalized yet")
+      return callback()
     end
     table.sort(done, function(a, b)
       return a.updated_at > b.updated_at
@@ -377,10 +382,51 @@ local function choose(id, callback)
         )
       end,
     }, function(choice)
-      if choice then
-        callback(choice)
-      end
+      callback(choice, true)
     end)
+  end)
+end
+
+--- A plan that was made and not shown, as the developer had gone on meanwhile.
+---@type { plan: SuggestionReview.AdoptPlan, made: integer }|nil
+local put_by
+
+--- Milliseconds for which it is shown in place of a new one. What it rests on is looked at again before it is carried
+--- out, however old it is.
+local PUT_BY_FOR = 60000
+
+---@param id? string
+---@return SuggestionReview.AdoptPlan|nil
+local function take_put_by(id)
+  local one = put_by
+  put_by = nil
+  if not one or vim.uv.now() - one.made > PUT_BY_FOR or (id and id ~= one.plan.suggestion.id) then
+    return
+  end
+  -- Of the checkout that one is in now.
+  return apply.place(one.plan.suggestion).root == one.plan.root and one.plan or nil
+end
+
+--- Plans, and hands the plan over. It takes a while: where keys were typed since, its window would take them for its
+--- own, and one of them could be the one that carries it out.
+---@param suggestion SuggestionReview.Suggestion
+---@param root? string
+---@param way? "replay"|"merge"
+---@param on_plan fun(plan: SuggestionReview.AdoptPlan)
+---@param has_typed? fun(): boolean since it was asked for, which may have been before
+function M.plan(suggestion, root, way, on_plan, has_typed)
+  has_typed = has_typed or typing.watch()
+  task.run(function()
+    return M.prepare(suggestion, root, way)
+  end, function(err, plan)
+    local has_gone_on = has_typed()
+    if err then
+      return notify.error("Not adopted: " .. refusal.text(err))
+    elseif not has_gone_on then
+      return on_plan(plan)
+    end
+    put_by = { plan = plan, made = vim.uv.now() }
+    notify.info(("The plan to adopt %s is made; :Suggest adopt shows it"):format(plan.commit:sub(1, 12)))
   end)
 end
 
@@ -388,15 +434,18 @@ end
 ---@param id? string
 ---@param on_plan fun(plan: SuggestionReview.AdoptPlan)
 function M.open(id, on_plan)
-  choose(id, function(suggestion)
-    task.run(function()
-      return M.prepare(suggestion --[[@as SuggestionReview.Suggestion]])
-    end, function(err, plan)
-      if err then
-        return notify.error("Not adopted: " .. refusal.text(err))
-      end
-      on_plan(plan)
-    end)
+  local plan = take_put_by(id)
+  if plan then
+    return on_plan(plan)
+  end
+  local has_typed = typing.watch()
+  choose(id, function(suggestion, asked)
+    if not suggestion or asked then
+      has_typed()
+    end
+    if suggestion then
+      M.plan(suggestion, nil, nil, on_plan, not asked and has_typed or nil)
+    end
   end)
 end
 

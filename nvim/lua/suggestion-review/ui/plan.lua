@@ -1,9 +1,6 @@
 --- A floating window with the plan of an adoption: read it, then carry it out or leave it.
 local adopt = require("suggestion-review.adopt")
 local plan_text = require("suggestion-review.adopt.plan_text")
-local refusal = require("suggestion-review.adopt.refusal")
-local task = require("suggestion-review.lib.task")
-local notify = require("suggestion-review.say.notify")
 local popup = require("suggestion-review.ui.popup")
 
 local M = {}
@@ -14,19 +11,29 @@ local OTHER_WAY = {
   merge = { way = "replay", key = "r", text = "r replay instead" },
 }
 
---- Plans anew with own commits brought together in another way.
----@param plan SuggestionReview.AdoptPlan
----@param way "replay"|"merge"
-local function show_other(plan, way)
-  task.run(function()
-    return adopt.prepare(plan.suggestion, plan.root, way)
-  end, function(err, made)
-    if err then
-      local text = refusal.text(err)
-      return notify.error("Not adopted: " .. text)
+--- Milliseconds from when it is on the screen to when a key carries it out: nobody has seen a window sooner, and what
+--- is typed then was meant for something else.
+local SEEN_AFTER = 300
+
+---@param buf integer
+---@param window integer
+---@param do_it fun()
+---@param footer string with these keys
+local function bind_run(buf, window, do_it, footer)
+  local is_seen = false
+  for _, key in ipairs({ "<CR>", "y" }) do
+    vim.keymap.set("n", key, function()
+      if is_seen then
+        do_it()
+      end
+    end, { buffer = buf, nowait = true, desc = "Carry the plan out" })
+  end
+  vim.defer_fn(function()
+    is_seen = true
+    if vim.api.nvim_win_is_valid(window) and vim.api.nvim_win_get_config(window).footer then
+      vim.api.nvim_win_set_config(window, { footer = footer, footer_pos = "right" })
     end
-    M.show(made)
-  end)
+  end, SEEN_AFTER)
 end
 
 ---@param plan SuggestionReview.AdoptPlan
@@ -45,17 +52,14 @@ function M.show(plan)
   end
   local width = math.min(widest + 2, math.max(20, vim.o.columns - 8))
   local height = math.min(#lines, math.max(5, vim.o.lines - 6))
+  local footer = (other and " " .. other.text or "") .. (can_run and "  q leave it " or "  q close ")
   local window = popup.open(buf, true, {
     width = width,
     height = height,
     keep = true,
     title = can_run and " Adopt this commit? " or " Adopt ",
     title_pos = "center",
-    footer = table.concat({
-      can_run and " <CR> do it" or "",
-      other and " " .. other.text or "",
-      can_run and " q leave it " or " q close ",
-    }, " "),
+    footer = footer,
     footer_pos = "right",
   })
   vim.bo[buf].filetype = "suggestion-plan"
@@ -72,17 +76,15 @@ function M.show(plan)
     vim.keymap.set("n", key, close, { buffer = buf, nowait = true, desc = "Leave everything as it is" })
   end
   if can_run then
-    for _, key in ipairs({ "<CR>", "y" }) do
-      vim.keymap.set("n", key, function()
-        close()
-        adopt.run(plan)
-      end, { buffer = buf, nowait = true, desc = "Carry the plan out" })
-    end
+    bind_run(buf, window, function()
+      close()
+      adopt.run(plan)
+    end, " <CR> do it " .. footer)
   end
   if other then
     vim.keymap.set("n", other.key, function()
       close()
-      show_other(plan, other.way)
+      adopt.plan(plan.suggestion, plan.root, other.way, M.show)
     end, { buffer = buf, nowait = true, desc = "Plan it the other way" })
   end
   return window
