@@ -472,6 +472,56 @@ describe("files that come and go", function()
     t.ok(vim.uv.fs_stat(root .. "/a.txt"))
     t.eq(vim.uv.fs_stat(root .. "/b"), nil)
   end)
+  it("renames a file whose buffer cannot be modified, and keeps what is unsaved and undone of it", function()
+    local function renamed(settle)
+      checkout({ ["a.txt"] = OLD })
+      local buf = edit("a.txt")
+      vim.cmd("silent set fileformat=dos fileencoding=utf-16le")
+      vim.api.nvim_buf_set_lines(buf, 5, 5, false, { "unsaved" })
+      local group = settle(buf)
+      local place = place_of(build.build({ ["a.txt"] = OLD }, {}))
+      local rename = build.hunk(
+        "s",
+        "c.txt",
+        0,
+        "rename",
+        { old_file = "a.txt", diff = "Renames a.txt\n", encoding = "binary" }
+      )
+      local item = bring(place, { rename }, "accepted")[1]
+      if group then
+        vim.api.nvim_del_augroup_by_id(group)
+      end
+      t.eq({ item.status, item.reason }, { "clean" })
+      t.eq(vim.api.nvim_buf_get_name(buf), root .. "/c.txt")
+      t.eq(vim.api.nvim_buf_get_lines(buf, 5, 6, false), { "unsaved" })
+      t.eq({ vim.bo[buf].fileformat, vim.bo[buf].fileencoding }, { "dos", "utf-16le" })
+      t.eq({ vim.bo[buf].modified, vim.bo[buf].modifiable }, { true, false })
+      vim.bo[buf].modifiable = true
+      vim.cmd("silent undo 0")
+      t.eq(table.concat(vim.api.nvim_buf_get_lines(buf, 0, -1, false), "\n") .. "\n", OLD)
+      vim.cmd("silent bwipeout!")
+    end
+    local reload = vim.go.undoreload
+    t.defer(function()
+      vim.go.undoreload = reload
+    end)
+    vim.go.undoreload = 2
+    renamed(function(buf)
+      vim.bo[buf].modifiable = false
+    end)
+    -- By an autocommand of the user's for the new name.
+    renamed(function()
+      local group = vim.api.nvim_create_augroup("spec_not_modifiable", {})
+      vim.api.nvim_create_autocmd("BufReadPost", {
+        group = group,
+        pattern = "c.txt",
+        callback = function()
+          vim.bo.modifiable = false
+        end,
+      })
+      return group
+    end)
+  end)
   it("changes the mode both ways, and refuses where it is another", function()
     checkout({ ["run.sh"] = "x\n" })
     local suggestion = build.build({}, {})

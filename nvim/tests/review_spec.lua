@@ -800,6 +800,41 @@ describe("the floating review", function()
     t.ok(not visible:find("\226\128\174", 1, true), "a bidi mark reached the screen")
     t.ok(s:lua([[return vim.o.textwidth]]) == 0)
   end)
+
+  it("names every character that draws nothing, or looks like a blank and is none", function()
+    local codes = {
+      0xa0,
+      0x34f,
+      0x115f,
+      0x17b4,
+      0x2003,
+      0x200b,
+      0x2800,
+      0x3164,
+      0xfe0f,
+      0xffa0,
+      0x1d173,
+      0xe0061,
+      0xe0100,
+    }
+    local line = {}
+    for i, code in ipairs(codes) do
+      line[i] = "x" .. vim.fn.nr2char(code, true)
+    end
+    local half = math.ceil(#codes / 2)
+    server = real.start({ ["a.txt"] = "one\n" })
+    suggestion = server:publish({
+      ["a.txt"] = ("one\n%s\n%s\n"):format(table.concat(line, "", 1, half), table.concat(line, "", half + 1)),
+    }, "Nothing to see")
+    open_nvim({ file = "a.txt" })
+    review()
+    for _, style in ipairs({ "floating", "inline" }) do
+      s:lua([[require("suggestion-review.review").set_style(...)]], style)
+      for _, code in ipairs(codes) do
+        s:wait(("<%04x>"):format(code), true)
+      end
+    end
+  end)
 end)
 
 describe("the inline review", function()

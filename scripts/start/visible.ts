@@ -1,10 +1,10 @@
 /** Text from the agent's side, made harmless for a terminal: nothing in it moves the cursor, draws or reorders. */
 
 /**
- * Control characters, and those that reorder, hide or join what stands around them: bidi controls (UAX #9), zero-width
- * characters and tags (all Cf), line and paragraph separators, halves of surrogate pairs.
+ * Control characters, those that reorder, hide or join what stands around them: bidi controls (UAX #9), zero-width
+ * characters and tags (all Cf), line and paragraph separators, halves of surrogate pairs; and what draws nothing.
  */
-const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
+const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}\u2800]/gu;
 
 function shown(character: string): string {
   const code = character.codePointAt(0) ?? 0;

@@ -76,7 +76,7 @@ test("accept, reject, modify, finalize and adopt by keys; accepted hunks are in 
   terminal.keys("Enter");
   await terminal.shows(/\[F\]inalize/);
   terminal.keys("f");
-  const plan = await terminal.shows(/Adopt this commit\?[^]*<CR> do it/);
+  const plan = await terminal.shows(/Adopt this commit\?[\s\S]*<CR> do it/);
   expect(plan).toContain("exactly what was decided here");
   expect(plan).toContain("src/report.ts");
   const { result } = curl.suggestion(id);

@@ -137,6 +137,7 @@ test("B10: text of the agent's side is made harmless for a terminal", () => {
   expect(visible("\u001b]0;t\u0007\u009b31m\u202e\u200b\ttab\nnext\r")).toBe(
     "^[]0;t^G<U+009B>31m<U+202E><U+200B>\ttab\nnext^M",
   );
+  expect(visible("\u3164\ufe0f\u2800\u{e0061}")).toBe("<U+3164><U+FE0F><U+2800><U+E0061>");
   expect(visibleLine("one\nstart: two")).toBe("one⏎start: two");
   expect(visibleLine("x".repeat(500))).toHaveLength(401);
 });

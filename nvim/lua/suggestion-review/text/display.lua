@@ -2,15 +2,36 @@
 --- around it, or be read as a statusline item.
 local M = {}
 
---- Code points that change the order or visibility of text around them.
-local INVISIBLE = {
-  [0x00ad] = true,
-  [0x061c] = true,
-  [0x180e] = true,
-  [0xfeff] = true,
+--- Code points that change the order or visibility of text around them, that draw nothing (Unicode's property
+--- Default_Ignorable_Code_Point, U+2800) or look like the blank and are none (Zs but U+3000, which is wider): first and
+--- last of each range.
+local HIDDEN = {
+  { 0x00a0, 0x00a0 },
+  { 0x00ad, 0x00ad },
+  { 0x034f, 0x034f },
+  { 0x061c, 0x061c },
+  { 0x115f, 0x1160 },
+  { 0x1680, 0x1680 },
+  { 0x17b4, 0x17b5 },
+  { 0x180b, 0x180f },
+  { 0x2000, 0x200f },
+  { 0x2028, 0x202f },
+  { 0x205f, 0x206f },
+  { 0x2800, 0x2800 },
+  { 0x3164, 0x3164 },
+  { 0xfe00, 0xfe0f },
+  { 0xfeff, 0xfeff },
+  { 0xffa0, 0xffa0 },
+  { 0xfff0, 0xfffb },
+  { 0x1bca0, 0x1bca3 },
+  { 0x1d173, 0x1d17a },
+  { 0xe0000, 0xe0fff },
 }
-for from, to in pairs({ [0x200b] = 0x200f, [0x2028] = 0x202e, [0x2060] = 0x206f, [0xfff9] = 0xfffb }) do
-  for code = from, to do
+
+---@type table<integer, true>
+local INVISIBLE = {}
+for _, range in ipairs(HIDDEN) do
+  for code = range[1], range[2] do
     INVISIBLE[code] = true
   end
 end
@@ -58,6 +79,28 @@ function M.characters(text)
     vim.list_extend(chars, vim.fn.split(part, [[\zs]]))
   end
   return chars
+end
+
+--- Characters of a text that Vim draws as they are, and that nobody would see.
+---@param text string
+---@return { [1]: integer, [2]: string }[] bytes before where it is to be named, and its number as it is shown elsewhere
+function M.unseen(text)
+  local found = {}
+  if not text:find("[\194-\243]") then
+    return found
+  end
+  local at = 0
+  for _, character in ipairs(M.characters(text)) do
+    for inside, sequence in character:gmatch("()([\194-\243][\128-\191]+)") do
+      local ok, code = pcall(vim.fn.char2nr, sequence, true)
+      if ok and INVISIBLE[code] and vim.fn.strtrans(sequence) == sequence then
+        -- What combines with the one before it has no place of its own.
+        found[#found + 1] = { inside == 1 and at or at + #character, ("<%04x>"):format(code) }
+      end
+    end
+    at = at + #character
+  end
+  return found
 end
 
 --- What a character looks like in a given column, and how many cells it takes.

@@ -175,6 +175,12 @@ local function mark(view, row)
   if view.word_diff and block and LINE[kind] then
     mark_spans(buf, row, rows_of.words(block, kind, one.nth), WORD[kind], 120)
   end
+  for _, unseen in ipairs(text_of.unseen(one.text)) do
+    vim.api.nvim_buf_set_extmark(buf, namespace, row, unseen[1], {
+      virt_text = { { unseen[2], "SpecialKey" } },
+      virt_text_pos = "inline",
+    })
+  end
 end
 
 --- What was worked out to make marks of is not wanted any more; the marks are.

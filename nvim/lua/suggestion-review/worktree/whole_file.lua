@@ -109,14 +109,41 @@ function M.rename_state(from, to)
   return "clean"
 end
 
+--- How a buffer's text becomes bytes: read anew, it has the file's.
+local FORM = { "fileformat", "fileencoding", "bomb", "endofline", "fixendofline", "binary" }
+
+--- What of a buffer is not in its file.
+---@param buf integer
+---@return fun() put_back after it was read anew
+local function unsaved_of(buf)
+  if not vim.bo[buf].modified then
+    return function() end
+  end
+  local lines, form = vim.api.nvim_buf_get_lines(buf, 0, -1, false), {}
+  for _, name in ipairs(FORM) do
+    form[name] = vim.bo[buf][name]
+  end
+  return function()
+    local modifiable = vim.bo[buf].modifiable
+    vim.bo[buf].modifiable = true
+    vim.api.nvim_buf_set_lines(buf, 0, -1, false, lines)
+    for name, value in pairs(form) do
+      if vim.bo[buf][name] ~= value then
+        vim.bo[buf][name] = value
+      end
+    end
+    vim.bo[buf].modifiable = modifiable
+  end
+end
+
 --- Gives a buffer another name, and reads the file under it, so that the buffer is that file's own and a later :write
---- needs no "!". Unsaved text stays unsaved.
+--- needs no "!". Unsaved text stays unsaved, where it cannot be modified, too, and what can be undone stays so.
 ---@param buf integer
 ---@param to string absolute
 ---@return boolean ok
 ---@return string|nil reason
 local function rename_buffer(buf, to)
-  local unsaved = vim.bo[buf].modified and vim.api.nvim_buf_get_lines(buf, 0, -1, false) or nil
+  local put_back = unsaved_of(buf)
   local filetype = vim.bo[buf].filetype
   local view = vim.api.nvim_buf_call(buf, vim.fn.winsaveview)
   local clients = language_servers.close(buf)
@@ -128,21 +155,22 @@ local function rename_buffer(buf, to)
     return false, named and ("the buffer cannot be named %s"):format(to) or tostring(message)
   end
   -- What fails from here on is an autocommand's trouble: the file has its name, and the buffer too.
+  local undoreload = vim.go.undoreload
+  vim.go.undoreload = -1
   local ok, trouble = pcall(vim.api.nvim_buf_call, buf, function()
     vim.cmd("silent! noautocmd keepalt keepjumps edit!")
     vim.fn.winrestview(view)
     vim.api.nvim_exec_autocmds("BufReadPost", { buffer = buf, modeline = false })
   end)
+  vim.go.undoreload = undoreload
   if not ok then
     log.warn("%s: %s", to, tostring(trouble))
   end
   language_servers.open(buf, clients, filetype)
-  if unsaved then
-    vim.api.nvim_buf_call(buf, function()
-      vim.api.nvim_buf_set_lines(buf, 0, -1, false, unsaved)
-      vim.fn.winrestview(view)
-    end)
-  end
+  vim.api.nvim_buf_call(buf, function()
+    put_back()
+    vim.fn.winrestview(view)
+  end)
   return true
 end
 

@@ -1,7 +1,7 @@
 /** Text of others in which nothing is hidden: characters that move, reorder or do not show are written as <xx>. Pure. */
 
 /** Control characters but line ends and tabs, what has no width or is not drawn, and what reorders the text around it. */
-const HIDDEN = /(?![\n\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
+const HIDDEN = /(?![\n\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]/gu;
 
 export const visible = (text: string): string =>
   text
