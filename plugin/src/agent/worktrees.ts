@@ -9,6 +9,7 @@ import { Approvals } from "./approvals/approvals.ts";
 import { Approved } from "./approvals/approved.ts";
 import { AgentProcesses, releaseForgotten } from "./processes.ts";
 import { ToolGate } from "./quiet.ts";
+import { RefusedFiles } from "./refused-files.ts";
 import type { SessionLink } from "./session-link.ts";
 import { TurnRelay } from "./turns.ts";
 
@@ -25,6 +26,7 @@ export class Worktree {
   readonly turns: TurnRelay;
   readonly activity: ActivityRelay;
   readonly approvals: Approvals;
+  readonly refused: RefusedFiles;
   readonly #instances: Instance[] = [];
 
   constructor(
@@ -45,6 +47,11 @@ export class Worktree {
       failed: (error) => desk.onRemark("error", `The agent's activity: ${toReviewError(error).message}`),
     });
     this.approvals = new Approvals(this.activity.asks, approved);
+    this.refused = new RefusedFiles((refusal) => {
+      desk
+        .refusals({ refusals: [refusal], project: dir }, "developer")
+        .catch((error) => desk.onRemark("error", `What was refused: ${toReviewError(error).message}`));
+    });
   }
 
   /** The one that the agent is spoken to through; what any instance hears is for it to know. */
