@@ -94,7 +94,7 @@ export async function startOpencode(options: {
   const port = await freePort();
   const password = randomBytes(24).toString("base64url");
   const opencode = ["opencode", "serve", "--hostname", "127.0.0.1", "--port", String(port), "--print-logs"];
-  const serve = [...(ring?.ways(port) ?? []), ...options.within, ...opencode];
+  const serve = [...(ring?.ways(port) ?? []), ...options.within, ...(ring?.telling ?? []), ...opencode];
   const child = supervisor.start("opencode", agent, ring === null ? serve : ring.wrap(serve), {
     cwd: place.repo,
     env: { ...options.env, ...ring?.environment, OPENCODE_SERVER_PASSWORD: password },

@@ -199,7 +199,7 @@ const reportedTo = ({ ready }: Started): Promise<string> =>
   until("the review server knows what was refused", async () => {
     const headers = { authorization: `Bearer ${readFileSync(ready.token_file, "utf8").trim()}` };
     const text = await (await fetch(`${ready.url}/sandbox`, { headers })).text();
-    const last = ['"target":"not-allowed.example:80"', '"target":"link"'];
+    const last = ['"target":"not-allowed.example:80"', '"target":"link"', '"target":"keyctl"'];
     return last.every((one) => text.includes(one)) ? text : null;
   });
 
@@ -390,6 +390,21 @@ function holds(who: string, possible: boolean, make: () => Launcher, got: (name:
         ["opencode.json", "write", LOADED],
       ]);
       expect(caged.list).toContain("the file opencode.json to opencode's write");
+    });
+    test(`${who}, in the cage: the system calls that a command was refused are told, with the program, the command and why`, () => {
+      const { refusals } = JSON.parse(caged.known) as { refusals: Record<string, string | number>[] };
+      const calls = refusals.filter(({ kind }) => kind === "system_call");
+      for (const [target, reason] of [
+        ["ptrace", "it looks into other processes"],
+        ["keyctl", "it reaches the kernel's keys"],
+        ["ioctl(TIOCSTI)", "it types into a terminal"],
+      ] as const) {
+        const told = calls.find((one) => one.target === target);
+        expect(told).toMatchObject({ program: "perl", command: WAIT, reason });
+        // By the command itself, and by the hook that it has planted.
+        expect(told?.count).toBeGreaterThan(1);
+      }
+      expect(caged.list).toContain("the system call ptrace to perl");
     });
     test(`${who}, in the cage: the provider gets its key, and nothing on the agent's side has it`, () => {
       expect(inCage.authorizations).toEqual([`Bearer ${KEY}`]);

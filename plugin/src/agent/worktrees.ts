@@ -9,6 +9,7 @@ import { Approvals } from "./approvals/approvals.ts";
 import { Approved } from "./approvals/approved.ts";
 import { AgentProcesses, releaseForgotten } from "./processes.ts";
 import { ToolGate } from "./quiet.ts";
+import { REFUSED_CALLS, reportRefusedCalls } from "./refused-calls.ts";
 import { RefusedFiles } from "./refused-files.ts";
 import type { SessionLink } from "./session-link.ts";
 import { TurnRelay } from "./turns.ts";
@@ -96,6 +97,10 @@ export class Worktrees {
     const known = this.#open.get(dir);
     if (known !== undefined) return known;
     const made = new Worktree(desk, dir);
+    // The rings are around one host, and that is one project's.
+    const calls = process.env[REFUSED_CALLS];
+    if (calls !== undefined && this.#open.size === 0)
+      reportRefusedCalls(calls, (refusals) => desk.refusals({ refusals, project: dir }, "developer"));
     this.#open.set(dir, made);
     return made;
   }
