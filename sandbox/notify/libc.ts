@@ -110,8 +110,8 @@ const RECEIVE = 0xc0502100n;
 const SEND = 0xc0182101n;
 const EPERM = 1;
 const POLLIN = 1;
-/** An error, or nobody is left who is under the filter. */
-const POLLENDED = 8 | 16;
+/** An error, no descriptor, or nobody is left who is under the filter. */
+const POLLENDED = 8 | 16 | 32;
 
 export interface Notice {
   pid: number;
