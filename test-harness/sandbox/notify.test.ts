@@ -218,6 +218,15 @@ describe("the file of refused calls", () => {
     expect(told().at(-1)).toMatchObject({ name: "*", count: 50 });
   });
 
+  test("names what the launcher has given a number, and nothing else", () => {
+    fresh();
+    const calls = new RefusedCalls(file(), { c0ffee: "the MCP server x" });
+    const line = (call: string) =>
+      `${JSON.stringify({ name: "ptrace", reason: "why", program: "gdb", call, count: 1 })}\n`;
+    writeFileSync(file(), line("c0ffee") + line("toString"));
+    expect(calls.next().map(({ command }) => command)).toEqual(["the MCP server x", undefined]);
+  });
+
   test("is read line by line, each once, also when it was begun anew; what is none is passed over", () => {
     fresh();
     const line = (name: string, more: object = {}) =>

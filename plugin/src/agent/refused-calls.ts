@@ -10,6 +10,9 @@ import { commandLine } from "../review/tell/commands.ts";
 /** Variable that names the file. */
 export const REFUSED_CALLS = "ISOLATED_AI_CODER_REFUSED_CALLS";
 
+/** Variable with what is started by the launcher and has a number of its own, as JSON: names by numbers. */
+export const NAMED_CALLS = "ISOLATED_AI_CODER_CALLS";
+
 const EVERY_MS = 1000;
 /** What is read at once, and what one report takes. */
 const MOST_BYTES = 1 << 16;
@@ -25,15 +28,19 @@ const Line = z.object({
 
 type Reported = RefusalsRequest["refusals"][number];
 
+type Names = Readonly<Record<string, string>>;
+
 /** @returns null for a line that is none */
-function parsed(line: string): Reported | null {
+function parsed(line: string, names: Names): Reported | null {
   try {
     const { name, reason, program, call, count } = Line.parse(JSON.parse(line));
     const named = commandLine(program).slice(0, 255);
+    const command = call !== undefined && Object.hasOwn(names, call) ? names[call] : undefined;
     return {
       ...{ kind: "system_call", target: name, reason, count },
       ...(named === "" ? {} : { program: named }),
       ...(call === undefined ? {} : { call }),
+      ...(command === undefined ? {} : { command }),
     };
   } catch {
     return null;
@@ -44,7 +51,10 @@ export class RefusedCalls {
   #read: number;
 
   /** From its present end on: what is there by then is of an earlier start. */
-  constructor(private readonly path: string) {
+  constructor(
+    private readonly path: string,
+    private readonly names: Names = {},
+  ) {
     this.#read = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
   }
 
@@ -70,16 +80,23 @@ export class RefusedCalls {
       }
       // What has no end in sight is no line.
       this.#read += at === 0 && got.length === MOST_BYTES ? got.length : at;
-      return lines.flatMap((line) => parsed(line) ?? []);
+      return lines.flatMap((line) => parsed(line, this.names) ?? []);
     } finally {
       closeSync(file);
     }
   }
 }
 
-/** Goes on until the process ends. @param report may reject: what it did not take comes again */
-export function reportRefusedCalls(path: string, report: (refusals: Reported[]) => Promise<unknown>): void {
-  const calls = new RefusedCalls(path);
+/**
+ * Goes on until the process ends, where the launcher says that there is something to report.
+ * @param report may reject: what it did not take comes again
+ */
+export function reportRefusedCalls(
+  { [REFUSED_CALLS]: path, [NAMED_CALLS]: names }: NodeJS.ProcessEnv,
+  report: (refusals: Reported[]) => Promise<unknown>,
+): void {
+  if (path === undefined) return;
+  const calls = new RefusedCalls(path, names === undefined ? {} : (JSON.parse(names) as Names));
   let waiting: Reported[] = [];
   let busy = false;
   setInterval(async () => {

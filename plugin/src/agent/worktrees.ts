@@ -9,7 +9,7 @@ import { Approvals } from "./approvals/approvals.ts";
 import { Approved } from "./approvals/approved.ts";
 import { AgentProcesses, releaseForgotten } from "./processes.ts";
 import { ToolGate } from "./quiet.ts";
-import { REFUSED_CALLS, reportRefusedCalls } from "./refused-calls.ts";
+import { reportRefusedCalls } from "./refused-calls.ts";
 import { RefusedFiles } from "./refused-files.ts";
 import type { SessionLink } from "./session-link.ts";
 import { TurnRelay } from "./turns.ts";
@@ -98,9 +98,8 @@ export class Worktrees {
     if (known !== undefined) return known;
     const made = new Worktree(desk, dir);
     // The rings are around one host, and that is one project's.
-    const calls = process.env[REFUSED_CALLS];
-    if (calls !== undefined && this.#open.size === 0)
-      reportRefusedCalls(calls, (refusals) => desk.refusals({ refusals, project: dir }, "developer"));
+    if (this.#open.size === 0)
+      reportRefusedCalls(process.env, (refusals) => desk.refusals({ refusals, project: dir }, "developer"));
     this.#open.set(dir, made);
     return made;
   }
