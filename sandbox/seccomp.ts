@@ -3,6 +3,9 @@
  * seccomp(2)); bubblewrap takes them from a file descriptor. What is refused fails with EPERM and nothing is killed, so
  * that a program can say what it could not do. The outer filter leaves what the inner ring is made with: user namespaces
  * and the older calls for mounting. In an inner ring both hold.
+ *
+ * Where refused calls are told (notify/), of all filters the answer with the lowest number counts: "refuse" before "notify"
+ * before "yield".
  */
 import { endianness } from "node:os";
 import { ARCHITECTURES, type Architecture } from "./system-calls.ts";
@@ -15,6 +18,10 @@ const RETURN = 0x06;
 
 const ALLOW = 0x7fff0000;
 const EPERM = 0x00050000 | 1;
+/** Whoever holds the listener answers, and ENOSYS does where nobody holds it any more. */
+const NOTIFY = 0x7fc00000;
+/** ENOSYS, unless a tracer is there that asked for it; none is, since ptrace is refused. */
+const TRACE = 0x7ff00000;
 /** As from a kernel that does not have the call. */
 const ENOSYS = 0x00050000 | 38;
 
@@ -23,8 +30,10 @@ const NUMBER = 0;
 const ARCHITECTURE = 4;
 const argument = (n: number) => 16 + 8 * n;
 
-const TIOCSTI = 0x5412;
-const TIOCLINUX = 0x541c;
+export const TERMINAL_REQUESTS: ReadonlyMap<number, string> = new Map([
+  [0x5412, "ioctl(TIOCSTI)"],
+  [0x541c, "ioctl(TIOCLINUX)"],
+]);
 const CLONE_NEWUSER = 0x10000000;
 
 interface Instruction {
@@ -37,11 +46,22 @@ interface Instruction {
 
 export type Ring = "inner" | "outer";
 
+/**
+ * How it answers what both rings refuse. "refuse": EPERM. "notify": its listener is asked. "yield": the listener of another
+ * filter is, and where there is none it is refused.
+ */
+export type Answer = "refuse" | "notify" | "yield";
+const ANSWERS = { refuse: EPERM, notify: NOTIFY, yield: TRACE } as const;
+
 /** The filter for an architecture, or null for one that it is not written for. @param arch as `process.arch` has it */
-export function seccompFilter(arch: string = process.arch, ring: Ring = "inner"): Uint8Array | null {
+export function seccompFilter(
+  arch: string = process.arch,
+  ring: Ring = "inner",
+  how: Answer = "refuse",
+): Uint8Array | null {
   const architecture = ARCHITECTURES[arch];
   if (architecture === undefined || endianness() !== "LE") return null;
-  return encode(program(architecture, ring));
+  return encode(program(architecture, ring, ANSWERS[how]));
 }
 
 const answer = (k: number): Instruction => ({ code: RETURN, k });
@@ -50,7 +70,8 @@ const unless = (code: number, k: number, block: Instruction[]): Instruction[] =>
   ...block,
 ];
 
-function program(a: Architecture, ring: Ring): Instruction[] {
+function program(a: Architecture, ring: Ring, told: number): Instruction[] {
+  const untold = [...a.forRings, ...a.untold];
   return [
     // A call by another architecture's numbers would be read by the wrong list.
     { code: LOAD, k: ARCHITECTURE },
@@ -60,12 +81,12 @@ function program(a: Architecture, ring: Ring): Instruction[] {
     ...(a.foreignFrom === null ? [] : unless(IF_AT_LEAST, a.foreignFrom, [answer(EPERM)])),
     ...a.refused
       .filter((number) => ring === "inner" || !a.forRings.includes(number))
-      .flatMap((number) => unless(IF_EQUAL, number, [answer(EPERM)])),
+      .flatMap((number) => unless(IF_EQUAL, number, [answer(untold.includes(number) ? EPERM : told)])),
     ...(ring === "inner" ? noUserNamespaces(a) : []),
     // Typing into a terminal that somebody else reads.
     ...unless(IF_EQUAL, a.ioctl, [
       { code: LOAD, k: argument(1) },
-      ...[TIOCSTI, TIOCLINUX].flatMap((request) => unless(IF_EQUAL, request, [answer(EPERM)])),
+      ...[...TERMINAL_REQUESTS.keys()].flatMap((request) => unless(IF_EQUAL, request, [answer(told)])),
     ]),
     answer(ALLOW),
   ];

@@ -12,6 +12,10 @@ export interface Architecture {
   refused: readonly number[];
   /** Of those, what one ring in another is made with: only the inner one refuses it. */
   forRings: readonly number[];
+  /** Of those, what is refused and told to nobody. */
+  untold: readonly number[];
+  /** Names of those, by their numbers. */
+  names: ReadonlyMap<number, string>;
 }
 
 /** Newer calls have one number everywhere. */
@@ -91,8 +95,43 @@ const ARM64: Record<string, number> = {
 /** bubblewrap's own (0.8 to 0.13), and joining a namespace that another ring has made. */
 const FOR_RINGS = ["mount", "umount2", "pivot_root", "mount_setattr", "setns"];
 
-const ofRings = (own: Record<string, number>) => FOR_RINGS.flatMap((name) => own[name] ?? COMMON[name] ?? []);
-const numbers = (own: Record<string, number>) => [...Object.values(own), ...Object.values(COMMON)];
+/** What runtimes try at each start, and do without: to tell it would hide what is worth telling. */
+const UNTOLD = ["io_uring_setup"];
+
+/** What a call is for, as a reason why no command has it. */
+const REASONS: readonly (readonly [string, readonly string[]])[] = [
+  [
+    "it looks into other processes",
+    ["ptrace", "process_vm_readv", "process_vm_writev", "kcmp", "pidfd_getfd"],
+  ],
+  ["it reaches the kernel's keys", ["add_key", "request_key", "keyctl"]],
+  [
+    "it programs the kernel",
+    ["bpf", "perf_event_open", "userfaultfd", "io_uring_enter", "io_uring_register"],
+  ],
+  ["it opens files past their folders", ["open_by_handle_at"]],
+  ["it types into a terminal", ["ioctl(TIOCSTI)", "ioctl(TIOCLINUX)"]],
+  [
+    "it changes what is mounted",
+    ["chroot", "open_tree", "open_tree_attr", "move_mount", "fsopen", "fsconfig", "fsmount", "fspick"],
+  ],
+];
+const ADMINISTRATION = "it administers the machine";
+
+export const reasonOf = (name: string): string =>
+  REASONS.find(([, names]) => names.includes(name))?.[0] ?? ADMINISTRATION;
+
+const named = (names: readonly string[], own: Record<string, number>) =>
+  names.flatMap((name) => own[name] ?? COMMON[name] ?? []);
+const tables = (own: Record<string, number>) => {
+  const all = Object.entries({ ...own, ...COMMON });
+  return {
+    refused: all.map(([, number]) => number),
+    forRings: named(FOR_RINGS, own),
+    untold: named(UNTOLD, own),
+    names: new Map(all.map(([name, number]) => [number, name])),
+  };
+};
 
 /** By the names of `process.arch`. */
 export const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
@@ -103,8 +142,7 @@ export const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
     clone: 56,
     clone3: 435,
     unshare: 272,
-    refused: numbers(X64),
-    forRings: ofRings(X64),
+    ...tables(X64),
   },
   arm64: {
     audit: 0xc00000b7,
@@ -113,7 +151,6 @@ export const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
     clone: 220,
     clone3: 435,
     unshare: 97,
-    refused: numbers(ARM64),
-    forRings: ofRings(ARM64),
+    ...tables(ARM64),
   },
 };

@@ -126,6 +126,55 @@ describe("a Neovim that starts with a token", function()
     one:stop()
   end)
 
+  it("tells what of files and system calls the cage refused, who tried, and how many there were", function()
+    local one = start()
+    one:wait(CONNECTED)
+    local function refused(refusal)
+      refusal.count = refusal.count or 1
+      local _, status = server:http("POST", "/sandbox/refusals", { refusals = { refusal } })
+      t.eq(status, 200)
+    end
+    refused({
+      kind = "file",
+      target = "opencode.json",
+      reason = "opencode itself would load it",
+      program = "write",
+      command = "write opencode.json",
+    })
+    t.eq(
+      notice(one, "opencode%.json"),
+      "The cage refused the file opencode.json to opencode's write (opencode itself would load it)"
+    )
+    refused({
+      kind = "file",
+      target = "/home/dev/\u{202e}key\7",
+      reason = "outside of the repository",
+      program = "bash",
+      command = "cat /home/dev/key",
+    })
+    t.eq(
+      notice(one, "/home/dev"),
+      "The cage refused the file /home/dev/<202e>key<07> to bash in “cat /home/dev/key” (outside of the repository)"
+    )
+    refused({
+      kind = "system_call",
+      target = "ptrace",
+      reason = "the cage has none",
+      program = "gdb",
+      count = 3,
+    })
+    t.eq(notice(one, "ptrace"), "The cage refused the system call ptrace to gdb (the cage has none)")
+    -- A kind of a later server's.
+    refused({ kind = "disk", target = "/work", reason = "more than its share" })
+    t.eq(notice(one, "its share"), "The cage refused /work (more than its share)")
+    one:cmd("Suggest status")
+    t.match(
+      notice(one, "Connected to real"),
+      "The cage refused %d+ %(.*2 files, 3 system calls, 1 other thing%), /work last"
+    )
+    one:stop()
+  end)
+
   it("tells what was waiting before it came", function()
     local id = server:publish({ ["a.txt"] = "one\nzwei\nthree\n" }, "Waiting", "new")
     local one = start()

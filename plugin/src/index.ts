@@ -61,6 +61,7 @@ async function server(input: PluginInput, options?: Record<string, unknown>): Pr
     const link = new SessionLink(input.client, input.directory, jj.dir, desk.ledger, worktree.activity.asks);
     const instance = await worktree.join(link);
     const place = { directory: input.directory, worktree: jj.dir, host: link.host, rules: link.rules };
+    const isCaged = process.env[CAGED] !== undefined;
     if (host.server !== null) {
       turns.recover();
       await desk.activity.closeDead(jj.dir, true);
@@ -76,9 +77,9 @@ async function server(input: PluginInput, options?: Record<string, unknown>): Pr
       "tool.execute.before": async ({ tool, callID, sessionID }, { args }) => {
         const came = Date.now();
         const vet = (given: unknown) => {
-          if (process.env[CAGED] !== undefined) refuseLinksOut(tool, given, input.directory, jj.dir);
+          if (isCaged) refuseLinksOut(tool, given, input.directory, jj.dir);
         };
-        vet(args);
+        worktree.refused.looking(tool, args, () => vet(args));
         instance.sessions.add(sessionID);
         // Who asks in a process without the port is answered by nobody here: the host asks by itself.
         if (host.server !== null) {
@@ -110,6 +111,7 @@ async function server(input: PluginInput, options?: Record<string, unknown>): Pr
         // The hook's type is of an older form of the host's events; these are the ones that come.
         worktree.activity.take(event as Event, link.host);
         worktree.approvals.take(event as Event);
+        if (isCaged) worktree.refused.take(event as Event, place);
       },
       dispose: async () => {
         unsubscribe();

@@ -11,15 +11,14 @@ import {
   rulesText,
 } from "../../sandbox/network/list.ts";
 import { type Entry, entryText, judge, parseEntry, type Rules } from "../../sandbox/network/rules.ts";
-import { type Refusal, readRefusals } from "../../sandbox/refusals.ts";
 import { findDeveloper, type Identity, writeAs } from "./identity.ts";
 import { networkFiles } from "./network.ts";
 import { type DeveloperPlace, developerPlace, readState, runRecords } from "./places.ts";
 import { isAlive } from "./processes.ts";
 import { reachOf } from "./reachable.ts";
+import { refusedSoFar } from "./refused-list.ts";
 import { runProgram, StartError, say } from "./report.ts";
 import { allDirs, placeOfRepository } from "./sandbox-place.ts";
-import { visibleLine } from "./visible.ts";
 
 const USAGE = `usage: npm run sandbox -- allow HOST[:PORT] … [--project FOLDER]
        npm run sandbox -- deny HOST[:PORT] … [--project FOLDER]
@@ -89,7 +88,7 @@ const deniedBy = (rules: Rules, entry: Pick<Entry, "host" | "port">) =>
     .map(entryText)
     .join(", ");
 
-function list(place: DeveloperPlace): string {
+async function list(place: DeveloperPlace, developer: Identity): Promise<string> {
   const files = networkFiles(place);
   const rules = readRules(files.rules);
   const defaults = readDefaults(files.defaults);
@@ -103,23 +102,8 @@ function list(place: DeveloperPlace): string {
     ),
     section("allowed by you:", rules.allow),
     section("denied by you:", rules.deny),
-    `refused so far:\n${refusedSoFar(readRefusals(files.refusals))}\n`,
+    `refused so far:\n${await refusedSoFar(place, developer)}\n`,
   ].join("\n");
-}
-
-const SHOWN = 20;
-
-function refusedSoFar(refusals: readonly Refusal[]): string {
-  const counts = new Map<string, { count: number; last: string; reason: string }>();
-  for (const { host, port, count, ts, reason } of refusals) {
-    const name = visibleLine(`${host}:${port}`);
-    counts.set(name, { count: (counts.get(name)?.count ?? 0) + count, last: ts, reason });
-  }
-  const latest = [...counts].sort(([, a], [, b]) => (a.last < b.last ? 1 : -1)).slice(0, SHOWN);
-  if (latest.length === 0) return "  (nothing)";
-  return latest
-    .map(([name, { count, last, reason }]) => `  ${name}  ${count} times, last ${last} (${reason})`)
-    .join("\n");
 }
 
 async function main(): Promise<number> {
@@ -139,7 +123,7 @@ async function main(): Promise<number> {
   const place = await placeOf(values.project, developer);
   if (!existsSync(place.dir)) throw new StartError(`${place.dir} is not there`);
   if (verb === "list") {
-    process.stdout.write(list(place));
+    process.stdout.write(await list(place, developer));
     return 0;
   }
   const { rules: path } = networkFiles(place);

@@ -22,6 +22,7 @@ import { AGENT_BASE, type AgentPlace, ROOT } from "./places.ts";
 import { plantedIn, putPlaceholders } from "./planted.ts";
 import { jjSettings } from "./questions.ts";
 import { StartError, say } from "./report.ts";
+import { whyNoOuterRing } from "./ring.ts";
 
 const WITHOUT =
   "start with --no-cage to go on without it: the agent's commands then reach whatever its user reaches";
@@ -67,7 +68,9 @@ export async function makeCage(
   putFile(join(place.cage, "empty.json"), "{}\n", 0o644);
   putFile(join(place.cage, "jj.toml"), jjSettings(agent), 0o644);
   putFile(join(place.cage, "gitconfig"), gitSettings(agent), 0o644);
-  const filter = seccompFilter();
+  // In an outer ring that one's filter is asked, which tells.
+  const how = whyNoOuterRing(agent) === null ? "yield" : "refuse";
+  const filter = seccompFilter(process.arch, "inner", how);
   if (filter === null)
     throw new StartError(`There is no filter of system calls for ${process.arch}: ${WITHOUT}`);
   writeFileSync(join(place.cage, "filter.bpf"), filter, { mode: 0o644 });

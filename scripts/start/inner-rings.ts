@@ -4,6 +4,7 @@
  */
 import { existsSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { LOADED } from "../../plugin/src/agent/loaded.ts";
 import { MARK } from "../../plugin/src/agent/processes.ts";
 import { CALL } from "../../plugin/src/review/tell/commands.ts";
 import { limited } from "../../sandbox/limits.ts";
@@ -14,7 +15,6 @@ import { type RingShell, ringShell, SECCOMP_FD, TOLD } from "../../sandbox/shell
 import { readSystem } from "../../sandbox/system.ts";
 import type { Identity } from "./identity.ts";
 import type { AgentPlace } from "./places.ts";
-import { LOADED } from "./planted.ts";
 import { RUN_MARK } from "./processes.ts";
 import { programsElsewhere } from "./programs.ts";
 

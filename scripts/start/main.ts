@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { DEMO_PROMPT } from "../../demo/script.ts";
+import { NAMED_CALLS } from "../../plugin/src/agent/refused-calls.ts";
 import { forgetForeignRepositories } from "../../plugin/src/vcs/environment.ts";
 import { whyNoSeparateUser } from "../../sandbox/user.ts";
 import { agentEnvironment } from "./agent-side.ts";
@@ -216,6 +217,7 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
     const mcp = await placeServers(session.servers, agentSide, agent, wishes);
     const settings = { ...provider.settings, mcp: mcp.settings };
     calls = mcp.calls;
+    env = { ...env, [NAMED_CALLS]: JSON.stringify(Object.fromEntries(calls)) };
     writeConfiguration(agentSide, agent, settings, { ...options.server, port }, options.cage);
   }
   const ring = ringed

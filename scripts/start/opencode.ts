@@ -2,12 +2,12 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { LOADED_PATTERNS } from "../../plugin/src/agent/loaded.ts";
 import { type Given, nest } from "../../plugin/src/options.ts";
 import { socketAt } from "../../sandbox/relay/socket-at.ts";
 import { putFile } from "./agent-side.ts";
 import type { Identity } from "./identity.ts";
 import { type AgentPlace, serverUrl } from "./places.ts";
-import { LOADED } from "./planted.ts";
 import { freePort } from "./ports.ts";
 import { type Child, type Supervisor, until } from "./processes.ts";
 import { StartError, say } from "./report.ts";
@@ -63,7 +63,6 @@ function closedTo(providers: ProviderSettings): ProviderSettings {
   const given = providers.permission;
   const own = typeof given === "string" ? { "*": given } : ((given ?? {}) as Record<string, unknown>);
   const edit = typeof own.edit === "object" ? own.edit : own.edit === undefined ? {} : { "*": own.edit };
-  const loaded = [...LOADED.files, ...LOADED.folders.map((name) => `${name}/*`)];
   return {
     lsp: false,
     formatter: false,
@@ -71,7 +70,7 @@ function closedTo(providers: ProviderSettings): ProviderSettings {
       // Nobody is there to be asked: a question would never be answered.
       external_directory: "deny",
       ...own,
-      edit: { ...edit, ...Object.fromEntries(loaded.map((name) => [name, "deny"])) },
+      edit: { ...edit, ...Object.fromEntries(LOADED_PATTERNS.map((name) => [name, "deny"])) },
     },
   };
 }
@@ -95,7 +94,7 @@ export async function startOpencode(options: {
   const port = await freePort();
   const password = randomBytes(24).toString("base64url");
   const opencode = ["opencode", "serve", "--hostname", "127.0.0.1", "--port", String(port), "--print-logs"];
-  const serve = [...(ring?.ways(port) ?? []), ...options.within, ...opencode];
+  const serve = [...(ring?.ways(port) ?? []), ...options.within, ...(ring?.telling ?? []), ...opencode];
   const child = supervisor.start("opencode", agent, ring === null ? serve : ring.wrap(serve), {
     cwd: place.repo,
     env: { ...options.env, ...ring?.environment, OPENCODE_SERVER_PASSWORD: password },

@@ -3,12 +3,10 @@
  * developer has committed is theirs to run; anything else under these names is not loaded and cannot be made.
  */
 import { createHash } from "node:crypto";
+import { LOADED } from "../../plugin/src/agent/loaded.ts";
 import { type Identity, runAs } from "./identity.ts";
 import type { AgentPlace } from "./places.ts";
 import { askHub, questionEnvironment } from "./questions.ts";
-
-/** Names in the repository's root. */
-export const LOADED = { files: ["opencode.json", "opencode.jsonc"], folders: [".opencode"] } as const;
 
 const NAMES = [...LOADED.files, ...LOADED.folders];
 /** What stands where there is nothing, so that the name is taken; written as nobody else would. */

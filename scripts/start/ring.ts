@@ -4,6 +4,7 @@
  */
 import { existsSync, lstatSync, readlinkSync, realpathSync, writeFileSync } from "node:fs";
 import { dirname, join, parse, resolve, sep } from "node:path";
+import { REFUSED_CALLS } from "../../plugin/src/agent/refused-calls.ts";
 import type { Given } from "../../plugin/src/options.ts";
 import { limited, OUTER_LIMITS } from "../../sandbox/limits.ts";
 import { withWays } from "../../sandbox/network/holder.ts";
@@ -18,7 +19,8 @@ import { putForwarder } from "./forwarder.ts";
 import { type Identity, runAs } from "./identity.ts";
 import { type AgentPlace, shortHash } from "./places.ts";
 import { programsElsewhere } from "./programs.ts";
-import { StartError } from "./report.ts";
+import { StartError, say } from "./report.ts";
+import { putTelling, refusedCalls } from "./telling.ts";
 
 /** Names in the place's folder of sockets: the review server's, and the one that leads to opencode. */
 export const REVIEW_SOCKET = "review.sock";
@@ -34,6 +36,8 @@ export interface Ring {
   wrap(command: readonly string[]): string[];
   /** Words in front of a program that uses the network, and listens on a port of its own loopback. */
   ways(port: number): string[];
+  /** Words in front of the very program: what is refused to it, and to all that it starts, is told from then on. */
+  telling: readonly string[];
   environment: Record<string, string>;
 }
 
@@ -56,7 +60,7 @@ export async function makeRing(
 ): Promise<Ring> {
   giveFolder(place.sockets, 0o700, place, agent);
   const filter = join(place.cage, "outer.bpf");
-  const bytes = seccompFilter(process.arch, "outer");
+  const bytes = seccompFilter(process.arch, "outer", "yield");
   if (bytes === null) throw new StartError(`There is no filter of system calls for ${process.arch}`);
   writeFileSync(filter, bytes, { mode: 0o644 });
   const kept = [place.home, place.tmp, place.cageHome, place.state, place.repo];
@@ -91,16 +95,22 @@ export async function makeRing(
       ...[...words, "--", ...limited(command, OUTER_LIMITS)],
     ],
     ways: (port) => [script, String(port)],
+    telling: putTelling(place),
     environment: {
       // In place of the developer's own proxy, which is not there.
       ...proxyEnvironment(),
       [SOCKET_VARIABLE]: `${SERVER_FOLDER}/${REVIEW_SOCKET}`,
       [RING_VARIABLE]: shortHash(place.dir),
+      [REFUSED_CALLS]: refusedCalls(place),
     },
   };
-  const { exitCode, stderr } = await attempt(agent, ring.wrap(["true"]), "/", agent.env);
-  if (exitCode !== 0) throw new StartError(`The ring around opencode does not run: ${lastWords(stderr)}`);
-  return ring;
+  const { exitCode, stderr } = await attempt(agent, ring.wrap([...ring.telling, "true"]), "/", agent.env);
+  if (exitCode === 0 && stderr === "") return ring;
+  const bare = await attempt(agent, ring.wrap(["true"]), "/", agent.env);
+  if (bare.exitCode !== 0)
+    throw new StartError(`The ring around opencode does not run: ${lastWords(bare.stderr)}`);
+  say(`system calls that are refused are not told here: ${lastWords(stderr)}`);
+  return { ...ring, telling: [] };
 }
 
 const SECCOMP_FD = 9;

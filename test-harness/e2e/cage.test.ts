@@ -59,6 +59,8 @@ interface Outcome {
   control: string | null;
   /** What the review server knows of refusals, once it knows of the last one. */
   known: string;
+  /** `npm run sandbox -- list`, while it runs. */
+  list: string;
 }
 
 /** What the runs of one kind of user share. */
@@ -141,10 +143,12 @@ async function tryAll(world: World, args: string[]): Promise<Outcome> {
     `${[...results.values()].filter((one) => one === "got").length} of ${results.size} tries got through`,
   );
   const { leaks, control } = leaksOf(started.running.pid, dir);
-  const known = args.includes("--no-cage") ? "" : await reportedTo(started);
+  const isCaged = !args.includes("--no-cage");
+  const known = isCaged ? await reportedTo(started) : "";
+  const list = isCaged ? launcher.network("list") : "";
   return {
     started,
-    ...{ leaks, control, known },
+    ...{ leaks, control, known, list },
     ...{ results, fromHook, said },
     files: toolMessages(next.messages).slice(1),
     system: shown.messages
@@ -195,7 +199,8 @@ const reportedTo = ({ ready }: Started): Promise<string> =>
   until("the review server knows what was refused", async () => {
     const headers = { authorization: `Bearer ${readFileSync(ready.token_file, "utf8").trim()}` };
     const text = await (await fetch(`${ready.url}/sandbox`, { headers })).text();
-    return text.includes('"target":"not-allowed.example:80"') ? text : null;
+    const last = ['"target":"not-allowed.example:80"', '"target":"link"', '"target":"keyctl"'];
+    return last.every((one) => text.includes(one)) ? text : null;
   });
 
 /** Kills the network's process; returns what the proxy of the next one says to a request that it allows. */
@@ -370,6 +375,36 @@ function holds(who: string, possible: boolean, make: () => Launcher, got: (name:
           ...all.map((host) => [`${host}:${host.startsWith("git") ? 443 : 80}`, WAIT] as const),
         ]),
       );
+    });
+    test(`${who}, in the cage: the files that opencode's tools were refused are told, with the tool and why`, () => {
+      const { refusals } = JSON.parse(caged.known) as { refusals: Record<string, string>[] };
+      const files = refusals
+        .filter(({ kind }) => kind === "file")
+        .map(({ target, program, reason }) => [target, program, reason] as const)
+        .sort();
+      const LOADED = "opencode itself would load it";
+      expect(files).toEqual([
+        [".opencode/plugins/evil.js", "write", LOADED],
+        [launcher.scene.path("developer-home/secret.txt"), "read", "outside of the repository"],
+        ["link", "read", "a link that leads out of the repository"],
+        ["opencode.json", "write", LOADED],
+      ]);
+      expect(caged.list).toContain("the file opencode.json to opencode's write");
+    });
+    test(`${who}, in the cage: the system calls that a command was refused are told, with the program, the command and why`, () => {
+      const { refusals } = JSON.parse(caged.known) as { refusals: Record<string, string | number>[] };
+      const calls = refusals.filter(({ kind }) => kind === "system_call");
+      for (const [target, reason] of [
+        ["ptrace", "it looks into other processes"],
+        ["keyctl", "it reaches the kernel's keys"],
+        ["ioctl(TIOCSTI)", "it types into a terminal"],
+      ] as const) {
+        const told = calls.find((one) => one.target === target);
+        expect(told).toMatchObject({ program: "perl", command: WAIT, reason });
+        // By the command itself, and by the hook that it has planted.
+        expect(told?.count).toBeGreaterThan(1);
+      }
+      expect(caged.list).toContain("the system call ptrace to perl");
     });
     test(`${who}, in the cage: the provider gets its key, and nothing on the agent's side has it`, () => {
       expect(inCage.authorizations).toEqual([`Bearer ${KEY}`]);

@@ -9,6 +9,7 @@ import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { type ScriptedModel, startScriptedModel, textOf } from "../../demo/scripted-model.ts";
 import { readRefusals } from "../../sandbox/refusals.ts";
+import { ARCHITECTURES } from "../../sandbox/system-calls.ts";
 import { type Escape, escapeScript } from "../support/escapes.ts";
 import { askHost } from "../support/host.ts";
 import { isRoot, Launcher, type Started } from "../support/launcher.ts";
@@ -43,11 +44,15 @@ interface Outcome {
 }
 
 /** The check, and what it tries, are of the project: the model publishes them once they are there. */
+/** Of a system call that nothing else of these tests tries. */
+const numberOf = (name: string) =>
+  [...(ARCHITECTURES[process.arch]?.names ?? [])].find(([, one]) => one === name)?.[0] ?? 0;
 const WAIT = "until [ -e go ]; do sleep 0.05; done; rm go";
 /** What a check that tells the truth may do. */
 const HONEST = `
 echo "home has $(ls -A ~ | wc -l)"
 curl -sS http://check-asks.example/ > /dev/null
+perl -e 'syscall(${numberOf("bpf")}, 0, 0, 0)'
 [ -f new.txt ] && echo x > made && echo x > ~/made && echo x > /tmp/made && [ ! -e .git ] && echo honest
 setsid nohup ${LEFT_BY_CHECK} > /dev/null 2>&1 &
 sleep 0.2
@@ -55,6 +60,7 @@ sleep 0.2
 
 /** What an MCP server may do: write the clone, and its home, which is none of a command's. */
 const SERVES = `
+perl -e 'syscall(${numberOf("kcmp")}, 1, 1, 0, 0, 0)'
 curl -sS http://server-asks.example/ > /dev/null
 echo by-server > by-server && echo x > ~/made && echo "serves $(cat new.txt) $(ls -A ~ | tr '\\n' ' ')"
 `;
@@ -197,7 +203,7 @@ function serverOf({ running }: Started): { SERVER: string; OPENCODE: string } {
   return { SERVER: String(server.pid), OPENCODE: /--port (\d+)/.exec(server.command)?.[1] ?? "0" };
 }
 
-const ASKED = ["check-asks.example:80", "server-asks.example:80"];
+const ASKED = ["check-asks.example:80", "server-asks.example:80", "bpf", "kcmp"];
 
 /** `GET /sandbox`, once the last refusal has got there. */
 const commandsOf = ({ ready }: Started) =>
@@ -315,6 +321,8 @@ function holds(who: string, possible: boolean, make: () => Launcher, held: (by?:
       expect(inRing.commands).toMatchObject({
         "check-asks.example:80": "bash tries.sh",
         "server-asks.example:80": "the MCP server tries",
+        bpf: "bash tries.sh",
+        kcmp: "the MCP server tries",
       });
     });
 

@@ -9,6 +9,8 @@ import { Scene } from "../support/scene.ts";
 const ALLOW = 0x7fff0000;
 const EPERM = 0x00050001;
 const ENOSYS = 0x00050026;
+const NOTIFY = 0x7fc00000;
+const TRACE = 0x7ff00000;
 
 /** Runs a classic BPF program on one call, as the kernel would. */
 function judge(filter: Uint8Array, call: { arch: number; nr: number; args?: number[] }): number {
@@ -70,6 +72,30 @@ for (const [name, a] of Object.entries(ARCHITECTURES)) {
       for (const request of [0x5412, 0x541c])
         expect(judge(outer, { arch: a.audit, nr: a.ioctl, args: [0, request] })).toBe(EPERM);
       expect(judge(outer, { arch: 0x40000003, nr: 1 })).toBe(EPERM);
+    });
+
+    test("where calls are told, both rings leave them to the one filter that asks, and what makes rings to nobody", () => {
+      const [inner, outer, asking] = (
+        [
+          ["inner", "yield"],
+          ["outer", "yield"],
+          ["outer", "notify"],
+        ] as const
+      ).map(([ring, how]) => seccompFilter(name, ring, how) ?? new Uint8Array());
+      const answers = (nr: number, ...args: number[]) =>
+        [inner, outer, asking].map((one) => judge(one as Uint8Array, { arch: a.audit, nr, args }));
+      const silent = new Set([...a.forRings, ...a.untold]);
+      for (const nr of a.refused) {
+        const outside = a.forRings.includes(nr) ? ALLOW : EPERM;
+        const expected = silent.has(nr) ? [EPERM, outside, outside] : [TRACE, TRACE, NOTIFY];
+        expect({ nr, answers: answers(nr) }).toEqual({ nr, answers: expected });
+        expect(a.names.get(nr)).toBeString();
+      }
+      for (const request of [0x5412, 0x541c])
+        expect(answers(a.ioctl, 0, request)).toEqual([TRACE, TRACE, NOTIFY]);
+      expect(answers(a.clone3)).toEqual([ENOSYS, ALLOW, ALLOW]);
+      expect(answers(a.unshare, 0x10000000)).toEqual([EPERM, ALLOW, ALLOW]);
+      expect(answers(1)).toEqual([ALLOW, ALLOW, ALLOW]);
     });
 
     test("refuses a new user namespace, and no other flag", () => {

@@ -85,11 +85,14 @@
 ---@field at string ISO 8601 time
 
 ---@class SuggestionReview.CountedRefusal
----@field kind "network"|"file"|"system_call"
+--- What was refused. There will be others: show one that you do not know as it is
+---@field kind "network"|"file"|"system_call"|"disk"
 ---@field target string What was tried: host:port, a path, the name of a system call
 ---@field reason string Why it was refused, in a word or a sentence
----@field program? string What the program that tried calls itself; it can say what it likes
---- The command of the agent's that it belonged to, as one line of text, where it is known; of alike ones the last
+--- What the program that tried calls itself, which can be anything it likes; of a file the tool of opencode's
+---@field program? string
+--- The command, or the call of a tool, that it belonged to, as one line of text, where it is known; of alike ones the
+--- last
 ---@field command? string
 ---@field count integer How many like this one
 ---@field first_at string ISO 8601 time
@@ -143,11 +146,14 @@
 ---@field comments? SuggestionReview.CommentEntry[]
 
 ---@class SuggestionReview.Refusal
----@field kind "network"|"file"|"system_call"
+--- What was refused. There will be others: show one that you do not know as it is
+---@field kind "network"|"file"|"system_call"|"disk"
 ---@field target string What was tried: host:port, a path, the name of a system call
 ---@field reason string Why it was refused, in a word or a sentence
----@field program? string What the program that tried calls itself; it can say what it likes
---- The command of the agent's that it belonged to, as one line of text, where it is known; of alike ones the last
+--- What the program that tried calls itself, which can be anything it likes; of a file the tool of opencode's
+---@field program? string
+--- The command, or the call of a tool, that it belonged to, as one line of text, where it is known; of alike ones the
+--- last
 ---@field command? string
 ---@field count integer How many like this one
 

@@ -9,6 +9,13 @@ import { ReviewError } from "../protocol/errors.ts";
 /** Set by a launcher that cages the agent's commands. */
 export const CAGED = "ISOLATED_AI_CODER_CAGE";
 
+/** A path of the repository that leads out of it. */
+export class LinkOut extends ReviewError {
+  constructor(readonly path: string) {
+    super("invalid_request", `${path} is a link that leads out of the repository: it is not followed`);
+  }
+}
+
 /** Paths that a call of a tool names. */
 export function pathsOf(tool: string, args: Record<string, unknown>): string[] {
   const named = [args.filePath, args.path].filter((one) => typeof one === "string");
@@ -47,7 +54,7 @@ const isWithin = (path: string, folder: string): boolean =>
 /**
  * Paths that are outside by their names are for the host's own permissions to refuse.
  * @param directory what relative paths are relative to
- * @throws ReviewError when a path of the worktree leads out of it
+ * @throws LinkOut when a path of the worktree leads out of it
  */
 export function refuseLinksOut(tool: string, args: unknown, directory: string, worktree: string): void {
   if (typeof args !== "object" || args === null) return;
@@ -56,9 +63,6 @@ export function refuseLinksOut(tool: string, args: unknown, directory: string, w
     const named = resolve(directory, path);
     if (!isWithin(named, worktree) && !isWithin(named, root)) continue;
     if (isWithin(realPlace(named), root)) continue;
-    throw new ReviewError(
-      "invalid_request",
-      `${path} is a link that leads out of the repository: it is not followed`,
-    );
+    throw new LinkOut(path);
   }
 }

@@ -9,6 +9,8 @@ import { Approvals } from "./approvals/approvals.ts";
 import { Approved } from "./approvals/approved.ts";
 import { AgentProcesses, releaseForgotten } from "./processes.ts";
 import { ToolGate } from "./quiet.ts";
+import { reportRefusedCalls } from "./refused-calls.ts";
+import { RefusedFiles } from "./refused-files.ts";
 import type { SessionLink } from "./session-link.ts";
 import { TurnRelay } from "./turns.ts";
 
@@ -25,6 +27,7 @@ export class Worktree {
   readonly turns: TurnRelay;
   readonly activity: ActivityRelay;
   readonly approvals: Approvals;
+  readonly refused: RefusedFiles;
   readonly #instances: Instance[] = [];
 
   constructor(
@@ -45,6 +48,11 @@ export class Worktree {
       failed: (error) => desk.onRemark("error", `The agent's activity: ${toReviewError(error).message}`),
     });
     this.approvals = new Approvals(this.activity.asks, approved);
+    this.refused = new RefusedFiles((refusal) => {
+      desk
+        .refusals({ refusals: [refusal], project: dir }, "developer")
+        .catch((error) => desk.onRemark("error", `What was refused: ${toReviewError(error).message}`));
+    });
   }
 
   /** The one that the agent is spoken to through; what any instance hears is for it to know. */
@@ -89,6 +97,9 @@ export class Worktrees {
     const known = this.#open.get(dir);
     if (known !== undefined) return known;
     const made = new Worktree(desk, dir);
+    // The rings are around one host, and that is one project's.
+    if (this.#open.size === 0)
+      reportRefusedCalls(process.env, (refusals) => desk.refusals({ refusals, project: dir }, "developer"));
     this.#open.set(dir, made);
     return made;
   }

@@ -37,20 +37,24 @@ export type HunkKind = z.infer<typeof HunkKind>;
 
 /** What the rings around the agent refused, or saw refused. */
 export const Refusal = z.object({
-  kind: z.enum(["network", "file", "system_call"]),
+  kind: z
+    .enum(["network", "file", "system_call", "disk"])
+    .describe("What was refused. There will be others: show one that you do not know as it is"),
   target: z.string().min(1).max(512).describe("What was tried: host:port, a path, the name of a system call"),
   reason: z.string().min(1).max(255).describe("Why it was refused, in a word or a sentence"),
   program: z
     .string()
     .max(255)
     .optional()
-    .describe("What the program that tried calls itself; it can say what it likes"),
+    .describe(
+      "What the program that tried calls itself, which can be anything it likes; of a file the tool of opencode's",
+    ),
   command: z
     .string()
     .max(512)
     .optional()
     .describe(
-      "The command of the agent's that it belonged to, as one line of text, where it is known; of alike ones the last",
+      "The command, or the call of a tool, that it belonged to, as one line of text, where it is known; of alike ones the last",
     ),
   count: z.int().min(1).describe("How many like this one"),
 });

@@ -32,7 +32,7 @@ local last_status = {}
 local turns = {}
 
 --- What the rings around the agent refused, as far as events tell, by server.
----@type table<string, { kinds: table<string, integer>, last: SuggestionReview.Event }>
+---@type table<string, { alike: table<string, SuggestionReview.Event>, last: SuggestionReview.Event }>
 local refusals = {}
 ---@type table<string, true> servers whose summaries are to be listed anew
 local stale = {}
@@ -193,12 +193,14 @@ end
 ---@param server string
 ---@return integer count
 ---@return SuggestionReview.Event? last
+---@return table<string, integer> counts by kind
 function M.refused(server)
-  local known, sum = refusals[server], 0
-  for _, total in pairs(known and known.kinds or {}) do
-    sum = sum + total
+  local known, sum, counts = refusals[server], 0, {}
+  for _, one in pairs(known and known.alike or {}) do
+    sum = sum + one.total
+    counts[one.kind] = (counts[one.kind] or 0) + one.total
   end
-  return sum, known and known.last
+  return sum, known and known.last, counts
 end
 
 --- What the server sends no value for holds no longer: a null is not in what was decoded.
@@ -423,9 +425,9 @@ local function take_in(event)
     turns[server][event.project or ""] = event
     return
   elseif event.type == "sandbox.refused" then
-    refusals[server] = refusals[server] or { kinds = {} }
-    local kind = { event.project or "", event.kind, event.target, event.reason, event.program or "" }
-    refusals[server].kinds[table.concat(kind, "\0")] = event.total
+    refusals[server] = refusals[server] or { alike = {} }
+    local key = { event.project or "", event.kind, event.target, event.reason, event.program or "" }
+    refusals[server].alike[table.concat(key, "\0")] = event
     refusals[server].last = event
     return
   end

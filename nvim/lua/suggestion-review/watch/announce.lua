@@ -3,6 +3,7 @@
 local config = require("suggestion-review.config")
 local listeners = require("suggestion-review.model.listeners")
 local notify = require("suggestion-review.say.notify")
+local refusals = require("suggestion-review.watch.refused")
 local store = require("suggestion-review.model.store")
 local text_of = require("suggestion-review.text.display")
 
@@ -161,27 +162,15 @@ local GATHER_MS = 500
 ---@type SuggestionReview.Event[]
 local refused = {}
 
----@param event SuggestionReview.Event
----@return string
-function M.refused_text(event)
-  local who = event.program and (" to %s"):format(plain(event.program)) or ""
-  local behind = event.command and (" in “%s”"):format(plain(event.command)) or ""
-  local text = ("The cage refused %s%s%s (%s)"):format(plain(event.target), who, behind, plain(event.reason))
-  return event.kind == "network"
-      and event.target ~= "*"
-      and ("%s; npm run sandbox -- allow %s"):format(text, plain(event.target))
-    or text
-end
-
 local function tell_refusals()
   local events = refused
   refused = {}
   if #events == 1 then
-    return notify.warn(M.refused_text(events[1]))
+    return notify.warn(refusals.text(events[1]))
   end
   local targets = {}
   for i = 1, math.min(3, #events) do
-    targets[i] = plain(events[i].target)
+    targets[i] = refusals.what(events[i])
   end
   local more = #events > 3 and " …" or ""
   notify.warn(

@@ -2,6 +2,7 @@
 local activities = require("suggestion-review.model.activity")
 local answers = require("suggestion-review.decisions.answers")
 local client = require("suggestion-review.connection.client")
+local refused = require("suggestion-review.watch.refused")
 local store = require("suggestion-review.model.store")
 
 local M = {}
@@ -133,10 +134,14 @@ function M.report()
     if doing then
       lines[#lines + 1] = "  The agent: " .. short(doing, 100)
     end
-    local refused, last = store.refused(one.server.name)
+    local count, last, kinds = store.refused(one.server.name)
     if last then
-      local behind = last.command and (" in “%s”"):format(short(last.command, 60)) or ""
-      lines[#lines + 1] = ("  The cage refused %d, %s last%s"):format(refused, short(last.target, 60), behind)
+      lines[#lines + 1] = ("  The cage refused %d%s, %s last%s"):format(
+        count,
+        refused.counts(kinds),
+        short(refused.what(last), 70),
+        refused.behind(last, 60)
+      )
     end
   end
   return lines

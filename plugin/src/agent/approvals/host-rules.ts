@@ -66,7 +66,7 @@ export class HostRules {
 }
 
 /** The types of the client are of an older form; null for anything else than the host's present one. */
-function rulesIn(given: unknown): Rule[] | null {
+export function rulesIn(given: unknown): Rule[] | null {
   if (!Array.isArray(given)) return null;
   const rules = given as Partial<Record<keyof Rule, unknown>>[];
   const whole = rules.every(

@@ -32,7 +32,7 @@ export interface Place {
 }
 
 /** Tools that change files, which the host asks for as one permission. */
-const EDITS = new Set(["edit", "write", "multiedit", "apply_patch", "patch"]);
+export const EDITS: ReadonlySet<string> = new Set(["edit", "write", "multiedit", "apply_patch", "patch"]);
 export const EDITABLE = new Set(["bash", ...EDITS]);
 
 /** Those whose words the host takes for paths. */
@@ -40,7 +40,7 @@ const TAKES_PATHS = new Set("cd pushd rm cp mv mkdir touch chmod chown cat".spli
 /** Those that the host does not ask for by themselves. */
 const MOVES = new Set(["cd", "pushd", "popd"]);
 
-const OUTSIDE = "external_directory";
+export const OUTSIDE = "external_directory";
 
 /** Permissions that the host may ask for one call of a tool. */
 export const permissionsOf = (tool: string): string[] => [tool === "bash" ? "bash" : "edit", OUTSIDE];
@@ -48,7 +48,7 @@ export const permissionsOf = (tool: string): string[] => [tool === "bash" ? "bas
 const isWithin = (path: string, folder: string) => path === folder || path.startsWith(`${folder}${sep}`);
 
 /** The folders outside of the project that these paths are in, as the host's patterns. */
-function outside(paths: readonly string[], { directory, worktree }: Place): string[] {
+export function outside(paths: readonly string[], { directory, worktree }: Place): string[] {
   const places = paths.map((path) => {
     const home = path === "~" || path.startsWith("~/") ? join(homedir(), path.slice(1)) : path;
     return resolve(directory, home);
@@ -64,14 +64,20 @@ const allowing = (permission: string, patterns: readonly string[]): Rule[] =>
 const withFolders = (rules: Rule[], folders: readonly string[]): Rule[] =>
   folders.some((folder) => isPattern(dirname(folder))) ? [] : [...rules, ...allowing(OUTSIDE, folders)];
 
+/** What the host takes for paths in a call of the shell. */
+export function namedBy(args: CallArguments): string[] {
+  const command = typeof args.command === "string" ? args.command : "";
+  const named = typeof args.workdir === "string" ? [args.workdir] : [];
+  const parts = commandsOf(command) ?? command.split(/[\n;|&(){}`]|\$\(/);
+  for (const [name = "", ...rest] of parts.map((part) => wordsOf(part)))
+    if (TAKES_PATHS.has(name)) named.push(...rest.filter((word) => !word.startsWith("-")));
+  return named;
+}
+
 function ofCommand(args: CallArguments, rules: readonly Rule[], place: Place): WouldAsk | null {
   const command = typeof args.command === "string" ? args.command : "";
   const parts = commandsOf(command);
-  const named = typeof args.workdir === "string" ? [args.workdir] : [];
-  const words = (parts ?? command.split(/[\n;|&(){}`]|\$\(/)).map((part) => wordsOf(part));
-  for (const [name = "", ...rest] of words)
-    if (TAKES_PATHS.has(name)) named.push(...rest.filter((word) => !word.startsWith("-")));
-  const there = canAsk(OUTSIDE, rules) ? outside(named, place) : [];
+  const there = canAsk(OUTSIDE, rules) ? outside(namedBy(args), place) : [];
   const left = there.filter((pattern) => evaluate(OUTSIDE, pattern, rules) !== "allow");
   if (left.some((pattern) => evaluate(OUTSIDE, pattern, rules) === "deny")) return null;
   const asked = askedFor(parts, command, rules);
