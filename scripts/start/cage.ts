@@ -17,7 +17,7 @@ import { gitSettings } from "./clone.ts";
 import { lastWords } from "./confined.ts";
 import { putForwarder } from "./forwarder.ts";
 import type { Identity } from "./identity.ts";
-import { type CageWishes, checkRing, commandRing, nsenter } from "./inner-rings.ts";
+import { type CageWishes, checkRing, commandRing, ENDED, nsenter } from "./inner-rings.ts";
 import { AGENT_BASE, type AgentPlace, ROOT } from "./places.ts";
 import { plantedIn, putPlaceholders } from "./planted.ts";
 import { jjSettings } from "./questions.ts";
@@ -77,6 +77,7 @@ export async function makeCage(
   const check = join(place.cage, "check");
   putFile(check, checkRing(place, agent, wishes), 0o755);
   const within = [putNetwork(place)];
+  putFile(join(place.cage, ENDED), ENDED_BY_FORCE, 0o644);
   putFile(instructions(place), TOLD, 0o644);
   const both = '"$1" -c true && cd "$3" && exec "$2" "$4" -c true';
   const words = [...within, "sh", "-c", both, "sh", shell, check, place.tmp, place.cageHome];
@@ -119,13 +120,16 @@ export function forgetCage(place: AgentPlace): void {
 
 const instructions = (place: AgentPlace) => join(place.config, "opencode/AGENTS.md");
 
+const ENDED_BY_FORCE =
+  "The command was ended by force (SIGKILL): it may have taken more of the machine than it may.\n";
+
 /** For the model, by the host's own file of instructions. */
 const TOLD = `# Where your commands run
 
 Each shell command runs in a cage. It sees this repository, which it can write, a home of its own, and the machine's
 programs; /tmp is empty at the start of each command. Nothing outlives its command: what you put into the background ends
 with it, so start a server and use it in one command. The settings and hooks of git and jj in this repository, .opencode and
-opencode.json cannot be changed from here. The shared repository is not in reach: nothing needs to be fetched or pushed.
+opencode.json cannot be changed from here. A command that fills the disk is stopped, and says so. The shared repository is not in reach: nothing needs to be fetched or pushed.
 
 The network is reached through a proxy that is set up already (HTTP_PROXY and its kin), and only hosts that are on a list:
 package registries and the like. Another host is answered with 403 and a sentence that says how the developer can allow it:

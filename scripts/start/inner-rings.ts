@@ -38,6 +38,10 @@ const WHOLLY_GUARDED = [".git", ".jj", ...LOADED.folders];
 /** The proxy's, with the number of the command as its user, where there is one: by that it knows what it refuses to whom. */
 const ADDRESS = { shell: `"http://\${${CALL}:+$${CALL}:x@}127.0.0.1:${PROXY_PORT}"` };
 
+/** Of a place's cage: what is said while no command may run, and of one that was ended by force. */
+export const STOP = "stop";
+export const ENDED = "ended.txt";
+
 export const nsenter = (): string | null => Bun.which("nsenter", { PATH: SYSTEM_PATH });
 const realShell = () => (existsSync("/bin/bash") ? "/bin/bash" : "/bin/sh");
 const real = (path: string) => join(realpathSync(dirname(path)), path.slice(dirname(path).length + 1));
@@ -129,6 +133,7 @@ function entry(place: AgentPlace, agent: Identity, { show, registry }: CageWishe
     // By these a command's processes are known to the review and to the launcher; no more is told.
     passed: [MARK, RUN_MARK, ...variables],
     network: { nsenter: nsenter() ?? "nsenter", variable: NETWORK_VARIABLE },
+    sentences: { stop: join(cage, STOP), ended: join(cage, ENDED) },
     command: limited(command),
   });
 }

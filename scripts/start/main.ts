@@ -11,6 +11,7 @@ import { chooseAgent } from "./choose-agent.ts";
 import { startModel } from "./demo-model.ts";
 import { makeDeveloperFolders } from "./developer-side.ts";
 import { handOverLogins } from "./gateway.ts";
+import { Guard, type Stopped } from "./guard.ts";
 import { findDeveloper, type Identity } from "./identity.ts";
 import { keepRunning, lastOf } from "./keeper.ts";
 import { findServers, type LocalServer, placeServers } from "./mcp.ts";
@@ -72,13 +73,16 @@ interface Session {
 const up: {
   supervisor: Supervisor | null;
   relays: Relays | null;
+  guard: Guard | null;
   beforeStop: (() => Promise<void>) | null;
   leaving: Promise<never> | null;
-} = { supervisor: null, relays: null, beforeStop: null, leaving: null };
+} = { supervisor: null, relays: null, guard: null, beforeStop: null, leaving: null };
 
 async function takeDown(): Promise<void> {
   await up.supervisor?.stop();
   await up.relays?.stop();
+  up.guard?.end();
+  up.guard = null;
 }
 
 /** Stops everything, once. */
@@ -227,11 +231,21 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
   const within = caged?.cage.within ?? [];
   const startAgain = () =>
     startOpencode({ supervisor, place: agentSide, agent, env, log, port, host, ring, within });
+  // Before there is a server, nothing is told to it.
+  const told: Stopped[] = [];
+  let tell = (stopped: readonly Stopped[]): void => void told.push(...stopped);
+  if (caged !== null) {
+    const hosts = () => supervisor.running("opencode");
+    up.guard = new Guard({ place: agentSide, wishes: options.limits, hosts, ringed, tell: (it) => tell(it) });
+  }
   const opencode = await step("started opencode with the plugin", () =>
     patiently("starting opencode", startAgain),
   );
   const server = new ReviewServer(serverUrl(host, port), token);
-  if (caged !== null) reportRefusals(networkFiles(place).refusals, server, calls);
+  if (caged !== null) {
+    tell = reportRefusals(networkFiles(place).refusals, server, calls);
+    tell(told);
+  }
   return { opencode, startAgain, server, remoteName: remote.name, existing: await server.suggestions() };
 }
 

@@ -85,8 +85,10 @@
 ---@field at string ISO 8601 time
 
 ---@class SuggestionReview.CountedRefusal
----@field kind "network"|"file"|"system_call"
----@field target string What was tried: host:port, a path, the name of a system call
+--- disk and memory: a command was stopped because it took what has a limit
+---@field kind "network"|"file"|"system_call"|"disk"|"memory"
+--- What was tried: host:port, a path, the name of a system call; of disk the folder that grew, of memory what was taken
+---@field target string
 ---@field reason string Why it was refused, in a word or a sentence
 ---@field program? string What the program that tried calls itself; it can say what it likes
 --- The command of the agent's that it belonged to, as one line of text, where it is known; of alike ones the last
@@ -143,8 +145,10 @@
 ---@field comments? SuggestionReview.CommentEntry[]
 
 ---@class SuggestionReview.Refusal
----@field kind "network"|"file"|"system_call"
----@field target string What was tried: host:port, a path, the name of a system call
+--- disk and memory: a command was stopped because it took what has a limit
+---@field kind "network"|"file"|"system_call"|"disk"|"memory"
+--- What was tried: host:port, a path, the name of a system call; of disk the folder that grew, of memory what was taken
+---@field target string
 ---@field reason string Why it was refused, in a word or a sentence
 ---@field program? string What the program that tried calls itself; it can say what it likes
 --- The command of the agent's that it belonged to, as one line of text, where it is known; of alike ones the last

@@ -164,6 +164,10 @@ local refused = {}
 ---@param event SuggestionReview.Event
 ---@return string
 function M.refused_text(event)
+  if event.kind == "disk" or event.kind == "memory" then
+    local what = event.command and ("“%s”"):format(plain(event.command)) or "the agent's commands"
+    return ("The cage stopped %s: %s (%s)"):format(what, plain(event.reason), plain(event.target))
+  end
   local who = event.program and (" to %s"):format(plain(event.program)) or ""
   local behind = event.command and (" in “%s”"):format(plain(event.command)) or ""
   local text = ("The cage refused %s%s%s (%s)"):format(plain(event.target), who, behind, plain(event.reason))

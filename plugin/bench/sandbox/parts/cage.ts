@@ -58,6 +58,7 @@ export function makeCage(rules: Rules): BenchCage {
       ...{ bwrap, ring, filter, guarded: [], passed: [] },
       environment: { PATH: "/usr/local/bin:/usr/bin:/bin", HOME: home, ...proxyEnvironment() },
       network: { nsenter: program("nsenter"), variable: NETWORK_VARIABLE },
+      sentences: { stop: join(dir, "stop"), ended: put("ended.txt", "Ended by force.\n") },
       command: limited([program("bash")]),
     }),
   );
