@@ -22,6 +22,8 @@ export interface RingShell {
   network: { nsenter: string; variable: string } | null;
   /** What is said of a command that may not run or was ended by force; null where nothing is. */
   sentences: Sentences | null;
+  /** Words in front of the ring. */
+  within: readonly string[];
   /** The command in the ring, which the arguments of the script follow. */
   command: readonly string[];
 }
@@ -35,6 +37,8 @@ export interface Sentences {
 }
 
 export const SECCOMP_FD = 9;
+/** Of 1000; what a session's programs have already is 200 at most. */
+const LESS_WORTH = 700;
 
 const quoted = (word: Word): string =>
   typeof word === "string" ? `'${word.replaceAll("'", `'\\''`)}'` : word.shell;
@@ -79,6 +83,7 @@ export function ringShell(shell: RingShell): string {
     "/usr/bin/env -i",
     ...environment,
     ...passed,
+    ...shell.within.map(quoted),
     ...joined,
     ...[shell.bwrap, ...shell.ring].map(quoted),
     ...guards,
@@ -89,8 +94,10 @@ export function ringShell(shell: RingShell): string {
     "3<&- 4<&- 5<&- 6<&- 7<&- 8<&-",
     ...(shell.filter === null ? [] : [`${SECCOMP_FD}< ${quoted(shell.filter)}`]),
   ];
+  // Where memory is short, the kernel ends a command before opencode.
+  const first = `{ echo ${LESS_WORTH} > /proc/self/oom_score_adj; } 2> /dev/null\n`;
   const [refused, begin, end] = saying(shell.sentences);
-  return `#!/bin/sh\n# Written at every start. Runs a shell apart from everything but what it is for.\n${shell.before ?? ""}${refused}${there}${chosen.join("")}${begin}${words.join(" ")}\n${end}`;
+  return `#!/bin/sh\n# Written at every start. Runs a shell apart from everything but what it is for.\n${shell.before ?? ""}${refused}${first}${there}${chosen.join("")}${begin}${words.join(" ")}\n${end}`;
 }
 
 /** Shell in front of everything, in front of the command, and behind it. */

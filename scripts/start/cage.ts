@@ -7,8 +7,10 @@ import { realpathSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CAGED } from "../../plugin/src/agent/links.ts";
 import { CHECK_SHELL } from "../../plugin/src/review/finish/check-command.ts";
+import type { Shares } from "../../sandbox/limits.ts";
 import { withNetwork } from "../../sandbox/network/holder.ts";
 import { whyNoRing } from "../../sandbox/probe.ts";
+import { sizeText } from "../../sandbox/room.ts";
 import { seccompFilter } from "../../sandbox/seccomp.ts";
 import { copyTools } from "../provision.mjs";
 import { giveFolder, makeFolder, putFile } from "./agent-side.ts";
@@ -77,7 +79,7 @@ export async function makeCage(
   const check = join(place.cage, "check");
   putFile(check, checkRing(place, agent, wishes), 0o755);
   const within = [putNetwork(place)];
-  putFile(join(place.cage, ENDED), ENDED_BY_FORCE, 0o644);
+  putFile(join(place.cage, ENDED), endedByForce(wishes.shares), 0o644);
   putFile(instructions(place), TOLD, 0o644);
   const both = '"$1" -c true && cd "$3" && exec "$2" "$4" -c true';
   const words = [...within, "sh", "-c", both, "sh", shell, check, place.tmp, place.cageHome];
@@ -120,8 +122,8 @@ export function forgetCage(place: AgentPlace): void {
 
 const instructions = (place: AgentPlace) => join(place.config, "opencode/AGENTS.md");
 
-const ENDED_BY_FORCE =
-  "The command was ended by force (SIGKILL): it may have taken more of the machine than it may.\n";
+const endedByForce = ({ memory, processes }: Shares) =>
+  `The command was ended by force (SIGKILL). All commands together may use ${sizeText(memory)} of memory and ${processes} processes; one that takes too much is stopped.\n`;
 
 /** For the model, by the host's own file of instructions. */
 const TOLD = `# Where your commands run

@@ -4,6 +4,7 @@
  */
 import { linkSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import type { Shares } from "../../sandbox/limits.ts";
 import {
   Room,
   type RoomLimits,
@@ -15,6 +16,7 @@ import {
 import { putFile } from "./agent-side.ts";
 import { Growth, KeptSpace, spaceOf } from "./disk.ts";
 import { STOP } from "./inner-rings.ts";
+import { MemoryGuard } from "./memory-guard.ts";
 import type { AgentPlace } from "./places.ts";
 import { say } from "./report.ts";
 import { endRings, type RunningRing, runningRings } from "./running-rings.ts";
@@ -23,11 +25,16 @@ const LOOK_MS = 250;
 /** Where there is not much room it looks this often: so much is written between two looks. */
 const NEAR_MS = 20;
 const NEAR_BYTES = 2 ** 30;
+/** Commands that are stopped for want of memory one after the other are said once in this time. */
+const QUIET_MS = 60_000;
 
 /** What is asked for on the command line, in bytes. */
 export interface GuardWishes {
   disk?: number;
   diskReserve?: number;
+  memory?: number;
+  /** A number of them. */
+  processes?: number;
 }
 
 /** A command that was stopped, as the review server is told of it. */
@@ -42,6 +49,7 @@ export interface Stopped {
 export interface Guarded {
   place: AgentPlace;
   wishes: GuardWishes;
+  shares: Shares;
   /** Children of the launcher that opencode is, or its ring. */
   hosts(): number[];
   ringed: boolean;
@@ -55,6 +63,8 @@ export class Guard {
   readonly #room: Room;
   readonly #kept: KeptSpace;
   readonly #growth: Growth;
+  readonly #memory: MemoryGuard;
+  #toldAt = Number.NEGATIVE_INFINITY;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #isOver = false;
   #lastFree = 0;
@@ -71,12 +81,13 @@ export class Guard {
         ...(reserve === undefined ? {} : { reserve }),
       }),
     );
+    this.#memory = new MemoryGuard(of.shares.memory);
     const { limits } = this.#room;
     this.#kept = new KeptSpace(place, limits.reserve);
     this.#growth = new Growth(place, Math.max(2 ** 24, Math.floor(limits.budget / 16)));
     for (const shortage of SHORTAGES) putFile(this.#sentence(shortage), `${told(shortage, limits)}\n`, 0o644);
     rmSync(this.#stop, { force: true });
-    say(limitsText(limits));
+    say(limitsText(limits, of.shares));
     this.#look();
   }
 
@@ -98,11 +109,12 @@ export class Guard {
   #look(): void {
     try {
       this.#lookAtDisk();
+      this.#lookAtMemory();
     } catch {
       // The folders are being taken away.
     }
     if (this.#isOver) return;
-    const isNear = this.#lastFree - this.#room.limits.reserve < NEAR_BYTES;
+    const isNear = this.#memory.isNear || this.#lastFree - this.#room.limits.reserve < NEAR_BYTES;
     this.#timer = setTimeout(() => this.#look(), isNear ? NEAR_MS : LOOK_MS);
     this.#timer.unref();
   }
@@ -131,6 +143,19 @@ export class Guard {
     this.#lastFree = space.free;
   }
 
+  #lookAtMemory(): void {
+    const tooMuch = this.#memory.look(() => this.#rings());
+    if (tooMuch === null) return;
+    const { ring, reason } = tooMuch;
+    if (endRings([ring]).length === 0) return;
+    const call = ring.call === null ? {} : { call: ring.call };
+    this.#of.tell([{ kind: "memory", target: "memory", reason, ...call, count: 1 }]);
+    const now = performance.now();
+    if (now - this.#toldAt < QUIET_MS) return;
+    this.#toldAt = now;
+    say(`${reason}: the one that had most was stopped`);
+  }
+
   /** From now on no command begins. */
   #refuse(shortage: Shortage): void {
     const link = () => {
@@ -150,10 +175,13 @@ export class Guard {
     say("there is room on the agent's disk again: its commands run");
   }
 
-  #end(which: (ring: RunningRing) => boolean): RunningRing[] {
+  #rings(): RunningRing[] {
     const { hosts, ringed, place } = this.#of;
-    const rings = hosts().flatMap((host) => runningRings(host, ringed, place.serverHomes));
-    return endRings(rings.filter(which));
+    return hosts().flatMap((host) => runningRings(host, ringed, place.serverHomes));
+  }
+
+  #end(which: (ring: RunningRing) => boolean): RunningRing[] {
+    return endRings(this.#rings().filter(which));
   }
 
   #tell(shortage: Shortage, stopped: readonly RunningRing[]): void {
@@ -164,8 +192,9 @@ export class Guard {
   }
 }
 
-const limitsText = ({ reserve, budget }: RoomLimits) =>
-  `of the disk the agent's side may take ${sizeText(budget)} more; its commands are stopped there, and where less than ${sizeText(reserve)} is free`;
+/** In a sentence, for the start and the doctor. */
+export const limitsText = ({ reserve, budget }: RoomLimits, { memory, processes }: Shares) =>
+  `the agent's commands may take ${sizeText(budget)} of disk (and leave ${sizeText(reserve)} free), ${sizeText(memory)} of memory and ${processes} processes together; what takes more is stopped`;
 
 /** For the model. */
 const told = (shortage: Shortage, limits: RoomLimits) =>

@@ -216,15 +216,16 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
     else await handOverLogins(provider, session);
     const registry = ringed ? (caged?.network.registry ?? null) : null;
     env = { ...env, ...(registry === null ? {} : { npm_config_registry: registry }), ...provider.env };
-    const wishes = caged === null ? null : { show: options.show, registry: caged.network.registry };
-    const mcp = await placeServers(session.servers, agentSide, agent, wishes);
+    const mcp = await placeServers(session.servers, agentSide, agent, caged?.wishes ?? null);
     const settings = { ...provider.settings, mcp: mcp.settings };
     calls = mcp.calls;
     writeConfiguration(agentSide, agent, settings, { ...options.server, port }, options.cage);
   }
-  const ring = ringed
-    ? await makeRing(agentSide, agent, { show: options.show, server: options.server, env })
-    : null;
+  const inRing = { show: options.show, server: options.server, env };
+  const ring =
+    ringed && caged !== null
+      ? await makeRing(agentSide, agent, { ...inRing, shares: caged.wishes.shares })
+      : null;
   const bind = String(options.server.host ?? "127.0.0.1");
   up.relays = await openRelays({ place, developer, agentSide, agent, bind, host, port, token, ringed });
   const log = join(place.log, "opencode.log");
@@ -236,7 +237,8 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
   let tell = (stopped: readonly Stopped[]): void => void told.push(...stopped);
   if (caged !== null) {
     const hosts = () => supervisor.running("opencode");
-    up.guard = new Guard({ place: agentSide, wishes: options.limits, hosts, ringed, tell: (it) => tell(it) });
+    const of = { place: agentSide, wishes: options.limits, shares: caged.wishes.shares, hosts, ringed };
+    up.guard = new Guard({ ...of, tell: (it) => tell(it) });
   }
   const opencode = await step("started opencode with the plugin", () =>
     patiently("starting opencode", startAgain),

@@ -55,6 +55,8 @@ With one (a git or jj repository of yours): your own opencode providers, and a c
   --show FOLDER    show this folder to the agent's commands, read-only (a toolchain in your home); may be repeated
   --disk SIZE      by this much the agent's side may grow, its commands are stopped then (2G; default: half of what is free)
   --disk-reserve SIZE  this much of its disk stays free, its commands are stopped before (default: 2 GiB, or 5 % of a small disk)
+  --memory SIZE    its commands together may use this much memory (4G; default: three quarters of the machine's)
+  --processes N    and this many processes and threads, opencode's own among them (default: 4096, or less where you may have few)
   --allow-dirty    go on although the repository has uncommitted changes, which the agent will not see
   --ask TEXT       first prompt for the agent (own repository only)
   --env NAME       hand this environment variable to the agent; may be repeated (own repository only)
@@ -93,6 +95,17 @@ export function parseOptions(args: string[]): StartOptions | "help" {
     }
     if (process.env[name] === undefined) throw new StartError(`--env: ${name} is not set`, 2);
   }
+  const limits = {
+    ...size(values, "disk", "disk"),
+    ...size(values, "disk-reserve", "diskReserve"),
+    ...size(values, "memory", "memory"),
+    ...processes(values.processes),
+  };
+  if (values["no-cage"] === true && Object.keys(limits).length > 0)
+    throw new StartError(
+      "--disk, --disk-reserve, --memory and --processes are limits of the cage: leave them or --no-cage out",
+      2,
+    );
   return {
     repository,
     headless: values.headless === true || values.json === true,
@@ -103,7 +116,7 @@ export function parseOptions(args: string[]): StartOptions | "help" {
     sameUser: values["same-user"] === true,
     cage: values["no-cage"] !== true,
     show: values.show.map((path) => shownFolder(path)),
-    limits: { ...size(values, "disk", "disk"), ...size(values, "disk-reserve", "diskReserve") },
+    limits,
     allowDirty: values["allow-dirty"] === true,
     ask: values.ask ?? null,
     pass: values.env,
@@ -127,6 +140,16 @@ function size<Name extends keyof GuardWishes>(
   if (!(bytes >= LEAST_BYTES && Number.isSafeInteger(bytes)))
     throw new StartError(`--${flag}: expected a size of 1M or more, as in 500M or 2G, got "${text}"`, 2);
   return { [name]: bytes } as { [Key in Name]?: number };
+}
+
+/** opencode alone has about a hundred. */
+const LEAST_PROCESSES = 200;
+
+function processes(text: string | undefined): Pick<GuardWishes, "processes"> {
+  if (text === undefined) return {};
+  if (!/^\d{1,6}$/.test(text) || Number(text) < LEAST_PROCESSES)
+    throw new StartError(`--processes: expected a number of ${LEAST_PROCESSES} or more, got "${text}"`, 2);
+  return { processes: Number(text) };
 }
 
 function shownFolder(path: string): string {
@@ -162,6 +185,8 @@ function parse(args: string[]) {
         show: { type: "string", multiple: true, default: [] as string[] },
         disk: { type: "string" },
         "disk-reserve": { type: "string" },
+        memory: { type: "string" },
+        processes: { type: "string" },
         "allow-dirty": { type: "boolean" },
         ask: { type: "string" },
         env: { type: "string", multiple: true, default: [] as string[] },

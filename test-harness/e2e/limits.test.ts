@@ -3,11 +3,21 @@
  * goes on deciding. The agent's side has a small file system of its own here.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statfsSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { type ScriptedModel, startScriptedModel, textOf } from "../../demo/scripted-model.ts";
 import type { Hunk } from "../../plugin/src/protocol/model.ts";
-import { BEGUN, DISK, type Hog } from "../support/hogs.ts";
+import { BEGUN, DESCRIPTORS, DISK, type Hog, hogScript, MEMORY, OTHERS, saidOf } from "../support/hogs.ts";
 import { isRoot, Launcher, type Started } from "../support/launcher.ts";
 import { must, run } from "../support/processes.ts";
 import { ROOT, until } from "../support/scene.ts";
@@ -28,6 +38,25 @@ function mountSmall(launcher: Launcher, folder: string, megabytes: number): void
   });
 }
 
+const promptFor = (hogs: readonly Hog[]) => `Try ${hogs.map(({ name }) => name).join(", ")}.`;
+/** A script, and no command: the host looks into that for files outside, and asks or refuses. */
+const SCRIPT = "hogs.sh";
+
+/** What the tools of a prompt said, once there are so many. */
+async function saidBy(model: ScriptedModel, prompt: string, count: number): Promise<string[]> {
+  const shown = await until(
+    `${count} tools of “${prompt}” to end`,
+    () =>
+      model.requests.find(
+        ({ messages }) =>
+          messages.some((one) => one.role === "user" && textOf(one).startsWith(prompt)) &&
+          messages.filter(({ role }) => role === "tool").length === count,
+      ),
+    WAIT_MS,
+  );
+  return shown.messages.filter(({ role }) => role === "tool").map(textOf);
+}
+
 class World {
   readonly #hunks: Hunk[];
 
@@ -39,7 +68,11 @@ class World {
     this.#hunks = suggestion === undefined ? [] : started.curl.hunks(suggestion.id);
   }
 
-  static async start(launcher: Launcher, hogs: readonly Hog[], args: string[]): Promise<World> {
+  static async start(
+    launcher: Launcher,
+    commands: readonly (readonly Hog[])[],
+    args: string[],
+  ): Promise<World> {
     const bash = (command: string) => ({ tool: "bash", args: { command, description: "Try" } });
     const model = await startScriptedModel({
       script: {
@@ -51,9 +84,9 @@ class World {
               { calls: [{ tool: "publish_suggestion", args: { description: "New files" } }] },
             ],
           },
-          ...hogs.map(({ name, code }) => ({
-            when: `^Try ${name}`,
-            turns: [{ calls: [bash(code)] }, { calls: [bash("echo it runs")] }],
+          ...commands.map((hogs) => ({
+            when: `^${promptFor(hogs)}`,
+            turns: [{ calls: [bash(`bash ${SCRIPT}`)] }, { calls: [bash("echo it runs")] }],
           })),
           { when: "^Go on", turns: [{ calls: [bash("echo it runs")] }] },
         ],
@@ -72,27 +105,9 @@ class World {
     const project = launcher.repository();
     must(["chmod", "-R", "a+rX", project]);
     const started = await launcher.start([project, "--ask", "Begin", ...args]);
-    await until(
-      "a suggestion with all hunks",
-      () => started.curl.list().at(-1)?.hunk_count === FILES,
-      WAIT_MS,
-    );
+    // The agent's files keep still then.
+    await saidBy(model, "Begin", 2);
     return new World(started, model);
-  }
-
-  /** What the commands of a prompt said, once there are so many. */
-  async #said(prompt: string, count: number): Promise<string[]> {
-    const shown = await until(
-      `${count} commands of “${prompt}” to end`,
-      () =>
-        this.model.requests.find(
-          ({ messages }) =>
-            messages.some((one) => one.role === "user" && textOf(one).startsWith(prompt)) &&
-            messages.filter(({ role }) => role === "tool").length === count,
-        ),
-      WAIT_MS,
-    );
-    return shown.messages.filter(({ role }) => role === "tool").map(textOf);
   }
 
   /** Decides on the next hunk, and has the server ask git for a file; both by curl. */
@@ -109,16 +124,15 @@ class World {
     return join(this.started.ready.agent_repo, BEGUN);
   }
 
-  /** Lets the model run a hog; decides as long as that runs. @returns what that and the command after it said */
-  async run({ name }: Hog): Promise<[string, string]> {
-    rmSync(this.begun, { force: true });
-    this.prompt(`Try ${name}`);
-    await until(`${name} to begin`, () => existsSync(this.begun), WAIT_MS);
+  /** Lets the model run hogs; decides meanwhile. @returns what their command and the one after it said */
+  async run(hogs: readonly Hog[], decisions = 3): Promise<[string, string]> {
+    this.prompt(hogs);
+    await until("it to begin", () => existsSync(this.begun), WAIT_MS);
     let over = false;
-    const all = this.#said(`Try ${name}`, 2).finally(() => {
+    const all = saidBy(this.model, promptFor(hogs), 2).finally(() => {
       over = true;
     });
-    for (let n = 0; n < 3 || (!over && n < 10); n++) {
+    for (let n = 0; n < decisions || (!over && n < 3 * decisions); n++) {
       this.decide();
       await Bun.sleep(100);
     }
@@ -126,14 +140,22 @@ class World {
     return [first, second];
   }
 
-  prompt(text: string): void {
+  prompt(hogs: readonly Hog[]): void {
+    const { agent_repo: repo } = this.started.ready;
+    rmSync(this.begun, { force: true });
+    writeFileSync(join(repo, SCRIPT), hogScript(hogs), { mode: 0o644 });
+    chownSync(join(repo, SCRIPT), statSync(repo).uid, statSync(repo).gid);
+    this.#ask(promptFor(hogs));
+  }
+
+  #ask(text: string): void {
     expect(this.started.curl.post("/ask", { text, new_session: true })).toMatchObject({ status: 200 });
   }
 
   async nextCommand(): Promise<string> {
     const before = this.model.requests.length;
-    this.prompt(`Go on ${before}`);
-    return (await this.#said(`Go on ${before}`, 1)).join("");
+    this.#ask(`Go on ${before}`);
+    return (await saidBy(this.model, `Go on ${before}`, 1)).join("");
   }
 
   /** What the review server knows of stopped commands, once it knows of one of a kind. */
@@ -167,38 +189,80 @@ interface Kind {
   shortage: RegExp;
 }
 
+/** What the model was shown of its commands. */
+interface Outcome {
+  disk: [string, string];
+  /** The command after there was room again. */
+  afterwards: string;
+  memory: [string, string];
+  others: [string, string];
+  stopped: Record<"disk" | "memory", Record<string, unknown>>;
+  /** Bytes that were free when the disk was said to be full. */
+  free: number;
+}
+
+async function tryAll(world: World): Promise<Outcome> {
+  const disk = await world.run([DISK]);
+  const { bavail, bsize } = statfsSync(world.started.ready.agent_repo);
+  const whole = { disk, free: bavail * bsize, stopped: { disk: await world.stopped("disk") } };
+  world.removeFill();
+  await world.says(/there is room on the agent's disk again/);
+  const afterwards = await world.nextCommand();
+  const memory = await world.run([MEMORY]);
+  const stopped = { ...whole.stopped, memory: await world.stopped("memory") };
+  return { ...whole, afterwards, memory, stopped, others: await world.run(OTHERS) };
+}
+
 function holds({ who, possible, make, side, megabytes, args, shortage }: Kind): void {
   // Skipped where this kind of user cannot be had: the other one is then tried alone.
   describe.skipIf(!possible)(who, () => {
     let launcher: Launcher;
     let world: World;
+    let outcome: Outcome;
 
     beforeAll(async () => {
       launcher = make();
       if (isRoot) mountSmall(launcher, side(launcher), megabytes);
-      world = await World.start(launcher, [DISK], args);
-    }, 180_000);
+      const commands = [[DISK], [MEMORY], OTHERS];
+      world = await World.start(launcher, commands, ["--memory", "300M", "--processes", "400", ...args]);
+      outcome = await tryAll(world);
+    }, 240_000);
     afterAll(() => launcher?.scene.close(), 60_000);
 
-    test(`${who}: a command that fills the disk is stopped and said why, the review goes on, and what is full is told once`, async () => {
-      const [first, second] = await world.run(DISK);
+    test(`${who}: ${DISK.name}: the command is stopped and said why, the review goes on, and it is told once`, () => {
+      const [first, second] = outcome.disk;
       expect(first).toMatch(shortage);
       expect(first).not.toContain("got");
       // As long as there is no room, none begins.
       expect(second).toMatch(shortage);
       expect(second).not.toContain("it runs");
-      expect(await world.stopped("disk")).toMatchObject({
+      expect(outcome.stopped.disk).toMatchObject({
         reason: expect.stringMatching(shortage),
-        command: expect.stringContaining(BEGUN),
+        command: `bash ${SCRIPT}`,
       });
-      const { err } = world.started.running;
-      expect(err.match(/the agent's commands are stopped/g)).toHaveLength(1);
-      const { bavail, bsize } = statfsSync(world.started.ready.agent_repo);
-      expect(bavail * bsize).toBeGreaterThan(0);
-      world.removeFill();
-      await world.says(/there is room on the agent's disk again/);
-      expect(await world.nextCommand()).toContain("it runs");
-    }, 90_000);
+      expect(world.started.running.err.match(/the agent's commands are stopped/g)).toHaveLength(1);
+      expect(outcome.free).toBeGreaterThan(2 ** 20);
+      expect(outcome.afterwards).toContain("it runs");
+    });
+
+    test(`${who}: ${MEMORY.name}: the command is stopped and said why, the review goes on, and the next one runs`, () => {
+      const [first, second] = outcome.memory;
+      expect(first).toMatch(/ended by force.* 300 MiB of memory and 400 processes/);
+      expect(first).not.toContain("got");
+      expect(second).toContain("it runs");
+      expect(outcome.stopped.memory).toMatchObject({
+        reason: "the agent's commands had more than the 300 MiB of memory that they may",
+        command: `bash ${SCRIPT}`,
+      });
+    });
+
+    for (const hog of OTHERS)
+      test(`${who}: ${hog.name}: the command does not get it, the review goes on, and the next one runs`, () => {
+        const [first, second] = outcome.others;
+        expect(saidOf(first, hog)).not.toContain("got");
+        expect(saidOf(first, hog)).not.toContain("it did not run");
+        expect(second).toContain("it runs");
+      });
   });
 }
 
@@ -220,4 +284,34 @@ holds({
   megabytes: 1500,
   args: ["--disk", "50M"],
   shortage: /the agent's side has grown by more than the 50 MiB that it may/,
+});
+
+// Skipped for an ordinary user: without a small file system, which root makes, the machine's own disk would be filled.
+describe.skipIf(!isRoot || !readable)("without the cage", () => {
+  let launcher: Launcher;
+  let world: World;
+  let said: string;
+
+  beforeAll(async () => {
+    launcher = new Launcher("lim-open", ORDINARY);
+    mountSmall(launcher, launcher.local, 200);
+    const all = [MEMORY, ...OTHERS];
+    world = await World.start(launcher, [all, [DISK]], ["--no-cage"]);
+    [said] = await world.run(all, 0);
+  }, 240_000);
+  afterAll(() => launcher?.scene.close(), 60_000);
+
+  const open = Number(must(["sh", "-c", "ulimit -Hn"])) || Number.POSITIVE_INFINITY;
+  for (const hog of [MEMORY, ...OTHERS])
+    test(`without the cage: ${hog.name} gets through`, () => {
+      // The machine itself may say how many files are open.
+      const expected = hog === DESCRIPTORS && open < 18_010 ? "done" : "got";
+      expect(saidOf(said, hog)).toContain(expected);
+    });
+
+  // opencode itself does not get over it: nothing is to come after this.
+  test(`without the cage: ${DISK.name} gets through`, async () => {
+    world.prompt([DISK]);
+    await until("the disk to be full", () => statfsSync(launcher.local).bavail === 0, WAIT_MS);
+  }, 90_000);
 });

@@ -11,6 +11,8 @@ import { readSystem } from "../../sandbox/system.ts";
 import { descendants, must, processList, run } from "../support/processes.ts";
 import { Scene, until } from "../support/scene.ts";
 
+const IN_MEMORY = 2 ** 20;
+
 // Skipped off Linux, which alone has the namespaces.
 describe.skipIf(process.platform !== "linux")("a ring", () => {
   const scene = new Scene("ring");
@@ -28,6 +30,7 @@ describe.skipIf(process.platform !== "linux")("a ring", () => {
       pinned: [join(worktree, ".git")],
       network: "shared",
       seccomp: SECCOMP_FD,
+      inMemory: IN_MEMORY,
       ...change,
     };
     const path = scene.path(`shell-${Object.keys(change).join("-")}`);
@@ -43,6 +46,7 @@ describe.skipIf(process.platform !== "linux")("a ring", () => {
       passed: ["MARK", "UNSET"],
       network: null,
       sentences: { stop: scene.path("stop"), ended: scene.path("ended.txt") },
+      within: ["nice", "-n", "5"],
       command: limited(["/bin/sh"], { ...LIMITS, nproc: 50, fsize: 4096 }),
     });
     writeFileSync(path, text);
@@ -183,12 +187,13 @@ describe.skipIf(process.platform !== "linux")("a ring", () => {
       pinned: [],
       network: "shared",
       seccomp: null,
+      inMemory: IN_MEMORY,
     } as const;
     const program = scene.path("told");
     const text = ringShell({
       ...{ bwrap: Bun.which("bwrap") ?? "bwrap", ring: innerRing(ring), before: TOLD.before, filter: null },
       ...{ guarded: [], environment: { PATH: "/usr/bin:/bin", HOME: TOLD.home }, passed: [] },
-      ...{ network: null, sentences: null },
+      ...{ network: null, sentences: null, within: [] },
       command: ["/bin/sh"],
     });
     writeFileSync(program, text);
