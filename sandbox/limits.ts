@@ -5,6 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import { totalmem } from "node:os";
+import { join } from "node:path";
 
 /** What one command of the model's may use at most, by the names that prlimit(1) has. */
 export const LIMITS: Readonly<Record<string, number>> = {
@@ -27,7 +28,7 @@ export interface Machine {
   /** Of the user who starts: what holds now, and what can be asked for. */
   processes: { now: number; most: number };
   openFiles: number;
-  /** Processes of all users. */
+  /** Processes of whomever, of which nobody is to have more than half: a part of the machine's, or what a control group says. */
   pids: number;
 }
 
@@ -41,11 +42,17 @@ export interface Shares {
 /** opencode may have this many beside what commands may: it always can start what it needs. */
 const OF_OPENCODE = 4096;
 
+/** opencode has about a hundred already: with fewer no command starts. */
+export const LEAST_PROCESSES = 200;
+
 /** A part of the machine is left for all else, whatever is not asked for. */
 export function sharesOf(machine: Machine, given: Partial<Shares> = {}): Shares {
   const { memory, processes, pids } = machine;
-  const few = Math.floor(Math.min(LIMITS.nproc as number, processes.now / 2, pids / 8));
-  return { memory: given.memory ?? Math.floor(memory * 0.75), processes: given.processes ?? few };
+  const few = Math.floor(Math.min(LIMITS.nproc as number, processes.now / 2, pids / 2));
+  return {
+    memory: given.memory ?? Math.floor(memory * 0.75),
+    processes: given.processes ?? Math.max(LEAST_PROCESSES, few),
+  };
 }
 
 /** Of one command, in its ring. */
@@ -83,30 +90,40 @@ const read = (path: string): string => {
 };
 
 export function readMachine(): Machine {
-  const limits = read("/proc/self/limits");
+  const [limits, groups] = [read("/proc/self/limits"), read("/proc/self/cgroup")];
   const limit = (name: string): { now: number; most: number } => {
     const [, now, most] = new RegExp(`^${name} +(\\S+) +(\\S+)`, "m").exec(limits) ?? [];
     return { now: numberOr(now), most: numberOr(most) };
   };
   return {
-    memory: Math.min(totalmem(), ...ownGroupLimits()),
+    memory: Math.min(totalmem(), groupLimit("memory", groups)),
     processes: limit("Max processes"),
     openFiles: limit("Max open files").most,
-    pids: numberOr(read("/proc/sys/kernel/pid_max").trim()),
+    pids: Math.min(numberOr(read("/proc/sys/kernel/pid_max").trim()) / 4, groupLimit("pids", groups)),
   };
 }
 
 /** "unlimited", "max" and what is not there set no limit. */
 const numberOr = (text = ""): number => (/^\d+$/.test(text) ? Number(text) : Number.POSITIVE_INFINITY);
 
-/** What the control groups that this process is in leave it of the machine's memory, as far as they can be seen. */
-function ownGroupLimits(): number[] {
-  return read("/proc/self/cgroup")
-    .split("\n")
-    .flatMap((line) => {
-      const [, names, path = ""] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
-      if (names === "") return [`/sys/fs/cgroup${path}/memory.max`, "/sys/fs/cgroup/memory.max"];
-      return names === "memory" ? [`/sys/fs/cgroup/memory${path}/memory.limit_in_bytes`] : [];
-    })
-    .map((path) => numberOr(read(path).trim()));
+const GROUPS = {
+  memory: { v1: "memory.limit_in_bytes", v2: "memory.max" },
+  pids: { v1: "pids.max", v2: "pids.max" },
+} as const;
+
+/**
+ * What the control groups that a process is in leave it of the machine, each within the ones above; infinite where none says.
+ * @param groups as /proc/PID/cgroup has them
+ * @param root where they are mounted
+ */
+export function groupLimit(what: keyof typeof GROUPS, groups: string, root = "/sys/fs/cgroup"): number {
+  const limits = groups.split("\n").flatMap((line) => {
+    const [, names, path = ""] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+    const isOld = names?.split(",").includes(what) === true;
+    if (names !== "" && !isOld) return [];
+    const mount = isOld ? join(root, names ?? "") : root;
+    const above = path.split("/").map((_, n, all) => all.slice(0, n + 1).join("/"));
+    return above.map((group) => numberOr(read(join(mount, group, GROUPS[what][isOld ? "v1" : "v2"])).trim()));
+  });
+  return Math.min(Number.POSITIVE_INFINITY, ...limits);
 }

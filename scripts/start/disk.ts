@@ -86,6 +86,8 @@ export class KeptSpace {
   readonly #path: string;
   readonly #bytes: number;
   #held = false;
+  /** The file system sets no space aside. */
+  #cannot = false;
 
   constructor(place: AgentPlace, reserve: number) {
     this.#path = join(place.dir, "kept-space");
@@ -94,13 +96,15 @@ export class KeptSpace {
 
   /** Takes it, where that leaves `reserve`. */
   async take(free: number, reserve: number): Promise<void> {
-    if (this.#held || free < reserve + this.#bytes) return;
+    if (this.#held || this.#cannot || free < reserve + this.#bytes) return;
     this.#held = true;
     const words = ["fallocate", "--length", String(this.#bytes), this.#path];
     const { exitCode } = await runConfined(words, { cwd: "/", env: { PATH: "/usr/bin:/bin" } }).catch(() => ({
       exitCode: 1,
     }));
-    if (exitCode !== 0) this.end();
+    if (exitCode === 0) return;
+    this.#cannot = true;
+    this.end();
   }
 
   /** Lets it go, for whom it was kept. */

@@ -64,6 +64,7 @@ export class Guard {
   readonly #kept: KeptSpace;
   readonly #growth: Growth;
   readonly #memory: MemoryGuard;
+  #endedAt = Number.NEGATIVE_INFINITY;
   #toldAt = Number.NEGATIVE_INFINITY;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #isOver = false;
@@ -131,7 +132,10 @@ export class Guard {
     } else {
       if (shortage !== before) this.#refuse(shortage);
       const isWorse = space.free < this.#lastFree;
-      const stopped = this.#end(({ stays }) => !stays || (shortage === before && isWorse));
+      const stopped = this.#end(
+        shortage !== before,
+        ({ stays }) => !stays || (shortage === before && isWorse),
+      );
       // What a fast writer has left is not enough to live on.
       if (shortage === "space" && space.free < this.#room.limits.reserve / 2) this.#kept.give();
       if (shortage !== before || stopped.length > 0) this.#tell(shortage, stopped);
@@ -180,7 +184,11 @@ export class Guard {
     return hosts().flatMap((host) => runningRings(host, ringed, place.serverHomes));
   }
 
-  #end(which: (ring: RunningRing) => boolean): RunningRing[] {
+  /** What begins by a script that was read before the word to stop is ended soon after. */
+  #end(atOnce: boolean, which: (ring: RunningRing) => boolean): RunningRing[] {
+    const now = performance.now();
+    if (!atOnce && now - this.#endedAt < LOOK_MS) return [];
+    this.#endedAt = now;
     return endRings(this.#rings().filter(which));
   }
 

@@ -12,6 +12,7 @@ import {
   OptionError,
   START_NAMES,
 } from "../../plugin/src/options.ts";
+import { LEAST_PROCESSES } from "../../sandbox/limits.ts";
 import type { GuardWishes } from "./guard.ts";
 import { StartError } from "./report.ts";
 
@@ -141,9 +142,6 @@ function size<Name extends keyof GuardWishes>(
     throw new StartError(`--${flag}: expected a size of 1M or more, as in 500M or 2G, got "${text}"`, 2);
   return { [name]: bytes } as { [Key in Name]?: number };
 }
-
-/** opencode alone has about a hundred. */
-const LEAST_PROCESSES = 200;
 
 function processes(text: string | undefined): Pick<GuardWishes, "processes"> {
   if (text === undefined) return {};

@@ -1,7 +1,15 @@
 /** What the agent's commands may take of a machine: by what there is, and by what the developer says. */
 import { expect, test } from "bun:test";
-import { type Machine, outerLimits, readMachine, ringLimits, sharesOf } from "../../sandbox/limits.ts";
+import {
+  groupLimit,
+  type Machine,
+  outerLimits,
+  readMachine,
+  ringLimits,
+  sharesOf,
+} from "../../sandbox/limits.ts";
 import { parseOptions } from "../../scripts/start/options.ts";
+import { Scene } from "../support/scene.ts";
 
 const GIB = 2 ** 30;
 const machine: Machine = {
@@ -14,7 +22,8 @@ const machine: Machine = {
 test("a part of memory and processes is left for all else", () => {
   expect(sharesOf(machine)).toEqual({ memory: 6 * GIB, processes: 4096 });
   expect(sharesOf({ ...machine, processes: { now: 1000, most: 60_000 } }).processes).toBe(500);
-  expect(sharesOf({ ...machine, pids: 8000 }).processes).toBe(1000);
+  expect(sharesOf({ ...machine, pids: 2000 }).processes).toBe(1000);
+  expect(sharesOf({ ...machine, pids: 256 }).processes).toBe(200);
   expect(sharesOf(machine, { memory: GIB, processes: 300 })).toEqual({ memory: GIB, processes: 300 });
 });
 
@@ -25,6 +34,23 @@ test("opencode may always start more than its commands, and nobody is asked to g
   const small = { ...machine, processes: { now: 250, most: 2000 }, openFiles: 1024 };
   expect(ringLimits(shares, small)).toMatchObject({ nproc: 300, nofile: 1024 });
   expect(outerLimits(shares, small)).toMatchObject({ nproc: 2000, nofile: 1024 });
+});
+
+test("a control group's limits count, its own and those above it, of both kinds of the kernel's", () => {
+  const scene = new Scene("groups");
+  try {
+    scene.write("system.slice/memory.max", `${4 * GIB}\n`);
+    scene.write("system.slice/a.service/memory.max", "max\n");
+    scene.write("system.slice/a.service/pids.max", "700\n");
+    const groups = "0::/system.slice/a.service\n";
+    expect(groupLimit("memory", groups, scene.dir)).toBe(4 * GIB);
+    expect(groupLimit("pids", groups, scene.dir)).toBe(700);
+    expect(groupLimit("pids", "0::/elsewhere\n", scene.dir)).toBe(Number.POSITIVE_INFINITY);
+    scene.write("memory/old/memory.limit_in_bytes", `${GIB}\n`);
+    expect(groupLimit("memory", "4:memory:/old/deeper\n3:cpu,cpuacct:/\n", scene.dir)).toBe(GIB);
+  } finally {
+    scene.close();
+  }
 });
 
 test("this machine has memory and processes", () => {
