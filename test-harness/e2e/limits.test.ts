@@ -17,7 +17,17 @@ import {
 import { join } from "node:path";
 import { type ScriptedModel, startScriptedModel, textOf } from "../../demo/scripted-model.ts";
 import type { Hunk } from "../../plugin/src/protocol/model.ts";
-import { BEGUN, DESCRIPTORS, DISK, type Hog, hogScript, MEMORY, OTHERS, saidOf } from "../support/hogs.ts";
+import {
+  BEGUN,
+  DESCRIPTORS,
+  DISK,
+  FILES_IN_MEMORY,
+  type Hog,
+  hogScript,
+  MEMORY,
+  OTHERS,
+  saidOf,
+} from "../support/hogs.ts";
 import { isRoot, Launcher, type Started } from "../support/launcher.ts";
 import { must, run } from "../support/processes.ts";
 import { ROOT, until } from "../support/scene.ts";
@@ -260,7 +270,7 @@ function holds({ who, possible, make, side, megabytes, args, shortage }: Kind): 
       test(`${who}: ${hog.name}: the command does not get it, the review goes on, and the next one runs`, () => {
         const [first, second] = outcome.others;
         expect(saidOf(first, hog)).not.toContain("got");
-        expect(saidOf(first, hog)).not.toContain("it did not run");
+        expect(saidOf(first, hog)).toContain("done");
         expect(second).toContain("it runs");
       });
   });
@@ -301,13 +311,16 @@ describe.skipIf(!isRoot || !readable)("without the cage", () => {
   }, 240_000);
   afterAll(() => launcher?.scene.close(), 60_000);
 
+  // The machine itself may have limits on open files and on files in memory, as a container does.
   const open = Number(must(["sh", "-c", "ulimit -Hn"])) || Number.POSITIVE_INFINITY;
+  const { bavail, bsize } = statfsSync("/dev/shm");
+  const held = new Map([
+    [DESCRIPTORS, open < 18_010],
+    [FILES_IN_MEMORY, bavail * bsize < 600 * 2 ** 20],
+  ]);
   for (const hog of [MEMORY, ...OTHERS])
-    test(`without the cage: ${hog.name} gets through`, () => {
-      // The machine itself may say how many files are open.
-      const expected = hog === DESCRIPTORS && open < 18_010 ? "done" : "got";
-      expect(saidOf(said, hog)).toContain(expected);
-    });
+    test(`without the cage: ${hog.name} gets through`, () =>
+      expect(saidOf(said, hog)).toContain(held.get(hog) === true ? "done" : "got"));
 
   // opencode itself does not get over it: nothing is to come after this.
   test(`without the cage: ${DISK.name} gets through`, async () => {

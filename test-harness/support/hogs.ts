@@ -29,20 +29,20 @@ export const MEMORY: Hog = {
   name: "eating memory",
   code: `
 for i in 1 2 3 4; do
-  perl -e 'my @held; for (1 .. 8) { push @held, "x" x (32 << 20); select undef, undef, undef, 0.1 } sleep 1' &
+  perl -e 'my @held; for (1 .. 8) { push @held, "x" x (32 << 20); select undef, undef, undef, 0.1 } sleep 3' &
 done
 wait
 echo "got the memory"`,
 };
 
-/** Files in memory are memory. */
+/** Files in memory are memory: 512 MiB of them. */
 export const FILES_IN_MEMORY: Hog = {
   name: "eating memory by files",
   code: `
-for i in $(seq 32); do head -c 16M /dev/zero > "/tmp/$$-$i" && head -c 16M /dev/zero > "/dev/shm/$$-$i" || break; sleep 0.05; done
-[ "$(ls "/tmp/$$-32" "/dev/shm/$$-32" | wc -l)" = 2 ] && held=1
-rm -f "/tmp/$$-"* "/dev/shm/$$-"*
-[ -n "$held" ] && echo "got the memory"`,
+for i in $(seq 32); do head -c 16M /dev/zero > "/dev/shm/$$-$i" || break; held=$i; done
+rm -f "/dev/shm/$$-"*
+[ "$held" = 32 ] && echo "got the memory"
+echo done`,
 };
 
 /** As many as it can get, each of which tries to start others; held for a while, and no more than a machine bears. */
@@ -51,6 +51,8 @@ export const PROCESSES: Hog = {
   code: `
 perl -e '
   sub pause { select undef, undef, undef, $_[0] }
+  $| = 1;
+  setpgrp;
   my $made = 0;
   for (1 .. 1500) {
     my $pid = fork;
@@ -58,8 +60,10 @@ perl -e '
     if (!$pid) { for (1 .. 3) { my $next = fork; last if defined $next && !$next } sleep 30; exit }
     $made++;
   }
-  print "got the processes\n" if $made == 1500;
+  print "got the processes\\n" if $made == 1500;
   pause(1);
+  $SIG{TERM} = "IGNORE";
+  kill "TERM", -getpgrp;
 '
 echo done`,
 };
