@@ -2,7 +2,7 @@
  * The ring around opencode and the review server, as bubblewrap's arguments. Pure: folders and options in, words out. It
  * keeps everything in it from what is the developer's; each command of the model's then gets the ring of `rings.ts` in it.
  */
-import { beginning, keep, show } from "./rings.ts";
+import { beginning, devices, keep, show } from "./rings.ts";
 import type { System } from "./system.ts";
 
 export interface OuterRing {
@@ -21,6 +21,8 @@ export interface OuterRing {
   network: "shared" | "none";
   /** Descriptor that the filter of system calls is read from. */
   seccomp: number | null;
+  /** See {@link import("./rings.ts").InnerRing}. */
+  inMemory: number;
 }
 
 /** Short, since the name of a socket must be. */
@@ -32,7 +34,7 @@ export function outerRing(ring: OuterRing): string[] {
     // Process 1 ends with the one who started it, and all others with process 1.
     ...beginning(ring),
     // Left writable: where this one is not, the kernel lets no ring in it have a /proc of its own. Its user is not root.
-    ...["--proc", "/proc", "--dev", "/dev"],
+    ...["--proc", "/proc", ...devices(ring.inMemory)],
     ...ring.shown.flatMap(show),
     ...ring.kept.flatMap(keep),
     ...ring.covered.flatMap(({ path, by }) => ["--ro-bind", by, path]),

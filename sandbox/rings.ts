@@ -18,6 +18,8 @@ export interface InnerRing {
   network: "shared" | "none";
   /** Descriptor that the filter of system calls is read from. */
   seccomp: number | null;
+  /** Bytes that each of its file systems in memory may take, /tmp and /dev/shm among them. */
+  inMemory: number;
 }
 
 export const show = (path: string): string[] => ["--ro-bind", path, path];
@@ -28,7 +30,8 @@ export function beginning({
   system,
   network,
   seccomp,
-}: Pick<InnerRing, "system" | "network" | "seccomp">): string[] {
+  inMemory,
+}: Pick<InnerRing, "system" | "network" | "seccomp" | "inMemory">): string[] {
   return [
     ...["--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"],
     ...(network === "none" ? ["--unshare-net"] : []),
@@ -36,7 +39,7 @@ export function beginning({
     ...["--new-session", "--die-with-parent", "--cap-drop", "ALL", "--hostname", "agent"],
     ...(seccomp === null ? [] : ["--seccomp", String(seccomp)]),
     // Before what is shown: the file that names are looked up by may be kept below /run.
-    ...["/tmp", "/run", "/var/tmp"].flatMap((path) => ["--tmpfs", path]),
+    ...["/tmp", "/run", "/var/tmp"].flatMap((path) => ["--size", String(inMemory), "--tmpfs", path]),
     ...system.shown.flatMap((one) =>
       one.kind === "link" ? ["--symlink", one.target, one.path] : show(one.path),
     ),
@@ -45,12 +48,18 @@ export function beginning({
   ];
 }
 
+/** Devices of a ring's own. The folder that they are in is no place to keep things. */
+export const devices = (inMemory: number): string[] => [
+  ...["--dev", "/dev", "--size", String(inMemory), "--perms", "1777", "--tmpfs", "/dev/shm"],
+  ...["--remount-ro", "/dev"],
+];
+
 /** @returns arguments that go between the program and `--` */
 export function innerRing(ring: InnerRing): Word[] {
   return [
     ...beginning(ring),
     // Files below /proc/sys are root's to write, capabilities or not: a command that runs as root is no exception.
-    ...["--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"],
+    ...["--proc", "/proc", "--remount-ro", "/proc", ...devices(ring.inMemory)],
     ...ring.shown.flatMap(show),
     ...[ring.home, ring.worktree, ...ring.pinned].flatMap(keep),
     // What lies between the folders above is made of nothing: a file written there would be lost without a word.

@@ -24,6 +24,8 @@ const NOTIFY = 0x7fc00000;
 const TRACE = 0x7ff00000;
 /** As from a kernel that does not have the call. */
 const ENOSYS = 0x00050000 | 38;
+/** As from a file system that does not have it. */
+const EOPNOTSUPP = 0x00050000 | 95;
 
 /** Offsets in struct seccomp_data; of an argument the low half. */
 const NUMBER = 0;
@@ -35,6 +37,8 @@ export const TERMINAL_REQUESTS: ReadonlyMap<number, string> = new Map([
   [0x541c, "ioctl(TIOCLINUX)"],
 ]);
 const CLONE_NEWUSER = 0x10000000;
+/** FALLOC_FL_PUNCH_HOLE and FALLOC_FL_COLLAPSE_RANGE, which give space back. */
+const GIVES_BACK = 0x02 | 0x08;
 
 interface Instruction {
   code: number;
@@ -82,7 +86,7 @@ function program(a: Architecture, ring: Ring, told: number): Instruction[] {
     ...a.refused
       .filter((number) => ring === "inner" || !a.forRings.includes(number))
       .flatMap((number) => unless(IF_EQUAL, number, [answer(untold.includes(number) ? EPERM : told)])),
-    ...(ring === "inner" ? noUserNamespaces(a) : []),
+    ...(ring === "inner" ? [...noUserNamespaces(a), ...noSpaceAtOnce(a)] : []),
     // Typing into a terminal that somebody else reads.
     ...unless(IF_EQUAL, a.ioctl, [
       { code: LOAD, k: argument(1) },
@@ -104,6 +108,15 @@ function noUserNamespaces(a: Architecture): Instruction[] {
       ]),
     ),
   ];
+}
+
+/** A disk is filled by writing alone, which takes time: who looks often sees it. The C library then writes (posix_fallocate). */
+function noSpaceAtOnce(a: Architecture): Instruction[] {
+  return unless(IF_EQUAL, a.fallocate, [
+    { code: LOAD, k: argument(1) },
+    ...unless(IF_ANY_BIT, GIVES_BACK, [answer(ALLOW)]),
+    answer(EOPNOTSUPP),
+  ]);
 }
 
 function encode(instructions: Instruction[]): Uint8Array {

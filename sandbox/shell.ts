@@ -20,11 +20,25 @@ export interface RingShell {
   passed: readonly string[];
   /** The network that it joins, or null for the host's; see network/holder.ts. */
   network: { nsenter: string; variable: string } | null;
+  /** What is said of a command that may not run or was ended by force; null where nothing is. */
+  sentences: Sentences | null;
+  /** Words in front of the ring. */
+  within: readonly string[];
   /** The command in the ring, which the arguments of the script follow. */
   command: readonly string[];
 }
 
+/** Files with sentences for the one whose command it is. */
+export interface Sentences {
+  /** While it is there no command runs, and what it says is why. */
+  stop: string;
+  /** Said where a command was ended by force and nobody has said why. */
+  ended: string;
+}
+
 export const SECCOMP_FD = 9;
+/** Of 1000; what a session's programs have already is 200 at most. */
+const LESS_WORTH = 700;
 
 const quoted = (word: Word): string =>
   typeof word === "string" ? `'${word.replaceAll("'", `'\\''`)}'` : word.shell;
@@ -69,6 +83,7 @@ export function ringShell(shell: RingShell): string {
     "/usr/bin/env -i",
     ...environment,
     ...passed,
+    ...shell.within.map(quoted),
     ...joined,
     ...[shell.bwrap, ...shell.ring].map(quoted),
     ...guards,
@@ -79,5 +94,21 @@ export function ringShell(shell: RingShell): string {
     "3<&- 4<&- 5<&- 6<&- 7<&- 8<&-",
     ...(shell.filter === null ? [] : [`${SECCOMP_FD}< ${quoted(shell.filter)}`]),
   ];
-  return `#!/bin/sh\n# Written at every start. Runs a shell apart from everything but what it is for.\n${shell.before ?? ""}${there}${chosen.join("")}exec ${words.join(" ")}\n`;
+  // Where memory is short, the kernel ends a command before opencode.
+  const first = `{ echo ${LESS_WORTH} > /proc/self/oom_score_adj; } 2> /dev/null\n`;
+  const [refused, begin, end] = saying(shell.sentences);
+  return `#!/bin/sh\n# Written at every start. Runs a shell apart from everything but what it is for.\n${shell.before ?? ""}${refused}${first}${there}${chosen.join("")}${begin}${words.join(" ")}\n${end}`;
+}
+
+/** Shell in front of everything, in front of the command, and behind it. */
+function saying(sentences: Sentences | null): [string, string, string] {
+  if (sentences === null) return ["", "exec ", ""];
+  const [stop, ended] = [quoted(sentences.stop), quoted(sentences.ended)];
+  const byForce = `if [ -e ${stop} ]; then cat ${stop}; else cat ${ended}; fi >&2`;
+  return [
+    `[ ! -e ${stop} ] || { cat ${stop} >&2; exit 125; }\n`,
+    "",
+    // 128 and SIGKILL.
+    `code=$?\nif [ "$code" -eq 137 ]; then ${byForce}; fi\nexit "$code"\n`,
+  ];
 }

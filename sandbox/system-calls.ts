@@ -9,6 +9,7 @@ export interface Architecture {
   clone: number;
   clone3: number;
   unshare: number;
+  fallocate: number;
   refused: readonly number[];
   /** Of those, what one ring in another is made with: only the inner one refuses it. */
   forRings: readonly number[];
@@ -142,6 +143,7 @@ export const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
     clone: 56,
     clone3: 435,
     unshare: 272,
+    fallocate: 285,
     ...tables(X64),
   },
   arm64: {
@@ -151,6 +153,7 @@ export const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
     clone: 220,
     clone3: 435,
     unshare: 97,
+    fallocate: 47,
     ...tables(ARM64),
   },
 };

@@ -114,13 +114,29 @@ describe("a Neovim that starts with a token", function()
     )
     one:cmd("Suggest status")
     t.match(notice(one, "Connected to real"), "The cage refused 10, five.example:443 last")
+    local _, stopped = server:http("POST", "/sandbox/refusals", {
+      refusals = {
+        {
+          kind = "disk",
+          target = "/agent",
+          reason = "less than 2 GiB is free",
+          command = "make all",
+          count = 1,
+        },
+      },
+    })
+    t.eq(stopped, 200)
+    t.eq(
+      notice(one, "^The cage stopped"),
+      "The cage stopped “make all”: less than 2 GiB is free (/agent)"
+    )
     refused({ "six.example:443", "curl \27[2J\u{202e}https://six.example\n" .. ("x"):rep(2000) })
     local told = notice(one, "^The cage refused six")
     t.match(told, "to curl/8 in “curl %[2J https://six%.example x+…” %(not on the list%)")
     t.ok(#told < 700)
     one:cmd("Suggest status")
     t.match(
-      notice(one, "The cage refused 12"),
+      notice(one, "The cage refused 13"),
       "six.example:443 last in “curl %[2J https://six%.example x+…”"
     )
     one:stop()

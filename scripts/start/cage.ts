@@ -7,8 +7,10 @@ import { realpathSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CAGED } from "../../plugin/src/agent/links.ts";
 import { CHECK_SHELL } from "../../plugin/src/review/finish/check-command.ts";
+import type { Shares } from "../../sandbox/limits.ts";
 import { withNetwork } from "../../sandbox/network/holder.ts";
 import { whyNoRing } from "../../sandbox/probe.ts";
+import { sizeText } from "../../sandbox/room.ts";
 import { seccompFilter } from "../../sandbox/seccomp.ts";
 import { copyTools } from "../provision.mjs";
 import { giveFolder, makeFolder, putFile } from "./agent-side.ts";
@@ -17,7 +19,7 @@ import { gitSettings } from "./clone.ts";
 import { lastWords } from "./confined.ts";
 import { putForwarder } from "./forwarder.ts";
 import type { Identity } from "./identity.ts";
-import { type CageWishes, checkRing, commandRing, nsenter } from "./inner-rings.ts";
+import { type CageWishes, checkRing, commandRing, ENDED, nsenter } from "./inner-rings.ts";
 import { AGENT_BASE, type AgentPlace, ROOT } from "./places.ts";
 import { plantedIn, putPlaceholders } from "./planted.ts";
 import { jjSettings } from "./questions.ts";
@@ -80,6 +82,7 @@ export async function makeCage(
   const check = join(place.cage, "check");
   putFile(check, checkRing(place, agent, wishes), 0o755);
   const within = [putNetwork(place)];
+  putFile(join(place.cage, ENDED), endedByForce(wishes.shares), 0o644);
   putFile(instructions(place), TOLD, 0o644);
   const both = '"$1" -c true && cd "$3" && exec "$2" "$4" -c true';
   const words = [...within, "sh", "-c", both, "sh", shell, check, place.tmp, place.cageHome];
@@ -122,13 +125,16 @@ export function forgetCage(place: AgentPlace): void {
 
 const instructions = (place: AgentPlace) => join(place.config, "opencode/AGENTS.md");
 
+const endedByForce = ({ memory, processes }: Shares) =>
+  `The command was ended by force (SIGKILL). All commands together may use ${sizeText(memory)} of memory and ${processes} processes; one that takes too much is stopped.\n`;
+
 /** For the model, by the host's own file of instructions. */
 const TOLD = `# Where your commands run
 
 Each shell command runs in a cage. It sees this repository, which it can write, a home of its own, and the machine's
 programs; /tmp is empty at the start of each command. Nothing outlives its command: what you put into the background ends
 with it, so start a server and use it in one command. The settings and hooks of git and jj in this repository, .opencode and
-opencode.json cannot be changed from here. The shared repository is not in reach: nothing needs to be fetched or pushed.
+opencode.json cannot be changed from here. A command that fills the disk is stopped, and says so. The shared repository is not in reach: nothing needs to be fetched or pushed.
 
 The network is reached through a proxy that is set up already (HTTP_PROXY and its kin), and only hosts that are on a list:
 package registries and the like. Another host is answered with 403 and a sentence that says how the developer can allow it:

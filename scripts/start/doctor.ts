@@ -3,6 +3,10 @@
  * reached; from outside it looks at who owns what. Prints what protects the developer, and how each try ended.
  */
 import { statSync } from "node:fs";
+import { readMachine, sharesOf } from "../../sandbox/limits.ts";
+import { roomLimits } from "../../sandbox/room.ts";
+import { spaceOf } from "./disk.ts";
+import { limitsText } from "./guard.ts";
 import { hubDir, readState } from "./places.ts";
 import { protectionWords } from "./protection.ts";
 import { StartError } from "./report.ts";
@@ -52,6 +56,8 @@ export async function doctor({ repository, show }: SandboxOptions): Promise<numb
   const out = (line: string) => process.stdout.write(visible(`${line}\n`));
   out(`What protects you from the agent of ${place.checkout}:`);
   for (const words of protectionWords({ user, noSeparate, cage: true, noRing })) out(`  ${words}`);
+  const limits = limitsText(roomLimits(spaceOf(agentSide.dir)), sharesOf(readMachine()));
+  out(`  ${limits}; npm start may be told other limits`);
   const ring = await ringOf(work, show);
   let failures = 0;
   const told = (got: boolean, line: string) => {

@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { LOADED } from "../../plugin/src/agent/loaded.ts";
 import { MARK } from "../../plugin/src/agent/processes.ts";
 import { CALL } from "../../plugin/src/review/tell/commands.ts";
-import { limited } from "../../sandbox/limits.ts";
+import { inMemory, limited, readMachine, ringLimits, type Shares } from "../../sandbox/limits.ts";
 import { NETWORK_VARIABLE } from "../../sandbox/network/holder.ts";
 import { PROXY_PORT, proxyEnvironment } from "../../sandbox/network/sockets.ts";
 import { innerRing, type Word } from "../../sandbox/rings.ts";
@@ -23,6 +23,8 @@ export interface CageWishes {
   show: readonly string[];
   /** The registry that npm takes in it, or null for npm's own. */
   registry: string | null;
+  /** What all of them together may take of the machine. */
+  shares: Shares;
 }
 
 /** Programs of a ring are the system's and ours; no folder of the developer's PATH. */
@@ -37,6 +39,13 @@ const WHOLLY_GUARDED = [".git", ".jj", ...LOADED.folders];
 
 /** The proxy's, with the number of the command as its user, where there is one: by that it knows what it refuses to whom. */
 const ADDRESS = { shell: `"http://\${${CALL}:+$${CALL}:x@}127.0.0.1:${PROXY_PORT}"` };
+
+/** Where processors are short, opencode and the review server come first. */
+const NICE = 5;
+
+/** Of a place's cage: what is said while no command may run, and of one that was ended by force. */
+export const STOP = "stop";
+export const ENDED = "ended.txt";
 
 export const nsenter = (): string | null => Bun.which("nsenter", { PATH: SYSTEM_PATH });
 const realShell = () => (existsSync("/bin/bash") ? "/bin/bash" : "/bin/sh");
@@ -92,7 +101,9 @@ export function checkRing(place: AgentPlace, agent: Identity, wishes: CageWishes
   return entry(place, agent, wishes, { ...TOLD, pinned: [], guarded: [], command: ["/bin/sh"] });
 }
 
-function entry(place: AgentPlace, agent: Identity, { show, registry }: CageWishes, around: Around): string {
+function entry(place: AgentPlace, agent: Identity, wishes: CageWishes, around: Around): string {
+  const { show, registry, shares } = wishes;
+  const limits = ringLimits(shares, readMachine());
   const system = readSystem();
   const cage = real(place.cage);
   const { worktree, home, before, pinned, guarded, command, variables = [] } = around;
@@ -106,6 +117,7 @@ function entry(place: AgentPlace, agent: Identity, { show, registry }: CageWishe
       pinned,
       network: "shared",
       seccomp: SECCOMP_FD,
+      inMemory: inMemory(shares),
     }),
     ...(before === undefined ? {} : { before }),
     filter: join(cage, "filter.bpf"),
@@ -129,6 +141,9 @@ function entry(place: AgentPlace, agent: Identity, { show, registry }: CageWishe
     // By these a command's processes are known to the review and to the launcher; no more is told.
     passed: [MARK, RUN_MARK, ...variables],
     network: { nsenter: nsenter() ?? "nsenter", variable: NETWORK_VARIABLE },
-    command: limited(command),
+    sentences: { stop: join(cage, STOP), ended: join(cage, ENDED) },
+    // Of all rings together; in each the same again.
+    within: limited(["nice", "-n", String(NICE)], { nproc: limits.nproc as number }),
+    command: limited(command, limits),
   });
 }

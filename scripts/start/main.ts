@@ -12,6 +12,7 @@ import { chooseAgent } from "./choose-agent.ts";
 import { startModel } from "./demo-model.ts";
 import { makeDeveloperFolders } from "./developer-side.ts";
 import { handOverLogins } from "./gateway.ts";
+import { Guard, type Stopped } from "./guard.ts";
 import { findDeveloper, type Identity } from "./identity.ts";
 import { keepRunning, lastOf } from "./keeper.ts";
 import { findServers, type LocalServer, placeServers } from "./mcp.ts";
@@ -73,13 +74,16 @@ interface Session {
 const up: {
   supervisor: Supervisor | null;
   relays: Relays | null;
+  guard: Guard | null;
   beforeStop: (() => Promise<void>) | null;
   leaving: Promise<never> | null;
-} = { supervisor: null, relays: null, beforeStop: null, leaving: null };
+} = { supervisor: null, relays: null, guard: null, beforeStop: null, leaving: null };
 
 async function takeDown(): Promise<void> {
   await up.supervisor?.stop();
   await up.relays?.stop();
+  up.guard?.end();
+  up.guard = null;
 }
 
 /** Stops everything, once. */
@@ -213,27 +217,39 @@ async function bringUp(session: Session, repository: Repository): Promise<Up> {
     else await handOverLogins(provider, session);
     const registry = ringed ? (caged?.network.registry ?? null) : null;
     env = { ...env, ...(registry === null ? {} : { npm_config_registry: registry }), ...provider.env };
-    const wishes = caged === null ? null : { show: options.show, registry: caged.network.registry };
-    const mcp = await placeServers(session.servers, agentSide, agent, wishes);
+    const mcp = await placeServers(session.servers, agentSide, agent, caged?.wishes ?? null);
     const settings = { ...provider.settings, mcp: mcp.settings };
     calls = mcp.calls;
     env = { ...env, [NAMED_CALLS]: JSON.stringify(Object.fromEntries(calls)) };
     writeConfiguration(agentSide, agent, settings, { ...options.server, port }, options.cage);
   }
-  const ring = ringed
-    ? await makeRing(agentSide, agent, { show: options.show, server: options.server, env })
-    : null;
+  const inRing = { show: options.show, server: options.server, env };
+  const ring =
+    ringed && caged !== null
+      ? await makeRing(agentSide, agent, { ...inRing, shares: caged.wishes.shares })
+      : null;
   const bind = String(options.server.host ?? "127.0.0.1");
   up.relays = await openRelays({ place, developer, agentSide, agent, bind, host, port, token, ringed });
   const log = join(place.log, "opencode.log");
   const within = caged?.cage.within ?? [];
   const startAgain = () =>
     startOpencode({ supervisor, place: agentSide, agent, env, log, port, host, ring, within });
+  // Before there is a server, nothing is told to it.
+  const told: Stopped[] = [];
+  let tell = (stopped: readonly Stopped[]): void => void told.push(...stopped);
+  if (caged !== null) {
+    const hosts = () => supervisor.running("opencode");
+    const of = { place: agentSide, wishes: options.limits, shares: caged.wishes.shares, hosts, ringed };
+    up.guard = new Guard({ ...of, tell: (it) => tell(it) });
+  }
   const opencode = await step("started opencode with the plugin", () =>
     patiently("starting opencode", startAgain),
   );
   const server = new ReviewServer(serverUrl(host, port), token);
-  if (caged !== null) reportRefusals(networkFiles(place).refusals, server, calls);
+  if (caged !== null) {
+    tell = reportRefusals(networkFiles(place).refusals, server, calls);
+    tell(told);
+  }
   return { opencode, startAgain, server, remoteName: remote.name, existing: await server.suggestions() };
 }
 

@@ -12,6 +12,8 @@ import {
   OptionError,
   START_NAMES,
 } from "../../plugin/src/options.ts";
+import { LEAST_PROCESSES } from "../../sandbox/limits.ts";
+import type { GuardWishes } from "./guard.ts";
 import { StartError } from "./report.ts";
 
 export interface StartOptions {
@@ -29,6 +31,8 @@ export interface StartOptions {
   cage: boolean;
   /** Folders that are shown in it, read-only. */
   show: string[];
+  /** What the agent's commands may take of the machine, where it is not what the machine says. */
+  limits: GuardWishes;
   allowDirty: boolean;
   /** First prompt for the agent of an own repository. */
   ask: string | null;
@@ -50,6 +54,10 @@ With one (a git or jj repository of yours): your own opencode providers, and a c
   --no-cage        run opencode and its commands without the rings: they reach whatever the agent's user reaches, on the
                    machine's network
   --show FOLDER    show this folder to the agent's commands, read-only (a toolchain in your home); may be repeated
+  --disk SIZE      by this much the agent's side may grow, its commands are stopped then (2G; default: half of what is free)
+  --disk-reserve SIZE  this much of its disk stays free, its commands are stopped before (default: 2 GiB, or 5 % of a small disk)
+  --memory SIZE    its commands together may use this much memory (4G; default: three quarters of the machine's)
+  --processes N    and this many processes and threads, opencode's own among them (default: 4096, or less where you may have few)
   --allow-dirty    go on although the repository has uncommitted changes, which the agent will not see
   --ask TEXT       first prompt for the agent (own repository only)
   --env NAME       hand this environment variable to the agent; may be repeated (own repository only)
@@ -88,6 +96,17 @@ export function parseOptions(args: string[]): StartOptions | "help" {
     }
     if (process.env[name] === undefined) throw new StartError(`--env: ${name} is not set`, 2);
   }
+  const limits = {
+    ...size(values, "disk", "disk"),
+    ...size(values, "disk-reserve", "diskReserve"),
+    ...size(values, "memory", "memory"),
+    ...processes(values.processes),
+  };
+  if (values["no-cage"] === true && Object.keys(limits).length > 0)
+    throw new StartError(
+      "--disk, --disk-reserve, --memory and --processes are limits of the cage: leave them or --no-cage out",
+      2,
+    );
   return {
     repository,
     headless: values.headless === true || values.json === true,
@@ -98,11 +117,37 @@ export function parseOptions(args: string[]): StartOptions | "help" {
     sameUser: values["same-user"] === true,
     cage: values["no-cage"] !== true,
     show: values.show.map((path) => shownFolder(path)),
+    limits,
     allowDirty: values["allow-dirty"] === true,
     ask: values.ask ?? null,
     pass: values.env,
     mcp: values.mcp,
   };
+}
+
+const UNITS = { "": 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
+const LEAST_BYTES = 2 ** 20;
+
+/** A size that a flag gives, under the name that it has among the limits. */
+function size<Name extends keyof GuardWishes>(
+  values: Record<string, unknown>,
+  flag: string,
+  name: Name,
+): { [Key in Name]?: number } | Record<string, never> {
+  const text = values[flag];
+  if (text === undefined) return {};
+  const [, number, unit] = /^(\d+(?:\.\d+)?)([KMGT]?)$/.exec(String(text)) ?? [];
+  const bytes = Math.floor(Number(number) * UNITS[(unit ?? "") as keyof typeof UNITS]);
+  if (!(bytes >= LEAST_BYTES && Number.isSafeInteger(bytes)))
+    throw new StartError(`--${flag}: expected a size of 1M or more, as in 500M or 2G, got "${text}"`, 2);
+  return { [name]: bytes } as { [Key in Name]?: number };
+}
+
+function processes(text: string | undefined): Pick<GuardWishes, "processes"> {
+  if (text === undefined) return {};
+  if (!/^\d{1,6}$/.test(text) || Number(text) < LEAST_PROCESSES)
+    throw new StartError(`--processes: expected a number of ${LEAST_PROCESSES} or more, got "${text}"`, 2);
+  return { processes: Number(text) };
 }
 
 function shownFolder(path: string): string {
@@ -136,6 +181,10 @@ function parse(args: string[]) {
         "same-user": { type: "boolean" },
         "no-cage": { type: "boolean" },
         show: { type: "string", multiple: true, default: [] as string[] },
+        disk: { type: "string" },
+        "disk-reserve": { type: "string" },
+        memory: { type: "string" },
+        processes: { type: "string" },
         "allow-dirty": { type: "boolean" },
         ask: { type: "string" },
         env: { type: "string", multiple: true, default: [] as string[] },

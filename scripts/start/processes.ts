@@ -236,6 +236,11 @@ export class Supervisor {
     return { role, ended, hasEnded };
   }
 
+  /** Those of its children in a role that run. */
+  running(role: string): number[] {
+    return this.record.children.filter((one) => one.role === role && isAlive(one)).map(({ pid }) => pid);
+  }
+
   /** Ends what a process of the run that is dead has left behind. */
   async clearOrphans(): Promise<void> {
     const living = new Set([process.pid, ...this.record.children.filter(isAlive).map(({ pid }) => pid)]);

@@ -1,6 +1,7 @@
 /** Reports what the cage refused to the review server, which counts it and tells the developer's clients. */
 import { closeSync, fstatSync, openSync, readFileSync, statSync } from "node:fs";
 import { parseRefusal, type Refusal } from "../../sandbox/refusals.ts";
+import type { Stopped } from "./guard.ts";
 import type { ReviewServer } from "./review-server.ts";
 
 const EVERY_MS = 1000;
@@ -68,23 +69,40 @@ export const reported = (
   };
 };
 
-/** Goes on until the launcher ends. */
-export function reportRefusals(path: string, server: ReviewServer, calls: ReadonlyMap<string, string>): void {
+/**
+ * Goes on until the launcher ends.
+ * @returns reports what the guard has stopped
+ */
+export function reportRefusals(
+  path: string,
+  server: ReviewServer,
+  calls: ReadonlyMap<string, string>,
+): (stopped: readonly Stopped[]) => void {
   const tail = new Tail(path);
-  let waiting: Refusal[] = [];
+  let waiting: (ReturnType<typeof reported> | Stopped)[] = [];
   let busy = false;
   setInterval(async () => {
     if (busy) return;
     busy = true;
     try {
-      waiting = [...waiting, ...tail.next()].slice(-MOST_KEPT);
+      waiting = [...waiting, ...tail.next().map((one) => reported(one, calls))].slice(-MOST_KEPT);
       const now = waiting.slice(0, MOST);
-      if (now.length > 0 && (await server.reportRefusals(now.map((one) => reported(one, calls)))))
-        waiting = waiting.slice(now.length);
+      if (now.length > 0 && (await server.reportRefusals(now))) {
+        // Whatever the guard has added meanwhile stays.
+        const done = new Set<unknown>(now);
+        waiting = waiting.filter((one) => !done.has(one));
+      }
     } catch {
       // The server is away or the file is: they are told later.
     } finally {
       busy = false;
     }
   }, EVERY_MS).unref();
+  return (stopped) => {
+    const named = stopped.map((one) => {
+      const command = calls.get(one.call ?? "");
+      return command === undefined ? one : { ...one, command };
+    });
+    waiting = [...waiting, ...named].slice(-MOST_KEPT);
+  };
 }

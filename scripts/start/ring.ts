@@ -6,7 +6,7 @@ import { existsSync, lstatSync, readlinkSync, realpathSync, writeFileSync } from
 import { dirname, join, parse, resolve, sep } from "node:path";
 import { REFUSED_CALLS } from "../../plugin/src/agent/refused-calls.ts";
 import type { Given } from "../../plugin/src/options.ts";
-import { limited, OUTER_LIMITS } from "../../sandbox/limits.ts";
+import { inMemory, limited, outerLimits, readMachine, type Shares } from "../../sandbox/limits.ts";
 import { withWays } from "../../sandbox/network/holder.ts";
 import { proxyEnvironment } from "../../sandbox/network/sockets.ts";
 import { outerRing, SERVER_FOLDER } from "../../sandbox/outer.ts";
@@ -56,7 +56,7 @@ export function whyNoOuterRing(agent: Identity): string | null {
 export async function makeRing(
   place: AgentPlace,
   agent: Identity,
-  options: { show: readonly string[]; server: Given; env: Record<string, string> },
+  options: { show: readonly string[]; server: Given; env: Record<string, string>; shares: Shares },
 ): Promise<Ring> {
   giveFolder(place.sockets, 0o700, place, agent);
   const filter = join(place.cage, "outer.bpf");
@@ -84,6 +84,7 @@ export async function makeRing(
     cwd: place.repo,
     network: "none",
     seccomp: SECCOMP_FD,
+    inMemory: inMemory(options.shares),
   });
   const bwrap = realpathSync(join(place.tools, "bin/bwrap"));
   const script = join(place.cage, "with-ways");
@@ -92,7 +93,7 @@ export async function makeRing(
   const ring: Ring = {
     wrap: (command) => [
       ...["sh", "-c", `exec "$@" ${SECCOMP_FD}< "$0"`, filter, bwrap],
-      ...[...words, "--", ...limited(command, OUTER_LIMITS)],
+      ...[...words, "--", ...limited(command, outerLimits(options.shares, readMachine()))],
     ],
     ways: (port) => [script, String(port)],
     telling: putTelling(place),

@@ -5,6 +5,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { readMachine, sharesOf } from "../../sandbox/limits.ts";
 import { agentEnvironment } from "./agent-side.ts";
 import { runConfined } from "./confined.ts";
 import { StartError } from "./report.ts";
@@ -44,7 +45,8 @@ export async function ringOf(
   if (agentSide.separate && process.getuid?.() !== 0)
     throw new StartError(`The agent is the Unix user ${agent.name}: run this with sudo`);
   if (whyNoOuterRing(agent) !== null) return null;
-  return makeRing(agentSide, agent, { show, server: {}, env: agentEnvironment(agentSide, agent) });
+  const shares = sharesOf(readMachine());
+  return makeRing(agentSide, agent, { show, server: {}, env: agentEnvironment(agentSide, agent), shares });
 }
 
 /** Runs a line of shell in both rings, or in the outer one alone. */

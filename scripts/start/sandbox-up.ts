@@ -43,7 +43,7 @@ export async function up(options: SandboxOptions): Promise<number> {
   const made: { developer: Identity; agent: Identity } = { developer, agent };
   const of = { ...made, place, agentSide };
   const reachable = () => findReachable(developer, repository.dir);
-  await setUp(of, repository, { cage: true, show: options.show }, reachable);
+  await setUp(of, repository, { cage: true, show: options.show, limits: {} }, reachable);
   remember(place, agent, agentSide, readState(place)?.remote);
   say(`set up for ${repository.dir}; npm start -- ${repository.dir} starts the agent`);
   return 0;

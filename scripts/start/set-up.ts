@@ -1,8 +1,11 @@
 /** What a start and `sandbox up` make alike: the agent's side of a place, its rings, and the developer's token. */
+import { readMachine, sharesOf } from "../../sandbox/limits.ts";
 import { ensureToken, prepareAgentPlace } from "./agent-side.ts";
 import { type Cage, forgetCage, makeCage } from "./cage.ts";
 import { cloneForAgent } from "./clone.ts";
+import type { GuardWishes } from "./guard.ts";
 import type { Identity } from "./identity.ts";
+import type { CageWishes } from "./inner-rings.ts";
 import { makeSocketFolder } from "./network.ts";
 import { type AgentPlace, type DeveloperPlace, readState, writeState } from "./places.ts";
 import { patiently, step } from "./report.ts";
@@ -11,7 +14,7 @@ import { sendHistory } from "./send-history.ts";
 
 export interface SetUp<Network> {
   /** The cage, and what came of opening its way to the network; null without one. */
-  caged: { cage: Cage; network: Network } | null;
+  caged: { cage: Cage; network: Network; wishes: CageWishes } | null;
   token: string;
 }
 
@@ -29,7 +32,7 @@ export async function setUp<Network extends { registry: string | null }>(
     agentSide: AgentPlace;
   },
   repository: Repository,
-  options: { cage: boolean; show: readonly string[] },
+  options: { cage: boolean; show: readonly string[]; limits: GuardWishes },
   openNetwork: () => Promise<Network>,
 ): Promise<SetUp<Network>> {
   await step(`prepared the agent's side in ${agentSide.dir}`, async () => {
@@ -43,8 +46,9 @@ export async function setUp<Network extends { registry: string | null }>(
   if (options.cage) {
     makeSocketFolder({ developer, agent, agentSide });
     const network = await openNetwork();
-    const wishes = { show: options.show, registry: network.registry };
-    caged = { cage: await makeCage(agentSide, agent, repository.branch, wishes), network };
+    const shares = sharesOf(readMachine(), options.limits);
+    const wishes = { show: options.show, registry: network.registry, shares };
+    caged = { cage: await makeCage(agentSide, agent, repository.branch, wishes), network, wishes };
   } else forgetCage(agentSide);
   const token = await ensureToken(place, developer, agentSide, agent);
   return { caged, token };

@@ -43,6 +43,7 @@ export const IN_FILE_ORDER = [
   "flags",
   "launcher-repositories",
   "launcher-trust",
+  "limits",
   "outer",
   "sandbox",
   "start",

@@ -98,6 +98,7 @@ function works(who: string, possible: boolean, make: () => Launcher): void {
         expect(shown.code).toBe(3);
         const healthy = launcher.sandbox(["doctor", project]);
         expect(healthy.out.split("\n").filter((line) => /^ {2}NO /.test(line))).toEqual([]);
+        expect(healthy.out).toMatch(/commands may take .* of disk .* of memory and \d+ processes together/);
         expect(healthy.out).toContain("the outer ring, around opencode and the review server");
         expect(healthy.out).toContain("ok  does not reach the ledger and the tokens' hashes");
         expect(healthy.out).toContain("Everything holds.");

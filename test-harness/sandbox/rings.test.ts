@@ -1,6 +1,6 @@
 /** Rings made for real, on folders of a test: what a command in one sees, may write and leaves behind. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { LIMITS, limited } from "../../sandbox/limits.ts";
@@ -10,6 +10,8 @@ import { ringShell, SECCOMP_FD, TOLD } from "../../sandbox/shell.ts";
 import { readSystem } from "../../sandbox/system.ts";
 import { descendants, must, processList, run } from "../support/processes.ts";
 import { Scene, until } from "../support/scene.ts";
+
+const IN_MEMORY = 2 ** 20;
 
 // Skipped off Linux, which alone has the namespaces.
 describe.skipIf(process.platform !== "linux")("a ring", () => {
@@ -28,6 +30,7 @@ describe.skipIf(process.platform !== "linux")("a ring", () => {
       pinned: [join(worktree, ".git")],
       network: "shared",
       seccomp: SECCOMP_FD,
+      inMemory: IN_MEMORY,
       ...change,
     };
     const path = scene.path(`shell-${Object.keys(change).join("-")}`);
@@ -42,6 +45,8 @@ describe.skipIf(process.platform !== "linux")("a ring", () => {
       environment: { PATH: "/usr/local/bin:/usr/bin:/bin", HOME: ring.home, ODD: "it's $HOME" },
       passed: ["MARK", "UNSET"],
       network: null,
+      sentences: { stop: scene.path("stop"), ended: scene.path("ended.txt") },
+      within: ["nice", "-n", "5"],
       command: limited(["/bin/sh"], { ...LIMITS, nproc: 50, fsize: 4096 }),
     });
     writeFileSync(path, text);
@@ -152,6 +157,28 @@ describe.skipIf(process.platform !== "linux")("a ring", () => {
     await until("both are gone", () => both().length === 0);
   });
 
+  test("says why a command may not run, and that one was ended by force, with the words that it is told", async () => {
+    scene.write("ended.txt", "Ended by force.\n");
+    const forced = within("echo ran; kill -KILL $$");
+    expect(forced).toEqual({ code: 137, out: "ran\n", err: expect.stringMatching(/^Ended by force\.$/m) });
+    expect(within("exit 3")).toEqual({ code: 3, out: "", err: "" });
+    const child = Bun.spawn([shell, "-c", "sleep 43214"], { cwd: worktree, stderr: "pipe" });
+    const isThere = () => processList().filter(({ command }) => command === "sleep 43214");
+    await until("it runs", () => isThere().length > 0);
+    const stop = scene.write("stop", "There is no room.\n");
+    for (const { pid } of isThere()) process.kill(pid, "SIGKILL");
+    expect(await new Response(child.stderr).text()).toContain("There is no room.\n");
+    expect(within("echo ran")).toEqual({ code: 125, out: "", err: "There is no room.\n" });
+    rmSync(stop);
+    expect(within("echo ran")).toEqual({ code: 0, out: "ran\n", err: "" });
+  });
+
+  test("sets no space aside at once, which only takes a moment, and lets a program write it", () => {
+    const aside = within("fallocate -l 1000 aside; fallocate --posix -l 1000 aside && stat -c %s aside");
+    expect(aside.err).toMatch(/not supported/);
+    expect(aside.out).toBe("1000\n");
+  });
+
   test("is around the folder that it is started in, with a home that it is told, where its script says so", () => {
     const ring = {
       system: readSystem(),
@@ -160,11 +187,13 @@ describe.skipIf(process.platform !== "linux")("a ring", () => {
       pinned: [],
       network: "shared",
       seccomp: null,
+      inMemory: IN_MEMORY,
     } as const;
     const program = scene.path("told");
     const text = ringShell({
       ...{ bwrap: Bun.which("bwrap") ?? "bwrap", ring: innerRing(ring), before: TOLD.before, filter: null },
-      ...{ guarded: [], environment: { PATH: "/usr/bin:/bin", HOME: TOLD.home }, passed: [], network: null },
+      ...{ guarded: [], environment: { PATH: "/usr/bin:/bin", HOME: TOLD.home }, passed: [] },
+      ...{ network: null, sentences: null, within: [] },
       command: ["/bin/sh"],
     });
     writeFileSync(program, text);

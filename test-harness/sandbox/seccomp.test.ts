@@ -11,6 +11,7 @@ const EPERM = 0x00050001;
 const ENOSYS = 0x00050026;
 const NOTIFY = 0x7fc00000;
 const TRACE = 0x7ff00000;
+const EOPNOTSUPP = 0x0005005f;
 
 /** Runs a classic BPF program on one call, as the kernel would. */
 function judge(filter: Uint8Array, call: { arch: number; nr: number; args?: number[] }): number {
@@ -53,9 +54,18 @@ for (const [name, a] of Object.entries(ARCHITECTURES)) {
     test("refuses what is listed, and nothing else by its number", () => {
       const refused = new Set(a.refused);
       for (let nr = 0; nr < 600; nr++) {
-        const expected = refused.has(nr) ? EPERM : nr === a.clone3 ? ENOSYS : ALLOW;
+        const others = new Map([
+          [a.clone3, ENOSYS],
+          [a.fallocate, EOPNOTSUPP],
+        ]);
+        const expected = refused.has(nr) ? EPERM : (others.get(nr) ?? ALLOW);
         expect({ nr, answer: of(nr) }).toEqual({ nr, answer: expected });
       }
+    });
+
+    test("refuses to set space aside, as a file system that cannot, and not to give it back", () => {
+      for (const mode of [0, 1, 0x10, 0x40]) expect(of(a.fallocate, 3, mode)).toBe(EOPNOTSUPP);
+      for (const mode of [0x3, 0x8]) expect(of(a.fallocate, 3, mode)).toBe(ALLOW);
     });
 
     test("the outer one leaves what the inner ring is made with, and that alone", () => {

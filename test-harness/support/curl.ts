@@ -65,7 +65,7 @@ export class Curl {
     const cut = done.out.lastIndexOf("\n");
     const text = done.out.slice(0, Math.max(0, cut));
     const status = Number(done.out.slice(cut + 1));
-    if (!(status > 0)) throw new Error(`curl ${path}: ${done.err}`);
+    if (!(status > 0)) throw new Error(`curl ${path}: ${done.code} ${done.err}`);
     let parsed: unknown = null;
     try {
       parsed = JSON.parse(text);

@@ -85,9 +85,11 @@
 ---@field at string ISO 8601 time
 
 ---@class SuggestionReview.CountedRefusal
---- What was refused. There will be others: show one that you do not know as it is
----@field kind "network"|"file"|"system_call"|"disk"
----@field target string What was tried: host:port, a path, the name of a system call
+--- What was refused; disk and memory: a command was stopped because it took what has a limit. There will be others:
+--- show one that you do not know as it is
+---@field kind "network"|"file"|"system_call"|"disk"|"memory"
+--- What was tried: host:port, a path, the name of a system call; of disk the folder that grew, of memory what was taken
+---@field target string
 ---@field reason string Why it was refused, in a word or a sentence
 --- What the program that tried calls itself, which can be anything it likes; of a file the tool of opencode's
 ---@field program? string
@@ -146,9 +148,11 @@
 ---@field comments? SuggestionReview.CommentEntry[]
 
 ---@class SuggestionReview.Refusal
---- What was refused. There will be others: show one that you do not know as it is
----@field kind "network"|"file"|"system_call"|"disk"
----@field target string What was tried: host:port, a path, the name of a system call
+--- What was refused; disk and memory: a command was stopped because it took what has a limit. There will be others:
+--- show one that you do not know as it is
+---@field kind "network"|"file"|"system_call"|"disk"|"memory"
+--- What was tried: host:port, a path, the name of a system call; of disk the folder that grew, of memory what was taken
+---@field target string
 ---@field reason string Why it was refused, in a word or a sentence
 --- What the program that tried calls itself, which can be anything it likes; of a file the tool of opencode's
 ---@field program? string

@@ -38,9 +38,17 @@ export type HunkKind = z.infer<typeof HunkKind>;
 /** What the rings around the agent refused, or saw refused. */
 export const Refusal = z.object({
   kind: z
-    .enum(["network", "file", "system_call", "disk"])
-    .describe("What was refused. There will be others: show one that you do not know as it is"),
-  target: z.string().min(1).max(512).describe("What was tried: host:port, a path, the name of a system call"),
+    .enum(["network", "file", "system_call", "disk", "memory"])
+    .describe(
+      "What was refused; disk and memory: a command was stopped because it took what has a limit. There will be others: show one that you do not know as it is",
+    ),
+  target: z
+    .string()
+    .min(1)
+    .max(512)
+    .describe(
+      "What was tried: host:port, a path, the name of a system call; of disk the folder that grew, of memory what was taken",
+    ),
   reason: z.string().min(1).max(255).describe("Why it was refused, in a word or a sentence"),
   program: z
     .string()

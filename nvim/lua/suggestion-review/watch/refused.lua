@@ -6,8 +6,16 @@ local M = {}
 --- What stands before a target. A kind that is not known here is shown by its target alone.
 local ARTICLES = { file = "the file ", system_call = "the system call " }
 --- In the order in which they are counted.
-local KINDS = { "network", "file", "system_call" }
-local NOUNS = { network = "connection", file = "file", system_call = "system call" }
+local KINDS = { "network", "file", "system_call", "disk", "memory" }
+local NOUNS = {
+  network = { "connection" },
+  file = { "file" },
+  system_call = { "system call" },
+  disk = { "stop for want of disk", "stops for want of disk" },
+  memory = { "stop for want of memory", "stops for want of memory" },
+}
+--- A command was stopped, not refused something.
+local STOPPED = { disk = true, memory = true }
 
 --- The target "*" stands for others that are too many to tell apart.
 ---@param event SuggestionReview.Event
@@ -37,6 +45,12 @@ end
 ---@param event SuggestionReview.Event
 ---@return string
 function M.text(event)
+  if STOPPED[event.kind] then
+    local what = event.command and ("“%s”"):format(display.fit(display.plain(event.command), 400))
+      or "the agent's commands"
+    local reason, target = display.plain(event.reason), display.plain(event.target)
+    return ("The cage stopped %s: %s (%s)"):format(what, reason, target)
+  end
   local who = event.program and not tool(event) and (" to %s"):format(display.plain(event.program)) or ""
   local text = ("The cage refused %s%s%s (%s)"):format(
     M.what(event),
@@ -57,7 +71,7 @@ function M.counts(counts)
   local parts, others = {}, 0
   for _, kind in ipairs(KINDS) do
     if (counts[kind] or 0) > 0 then
-      parts[#parts + 1] = display.count(counts[kind], NOUNS[kind])
+      parts[#parts + 1] = display.count(counts[kind], unpack(NOUNS[kind]))
     end
   end
   for kind, count in pairs(counts) do

@@ -50,6 +50,7 @@ export function makeCage(rules: Rules): BenchCage {
   const filter = put("filter.bpf", seccompFilter() ?? new Uint8Array());
   const ring = innerRing({
     ...{ system, worktree, home, pinned: [join(worktree, ".git")], network: "shared", seccomp: SECCOMP_FD },
+    inMemory: 2 ** 30,
     shown: [program("bun")].filter((path) => !covered(path)),
   });
   const shell = put(
@@ -58,6 +59,8 @@ export function makeCage(rules: Rules): BenchCage {
       ...{ bwrap, ring, filter, guarded: [], passed: [] },
       environment: { PATH: "/usr/local/bin:/usr/bin:/bin", HOME: home, ...proxyEnvironment() },
       network: { nsenter: program("nsenter"), variable: NETWORK_VARIABLE },
+      sentences: { stop: join(dir, "stop"), ended: put("ended.txt", "Ended by force.\n") },
+      within: limited(["nice", "-n", "5"], { nproc: 4096 }),
       command: limited([program("bash")]),
     }),
   );
