@@ -1,12 +1,18 @@
-/** What the kernel knows of a socket and its runtime does not tell. Where the system does not say, nothing is known. */
+/** What the kernel knows of a socket and its runtime does not tell, and does with it. Where the system does not say, nothing is known. */
 import { dlopen, ptr } from "bun:ffi";
+import { closeSync } from "node:fs";
 
 /** poll(2): the other side has said all; an error; both directions have ended. */
 const POLLRDHUP = 0x2000;
 const ENDED = POLLRDHUP | 0x8 | 0x10;
-/** unix(7). Of x86-64 and arm64, as of everything that Debian runs on but sparc, mips, parisc and alpha. */
+/** unix(7), socket(7). Of x86-64 and arm64, as of everything that Debian runs on but sparc, mips, parisc and alpha. */
 const SOL_SOCKET = 1;
+const SO_LINGER = 13;
 const SO_PEERCRED = 17;
+/** fcntl(2): a copy that no program inherits. */
+const F_DUPFD_CLOEXEC = 1030;
+/** shutdown(2): nothing more is said. */
+const SHUT_WR = 1;
 /** The C library's name on Linux with glibc. */
 const LIBRARY = "libc.so.6";
 
@@ -16,6 +22,9 @@ function load() {
     return dlopen(LIBRARY, {
       poll: { args: ["ptr", "u64", "i32"], returns: "i32" },
       getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" },
+      setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
+      fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
+      shutdown: { args: ["i32", "i32"], returns: "i32" },
     }).symbols;
   } catch {
     return null;
@@ -57,4 +66,31 @@ export function peerOf(descriptor: number | null): number | null {
   const uid = credentials[1];
   // Of a socket that is none of Unix the kernel says -1.
   return done === 0 && uid !== undefined && uid !== -1 ? uid >>> 0 : null;
+}
+
+/** @returns a second descriptor of the same socket, which stays when the first is closed; null where there is none to be had */
+export function copyOf(descriptor: number | null): number | null {
+  const copy = library(descriptor)?.fcntl(descriptor ?? -1, F_DUPFD_CLOEXEC, 0) ?? -1;
+  return copy < 0 ? null : copy;
+}
+
+/** What is still to be sent when a socket is closed is sent, or thrown away, which the other side sees as a connection that broke. */
+function linger(descriptor: number, isCut: boolean): void {
+  // struct linger: whether, and for how many seconds.
+  const option = new Int32Array([isCut ? 1 : 0, 0]);
+  library(descriptor)?.setsockopt(descriptor, SOL_SOCKET, SO_LINGER, ptr(option), option.byteLength);
+}
+
+/** Undoes what Bun has set on a socket that it was told to break off (1.3.14): a copy of it lives on. */
+export const livesOn = (descriptor: number): void => linger(descriptor, false);
+
+/** Nothing more will be said. */
+export function shut(descriptor: number): void {
+  library(descriptor)?.shutdown(descriptor, SHUT_WR);
+}
+
+/** Closes a socket so that the other side sees a connection that broke off. */
+export function cut(descriptor: number): void {
+  linger(descriptor, true);
+  closeSync(descriptor);
 }

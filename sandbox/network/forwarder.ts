@@ -5,6 +5,7 @@
  */
 import { rmSync } from "node:fs";
 import { dial, listen } from "./connection.ts";
+import { pump } from "./pump.ts";
 
 const MOST = 512;
 const CONNECT_MS = 20_000;
@@ -22,7 +23,7 @@ for (const pair of process.argv.slice(2)) {
       const where = isPort(to) ? { hostname: "127.0.0.1", port: Number(to) } : { unix: to };
       const out = await dial(where, CONNECT_MS);
       if (typeof out === "string") client.destroy();
-      else client.join(out);
+      else client.join(out, pump());
     },
     MOST,
   );

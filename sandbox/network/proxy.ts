@@ -5,6 +5,7 @@
 import { type Opened, open, type Resolve, type Target } from "./connect.ts";
 import { type Connection, type Listener, listen } from "./connection.ts";
 import { answer, HEAD_BYTES, parseHead, type Who } from "./http.ts";
+import { pump } from "./pump.ts";
 import { entryText, isPort, type Reason, type Rules } from "./rules.ts";
 import * as socks from "./socks.ts";
 
@@ -71,7 +72,7 @@ async function serveHttp(client: Connection, options: ProxyOptions): Promise<voi
   if ("connection" in opened) {
     if (request.kind === "connect") client.write("HTTP/1.1 200 Connection established\r\n\r\n");
     else opened.connection.write(request.head);
-    client.join(opened.connection);
+    client.join(opened.connection, pump());
     return;
   }
   const where = entryText(request).replace(/[^!-~]/g, "?");
@@ -103,5 +104,5 @@ async function serveSocks(client: Connection, options: ProxyOptions): Promise<vo
     return void client.end(socks.requestAnswer(reply));
   }
   client.write(socks.requestAnswer(socks.REPLY.made));
-  client.join(opened.connection);
+  client.join(opened.connection, pump());
 }
