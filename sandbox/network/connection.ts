@@ -3,7 +3,7 @@
  * passed on as such (RFC 9293 §3.6). Bun's own sockets: its `node:net` ends both directions at once.
  */
 import type { Socket, SocketHandler } from "bun";
-import { hasSaidAll, livesOn } from "./descriptor.ts";
+import { copyOf, hasSaidAll, livesOn } from "./descriptor.ts";
 import { copies, type Pump } from "./pump.ts";
 
 const LINGER_MS = 2000;
@@ -180,6 +180,20 @@ export class Connection {
     for (const one of both) one.#cut = cut;
   }
 
+  /**
+   * Takes the socket away from here, with all that came.
+   * @returns its descriptor, or null where it has none or something of it is here
+   */
+  release(): number | null {
+    const isHere = this.#early.length > 0 || this.#pending.length > 0 || this.#ended;
+    const descriptor = isHere || this.#closed ? null : copyOf(this.descriptor);
+    if (descriptor === null) return null;
+    this.#leaveSocket();
+    livesOn(descriptor);
+    this.#close();
+    return descriptor;
+  }
+
   /** All of it is with the kernel. */
   get #isPlain(): boolean {
     const isOpen = this.#socket !== null && this.#peer !== null && !this.#closed;
@@ -353,6 +367,18 @@ export function listen(
       return open.size;
     },
   };
+}
+
+/** Makes a socket that came from elsewhere the connection's. @returns whether it is; it is closed otherwise */
+export async function adopt(connection: Connection, descriptor: number): Promise<boolean> {
+  const options = { fd: descriptor, allowHalfOpen: true, data: connection, socket: Connection.handler };
+  try {
+    // Bun takes a descriptor, and its types do not say so (1.3.14).
+    await Bun.connect<Connection>(options as unknown as Parameters<typeof Bun.connect<Connection>>[0]);
+  } catch {
+    connection.destroy();
+  }
+  return !connection.closed;
 }
 
 /** @returns the connection, or why there is none */

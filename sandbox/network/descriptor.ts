@@ -7,8 +7,12 @@ const POLLRDHUP = 0x2000;
 const ENDED = POLLRDHUP | 0x8 | 0x10;
 /** unix(7), socket(7). Of x86-64 and arm64, as of everything that Debian runs on but sparc, mips, parisc and alpha. */
 const SOL_SOCKET = 1;
+const SO_TYPE = 3;
 const SO_LINGER = 13;
 const SO_PEERCRED = 17;
+const SO_ACCEPTCONN = 30;
+const SO_PROTOCOL = 38;
+const [SOCK_STREAM, IPPROTO_TCP] = [1, 6] as const;
 /** fcntl(2): a copy that no program inherits. */
 const F_DUPFD_CLOEXEC = 1030;
 /** shutdown(2): nothing more is said. */
@@ -93,4 +97,14 @@ export function shut(descriptor: number): void {
 export function cut(descriptor: number): void {
   linger(descriptor, true);
   closeSync(descriptor);
+}
+
+/** @returns whether it is a socket of TCP that is, or was, connected */
+export function isTcp(descriptor: number): boolean {
+  const value = new Int32Array(1);
+  const length = new Int32Array([value.byteLength]);
+  const is = (option: number, wanted: number) =>
+    library(descriptor)?.getsockopt(descriptor, SOL_SOCKET, option, ptr(value), ptr(length)) === 0 &&
+    value[0] === wanted;
+  return is(SO_TYPE, SOCK_STREAM) && is(SO_PROTOCOL, IPPROTO_TCP) && is(SO_ACCEPTCONN, 0);
 }
