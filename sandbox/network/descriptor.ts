@@ -13,8 +13,8 @@ const SO_PEERCRED = 17;
 const SO_ACCEPTCONN = 30;
 const SO_PROTOCOL = 38;
 const [SOCK_STREAM, IPPROTO_TCP] = [1, 6] as const;
-/** fcntl(2): a copy that no program inherits. */
-const F_DUPFD_CLOEXEC = 1030;
+/** fcntl(2): a copy that no program inherits; reading and writing wait for nothing. */
+const [F_DUPFD_CLOEXEC, F_SETFL, O_NONBLOCK] = [1030, 4, 0o4000] as const;
 /** shutdown(2): nothing more is said. */
 const SHUT_WR = 1;
 /** The C library's name on Linux with glibc. */
@@ -107,4 +107,9 @@ export function isTcp(descriptor: number): boolean {
     library(descriptor)?.getsockopt(descriptor, SOL_SOCKET, option, ptr(value), ptr(length)) === 0 &&
     value[0] === wanted;
   return is(SO_TYPE, SOCK_STREAM) && is(SO_PROTOCOL, IPPROTO_TCP) && is(SO_ACCEPTCONN, 0);
+}
+
+/** Reading and writing wait for nothing. */
+export function neverWait(descriptor: number): void {
+  library(descriptor)?.fcntl(descriptor, F_SETFL, O_NONBLOCK);
 }

@@ -5,7 +5,7 @@
 import { dlopen, ptr } from "bun:ffi";
 import { closeSync, existsSync } from "node:fs";
 import { adopt, Connection, type Listener } from "./connection.ts";
-import { copyOf, isTcp } from "./descriptor.ts";
+import { copyOf, isTcp, neverWait } from "./descriptor.ts";
 
 /** After the name of a Unix socket: where it takes connections that are given. */
 export const GIVEN = ".given";
@@ -101,7 +101,10 @@ function taken(socket: number): number | "nothing yet" | null {
   if (!isOne || control.getUint32(8, true) !== SOL_SOCKET || control.getUint32(12, true) !== SCM_RIGHTS)
     return null;
   const descriptor = control.getInt32(16, true);
-  if (isTcp(descriptor)) return descriptor;
+  if (isTcp(descriptor)) {
+    neverWait(descriptor);
+    return descriptor;
+  }
   closeSync(descriptor);
   return null;
 }
