@@ -3,7 +3,8 @@
  * passed on as such (RFC 9293 §3.6). Bun's own sockets: its `node:net` ends both directions at once.
  */
 import type { Socket, SocketHandler } from "bun";
-import { hasSaidAll } from "./descriptor.ts";
+import { copyOf, hasSaidAll, livesOn } from "./descriptor.ts";
+import { copies, type Pump } from "./pump.ts";
 
 const LINGER_MS = 2000;
 /** How often a connection that is not read from is looked at. */
@@ -32,9 +33,14 @@ export class Connection {
   /** It is the one that was called, and something was written to it since it has said all. */
   #isCalled = false;
   #isToldMore = false;
-  readonly #whenClosed: () => void;
+  /** What is to move what comes and goes, and has it not yet. */
+  #mover: Pump | null = null;
+  #isMoved = false;
+  /** Breaks off what is moved elsewhere. */
+  #cut: (() => void) | null = null;
+  readonly #whenClosed: () => unknown;
 
-  constructor(whenClosed: () => void = () => undefined) {
+  constructor(whenClosed: () => unknown = () => undefined) {
     this.#whenClosed = whenClosed;
   }
 
@@ -106,7 +112,8 @@ export class Connection {
 
   destroy(): void {
     if (this.#closed) return;
-    if (this.#socket === null) this.#close();
+    if (this.#cut !== null) this.#cut();
+    else if (this.#socket === null) this.#close();
     else this.#socket.terminate();
   }
 
@@ -133,17 +140,76 @@ export class Connection {
     this.#socket?.resume();
   }
 
-  /** From now on this is one connection with the other, which was called for it. */
-  join(other: Connection): void {
+  /**
+   * From now on this is one connection with the other, which was called for it.
+   * @param mover moves it; without one Bun does (1.3.14), which is a bit faster for small talk and slower for all else. It closes
+   * a socket at times when its other side has said all, though it is still told something; and where a write has failed it
+   * takes a connection that broke off for one that ended
+   */
+  join(other: Connection, mover: Pump | null = null): void {
     other.#isCalled = true;
+    this.#mover = mover;
+    other.#mover = mover;
     this.#pair(other);
     other.#pair(this);
     for (const one of [this, other]) one.#start();
+    this.#handOver();
   }
 
   #pair(other: Connection): void {
     this.#peer = other;
     this.#take = (chunk) => (chunk === null ? other.end() : other.write(chunk));
+  }
+
+  /**
+   * From here on another thread has it, from where the kernel has it: not while anything of it is here. An end that was read
+   * or passed on is so once more.
+   */
+  #handOver(): void {
+    const [mover, other] = [this.#mover, this.#peer];
+    if (mover === null || other === null || !this.#isPlain || !other.#isPlain) return;
+    const [caller, called] = this.#isCalled ? [other, this] : [this, other];
+    const descriptors = copies(caller.descriptor, called.descriptor);
+    if (descriptors === null) return;
+    const both = [caller, called];
+    for (const one of both) one.#leaveSocket();
+    for (const descriptor of descriptors) livesOn(descriptor);
+    const cut = mover.take(descriptors, () => {
+      for (const one of both) one.#close();
+    });
+    for (const one of both) one.#cut = cut;
+  }
+
+  /**
+   * Takes the socket away from here, with all that came.
+   * @returns its descriptor, or null where it has none or something of it is here
+   */
+  release(): number | null {
+    const isHere = this.#early.length > 0 || this.#pending.length > 0 || this.#ended;
+    const descriptor = isHere || this.#closed ? null : copyOf(this.descriptor);
+    if (descriptor === null) return null;
+    this.#leaveSocket();
+    livesOn(descriptor);
+    this.#close();
+    return descriptor;
+  }
+
+  /** All of it is with the kernel. */
+  get #isPlain(): boolean {
+    const isOpen = this.#socket !== null && this.#peer !== null && !this.#closed;
+    return isOpen && this.#pending.length === 0 && this.#early.length === 0;
+  }
+
+  /** Bun lets go of the socket, of which there is a copy. */
+  #leaveSocket(): void {
+    const socket = this.#socket;
+    this.#socket = null;
+    this.#peer = null;
+    this.#take = null;
+    this.#mover = null;
+    this.#paused = false;
+    this.#isMoved = true;
+    socket?.terminate();
   }
 
   #start(): void {
@@ -161,7 +227,7 @@ export class Connection {
    * told it more for a while; a caller still gets its answer.
    */
   #letGo(): void {
-    if (!this.#isCalled || this.#closed) return;
+    if (!this.#isCalled || this.#closed || this.#isMoved) return;
     this.#isToldMore = false;
     setTimeout(() => {
       if (this.#isToldMore || this.#pending.length > 0) this.#letGo();
@@ -199,6 +265,7 @@ export class Connection {
     }
     if (this.#ending) this.#shut();
     else if (this.#peer !== null) this.#peer.#resume();
+    this.#handOver();
   }
 
   /** Who fills this side waits. */
@@ -210,7 +277,8 @@ export class Connection {
     if (this.#closed) return;
     this.#closed = true;
     this.#pending = [];
-    if (!this.#ended) this.#take?.(null);
+    // Told to a peer, it would be an end.
+    if (!this.#ended && this.#peer === null) this.#take?.(null);
     this.#leave();
     this.#whenClosed();
   }
@@ -252,10 +320,10 @@ export class Connection {
       if (connection.#ending && connection.#pending.length === 0) connection.#socket?.end();
     },
     close({ data: connection }) {
-      connection.#close();
+      if (!connection.#isMoved) connection.#close();
     },
     error({ data: connection }) {
-      connection.destroy();
+      if (!connection.#isMoved) connection.destroy();
     },
   };
 }
@@ -273,17 +341,16 @@ export function listen(
   serve: (connection: Connection) => void,
   most: number,
 ): Listener {
-  let open = 0;
+  const open = new Set<Connection>();
   const socket: SocketHandler<Connection> = {
     ...Connection.handler,
     open(accepted) {
-      open++;
-      accepted.data = new Connection(() => {
-        open--;
-      });
+      const connection: Connection = new Connection(() => open.delete(connection));
+      open.add(connection);
+      accepted.data = connection;
       void Connection.handler.open?.(accepted);
-      if (open > most) accepted.data.destroy();
-      else serve(accepted.data);
+      if (open.size > most) connection.destroy();
+      else serve(connection);
     },
   };
   const listener =
@@ -291,12 +358,27 @@ export function listen(
       ? Bun.listen<Connection>({ unix: where.unix, allowHalfOpen: true, socket })
       : Bun.listen<Connection>({ hostname: "127.0.0.1", ...where, allowHalfOpen: true, socket });
   return {
-    stop: (all) => listener.stop(all),
+    stop(all) {
+      listener.stop(all);
+      if (all === true) for (const connection of open) connection.destroy();
+    },
     port: "port" in listener ? listener.port : 0,
     get open() {
-      return open;
+      return open.size;
     },
   };
+}
+
+/** Makes a socket that came from elsewhere the connection's. @returns whether it is; it is closed otherwise */
+export async function adopt(connection: Connection, descriptor: number): Promise<boolean> {
+  const options = { fd: descriptor, allowHalfOpen: true, data: connection, socket: Connection.handler };
+  try {
+    // Bun takes a descriptor, and its types do not say so (1.3.14).
+    await Bun.connect<Connection>(options as unknown as Parameters<typeof Bun.connect<Connection>>[0]);
+  } catch {
+    connection.destroy();
+  }
+  return !connection.closed;
 }
 
 /** @returns the connection, or why there is none */

@@ -4,7 +4,9 @@
  * all of them are open.
  */
 import { rmSync } from "node:fs";
-import { dial, listen } from "./connection.ts";
+import { adopt, Connection, dial, listen } from "./connection.ts";
+import { give, takesGiven } from "./given.ts";
+import { pump } from "./pump.ts";
 
 const MOST = 512;
 const CONNECT_MS = 20_000;
@@ -18,11 +20,18 @@ for (const pair of process.argv.slice(2)) {
   if (!isPort(from)) rmSync(from, { force: true });
   listen(
     isPort(from) ? { port: Number(from) } : { unix: from },
-    async (client) => {
+    async (caller) => {
+      let client = caller;
+      const descriptor = isPort(from) && !isPort(to) && takesGiven(to) ? client.release() : null;
+      if (descriptor !== null) {
+        if (give(to, descriptor)) return;
+        client = new Connection();
+        if (!(await adopt(client, descriptor))) return;
+      }
       const where = isPort(to) ? { hostname: "127.0.0.1", port: Number(to) } : { unix: to };
       const out = await dial(where, CONNECT_MS);
       if (typeof out === "string") client.destroy();
-      else client.join(out);
+      else client.join(out, pump());
     },
     MOST,
   );

@@ -6,7 +6,10 @@
 import { GATEWAY_PORT, GATEWAY_SOCKET, PROXY_PORT, SOCKETS } from "./sockets.ts";
 
 /** In this folder: the forwarder, and what it needs beside it. */
-export const FORWARDER_FILES = ["forwarder.ts", "connection.ts", "descriptor.ts"];
+export const FORWARDER_FILES = [
+  ...["forwarder.ts", "connection.ts", "descriptor.ts", "pump.ts", "pump-thread.ts", "pair.ts"],
+  "given.ts",
+];
 
 /** Variable by which the host's shell finds the process that holds the network. */
 export const NETWORK_VARIABLE = "ISOLATED_AI_CODER_NETWORK";

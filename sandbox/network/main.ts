@@ -4,9 +4,10 @@
  * sockets are made in the folder that it is started in.
  */
 import { randomBytes } from "node:crypto";
-import { chmodSync, chownSync, rmSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, rmSync } from "node:fs";
 import { RefusalLog } from "../refusals.ts";
 import { type Route, startGateway } from "./gateway.ts";
+import { GIVEN } from "./given.ts";
 import { rulesFor } from "./list.ts";
 import { type Door, startProxy } from "./proxy.ts";
 import { GATEWAY_SOCKET, SOCKETS } from "./sockets.ts";
@@ -38,7 +39,7 @@ async function main(): Promise<void> {
   const log = new RefusalLog(config.refusals, randomBytes(6).toString("hex"));
   setInterval(() => log.flush(), FLUSH_MS);
   for (const [door, path] of Object.entries(SOCKETS) as [Door, string][]) {
-    rmSync(path, { force: true });
+    for (const socket of [path, path + GIVEN]) rmSync(socket, { force: true });
     startProxy(
       { unix: path },
       {
@@ -47,7 +48,7 @@ async function main(): Promise<void> {
         refused: (refusal) => log.add({ door, ...refusal }),
       },
     );
-    openTo(config.group, path);
+    for (const socket of [path, path + GIVEN]) if (existsSync(socket)) openTo(config.group, socket);
   }
   rmSync(GATEWAY_SOCKET, { force: true });
   startGateway(config.routes, { unix: GATEWAY_SOCKET });

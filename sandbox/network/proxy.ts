@@ -4,7 +4,9 @@
  */
 import { type Opened, open, type Resolve, type Target } from "./connect.ts";
 import { type Connection, type Listener, listen } from "./connection.ts";
+import { listenGiven } from "./given.ts";
 import { answer, HEAD_BYTES, parseHead, type Who } from "./http.ts";
+import { pump } from "./pump.ts";
 import { entryText, isPort, type Reason, type Rules } from "./rules.ts";
 import * as socks from "./socks.ts";
 
@@ -26,13 +28,25 @@ const HEAD_MS = 30_000;
 /** What the developer runs to allow it. */
 const REMEDY = "npm run sandbox -- allow";
 
-/** Listens until it is stopped. @param where a port of loopback (0 for a free one), or the path of a Unix socket */
+/**
+ * Listens until it is stopped. A Unix socket also takes connections that are given ({@link listenGiven}).
+ * @param where a port of loopback (0 for a free one), or the path of a Unix socket
+ */
 export function startProxy(where: { port: number } | { unix: string }, options: ProxyOptions): Listener {
-  return listen(
-    where,
-    (client) => void serve(client, options).catch(() => client.destroy()),
-    options.most ?? MOST,
-  );
+  const start = (client: Connection) => void serve(client, options).catch(() => client.destroy());
+  const most = options.most ?? MOST;
+  const called = listen(where, start, most);
+  const given = "unix" in where ? listenGiven(where.unix, start, most) : null;
+  return {
+    stop(all) {
+      called.stop(all);
+      given?.stop(all);
+    },
+    port: called.port,
+    get open() {
+      return called.open + (given?.open ?? 0);
+    },
+  };
 }
 
 const LIMITS = { most: HEAD_BYTES, ms: HEAD_MS };
@@ -71,7 +85,7 @@ async function serveHttp(client: Connection, options: ProxyOptions): Promise<voi
   if ("connection" in opened) {
     if (request.kind === "connect") client.write("HTTP/1.1 200 Connection established\r\n\r\n");
     else opened.connection.write(request.head);
-    client.join(opened.connection);
+    client.join(opened.connection, pump());
     return;
   }
   const where = entryText(request).replace(/[^!-~]/g, "?");
@@ -103,5 +117,5 @@ async function serveSocks(client: Connection, options: ProxyOptions): Promise<vo
     return void client.end(socks.requestAnswer(reply));
   }
   client.write(socks.requestAnswer(socks.REPLY.made));
-  client.join(opened.connection);
+  client.join(opened.connection, pump());
 }

@@ -39,7 +39,7 @@ export async function run(): Promise<Row[]> {
   try {
     return [
       await measured(cage, port, "line", "a line of 1 Gbit/s", ">= 0.7"),
-      await measured(cage, port, "memory", "as fast as the machine copies", "none: copied three times"),
+      await measured(cage, port, "memory", "as fast as the machine copies", ">= 0.5"),
     ];
   } finally {
     cage.end();
