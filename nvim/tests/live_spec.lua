@@ -180,13 +180,12 @@ describe("a Neovim that starts with a token", function()
       count = 3,
     })
     t.eq(notice(one, "ptrace"), "The cage refused the system call ptrace to gdb (the cage has none)")
-    -- A kind of a later server's.
     refused({ kind = "disk", target = "/work", reason = "more than its share" })
-    t.eq(notice(one, "its share"), "The cage refused /work (more than its share)")
+    t.eq(notice(one, "its share"), "The cage stopped the agent's commands: more than its share (/work)")
     one:cmd("Suggest status")
     t.match(
       notice(one, "Connected to real"),
-      "The cage refused %d+ %(.*2 files, 3 system calls, 1 other thing%), /work last"
+      "The cage refused %d+ %(.*2 files, 3 system calls, 1 stop for want of disk%), /work last"
     )
     one:stop()
   end)
