@@ -19,9 +19,7 @@ export const UNKNOWN: Origin = { kind: "unknown", calls: [] };
 
 export const originOf = (calls: readonly number[]): Origin => {
   const sorted = [...new Set(calls)].sort((one, other) => one - other);
-  return sorted.length === 0
-    ? UNKNOWN
-    : { kind: sorted.length === 1 ? "call" : "several", calls: sorted };
+  return sorted.length === 0 ? UNKNOWN : { kind: sorted.length === 1 ? "call" : "several", calls: sorted };
 };
 
 /** What a file held: null where it was not there, undefined where that is not known. */
@@ -105,6 +103,7 @@ class Chain {
   readonly #makers: Origin[] = [];
 
   constructor(base: Uint8Array | null) {
+    this.#content = base;
     this.#base = this.#numbered(base);
     this.#lines = this.#base;
     this.#made = this.#base.map(() => null);
@@ -130,10 +129,14 @@ class Chain {
       this.#isLost = true;
       return;
     }
-    const next = this.#numbered(content);
     const by = this.#isLost ? UNKNOWN : origin;
     this.#isLost = false;
-    if (next.length === this.#lines.length && next.every((line, index) => line === this.#lines[index])) return;
+    // Most steps begin with what the one before has left.
+    if (content === this.#content) return;
+    this.#content = content;
+    const next = this.#numbered(content);
+    if (next.length === this.#lines.length && next.every((line, index) => line === this.#lines[index]))
+      return;
     const { from, unsure } = align(this.#lines, next);
     const made: (Origin | null)[] = [];
     const baseLine: number[] = [];
@@ -156,6 +159,7 @@ class Chain {
     this.#baseLine = baseLine;
   }
   #isLost = false;
+  #content: Content;
 
   /** What `markSliding` is for lines that were put in, for a run that was taken out from between others. */
   #markTaken(kept: Uint8Array): void {
@@ -210,14 +214,16 @@ class Chain {
     for (const index of wanted) {
       const origin = known[index] ?? passedOver.get(lines[index] ?? NEW) ?? only;
       const last = runs.at(-1);
-      if (last !== undefined && last.from + last.count === index && sameOrigin(last.origin, origin)) last.count++;
+      if (last !== undefined && last.from + last.count === index && sameOrigin(last.origin, origin))
+        last.count++;
       else runs.push({ from: index, count: 1, origin });
     }
     return runs;
   }
 }
 
-const numbersFrom = (from: number, count: number): number[] => Array.from({ length: count }, (_, at) => from + at);
+const numbersFrom = (from: number, count: number): number[] =>
+  Array.from({ length: count }, (_, at) => from + at);
 
 /**
  * Lines that were put in between others may begin or end one line earlier or later where those are alike: which of two

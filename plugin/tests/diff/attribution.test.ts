@@ -40,7 +40,11 @@ const whole = (base: readonly string[], proposed: readonly string[]): LineRange[
 
 describe("by example", () => {
   test("a line belongs to the call that wrote it last, and a removal to the call that took it out", () => {
-    const [a, b, c] = [["one", "two"], ["one", "2", "three"], ["one", "zwei", "three"]];
+    const [a, b, c] = [
+      ["one", "two"],
+      ["one", "2", "three"],
+      ["one", "zwei", "three"],
+    ];
     const steps = [by(1, text(a), text(b)), by(2, text(b), text(c))];
     const hunk = { oldFrom: 1, oldCount: 1, newFrom: 1, newCount: 2 };
     const found = attribute(text(a), steps, text(c), [hunk], true);
@@ -49,13 +53,24 @@ describe("by example", () => {
   });
 
   test("what changed between two calls that were both seen is outside; where something was missed, unknown", () => {
-    const [a, b, c, d] = [["x"], ["x", "by one"], ["x", "by one", "elsewhere"], ["x", "by one", "elsewhere", "by two"]];
+    const [a, b, c, d] = [
+      ["x"],
+      ["x", "by one"],
+      ["x", "by one", "elsewhere"],
+      ["x", "by one", "elsewhere", "by two"],
+    ];
     for (const [watched, word] of [
       [true, "outside"],
       [false, "unknown"],
     ] as const) {
       const steps = [by(1, text(a), text(b)), by(2, text(c), text(d), watched)];
-      const found = attribute(text(a), steps, text(d), [{ oldFrom: 1, oldCount: 0, newFrom: 1, newCount: 3 }], true);
+      const found = attribute(
+        text(a),
+        steps,
+        text(d),
+        [{ oldFrom: 1, oldCount: 0, newFrom: 1, newCount: 3 }],
+        true,
+      );
       expect(spoken(found.added)).toEqual(["call 1", word, "call 2"]);
     }
   });
@@ -83,15 +98,26 @@ describe("by example", () => {
   });
 
   test("of two lines alike that two calls put next to each other, nobody says which is whose", () => {
-    const [a, b, c] = [["f {", "}"], ["f {", "}", "}"], ["f {", "}", "}", "}"]];
+    const [a, b, c] = [
+      ["f {", "}"],
+      ["f {", "}", "}"],
+      ["f {", "}", "}", "}"],
+    ];
     const steps = [by(1, text(a), text(b)), by(2, text(b), text(c))];
     const hunk = { oldFrom: 2, oldCount: 0, newFrom: 2, newCount: 2 };
-    expect(spoken(attribute(text(a), steps, text(c), [hunk], true).added)).toEqual(["several 1+2", "several 1+2"]);
+    expect(spoken(attribute(text(a), steps, text(c), [hunk], true).added)).toEqual([
+      "several 1+2",
+      "several 1+2",
+    ]);
   });
 
   test("a file without anchors that is too much to compare is unsure, not guessed", () => {
-    const lines = (n: number, from: number): number[] => Array.from({ length: n }, (_, at) => from + (at % 2));
-    const { from, unsure } = align([...lines(1500, 0)], [9, 9, ...lines(1500, 1).map((one) => one % 2), 9, 9]);
+    const lines = (n: number, from: number): number[] =>
+      Array.from({ length: n }, (_, at) => from + (at % 2));
+    const { from, unsure } = align(
+      [...lines(1500, 0)],
+      [9, 9, ...lines(1500, 1).map((one) => one % 2), 9, 9],
+    );
     expect(from.includes(UNSURE)).toBe(true);
     expect(unsure.includes(1)).toBe(true);
   });
@@ -127,7 +153,11 @@ class Oracle {
 
   splice(at: number, count: number, put: readonly string[], origin: Origin): void {
     this.makers.add(said(origin));
-    const taken = this.lines.splice(at, count, ...put.map((line) => ({ text: line, made: origin, base: -1 })));
+    const taken = this.lines.splice(
+      at,
+      count,
+      ...put.map((line) => ({ text: line, made: origin, base: -1 })),
+    );
     for (const line of taken) {
       if (line.base >= 0) this.gone.set(line.base, origin);
       this.#went.add(line.text);
@@ -170,29 +200,24 @@ const COMMON = ["", "}", "  return;", "end"];
 
 function edit(oracle: Oracle, origin: Origin, pick: (below: number) => number, fresh: () => string): void {
   const some = () =>
-    Array.from({ length: 1 + pick(4) }, () => (pick(5) === 0 ? (COMMON[pick(COMMON.length)] as string) : fresh()));
+    Array.from({ length: 1 + pick(4) }, () =>
+      pick(5) === 0 ? (COMMON[pick(COMMON.length)] as string) : fresh(),
+    );
   const length = oracle.lines.length;
   const at = pick(length + 1);
   const count = Math.min(pick(4), length - at);
   const moved = oracle.texts().slice(at, at + count);
-  switch (pick(7)) {
-    case 0:
-    case 1:
-      return oracle.splice(at, 0, some(), origin);
-    case 2:
-      return oracle.splice(at, count, [], origin);
-    case 3:
-    case 4:
-      return oracle.splice(at, count, some(), origin);
-    case 5: {
-      // What stood in the base, put back.
-      const line = oracle.base[pick(oracle.base.length)];
-      return oracle.splice(at, count, line === undefined ? [] : [line], origin);
-    }
-    default:
-      if (pick(2) === 0) return;
-      oracle.splice(at, count, [], origin);
-      oracle.splice(pick(length - count + 1), 0, moved, origin);
+  const what = pick(7);
+  if (what <= 1) oracle.splice(at, 0, some(), origin);
+  else if (what === 2) oracle.splice(at, count, [], origin);
+  else if (what <= 4) oracle.splice(at, count, some(), origin);
+  else if (what === 5) {
+    // What stood in the base, put back.
+    const line = oracle.base[pick(oracle.base.length)];
+    oracle.splice(at, count, line === undefined ? [] : [line], origin);
+  } else if (pick(2) === 0) {
+    oracle.splice(at, count, [], origin);
+    oracle.splice(pick(length - count + 1), 0, moved, origin);
   }
 }
 
@@ -206,7 +231,9 @@ function chain(seed: number): Case {
   const pick = random(seed);
   let number = 0;
   const fresh = () => `line ${number++}`;
-  const base = Array.from({ length: 1 + pick(25) }, () => (pick(4) === 0 ? (COMMON[pick(4)] as string) : fresh()));
+  const base = Array.from({ length: 1 + pick(25) }, () =>
+    pick(4) === 0 ? (COMMON[pick(4)] as string) : fresh(),
+  );
   const oracle = new Oracle(base);
   const steps: Step[] = [];
   let watched = false;
@@ -236,7 +263,9 @@ function chain(seed: number): Case {
 function hunksOf(dir: string, before: Uint8Array, after: Uint8Array): LineRange[] {
   writeFileSync(join(dir, "a"), before);
   writeFileSync(join(dir, "b"), after);
-  const { stdout } = Bun.spawnSync(["git", "diff", "--no-index", "--patience", "-U0", "a", "b"], { cwd: dir });
+  const { stdout } = Bun.spawnSync(["git", "diff", "--no-index", "--patience", "-U0", "a", "b"], {
+    cwd: dir,
+  });
   const headers = stdout.toString().matchAll(/^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@/gm);
   return [...headers].map(([, oldAt, oldCount = "1", newAt, newCount = "1"]) => ({
     oldFrom: Number(oldAt) - (oldCount === "0" ? 0 : 1),
@@ -254,7 +283,14 @@ describe("against the oracle", () => {
   let inCommon = 0;
 
   /** @param makers of lines of that text */
-  function check(seed: number, line: string, found: Origin, truth: Origin | null, makers: Set<string>, all: Set<string>) {
+  function check(
+    seed: number,
+    line: string,
+    found: Origin,
+    truth: Origin | null,
+    makers: Set<string>,
+    all: Set<string>,
+  ) {
     const about = `chain ${seed}: ${JSON.stringify(line)} is ${said(found)}; ${truth && said(truth)} of ${[...makers]}`;
     if (truth !== null && makers.size === 1) {
       exact++;
@@ -292,7 +328,10 @@ describe("against the oracle", () => {
         check(seed, line, origin, truth, oracle.takenOut.get(line) ?? none, oracle.makers);
       }
       const wanted = (side: "old" | "new") => hunks.reduce((sum, hunk) => sum + hunk[`${side}Count`], 0);
-      expect([lineByLine(found.added).size, lineByLine(found.removed).size]).toEqual([wanted("new"), wanted("old")]);
+      expect([lineByLine(found.added).size, lineByLine(found.removed).size]).toEqual([
+        wanted("new"),
+        wanted("old"),
+      ]);
     }
     rmSync(dir, { recursive: true, force: true });
     // What compares nothing finds nothing.
