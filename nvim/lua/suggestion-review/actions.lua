@@ -255,7 +255,7 @@ M.list = {
     global = "<leader>sw",
     global_text = "Why this hunk is there",
     command = "why",
-    text = "why it is there: calls, prompt, tests",
+    text = "why it is there: calls and tests",
     group = "View",
   },
   {
