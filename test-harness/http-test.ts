@@ -208,6 +208,10 @@ async function readSuggestion(endpoints: Endpoints, id: string): Promise<void> {
     text.includes("@@ "),
   );
   const [hunk] = (await endpoints.ask("GET", `${path}/hunks?limit=1`)).json.hunks;
+  const why = `${path}/hunks/${encodeURIComponent(hunk.id)}/why`;
+  await endpoints.reads("/suggestions/{id}/hunks/{hunk}/why", why, ({ json }) =>
+    equal(json.hunk_id, hunk.id, "hunk_id"),
+  );
   const query = `file=${encodeURIComponent(hunk.file)}&side=proposed`;
   await endpoints.reads("/suggestions/{id}/content", `${path}/content?${query}`, ({ json }) =>
     equal(json.file, hunk.file, "file"),

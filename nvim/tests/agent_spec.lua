@@ -63,6 +63,16 @@ local host = agent_host.start({
       when = "write as edited",
       turns = { call("write", { filePath = "poem.txt", content = "one\ntwo\n" }), { text = "written" } },
     },
+    {
+      when = "write a verse",
+      turns = {
+        vim.tbl_extend("force", call("write", { filePath = "verse.txt", content = "one line\n" }), {
+          text = "Now the verse.",
+        }),
+        call("publish_suggestion", { description = "A verse" }),
+        { text = "published" },
+      },
+    },
     { when = "touch never", turns = { bash("touch touched-never"), { text = "not touched" } } },
     { when = "touch rather not", turns = { bash("touch rather-not"), { text = "as you like" } } },
     {
@@ -192,6 +202,47 @@ describe("what the agent does", function()
       end
     end
     vim.cmd("normal q")
+  end)
+
+  it("is where K on a hunk leads: the call that made it, with the words before it", function()
+    ask("write a verse")
+    notice("verse%.txt")
+    review.permission({ reply = "once" })
+    turn_over()
+    local id, hunk
+    t.wait(function()
+      for _, suggestion in ipairs(review.store.list()) do
+        for _, one in ipairs(suggestion.hunks or {}) do
+          if one.file == "verse.txt" then
+            id, hunk = suggestion.id, one.id
+          end
+        end
+      end
+      return id
+    end, 15000, "the suggestion")
+    for _, style in ipairs({ "floating", "inline" }) do
+      review.open(id, { hunk = hunk, style = style })
+      t.wait(review.is_open, 15000, "the review")
+      vim.api.nvim_feedkeys("K", "x", false)
+      t.eq(vim.bo.filetype, "suggestion-why")
+      local line = t.wait(function()
+        local text = table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, false), "\n")
+        t.ok(not text:find("not seen", 1, true), text)
+        return text:find("write verse.txt  +1\n", 1, true)
+          and text:find("prompt   write a verse\n", 1, true)
+          and text:find("said     Now the verse.", 1, true)
+          and 1
+      end, 15000, "why it is there")
+      vim.api.nvim_win_set_cursor(0, { line, 0 })
+      vim.api.nvim_feedkeys(vim.keycode("<CR>"), "x", false)
+      t.wait(function()
+        return vim.bo.filetype == "markdown"
+          and vim.api.nvim_get_current_line():find("^%- ✔ `write`")
+          and vim.fn.foldclosed(".") == -1
+      end, 15000, "the call in its session")
+      vim.cmd("normal q")
+      review.close()
+    end
   end)
 
   it("leaves the cursor where it is not at the end", function()

@@ -91,8 +91,12 @@ async function server(input: PluginInput, options?: Record<string, unknown>): Pr
           desk.commands.beginCall(`${sessionID}/${callID}`, args.command);
         await gate.enter(tool, callID, sessionID, came);
         await worktree.link.toolStarted(callID, sessionID);
+        // Last: what it finds is what the call finds.
+        const begun = { tool, session: sessionID, call: callID, arguments: args };
+        await worktree.memory.begin(begun, input.directory);
       },
       "tool.execute.after": async ({ callID, sessionID }, result) => {
+        await worktree.memory.end(sessionID, callID, exitOf(result));
         worktree.approvals.after(sessionID, callID, result);
         gate.leave(callID, sessionID);
         worktree.link.toolEnded(callID, sessionID);
@@ -106,6 +110,7 @@ async function server(input: PluginInput, options?: Record<string, unknown>): Pr
         if (number !== null) env[CALL] = number;
       },
       event: async ({ event }) => {
+        worktree.memory.take(event);
         turns.take(event);
         worktree.link.take(event);
         // The hook's type is of an older form of the host's events; these are the ones that come.
@@ -125,6 +130,12 @@ async function server(input: PluginInput, options?: Record<string, unknown>): Pr
     process.stderr.write(`suggestion-manager: ${error.message}\n`);
     throw error;
   }
+}
+
+/** Of a command, where the host says so. */
+function exitOf({ metadata }: { metadata?: unknown }): number | null {
+  const exit = (metadata as { exit?: unknown } | undefined)?.exit;
+  return typeof exit === "number" && Number.isSafeInteger(exit) ? exit : null;
 }
 
 export default { id: "suggestion-manager", server } satisfies PluginModule;

@@ -236,7 +236,18 @@ export function luaTypes(): string {
     Object.entries(activity).filter(([key]) => key.endsWith("Entry") || key === "AskedQuestion"),
   );
   const { AgentSession, SessionId } = sessions;
-  const parts = { ...model, AgentSession, SessionId, DecisionAction, LineRange, ErrorAnswer, ...entries };
+  const { WhyCall, WhyLines, WhyTest } = queries;
+  const why = { WhyCall, WhyLines, WhyTest };
+  const parts = {
+    ...model,
+    ...why,
+    AgentSession,
+    SessionId,
+    DecisionAction,
+    LineRange,
+    ErrorAnswer,
+    ...entries,
+  };
   const named = [...Object.entries(parts), ...answers].flatMap(([key, schema]): Named[] =>
     schema instanceof z.ZodType ? [{ key, name: RENAMED[key] ?? key, schema }] : [],
   );

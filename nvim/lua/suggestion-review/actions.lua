@@ -248,6 +248,17 @@ M.list = {
     group = "View",
   },
   {
+    name = "why",
+    action = "why",
+    owner = "why",
+    default = "K",
+    global = "<leader>sw",
+    global_text = "Why this hunk is there",
+    command = "why",
+    text = "why it is there: calls and tests",
+    group = "View",
+  },
+  {
     name = "toggle_panel",
     action = "toggle_panel",
     owner = "view",

@@ -190,6 +190,39 @@
 ---@field updated_at string
 ---@field result? SuggestionReview.Result Set once finalized
 
+---@class SuggestionReview.WhyCall
+---@field call_id string `<session>/<call>`
+---@field session_id? string
+---@field root_session_id? string The session at the top
+---@field session_title? string Its title in opencode; for the developer's token alone
+---@field tool? string
+---@field summary? string What was asked for, in one line
+---@field began_at? string
+---@field ended_at? string
+---@field exit_code? integer Of a command
+---@field added integer Lines of the hunk that it made, alone
+---@field removed integer
+---@field entry_id? string Its entry in the agent's activity; for the developer's token alone
+---@field prompt? string What began the turn, shortened; for the developer's token alone
+---@field task? string What the subagent was told, shortened; for the developer's token alone
+---@field words? string What the agent said last before the call, shortened; for the developer's token alone
+
+---@class SuggestionReview.WhyLines
+---@field side "added"|"removed"
+---@field start integer First line, 1-based: of the file as proposed, or of the base for what was removed
+---@field count integer
+--- call: this call; several: one of these, and it cannot be said which; outside: changed between two calls, by none;
+--- unknown: not seen
+---@field origin "call"|"several"|"outside"|"unknown"
+---@field calls string[] Their call_id
+
+---@class SuggestionReview.WhyTest
+---@field call_id string
+---@field session_id string
+---@field command string
+---@field began_at string
+---@field exit_code? integer null: it was stopped, or the host did not say
+
 ---@class SuggestionReview.AgentSession
 ---@field session_id string
 ---@field title string
@@ -504,6 +537,17 @@
 ---@field projects { project: string, hub: string, branch?: string }[]
 ---@field limits table<string, number>
 ---@field version string
+
+---@class SuggestionReview.WhyAnswer
+---@field suggestion_id string Suggestion id (UUID version 7)
+---@field revision integer
+---@field hunk_id string Hunk id: <suggestion>:<file>:<index>; parts of a split hunk add .1, .2
+---@field lines SuggestionReview.WhyLines[] Every changed line, by runs
+--- Of a hunk without lines, such as a rename: what made it
+---@field whole ({ origin: "call"|"several"|"outside"|"unknown", calls: string[] })[]
+---@field calls SuggestionReview.WhyCall[] In the order in which they began
+--- Commands after the last of these calls that look like runs of tests, until it was published
+---@field tests SuggestionReview.WhyTest[]
 
 ---@class SuggestionReview.ActivityAnswer
 ---@field entries SuggestionReview.ActivityEntry[] In the order of their numbers

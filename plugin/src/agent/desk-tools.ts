@@ -252,3 +252,6 @@ function hunkText(hunk: Hunk): string {
   const diff = hunk.decision?.modified_diff ?? (hunk.state === "accepted" ? "" : hunk.diff);
   return [...lines, ...quoted(diff, DIFF_LINES)].join("\n");
 }
+
+/** Names of the tools; making them asks nothing of a desk. */
+export const TOOL_NAMES: ReadonlySet<string> = new Set(Object.keys(deskTools({} as Toolbox)));

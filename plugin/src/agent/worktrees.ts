@@ -2,11 +2,16 @@
  * The worktrees that opencode has open. It runs the plugin once for each directory that is asked for, and again after
  * each reload: all instances of one worktree are one agent, with one gate, whose tools are counted together.
  */
+import { join } from "node:path";
 import { toReviewError } from "../protocol/errors.ts";
 import type { Desk } from "../review/desk.ts";
+import { FileMemory } from "../vcs/file-memory.ts";
+import type { Project } from "../vcs/project.ts";
 import { ActivityRelay } from "./activity/relay.ts";
 import { Approvals } from "./approvals/approvals.ts";
 import { Approved } from "./approvals/approved.ts";
+import { CallMemory } from "./call-memory.ts";
+import { TOOL_NAMES } from "./desk-tools.ts";
 import { AgentProcesses, releaseForgotten } from "./processes.ts";
 import { ToolGate } from "./quiet.ts";
 import { reportRefusedCalls } from "./refused-calls.ts";
@@ -61,12 +66,37 @@ export class Worktree {
   }
   #link!: SessionLink;
 
+  /** What the agent's calls change. */
+  get memory(): CallMemory {
+    return this.#memory;
+  }
+  #memory!: CallMemory;
+
+  #remember(project: Project): CallMemory {
+    const open = async () => {
+      const store = await project.jj.store();
+      return FileMemory.open(join(this.desk.callsRoot(), `${project.hubName}.git`), project.dir, store.dir);
+    };
+    const memory = new CallMemory({
+      ledger: this.desk.ledger,
+      project: project.dir,
+      files: open(),
+      ownTools: TOOL_NAMES,
+      hasLeftovers: () => this.processes.running().length > 0,
+      failed: (error) =>
+        this.desk.onRemark("error", `What a call changed is not remembered: ${toReviewError(error).message}`),
+    });
+    project.memory = memory;
+    return memory;
+  }
+
   /** The agent is spoken to through the latest instance. */
   async join(link: SessionLink): Promise<Instance> {
     const instance = { link, sessions: new Set<string>() };
     this.#instances.push(instance);
     this.#link = link;
-    await this.desk.addProject(this.dir, { gate: this.gate, link });
+    const project = await this.desk.addProject(this.dir, { gate: this.gate, link });
+    this.#memory ??= this.#remember(project);
     return instance;
   }
 
@@ -77,7 +107,10 @@ export class Worktree {
 
   /** What ran in an instance ends with it, told or not. */
   async leave(instance: Instance): Promise<void> {
-    for (const session of instance.sessions) this.gate.clear(session);
+    for (const session of instance.sessions) {
+      this.gate.clear(session);
+      this.memory.clear(session);
+    }
     this.activity.asks.leave(instance.link.host);
     const spoke = this.speaks(instance);
     const at = this.#instances.indexOf(instance);

@@ -5,7 +5,7 @@
 import { z } from "zod";
 import { ActivityQuery, ActivityStreamQuery, AsksQuery } from "./activity.ts";
 import { REQUESTS, type UseCaseName } from "./changes.ts";
-import { SuggestionId } from "./model.ts";
+import { HunkId, SuggestionId } from "./model.ts";
 import { ContentQuery, HunksQuery, ListQuery } from "./queries.ts";
 import { ChoicesQuery, SessionsQuery, TranscriptQuery } from "./sessions.ts";
 import { SlashCommandsQuery } from "./slash-commands.ts";
@@ -48,6 +48,7 @@ const content = z.strictObject({
   suggestionId: SuggestionId,
   ...ContentQuery.shape,
 });
+const why = z.strictObject({ type: z.literal("why"), id, suggestionId: SuggestionId, hunkId: HunkId });
 const subscribe = z.strictObject({
   type: z.literal("subscribe"),
   id,
@@ -84,6 +85,7 @@ export const Command = z.discriminatedUnion("type", [
   get,
   hunks,
   content,
+  why,
   subscribe,
   activity,
   watch,

@@ -1,7 +1,7 @@
 /** What is read: what each route is asked with and what it answers, as schemas. Nothing here changes anything. */
 import { z } from "zod";
 import { ReviewEvent } from "./events.ts";
-import { Actor, CountedRefusal, Hunk, SuggestionId, SuggestionSummary } from "./model.ts";
+import { Actor, CountedRefusal, Hunk, HunkId, SuggestionId, SuggestionSummary } from "./model.ts";
 
 const count = (max: number, fallback: number) => z.coerce.number().int().min(1).max(max).default(fallback);
 const offset = z.coerce.number().int().min(0).default(0);
@@ -141,6 +141,67 @@ export const DecisionsAnswer = z.object({
   next_cursor: z.string().nullable().describe("Cursor of the next page, null at the end"),
 });
 export type DecisionsPage = z.output<typeof DecisionsAnswer>;
+
+const callIds = z.array(z.string());
+const words = (what: string) => z.string().optional().describe(`${what}; for the developer's token alone`);
+
+const origin = z
+  .enum(["call", "several", "outside", "unknown"])
+  .describe(
+    "call: this call; several: one of these, and it cannot be said which; outside: changed between two calls, by none; unknown: not seen",
+  );
+
+export const WhyLines = z.object({
+  side: z.enum(["added", "removed"]),
+  start: z
+    .int()
+    .describe("First line, 1-based: of the file as proposed, or of the base for what was removed"),
+  count: z.int(),
+  origin,
+  calls: callIds.describe("Their call_id"),
+});
+
+export const WhyCall = z.object({
+  call_id: z.string().describe("`<session>/<call>`"),
+  session_id: z.string().optional(),
+  root_session_id: z.string().optional().describe("The session at the top"),
+  session_title: words("Its title in opencode"),
+  tool: z.string().optional(),
+  summary: z.string().optional().describe("What was asked for, in one line"),
+  began_at: z.string().optional(),
+  ended_at: z.string().optional(),
+  exit_code: z.int().nullable().optional().describe("Of a command"),
+  added: z.int().describe("Lines of the hunk that it made, alone"),
+  removed: z.int(),
+  entry_id: words("Its entry in the agent's activity"),
+  prompt: words("What began the turn, shortened"),
+  task: words("What the subagent was told, shortened"),
+  words: words("What the agent said last before the call, shortened"),
+});
+
+export const WhyTest = z.object({
+  call_id: z.string(),
+  session_id: z.string(),
+  command: z.string(),
+  began_at: z.string(),
+  exit_code: z.int().nullable().describe("null: it was stopped, or the host did not say"),
+});
+
+/** `GET /suggestions/:id/hunks/:hunk/why`: which calls of the agent's made a hunk. */
+export const WhyAnswer = z.object({
+  suggestion_id: SuggestionId,
+  revision: z.int(),
+  hunk_id: HunkId,
+  lines: z.array(WhyLines).describe("Every changed line, by runs"),
+  whole: z
+    .array(z.object({ origin, calls: callIds }))
+    .describe("Of a hunk without lines, such as a rename: what made it"),
+  calls: z.array(WhyCall).describe("In the order in which they began"),
+  tests: z
+    .array(WhyTest)
+    .describe("Commands after the last of these calls that look like runs of tests, until it was published"),
+});
+export type Why = z.output<typeof WhyAnswer>;
 
 export const EventPageAnswer = z.object({
   events: z.array(ReviewEvent),

@@ -35,6 +35,7 @@ import type {
   PatchQuery,
   SandboxQuery,
   SandboxReport,
+  Why,
 } from "../protocol/queries.ts";
 import type {
   Choices,
@@ -82,6 +83,8 @@ export interface ReviewDesk extends InTheirTime {
   list(query: ListQuery): { suggestions: SuggestionSummary[]; total: number };
   get(suggestionId: string): Suggestion;
   hunks(suggestionId: string, query: HunksQuery): HunkPage;
+  /** Which calls of the agent's made a hunk. */
+  why(suggestionId: string, hunkId: string, actor: Actor): Promise<Why>;
   content(suggestionId: string, query: ContentQuery): Promise<ContentChunk>;
   patch(suggestionId: string, query: PatchQuery): Promise<Uint8Array>;
 

@@ -52,6 +52,7 @@ import type {
   PatchQuery,
   SandboxQuery,
   SandboxReport,
+  Why,
 } from "../protocol/queries.ts";
 import type {
   Choices,
@@ -104,6 +105,7 @@ import type { AgentLink, AgentSessions } from "./tell/agent-link.ts";
 import { Commands, commandLine } from "./tell/commands.ts";
 import { lastOfOutbox, takeFeedback } from "./tell/courier.ts";
 import { enqueue } from "./tell/outbox.ts";
+import { why } from "./why.ts";
 
 export interface HostOptions {
   gate: QuietGate;
@@ -113,6 +115,8 @@ export interface HostOptions {
 
 const OTHERS_POLL_MS = 500;
 const LOG_DELAY_MS = 50;
+/** How long the host is waited for when it is asked what its sessions are called. */
+const TITLES_MS = 500;
 const IMMEDIATE: QuietGate = { run: (work) => work() };
 
 export class Desk implements ReviewDesk {
@@ -277,6 +281,25 @@ export class Desk implements ReviewDesk {
 
   hunks(suggestionId: string, query: HunksQuery): ReturnType<ReviewDesk["hunks"]> {
     return reading.hunks(this.ledger, suggestionId, query);
+  }
+
+  async why(suggestionId: string, hunkId: string, actor: Actor): Promise<Why> {
+    const told = why(this.ledger, suggestionId, hunkId, actor);
+    if (actor !== "developer" || told.calls.length === 0) return told;
+    const titles = await this.#titles(getSuggestion(this.ledger, suggestionId).project);
+    const calls = told.calls.map((call) => {
+      const title = titles.get(call.root_session_id ?? "") ?? titles.get(call.session_id ?? "");
+      return title === undefined ? call : { ...call, session_title: title };
+    });
+    return { ...told, calls };
+  }
+
+  /** Titles of the agent's sessions, as far as its host says them soon. */
+  async #titles(project: string): Promise<Map<string, string>> {
+    const sessions = this.#hosts.find(project)?.link?.sessions.list({ limit: 200, offset: 0 });
+    const none = Bun.sleep(TITLES_MS).then(() => null);
+    const page = await Promise.race([sessions ?? null, none]).catch(() => null);
+    return new Map((page?.sessions ?? []).map(({ session_id, title }) => [session_id, title]));
   }
 
   async content(suggestionId: string, query: ContentQuery): ReturnType<ReviewDesk["content"]> {
@@ -695,6 +718,11 @@ export class Desk implements ReviewDesk {
 
   hubRoot(): string {
     return join(this.#config.stateDir, "git");
+  }
+
+  /** Absolute path of the directory with what is remembered of the files of each project. */
+  callsRoot(): string {
+    return join(this.#config.stateDir, "calls");
   }
 
   pushableRefs(hubName: string): string[] {

@@ -11,6 +11,7 @@ import {
   HunksQuery,
   ListAnswer,
   ListQuery,
+  WhyAnswer,
 } from "../protocol/queries.ts";
 import { PAGE_BYTES } from "../protocol/sizes.ts";
 import type { ReviewDesk } from "../review/contract.ts";
@@ -94,6 +95,11 @@ export const LOOKUPS = {
     answer: Suggestion,
   },
   hunks: { summary: "Hunks of a suggestion by page", query: HunksQuery, answer: HunkPageAnswer },
+  why: {
+    summary: "Which calls of the agent's made a hunk, line by line; what no call explains is said to be so",
+    query: z.strictObject({}),
+    answer: WhyAnswer,
+  },
   decisions: {
     summary: "What was decided with a reason, or written anew, of all suggestions: the memory of the review",
     query: DecisionsQuery,

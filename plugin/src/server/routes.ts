@@ -151,6 +151,13 @@ export const ROUTES: Route[] = [
     errors: ["not_found"],
     run: (call) => call.context.desk.hunks(id(call), call.query),
   }),
+  get("/suggestions/:id/hunks/:hunk/why", "whyHunk", {
+    tag: "suggestions",
+    ...LOOKUPS.why,
+    errors: ["not_found", "stale_hunk"],
+    run: (call) =>
+      call.context.desk.why(id(call), call.parameters.hunk ?? "", call.identity?.role ?? "agent"),
+  }),
   get("/suggestions/:id/content", "readContent", {
     tag: "suggestions",
     ...LOOKUPS.content,

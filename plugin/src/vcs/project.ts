@@ -24,6 +24,20 @@ export interface QuietGate {
   stillRunning?(): string[];
 }
 
+/** What the agent's calls changed, as whoever watches them remembers it. */
+export interface CallMemory {
+  /**
+   * Resolves when all that has been seen is in the ledger.
+   * @returns the word under which changes are remembered now; null while a call that may change files has not ended
+   */
+  settled(): Promise<string | null>;
+  /** What files held, by object id; what is not kept any more is left out. */
+  contents(oids: readonly string[]): Promise<Map<string, Uint8Array>>;
+  /** Drops what nobody can ask for any more. */
+  tidy(): void;
+  failed(error: unknown): void;
+}
+
 export interface ProjectOptions {
   /** Directory of all hubs. */
   hubRoot: string;
@@ -46,6 +60,8 @@ export function defaultHubName(dir: string): string {
 
 export class Project {
   #tail: Promise<unknown> = Promise.resolve();
+  /** Null where nobody watches the agent's calls. */
+  memory: CallMemory | null = null;
   /** The hub moved: the agent's repository is to see it at the next quiet moment. */
   followHub = false;
   /** The agent's working copy may not stand on the shared branch yet. */

@@ -8,6 +8,7 @@ import { FeedbackLog } from "../../src/review/ledger/feedback-log.ts";
 import { type HunkRow, standingHunks } from "../../src/review/ledger/hunk-rows.ts";
 import { Ledger } from "../../src/review/ledger/ledger.ts";
 import { MIGRATIONS, type Migration, UNNAMED } from "../../src/review/ledger/schema.ts";
+import { why } from "../../src/review/why.ts";
 import { temporaryDirectory } from "../support/place.ts";
 
 setDefaultTimeout(60_000);
@@ -222,6 +223,44 @@ describe("a migration from every earlier version to words", () => {
       expect(existsSync(`${path}.v${version}.backup`)).toBe(true);
     });
   }
+
+  test("from version 9: what was published before calls were remembered stays, and nothing is said to have made it", () => {
+    const path = place();
+    const old = new Database(path, { create: true, strict: true });
+    old.run("CREATE TABLE migration (step INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT");
+    for (const [index, { name, sql }] of MIGRATIONS.slice(0, 9).entries()) {
+      old.run(sql);
+      old.run("INSERT INTO migration (step, name) VALUES (?, ?)", [index + 1, name]);
+    }
+    old.run("PRAGMA application_id = 0x49414331");
+    old.run("PRAGMA user_version = 9");
+    old.run(
+      `INSERT INTO suggestion (id, project, hub, change_id, description, state, revision, hunk_count, settled, settled_parent, agent_commit, created_at, updated_at)
+       VALUES ('s', '/p', 'h', 'k', 'd', 'open', 1, 1, 'c', 'b', 'c', 't', 't')`,
+    );
+    old.run(
+      `INSERT INTO revision (suggestion, n, base_commit, commit_id, base_tree, commit_tree, author, entries, warnings, created_at)
+       VALUES ('s', 1, 'b', 'c', 'bt', 'ct', 'a', '[]', '[]', 't')`,
+    );
+    old.run(
+      `INSERT INTO hunk (suggestion, revision, id, position, entry, kind, file, path, digest, old_from, old_count, new_from, new_count, context_before, context_after, encoding, diff)
+       VALUES ('s', 1, 's:f:0', 0, 0, 'text', 'f', 'f', 'digest', 1, 1, 1, 2, 0, 0, 'utf-8', x'00')`,
+    );
+    old.close();
+    const ledger = openLedger(path);
+    expect(ledger.rows("SELECT suggestion, last_change FROM revision")).toEqual([
+      { suggestion: "s", last_change: 0 },
+    ]);
+    expect(why(ledger, "s", "s:f:0", "developer")).toMatchObject({
+      lines: [
+        { side: "removed", start: 2, count: 1, origin: "unknown", calls: [] },
+        { side: "added", start: 2, count: 2, origin: "unknown", calls: [] },
+      ],
+      calls: [],
+      tests: [],
+    });
+    expect(schemaOf(ledger.db)).toEqual(schemaOf(openLedger(place()).db));
+  });
 
   test("and no other word is taken", () => {
     const ledger = openLedger(older(UNNAMED).path);

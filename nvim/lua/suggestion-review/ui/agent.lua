@@ -200,15 +200,48 @@ local function set_up_window(win)
   set("linebreak", true)
 end
 
----@param server string
----@param root string
-local function show(server, root)
-  for buf, view in pairs(views) do
-    local win = vim.fn.bufwinid(buf)
-    if view.server == server and view.root == root and win ~= -1 then
+--- Puts the cursor where an entry begins, and opens its fold.
+---@param buf integer
+---@param entry_id string
+local function point_at(buf, entry_id)
+  redraw(buf)
+  local line = 1
+  for _, block in ipairs(views[buf].blocks) do
+    if block.id == entry_id then
+      local from = line + (block.lines[1] == "" and 1 or 0)
+      vim.api.nvim_win_set_cursor(0, { from, 0 })
+      vim.cmd("normal! zvzz")
+      return
+    end
+    line = line + #block.lines
+  end
+  notify.info("This call is in the agent's own session only")
+end
+
+--- A window that can be divided: the one that one is in may lie over the others.
+local function leave_floating()
+  if vim.api.nvim_win_get_config(0).relative == "" then
+    return
+  end
+  for _, win in ipairs(vim.api.nvim_tabpage_list_wins(0)) do
+    if vim.api.nvim_win_get_config(win).relative == "" then
       return vim.api.nvim_set_current_win(win)
     end
   end
+end
+
+---@param server string
+---@param root string
+---@param entry_id? string
+local function show(server, root, entry_id)
+  for buf, view in pairs(views) do
+    local win = vim.fn.bufwinid(buf)
+    if view.server == server and view.root == root and win ~= -1 then
+      vim.api.nvim_set_current_win(win)
+      return entry_id and point_at(buf, entry_id)
+    end
+  end
+  leave_floating()
   vim.cmd("botright vsplit")
   local win, buf = vim.api.nvim_get_current_win(), vim.api.nvim_create_buf(false, true)
   views[buf] = { server = server, root = root, blocks = {}, levels = {}, due = false }
@@ -219,10 +252,13 @@ local function show(server, root)
   listen()
   redraw(buf)
   vim.api.nvim_win_set_cursor(win, { vim.api.nvim_buf_line_count(buf), 0 })
+  if entry_id then
+    point_at(buf, entry_id)
+  end
 end
 
 --- Opens it on a session, else on the one that was asked last from here, else on the one that was active last.
----@param opts? { server?: string, session_id?: string }
+---@param opts? { server?: string, session_id?: string, entry_id?: string } at an entry, else at the end
 function M.open(opts)
   opts = opts or {}
   local target = client.get(opts.server)
@@ -235,7 +271,7 @@ function M.open(opts)
       if err then
         return notify.error("Not shown: " .. err.message)
       end
-      show(server, root)
+      show(server, root, opts.entry_id)
     end)
   end
   if opts.session_id then

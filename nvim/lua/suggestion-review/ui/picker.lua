@@ -95,6 +95,7 @@ local MENU = {
   { "open_file", "go to the file" },
   { "undo", "undo the last decision" },
   { "complete", "finalize the suggestion" },
+  { "why", "why it is there" },
 }
 
 --- Rows of the screen that the built-in list of actions takes, with the question and the answer.

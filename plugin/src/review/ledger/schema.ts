@@ -388,14 +388,52 @@ export interface Migration {
   readonly sql: string;
 }
 
-/**
- * In order. A ledger keeps the names of those it has been through, so that one which another program changed in
- * another way is known as such, though it has the same number of steps.
- */
 const V9 = `
 ALTER TABLE refusal ADD COLUMN command TEXT NOT NULL DEFAULT '';
 `;
 
+/** Which call of the agent's made which line: what calls changed, until it is published, and what was made of it then. */
+const V10 = `
+CREATE TABLE agent_call (
+  -- <session>/<call id>
+  call TEXT PRIMARY KEY,
+  project TEXT NOT NULL,
+  session TEXT NOT NULL,
+  tool TEXT NOT NULL,
+  summary TEXT NOT NULL,
+  began_at TEXT NOT NULL,
+  ended_at TEXT NOT NULL,
+  exit_code INTEGER,
+  test TEXT NOT NULL CHECK (test IN ('no', 'yes'))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX activity_of_session ON activity (session, type, position);
+CREATE INDEX agent_call_by_time ON agent_call (project, ended_at) WHERE test = 'yes';
+CREATE TABLE file_change (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  project TEXT NOT NULL,
+  path TEXT NOT NULL,
+  -- JSON: the calls that may have made it.
+  calls TEXT NOT NULL,
+  watch TEXT NOT NULL,
+  -- '<mode> <object id>', '-' for no file, '?' for what was not kept.
+  before TEXT NOT NULL,
+  after TEXT NOT NULL
+) STRICT;
+CREATE INDEX file_change_of ON file_change (project, path, id);
+-- The last change that was remembered when it was published.
+ALTER TABLE revision ADD COLUMN last_change INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE provenance (
+  suggestion TEXT NOT NULL REFERENCES suggestion (id),
+  revision INTEGER NOT NULL,
+  json TEXT NOT NULL,
+  PRIMARY KEY (suggestion, revision)
+) STRICT, WITHOUT ROWID;
+`;
+
+/**
+ * In order. A ledger keeps the names of those it has been through, so that one which another program changed in
+ * another way is known as such, though it has the same number of steps.
+ */
 export const MIGRATIONS: readonly Migration[] = [
   { name: "first tables", sql: V1 },
   { name: "decisions apart from hunks", sql: V2 },
@@ -406,6 +444,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "refusals", sql: V7 },
   { name: "activity of the agent", sql: V8 },
   { name: "commands behind refusals", sql: V9 },
+  { name: "provenance of lines", sql: V10 },
 ];
 
 /** Ledgers with this many steps and fewer kept their number alone. */

@@ -54,6 +54,8 @@ export interface RevisionRow {
   warnings: string;
   files: string;
   created_at: string;
+  /** The last change of the agent's files that was remembered by then. */
+  last_change: number;
 }
 
 /** What a summary shows of its revision. */

@@ -18,6 +18,7 @@ import {
   standingHunks,
 } from "../ledger/hunk-rows.ts";
 import type { Ledger } from "../ledger/ledger.ts";
+import { writeProvenance } from "../ledger/provenance-rows.ts";
 import { recordStanding } from "../ledger/settlements.ts";
 import {
   getRevision,
@@ -29,6 +30,7 @@ import {
 } from "../ledger/suggestion-rows.ts";
 import { baseMap } from "./base-map.ts";
 import { type Carried, carryDecisions, carryParts, type MapLine } from "./carry.ts";
+import { type FoundProvenance, findProvenance } from "./provenance.ts";
 import { suggestionAt } from "./stack.ts";
 
 export interface PublishOptions {
@@ -52,6 +54,7 @@ export async function recordRevision(
   const previous = existing === null ? null : getRevision(ledger, suggestionId, existing.revision);
   checkWorthIt(pinned, previous);
   const mapLine = previous === null ? null : await baseMap(project, previous, pinned);
+  const made = await provenanceOf(ledger, project, pinned, previous);
   const now = options.now();
   const branch = await project.sharedTip();
   const baseMoved =
@@ -60,7 +63,7 @@ export async function recordRevision(
     (await project.hub.isAncestor(pinned.base, branch.commit));
   const warnings = baseMoved ? [...pinned.warnings, staleBase(pinned, branch)] : pinned.warnings;
 
-  return ledger.transactionWhenFree(() => {
+  const published = await ledger.transactionWhenFree(() => {
     const current = findSuggestion(ledger, suggestionId);
     if (current !== null && current.state !== "open") {
       throw new ReviewError("suggestion_closed", `Suggestion ${suggestionId} was ${current.state} meanwhile`);
@@ -86,10 +89,11 @@ export async function recordRevision(
       leave_needed: alsoWrite === null ? 0 : 1,
       updated_at: nextStamp(current?.updated_at ?? null, now),
     });
-    const revision = revisionRow(pinned, place, rows, warnings, head.updated_at);
+    const revision = revisionRow(pinned, place, rows, warnings, head.updated_at, made?.lastChange ?? 0);
     writeSuggestion(ledger, head);
     recordStanding(ledger, suggestionId, pinned.change.commit, head);
     writeRevision(ledger, revision);
+    if (made !== null) writeProvenance(ledger, suggestionId, n, made.provenance);
     for (const row of written) insertHunk(ledger, row);
     if (rows.some((row) => row.state !== "pending"))
       recordCarried(ledger, suggestionId, n, revision.created_at);
@@ -106,6 +110,24 @@ export async function recordRevision(
     alsoWrite?.(answer);
     return answer;
   });
+  project.memory?.tidy();
+  return published;
+}
+
+/** Where the lines came from is told beside the review: that it cannot be found out stops no publish. */
+async function provenanceOf(
+  ledger: Ledger,
+  project: Project,
+  pinned: PinnedRevision,
+  previous: RevisionRow | null,
+): Promise<FoundProvenance | null> {
+  try {
+    const before = previous === null ? null : { suggestion: previous.suggestion, revision: previous.n };
+    return await findProvenance(ledger, project, pinned, before);
+  } catch (error) {
+    project.memory?.failed(error);
+    return null;
+  }
 }
 
 const findSuggestion = (ledger: Ledger, id: string): SuggestionRow | null =>
@@ -182,6 +204,7 @@ const revisionRow = (
   rows: NewHunk[],
   warnings: string[],
   at: string,
+  lastChange: number,
 ): RevisionRow => ({
   suggestion: suggestionId,
   n: revision,
@@ -194,6 +217,7 @@ const revisionRow = (
   warnings: JSON.stringify(warnings),
   files: JSON.stringify(filesOf(rows)),
   created_at: at,
+  last_change: lastChange,
 });
 
 function readyEvent(

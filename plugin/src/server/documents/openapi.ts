@@ -110,12 +110,22 @@ function headerParameters(route: Route): JsonObject[] {
   return given;
 }
 
+/** Those that are no plain id. */
+const IN_PATH: Readonly<Record<string, JsonObject>> = {
+  hunk: {
+    type: "string",
+    minLength: 1,
+    maxLength: 8192,
+    description: "Hunk id; the slashes and colons of its file percent-encoded",
+  },
+};
+
 function parameters(route: Route, writer: SchemaWriter): JsonObject[] {
   const inPath = [...route.path.matchAll(/:([a-z]+)/g)].map(([, name]) => ({
     name,
     in: "path",
     required: true,
-    schema: { type: "string", pattern: "^[A-Za-z0-9_-]{1,64}$" },
+    schema: IN_PATH[name as string] ?? { type: "string", pattern: "^[A-Za-z0-9_-]{1,64}$" },
   }));
   const query = writer.inPlace(route.query);
   const required = new Set((query.required ?? []) as string[]);

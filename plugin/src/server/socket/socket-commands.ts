@@ -140,6 +140,8 @@ async function perform(
       checkFile(query.file);
       return { ...(await desk.content(checkId(suggestionId), query)) };
     }
+    case "why":
+      return { ...(await desk.why(checkId(command.suggestionId), command.hunkId, identity.role)) };
     case "permissions":
       return { permissions: await desk.waiting("agent.permission", command.project) };
     case "questions":
