@@ -598,6 +598,36 @@ describe("adopting", function()
   )
   state("another git command at work", sh("touch .git/index.lock"), "Another git command")
 
+  it("goes through while prompts and plugins ask for the status of the checkout all the time", function()
+    ready()
+    local checkout = clone()
+    -- Each writes the index anew, which it has locked for that long.
+    local asking = vim.fn.jobstart({
+      "sh",
+      "-c",
+      [[
+        ask() { while touch -c b.txt a.txt 2>/dev/null; do git status >/dev/null 2>&1; git diff >/dev/null 2>&1; done; }
+        ask & ask & ask & wait
+      ]],
+    }, { cwd = checkout, detach = true })
+    t.defer(function()
+      pcall(vim.uv.kill, -vim.fn.jobpid(asking), "sigkill")
+    end)
+    -- One that takes longer, as in a big checkout.
+    local lock = checkout .. "/.git/index.lock"
+    local held = t.wait(function()
+      return vim.uv.fs_open(lock, "wx", 420)
+    end)
+    vim.uv.fs_close(held)
+    vim.defer_fn(function()
+      vim.uv.fs_unlink(lock)
+    end, 300)
+    local plan = prepare(id, checkout)
+    t.ok(not plan.refusal, vim.inspect(plan.refusal))
+    local err = execute(plan)
+    t.eq(err, nil, vim.inspect(err))
+    t.eq(snapshot(checkout).head, commit)
+  end)
   it("lets files and directories swap places, and stops where a directory holds something else", function()
     for _, case in ipairs({
       { files = { ["gone.txt"] = false, ["gone.txt/inside"] = "x\n" }, written = "gone.txt/inside" },

@@ -108,6 +108,8 @@ describe("the environment of git and jj", () => {
       // `ps`, where the system has no /proc.
       "plugin/src/review/tell/owner.ts",
       "plugin/src/vcs/run.ts",
+      // Ours, which answers for refused system calls; and opencode, with the environment that the launcher gave it.
+      "sandbox/notify/told.ts",
       // Of the launcher, which clears its own environment first: Neovim, `chown`, programs as another user.
       "sandbox/user.ts",
       "scripts/start/checkout.ts",

@@ -24,13 +24,18 @@ local function busy_with(opts)
     { "REVERT_HEAD", "A revert" },
     { "BISECT_LOG", "A bisection" },
     { "sequencer", "A sequence of picks or reverts" },
-    { "index.lock", "Another git command" },
-    { "HEAD.lock", "Another git command" },
   }
   for _, sign in ipairs(signs) do
     if vim.uv.fs_lstat(git_dir .. "/" .. sign[1]) then
       return sign[2]
     end
+  end
+  local is_locked = git.past_locks(function()
+    local locked = vim.uv.fs_lstat(git_dir .. "/index.lock") or vim.uv.fs_lstat(git_dir .. "/HEAD.lock")
+    return not locked, locked ~= nil
+  end)
+  if is_locked then
+    return "Another git command"
   end
   if git.run({ "ls-files", "-u", "-z" }, opts).stdout ~= "" then
     return "A conflict (unmerged paths)"

@@ -210,14 +210,15 @@ function M.run(move, opts)
     remove_files(move.root, touched)
     -- After all that goes has gone: a file may take a directory's place, or the reverse.
     write_files(move.root, touched, move.target, backup, opts)
-    git.run({ "read-tree", "-i", "-m", move.from, move.target }, opts)
+    git.run_past_locks({ "read-tree", "-i", "-m", move.from, move.target }, opts)
     index_moved = true
     local message = ("suggestion-review: adopt %s"):format(move.title)
     git.run({ "update-ref", "-m", message, "HEAD", move.target, move.from }, opts)
   end)
   if ok then
     vim.fn.delete(backup.directory, "rf")
-    git.run({ "update-index", "-q", "--refresh" }, repository.answers(opts, 1))
+    -- It is done; this only saves the next `git status` a look at the files, and another git may have the index.
+    git.run({ "update-index", "-q", "--refresh" }, repository.answers(opts, 1, 128))
     return
   end
   local problems = restore(move.root, backup)

@@ -48,6 +48,43 @@ function M.run(args, opts)
   return M.command(vim.list_extend({ "git" }, args), opts)
 end
 
+--- Milliseconds for which a lock of another git is waited for: a prompt or a plugin that asks for the status has one
+--- for a moment, again and again.
+local LOCK_MS, LOOK_MS = 2000, 20
+
+--- Inside a task: asks again and again, for as long as such a lock may be held.
+---@generic T
+---@param ask fun(): boolean, T whether it was no lock that was in the way; what came of it
+---@return T
+function M.past_locks(ask)
+  local started = vim.uv.now()
+  while true do
+    local is_free, result = ask()
+    if is_free or vim.uv.now() - started > LOCK_MS then
+      return result
+    end
+    task.await(function(callback)
+      vim.defer_fn(callback, LOOK_MS)
+    end)
+  end
+end
+
+--- Like `run`, for what writes the index: waits for another git that has it.
+---@param args string[]
+---@param opts SuggestionReview.GitOpts
+---@return SuggestionReview.GitResult
+function M.run_past_locks(args, opts)
+  local ran = M.past_locks(function()
+    local outcome = { pcall(M.run, args, opts) }
+    local err = not outcome[1] and outcome[2]
+    return not (type(err) == "table" and (err.stderr or ""):find(".lock': File exists", 1, true)), outcome
+  end)
+  if not ran[1] then
+    error(ran[2], 0)
+  end
+  return ran[2]
+end
+
 --- Standard output without its last line end.
 ---@param args string[]
 ---@param opts SuggestionReview.GitOpts
