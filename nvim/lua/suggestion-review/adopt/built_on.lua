@@ -39,9 +39,11 @@ local function candidates_of(record, hunks, open)
   local found = {}
   for _, index in ipairs(open) do
     local hunk = hunks[index]
+    -- What was made of a deletion is a change of the file by now. A version is never that there is no file.
     local text = hunk.state == "accepted"
-      and hunk.kind == record.hunk.kind
-      and hunk.new_mode == record.hunk.new_mode
+      and diff.has_text(hunk)
+      and hunk.kind ~= "delete"
+      and hunk.new_mode == (record.hunk.new_mode or record.hunk.old_mode)
       and digest.path(hunk) == digest.path(record.hunk)
       and hunk.old_file == record.hunk.old_file
       and diff.text_of(hunk)

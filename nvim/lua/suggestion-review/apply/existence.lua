@@ -4,29 +4,13 @@ local carrier = require("suggestion-review.worktree.document")
 local diff = require("suggestion-review.text.diff")
 local exchange = require("suggestion-review.text.exchange")
 local file_plan = require("suggestion-review.apply.file_plan")
+local file_there = require("suggestion-review.apply.file_there")
 local fileop = require("suggestion-review.worktree.whole_file")
 local form = require("suggestion-review.worktree.encoding")
 local mapping = require("suggestion-review.text.merge")
 local worktree = require("suggestion-review.worktree.paths")
 
 local M = {}
-
---- Whether the file exists where exactly `list` is applied.
----@param base SuggestionReview.Base
----@param list SuggestionReview.Replacement[]
----@return boolean
-local function exists_with(base, list)
-  local exists, gone, removed = base.exists, false, 0
-  for _, replacement in ipairs(list) do
-    if replacement.kind == "create" then
-      exists = true
-    elseif replacement.kind == "delete" and replacement.decided ~= "modified" then
-      gone, removed = true, removed + replacement.count
-    end
-  end
-  -- A deletion that is taken only in part leaves a file.
-  return exists and not (gone and removed == #base.lines)
-end
 
 ---@class (exact) SuggestionReview.Existence
 ---@field before boolean as expected, before the plan
@@ -52,8 +36,8 @@ function M.of(plan, work)
     end
   end
   return {
-    before = exists_with(base, work.now),
-    after = stood ~= nil or exists_with(base, after),
+    before = file_there.with(base, work.now),
+    after = stood ~= nil or file_there.with(base, after),
     list = after,
     stood = stood,
   }
@@ -70,7 +54,7 @@ end
 ---@param plan SuggestionReview.FilePlan with its base
 ---@param carried SuggestionReview.Carrier
 ---@param expected string[] what would be there without the developer's edits
----@param theirs string[] what is to be there
+---@param theirs string[]|nil what is to be there; nil: no file
 local function place_conflict(plan, carried, expected, theirs)
   local ours = diff.split_lines(carrier.text(carried))
   for _, item in ipairs(plan.items) do
@@ -78,9 +62,10 @@ local function place_conflict(plan, carried, expected, theirs)
       status = "conflict",
       from = 0,
       to = #ours,
-      lines = theirs,
+      lines = theirs or {},
       ours = ours,
-      theirs = theirs,
+      theirs = theirs or {},
+      removes = theirs == nil,
       base = expected,
       base_from = 0,
       base_to = #plan.base.lines,
@@ -149,7 +134,7 @@ function M.plan(place, plan, work, existence, path, note)
   end
   local function conflict(reason)
     file_plan.mark(items, "conflict", reason)
-    place_conflict(plan, carried, diff.split_lines(expected), existence.after and wanted_lines or {})
+    place_conflict(plan, carried, diff.split_lines(expected), existence.after and wanted_lines or nil)
   end
 
   if existence.after then

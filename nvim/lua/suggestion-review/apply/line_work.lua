@@ -5,7 +5,6 @@ local diff = require("suggestion-review.text.diff")
 local exchange = require("suggestion-review.text.exchange")
 local hunk_id = require("suggestion-review.text.hunk_id")
 local replacements = require("suggestion-review.apply.replacement")
-local worktree = require("suggestion-review.worktree.paths")
 
 local M = {}
 
@@ -112,31 +111,6 @@ function M.without_gone(work, found, reverted)
     return work
   end
   return { now = now, remove = work.remove, add = work.add, gone = gone, yields = yields }
-end
-
---- What of the record says that the file is there, or gone, and is wrong about it: the developer removed the file, or
---- brought it back.
----@param work SuggestionReview.LineWork
----@param path string absolute
----@return SuggestionReview.LineWork
----@return table<string, SuggestionReview.Presence>
-function M.minding_the_file(work, path)
-  local there, found = nil, {}
-  for _, replacement in ipairs(work.now) do
-    local whole = replacement.kind == "create"
-      or (replacement.kind == "delete" and replacement.decided ~= "modified")
-    if whole then
-      if there == nil then
-        local buf = worktree.buffer_of(path)
-        there = vim.uv.fs_lstat(path) ~= nil
-          or (buf ~= nil and vim.api.nvim_buf_is_loaded(buf) and vim.bo[buf].modified)
-      end
-      if there ~= (replacement.kind == "create") then
-        found[replacement.key] = "gone"
-      end
-    end
-  end
-  return next(found) and M.without_gone(work, found, {}) or work, found
 end
 
 --- A replacement that is recorded already, as it is: what the developer had there before stays known.

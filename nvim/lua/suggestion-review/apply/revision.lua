@@ -78,7 +78,9 @@ local function built_on(replacement, list, taken, suggestion)
   for _, hunk in ipairs(list) do
     local one = not taken[hunk.id]
       and hunk.state == "accepted"
-      and hunk.kind == replacement.kind
+      -- What was made of a deletion is a change of the file by now. A version is never that there is no file.
+      and diff.has_text(hunk)
+      and hunk.kind ~= "delete"
       and replacements.of({ hunk = hunk, state = "accepted" }, suggestion)
     if one and one.at >= replacement.at and one.at + one.count <= replacement.at + replacement.count then
       parts[#parts + 1] = one

@@ -4,6 +4,7 @@ local carrier = require("suggestion-review.worktree.document")
 local exchange = require("suggestion-review.text.exchange")
 local existence = require("suggestion-review.apply.existence")
 local file_plan = require("suggestion-review.apply.file_plan")
+local file_there = require("suggestion-review.apply.file_there")
 local line_places = require("suggestion-review.apply.line_places")
 local line_work = require("suggestion-review.apply.line_work")
 local resolution = require("suggestion-review.apply.resolution")
@@ -208,7 +209,12 @@ function M.presence(place, file, base, relative)
   if not path or #now == 0 then
     return {}
   end
-  local work, found = line_work.minding_the_file({ now = now, remove = {}, add = {} }, path)
+  local work, found = file_there.counted(
+    place,
+    { file = file, items = {}, base = base },
+    { now = now, remove = {}, add = {} },
+    path
+  )
   if #work.now == 0 then
     return found
   end
@@ -248,7 +254,7 @@ function M.plan(place, plan, base, relative)
     return file_plan.mark(items, "refused", reason)
   end
   plan.base = base
-  local work, found = line_work.minding_the_file(line_work.of(place, plan), path)
+  local work, found = file_there.counted(place, plan, line_work.of(place, plan), path)
   plan.presence = found
   local item_of = {}
   for _, item in ipairs(items) do

@@ -58,6 +58,7 @@ local M = {}
 ---@field base? string[] conflict: what the expected text has there
 ---@field base_from? integer conflict, already: the place in the base
 ---@field base_to? integer
+---@field removes? boolean conflict: the suggestion wants no file there
 
 ---@param a { at: integer, count: integer, order: integer }
 ---@param b { at: integer, count: integer, order: integer }

@@ -181,6 +181,8 @@ function carryModifications(
         (carried[index] as Carried).state === "pending" &&
         hunk.path === row.path &&
         hunk.atomicReason === null &&
+        // A version of the developer's leaves a file, be it an empty one.
+        hunk.kind !== "delete" &&
         hunk.oldFrom >= from &&
         hunk.oldFrom + hunk.oldCount <= from + modified.count
       );

@@ -223,7 +223,7 @@ function M.open(session, item, door)
     ours = placed.ours,
     theirs = placed.theirs,
     taken_out = taken_out,
-    removes = item.hunk.kind == (taken_out and "create" or "delete") and #placed.theirs == 0,
+    removes = placed.removes == true,
     wins = {},
     group = vim.api.nvim_create_augroup("suggestion-review.conflict", {}),
     origin = vim.api.nvim_get_current_win(),
