@@ -115,6 +115,32 @@ describe("a new revision", () => {
     ]);
   });
 
+  test("knows a file that the developer emptied when the agent took that over", async () => {
+    const base = tree({ a: lines(1, 2), b: "1\n" });
+    const first = await desk.publish(base, tree({ a: lines("x", "y"), b: "1\n" }));
+    desk.decide({
+      suggestion_id: first.id,
+      hunk_id: hunk(first.id, 0).id,
+      action: "modify",
+      modified_diff: "@@ -1,2 +0,0 @@\n-1\n-2\n",
+    });
+    await desk.publish(base, tree({ a: "", b: "1\n" }), first);
+    expect(summary(first.id).map(([state]) => state)).toEqual(["accepted"]);
+  });
+
+  test("A11: asks again for a deletion of the file that the developer emptied", async () => {
+    const base = tree({ a: lines(1, 2), b: "1\n" });
+    const first = await desk.publish(base, tree({ a: lines("x", "y"), b: "1\n" }));
+    desk.decide({
+      suggestion_id: first.id,
+      hunk_id: hunk(first.id, 0).id,
+      action: "modify",
+      modified_diff: "@@ -1,2 +0,0 @@\n-1\n-2\n",
+    });
+    await desk.publish(base, tree({ b: "1\n" }), first);
+    expect(summary(first.id).map(([state]) => state)).toEqual(["pending"]);
+  });
+
   test("keeps a modification whose hunk is unchanged, at its new place", async () => {
     const first = await desk.publish(BASE, changed([5, "five"]));
     const target = hunk(first.id, 0);

@@ -1,5 +1,5 @@
---- Whether a file is there as the record says. The hunk that makes a file, or takes it away, may have been split: a file
---- is made by any of its parts, and is gone when every line of it is.
+--- Whether a file is there as the record says. The hunk that makes a file, or takes it away, may have been split: a
+--- file is made by any of its parts, and is gone when every line of it is.
 local carrier = require("suggestion-review.worktree.document")
 local line_places = require("suggestion-review.apply.line_places")
 local line_work = require("suggestion-review.apply.line_work")
