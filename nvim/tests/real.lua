@@ -60,8 +60,9 @@ end
 ---@param files table<string, string>
 ---@param arguments? string[] further ones for the server
 ---@param plugin? string folder of the server's source, where it is not the repository's own
+---@param links? table<string, string> symbolic links of the base, with their targets
 ---@return Real
-function M.start(files, arguments, plugin)
+function M.start(files, arguments, plugin, links)
   local self = setmetatable({ directory = t.tempdir(), arguments = arguments or {}, plugin = plugin }, Real)
   self.agent = self.directory .. "/agent"
   self.checkout = self.directory .. "/checkout"
@@ -70,6 +71,9 @@ function M.start(files, arguments, plugin)
   vim.fn.mkdir(self.agent, "p")
   for path, text in pairs(files) do
     t.write(self.agent .. "/" .. path, text)
+  end
+  for path, target in pairs(links or {}) do
+    assert(vim.uv.fs_symlink(target, self.agent .. "/" .. path))
   end
   self:git("agent", "init", "--quiet", "--initial-branch=main")
   self:git("agent", "add", "--all")

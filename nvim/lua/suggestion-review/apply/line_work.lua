@@ -13,7 +13,9 @@ local M = {}
 ---@return SuggestionReview.Replacement[] those that are about lines of this base
 function M.line_replacements(list, base)
   local function counts(replacement)
-    return diff.LINE_KINDS[replacement.kind or "text"] and (replacement.base or base) == base
+    return diff.LINE_KINDS[replacement.kind or "text"]
+      and not replacement.sides
+      and (replacement.base or base) == base
   end
   for _, one in ipairs(list) do
     if not counts(one) then

@@ -12,6 +12,7 @@ local M = {}
 ---@class (exact) SuggestionReview.StaleText
 ---@field file string raw bytes
 ---@field replacement SuggestionReview.Replacement
+---@field reason? string why it could not be taken out, where no edited lines are in the way
 
 --- What the record has of it.
 ---@param place SuggestionReview.Place
@@ -35,8 +36,9 @@ end
 ---@param place SuggestionReview.Place
 ---@param one SuggestionReview.StaleText
 ---@return SuggestionReview.Hunk
-local function hunk_of(place, one)
+function M.hunk_of(place, one)
   local replacement = one.replacement
+  local sides = replacement.sides
   for _, record in ipairs(decisions.history(place.suggestion.id)) do
     local hunk = record.hunk
     if not record.lines and hunk.digest == replacement.digest and digest.path(hunk) == one.file then
@@ -52,7 +54,9 @@ local function hunk_of(place, one)
     digest = replacement.digest or "",
     diff = "",
     diff_bytes = 0,
-    encoding = "utf-8",
+    encoding = sides and (kind == "create" or kind == "delete") and "binary" or "utf-8",
+    old_mode = sides and sides.from.mode,
+    new_mode = sides and sides.to.mode,
     old_start = replacement.count == 0 and replacement.at or replacement.at + 1,
     old_count = replacement.count,
     new_start = 0,
@@ -75,7 +79,7 @@ function M.take_out(place, callback)
     if not one then
       return callback(taken, left)
     end
-    local hunk = hunk_of(place, one)
+    local hunk = M.hunk_of(place, one)
     local base = one.replacement.base or place.suggestion.base_commit
     local there = setmetatable({
       suggestion = vim.tbl_extend("force", place.suggestion, { base_commit = base }),
@@ -84,7 +88,9 @@ function M.take_out(place, callback)
     local function run()
       apply.plan(there, { { hunk = hunk, state = "pending" } }, function(plans, items)
         apply.run(plans)
-        local out = items[1].status == "clean" or items[1].status == "already"
+        local item = items[1]
+        local out = item.status == "clean" or item.status == "already"
+        one.reason = item.status == "refused" and item.reason or nil
         table.insert(out and taken or left, one)
         next_one()
       end)

@@ -2,6 +2,7 @@
 local apply = require("suggestion-review.apply")
 local base_of = require("suggestion-review.model.base_text")
 local digest = require("suggestion-review.text.digest")
+local stale = require("suggestion-review.apply.stale")
 local text = require("suggestion-review.apply.text")
 local whole = require("suggestion-review.apply.whole")
 
@@ -54,7 +55,13 @@ local function look_at(place, file, hunks, done)
   base_of.get(place.suggestion, hunk --[[@as SuggestionReview.Hunk]], place.git_root, function(base)
     local relative = whole.path_now(place, file, not made and old_file or nil, nil)
     local found = base and text.presence(place, file, base, relative) or {}
-    look_at_whole(place, hunks, found, function()
+    local recorded = vim.list_slice(hunks)
+    for _, one in ipairs(stale.list(place)) do
+      if one.file == file then
+        recorded[#recorded + 1] = stale.hunk_of(place, one)
+      end
+    end
+    look_at_whole(place, recorded, found, function()
       done(found)
     end)
   end)

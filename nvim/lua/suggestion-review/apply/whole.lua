@@ -3,6 +3,7 @@ local attributes_of = require("suggestion-review.worktree.attributes")
 local digest = require("suggestion-review.text.digest")
 local marks = require("suggestion-review.apply.marks")
 local fileop = require("suggestion-review.worktree.whole_file")
+local whole_record = require("suggestion-review.apply.whole_record")
 local worktree = require("suggestion-review.worktree.paths")
 
 local M = {}
@@ -76,6 +77,7 @@ end
 ---@field file string
 ---@field into boolean the change comes in; else it is taken out
 ---@field was SuggestionReview.Replacement|nil what is noted of it
+---@field keep (fun(): SuggestionReview.KeptSides)|nil what is to be noted of both sides
 ---@field touched { relative: string, absolute: string }[] files that the change touches
 ---@field callback fun(run: (fun(): boolean, string|nil)|nil)
 local Plan = {}
@@ -104,6 +106,7 @@ function Plan:note(stood)
       revision = place.suggestion.revision,
       old_file = hunk.old_file ~= self.file and hunk.old_file or nil,
       stood = stood,
+      sides = self.keep and self.keep() or nil,
     },
   }, {})
 end
@@ -198,6 +201,9 @@ function Plan:change_mode(path)
   if digest.of(hunk) ~= hunk.digest then
     return self:finish("refused", "the mode is not what its digest names")
   end
+  self.keep = function()
+    return { from = { mode = hunk.old_mode }, to = { mode = hunk.new_mode } }
+  end
   local from, to = self:directed(hunk.old_mode, hunk.new_mode)
   local status, reason = fileop.mode_state(path, from --[[@as string]], to --[[@as string]])
   self:finish(status, reason, function()
@@ -210,12 +216,16 @@ end
 ---@param path string absolute
 ---@param attributes SuggestionReview.Attributes|nil of the file
 ---@param sides { from: SuggestionReview.Whole, to: SuggestionReview.Whole }
-function Plan:replace(relative, path, attributes, sides)
+---@param kept? boolean the sides are the own record's: what comes back is what stood here
+function Plan:replace(relative, path, attributes, sides, kept)
   local place = self.place
   local from, to =
     self:directed(in_worktree(sides.from, path, attributes), in_worktree(sides.to, path, attributes))
+  self.keep = function()
+    return whole_record.keep(place, self.item.hunk.old_file or self.file, sides.from, to)
+  end
   local status, reason = fileop.whole_state(path, from, to)
-  if status == "clean" and to.mode == "120000" then
+  if status == "clean" and to.mode == "120000" and not kept then
     if vim.fs.basename(relative):lower() == ".gitmodules" then
       return self:finish("refused", "git takes no symbolic link of that name")
     end
@@ -269,6 +279,11 @@ function M.plan(place, item, attributes, callback)
   end
   if hunk.kind == "mode" then
     return plan:change_mode(path)
+  end
+  local recorded = not plan.into and (plan.was.sides or whole_record.told_by(hunk))
+  local sides_kept = recorded and whole_record.sides(place, recorded, path)
+  if sides_kept then
+    return plan:replace(relative, path, attributes, sides_kept, true)
   end
   fileop.fetch_sides(place.suggestion, hunk, place.git_root, function(sides, sides_reason)
     if not sides then

@@ -265,13 +265,28 @@ function M.begin(session, done)
         )
       )
     end
-    if #left > 0 then
+    -- Of lines it is known that an edit is in the way, of a whole file why it must stay.
+    local edited = vim.tbl_filter(function(one)
+      return one.reason == nil
+    end, left)
+    if #edited > 0 then
       notify.warn(
         ("%s of an earlier revision is in %s still, where you edited it"):format(
-          #left == 1 and "Text" or "Some text",
-          files_of(left)
+          #edited == 1 and "Text" or "Some text",
+          files_of(edited)
         )
       )
+    end
+    for _, one in ipairs(left) do
+      if one.reason then
+        notify.warn(
+          ("What revision %s made of %s was not taken out: %s"):format(
+            one.replacement.revision or "before",
+            text_of.plain(one.file),
+            text_of.plain(one.reason)
+          )
+        )
+      end
     end
     if current.get() == session then
       watch(session)

@@ -24,6 +24,17 @@ local M = {}
 ---@field stood? boolean a change of the file itself that the developer had made already
 ---@field revision? integer revision that the text is of
 ---@field old_file? string raw bytes: the path in the base, where it is another
+---@field sides? SuggestionReview.KeptSides a change of the file itself: what it made of what
+
+--- What stood before a change of a file itself and what it put there; the bytes of the first are kept, see
+--- `apply/whole_record.lua`.
+---@class (exact) SuggestionReview.KeptSides
+---@field from SuggestionReview.KeptSide
+---@field to SuggestionReview.KeptSide
+
+---@class (exact) SuggestionReview.KeptSide
+---@field mode? string git's mode; nil: no file
+---@field oid? string git's name for the bytes
 
 --- Whose text a replacement puts in: the hunk's, the developer's own version of it, or what a conflict with the
 --- developer's own edits was resolved to (which may hold lines that stood there before).

@@ -238,12 +238,13 @@ function M.header(view, row)
   if row.block and row.block.own then
     chunks[#chunks + 1] = { " · your version", "SuggestionReviewModified" }
   end
-  if session.fresh[hunk.id] then
-    chunks[#chunks + 1] = { (" · new in revision %d"):format(session.revision), "SuggestionReviewModified" }
-  end
+  -- What is least needed stands last: a narrow window cuts it off.
   local note = session:unanswered(hunk) or session.outcomes[hunk.id]
   if note then
     chunks[#chunks + 1] = { " · " .. note, "SuggestionReviewNotApplied" }
+  end
+  if session.fresh[hunk.id] then
+    chunks[#chunks + 1] = { (" · new in revision %d"):format(session.revision), "SuggestionReviewModified" }
   end
   if view.side == "new" then
     -- The left half has said it.

@@ -278,6 +278,7 @@ end
 ---@class (exact) SuggestionReview.Whole a file's content with its kind
 ---@field mode string|nil git's mode; nil: no file
 ---@field bytes string a link's target is its bytes
+---@field oid? string git's name for the bytes, where it is known
 
 --- The file as it is in the worktree.
 ---@param path string absolute
@@ -385,7 +386,7 @@ end
 ---@param root string|nil nil: no repository of the developer's own
 ---@param bytes string
 ---@return string|nil
-local function object_id(root, bytes)
+function M.object_id(root, bytes)
   local command = { "git", "-C", root or "/", "hash-object", "-t", "blob", "--stdin" }
   local result = program.wait(command, { stdin = bytes, timeout = 10000 })
   return result.code == 0 and vim.trim(result.stdout) or nil
@@ -409,7 +410,8 @@ function M.fetch_sides(suggestion, hunk, root, callback)
         if not mode or not content.exists then
           return { bytes = "" }, ""
         end
-        return { mode = mode, bytes = content.bytes }, digest.side(mode, object_id(root, content.bytes))
+        local oid = M.object_id(root, content.bytes)
+        return { mode = mode, bytes = content.bytes, oid = oid }, digest.side(mode, oid)
       end
       local from, old = side(hunk.old_mode, base)
       local to, proposed = side(hunk.new_mode, new)
