@@ -171,6 +171,8 @@ end
 --- Nothing of ours ended in an error.
 function Reviewing:no_traceback()
   local said = table.concat(self:notes(), "\n") .. self.s:lua([[return vim.fn.execute("messages")]])
+  -- Neovim's own, on a loaded machine: the terminal here does not say in time what it is asked at the start.
+  said = said:gsub("E1568:[^\n]*", "")
   t.ok(not said:find("Something went wrong", 1, true), said)
   t.ok(not said:find("traceback", 1, true), said)
   t.ok(not said:find("E%d%d%d?%d?:"), said)
