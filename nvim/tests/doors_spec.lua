@@ -358,6 +358,7 @@ local DEFAULT_KEYS = {
   reject_all = "X",
   discard = "d",
   complete = "c",
+  why = "w",
 }
 
 ---@type Way

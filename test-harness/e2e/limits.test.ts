@@ -67,6 +67,20 @@ async function saidBy(model: ScriptedModel, prompt: string, count: number): Prom
   return shown.messages.filter(({ role }) => role === "tool").map(textOf);
 }
 
+/**
+ * On a machine that is kept busy, what curl has printed is lost now and then between it and this process (Bun 1.3.14): it ended
+ * with 0 and said nothing, not even the status. It is asked once more then; the same decision again changes nothing.
+ */
+function heard<Answer>(ask: () => Answer): Answer {
+  for (let tries = 1; ; tries++) {
+    try {
+      return ask();
+    } catch (error) {
+      if (tries === 3 || !/^curl .*: 0 $/.test((error as Error).message)) throw error;
+    }
+  }
+}
+
 class World {
   readonly #hunks: Hunk[];
 
@@ -124,10 +138,12 @@ class World {
   decide(): void {
     const hunk = this.#hunks.shift();
     if (hunk === undefined) throw new Error("no hunk is left to be decided");
-    expect(this.started.curl.decide(hunk, "accept")).toMatchObject({ success: true });
+    const decided = heard(() => this.started.curl.decide(hunk, "accept"));
+    expect(decided).toMatchObject({ success: true });
     const [id] = hunk.id.split(":");
     const file = `/suggestions/${id}/content?file=${encodeURIComponent(hunk.file)}&side=proposed`;
-    expect(this.started.curl.get(file)).toMatchObject({ status: 200, body: { exists: true } });
+    const content = heard(() => this.started.curl.get(file));
+    expect(content).toMatchObject({ status: 200, body: { exists: true } });
   }
 
   get begun(): string {
@@ -142,6 +158,8 @@ class World {
     const all = saidBy(this.model, promptFor(hogs), 2).finally(() => {
       over = true;
     });
+    // Where a decision fails, that is what the test says.
+    all.catch(() => undefined);
     for (let n = 0; n < decisions || (!over && n < 3 * decisions); n++) {
       this.decide();
       await Bun.sleep(100);
